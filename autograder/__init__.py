@@ -1,0 +1,1 @@
+"""An autograder for homework whose answers are random."""

@@ -1,0 +1,74 @@
+"""The command line. `./run_autograder PATH` grades one submission; `--help` lists the rest."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _in_environment() -> None:
+    """Goes on in the environment that setup.sh makes, if this interpreter lacks what is needed."""
+    try:
+        import numpy  # noqa: F401
+        import scipy  # noqa: F401
+    except ImportError:
+        setup = subprocess.run([str(ROOT / "setup.sh"), "--python"], stdout=subprocess.PIPE, text=True, check=False)
+        if setup.returncode != 0 or os.environ.get("AUTOGRADER_ENVIRONMENT") == "made":
+            sys.exit("The environment could not be set up; the lines above say why.")
+        environment = {**os.environ, "AUTOGRADER_ENVIRONMENT": "made"}
+        program = [setup.stdout.strip(), str(Path(__file__).resolve()), *sys.argv[1:]]
+        os.execve(program[0], program, environment)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="autograder", description="Grades homework whose answers are random.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    grade = commands.add_parser("grade", help="grade one submission (zip or folder) and write results.json")
+    grade.add_argument("path", nargs="?", type=Path, help="zip or folder; on Gradescope: none")
+    grade.add_argument("--out", type=Path, help="where results.json goes (default: ./results.json)")
+    grade.add_argument("--homework", default="autograder.hw11", help="the homework's package")
+    grade.add_argument("--seconds", type=float, default=480.0, help="for the whole submission (default: %(default)s)")
+
+    doctor = commands.add_parser("doctor", help="try the sandbox, list versions, say what to do about weaknesses")
+    doctor.add_argument("--homework", default="autograder.hw11", help="the homework's package")
+
+    bench = commands.add_parser("bench", help="measure the figures that the README states")
+    bench.add_argument("--quick", action="store_true", help="fewer repetitions")
+    bench.add_argument("--homework", default="autograder.hw11", help="the homework's package")
+
+    commands.add_parser("template", help="make student_template/ from reference/")
+
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
+    if options.command == "template":
+        from autograder import template
+
+        print(template.run(ROOT))
+        return 0
+    if options.command == "bench":
+        from autograder.audit import bench as benchmark
+
+        return benchmark.run(options.homework, quick=options.quick)
+    from autograder import terminal
+
+    if options.command == "doctor":
+        return terminal.doctor(options.homework)
+    return terminal.grade(options.path, options.out, options.homework, options.seconds)
+
+
+if __name__ == "__main__":
+    if not sys.path or Path(sys.path[0]).resolve() != ROOT:
+        sys.path.insert(0, str(ROOT))
+    _in_environment()
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Grading the grader: wrong and right solutions, attacks, false-fail rates, figures."""

@@ -1,0 +1,189 @@
+"""The nouns: what a homework is made of, what crosses the wall, and what a grading yields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Value = Array | bool | int | float | str
+Values = Mapping[str, Value]
+"""All that crosses the wall, either way: named arrays and plain scalars. Nothing in it can hold code."""
+
+
+class Reject(Exception):
+    """A student's fault, as a sentence for the student; `diagnosis` names the misconception, if known."""
+
+    def __init__(self, sentence: str, *, diagnosis: str = "") -> None:
+        super().__init__(sentence)
+        self.diagnosis = diagnosis
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question put to a submission: `probe` ("module:function") runs beside the student's code.
+
+    `inputs` draws what the probe is given from the generator alone, so that the seed fixes it.
+    Equal asks are put once, however many checks judge the answer. With `reference=True` the same
+    inputs also go to the reference, and the judge sees its answer as `Trial.want`.
+    """
+
+    probe: str
+    inputs: Callable[[np.random.Generator], Values]
+    seconds: float = 10.0
+    reference: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.probe}<{self.inputs.__module__}.{self.inputs.__qualname__}"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What came back from behind the wall: values, or a fault told in a sentence.
+
+    `diagnosis` is the fault's kind (unfilled, missing, raised, deadline, ...). `cause` says whose fault
+    it is; only the judge's side ever sets "grader". `seconds` and `cpu` are measured by the judge and
+    the kernel, never reported by the worker.
+    """
+
+    values: Values | None = None
+    error: str = ""
+    diagnosis: str = ""
+    log: str = ""
+    seconds: float = 0.0
+    cpu: float = 0.0
+    cause: Literal["student", "grader"] = "student"
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What a judge sees: what was given, what the student's code made of it, what the reference did.
+
+    Compared by identity, so that several judges of one trial can share a cached reading of it.
+    """
+
+    given: Values
+    got: Values
+    want: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judge's word: a score from 0 to 1, a sentence for the student, and what it rests on.
+
+    `diagnosis` is the id of a recognised misconception, or "". `p` is the smallest corrected p-value
+    of a statistical judge; `used` the largest share of a tolerance that was used up. Both are kept with
+    the result: a right answer that uses more than a fifth of a tolerance is an alarm for us.
+    """
+
+    score: float
+    message: str
+    diagnosis: str = ""
+    p: float | None = None
+    used: float | None = None
+
+
+class Judge(Protocol):
+    """How values are compared. A statistical judge has alpha > 0: a proven bound on false fails."""
+
+    @property
+    def alpha(self) -> float: ...
+
+    def __call__(self, trial: Trial) -> Verdict: ...
+
+
+Visibility = Literal["visible", "hidden", "after_due_date", "after_published"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the results: what is asked, who judges it, and what it is worth."""
+
+    id: str
+    name: str
+    points: float
+    ask: Ask
+    judge: Judge
+    visibility: Visibility = "visible"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question of the handout; its checks are numbered `number`.1, `number`.2, ..."""
+
+    id: str
+    number: int
+    title: str
+    checks: tuple[Check, ...]
+    optional: bool = False
+
+    @property
+    def points(self) -> float:
+        return sum(check.points for check in self.checks)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A homework: its questions, and where its files are.
+
+    `graded` are the files that must come from the student, as paths below the template; every other
+    file of the template is added to a submission that lacks it. `probes` is the package inside of
+    which the probes' modules are found.
+    """
+
+    id: str
+    title: str
+    questions: tuple[Question, ...]
+    graded: tuple[str, ...]
+    probes: str
+    reference: Path
+    template: Path
+
+    @property
+    def alpha(self) -> float:
+        """The sum of all checks' false-fail bounds for one attempt (a fail needs two)."""
+        return sum(check.judge.alpha for question in self.questions for check in question.checks)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A safe copy of an upload: `box` holds its files (and the template's where it had none).
+
+    `digest` identifies the content; `absent` are the graded files that it lacks; `remarks` are
+    sentences for the student about what was left out, cleaned or not found.
+    """
+
+    box: Path
+    digest: str
+    absent: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+Status = Literal["graded", "grader error", "not reached"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A check and its verdict. `attempts` is 2 where a statistical check was asked a second time."""
+
+    question: Question
+    check: Check
+    verdict: Verdict
+    seconds: float = 0.0
+    attempts: int = 1
+    status: Status = "graded"
+    log: str = ""
+
+    @property
+    def number(self) -> str:
+        return f"{self.question.number}.{self.question.checks.index(self.check) + 1}"
+
+    @property
+    def score(self) -> float:
+        return round(self.check.points * self.verdict.score, 4)

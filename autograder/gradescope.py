@@ -1,0 +1,107 @@
+"""results.json in Gradescope's format, written so that a kill at any moment leaves a valid file."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from autograder.core import Assignment, Result
+from autograder.text import clean
+
+MAX_LOG = 4000
+DID_NOT_FINISH = "Grading did not get as far as this check: it was stopped or ran out of time before it."
+
+
+def document(
+    assignment: Assignment,
+    results: Sequence[Result],
+    *,
+    remarks: Sequence[str] = (),
+    seconds: float = 0.0,
+    isolation: str = "",
+    reason: str = "",
+) -> dict[str, Any]:
+    """The whole results.json as plain data. Checks without a result yet stand as not finished, with 0.
+
+    `reason` is the sentence for a submission that could not be graded at all.
+    """
+    known = {result.check.id: result for result in results}
+    tests = []
+    for question in assignment.questions:
+        for index, check in enumerate(question.checks, 1):
+            result = known.get(check.id)
+            name = f"{question.title}: {check.name}" + (" (optional)" if question.optional else "")
+            test: dict[str, Any] = {
+                "number": f"{question.number}.{index}",
+                "name": name,
+                "score": result.score if result else 0.0,
+                "max_score": check.points,
+                "status": "passed" if result and result.verdict.score == 1 else "failed",
+                "output": result.verdict.message if result else reason or DID_NOT_FINISH,
+                "output_format": "text",
+                "tags": [question.id],
+                "visibility": check.visibility,
+                "extra_data": _extra(check.id, result),
+            }
+            tests.append(test)
+    return {
+        "score": round(sum(test["score"] for test in tests), 4),
+        "execution_time": round(seconds, 3),
+        "output": "\n".join([*([reason] if reason else []), *remarks]) or "Everything was found and graded.",
+        "output_format": "text",
+        "test_output_format": "text",
+        "test_name_format": "text",
+        "visibility": "visible",
+        "stdout_visibility": "hidden",  # students' prints may hold hidden inputs: for the staff only
+        "extra_data": {"assignment": assignment.id, "isolation": isolation, "complete": _complete(assignment, known)},
+        "tests": tests,
+    }
+
+
+def _complete(assignment: Assignment, known: dict[str, Result]) -> bool:
+    return all(check.id in known for question in assignment.questions for check in question.checks)
+
+
+def _extra(check: str, result: Result | None) -> dict[str, Any]:
+    extra: dict[str, Any] = {"check": check, "diagnoses": []}
+    if result is not None:
+        verdict = result.verdict
+        extra |= {
+            "status": result.status,
+            "attempts": result.attempts,
+            "seconds": round(result.seconds, 3),
+            "diagnoses": [verdict.diagnosis] if verdict.diagnosis else [],
+        }
+        if verdict.p is not None:
+            extra["p"] = float(f"{verdict.p:.3g}")
+        if verdict.used is not None:
+            extra["tolerance_used"] = float(f"{verdict.used:.3g}")
+    return extra
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Writes by rename, so that whoever reads `path` finds either the old or the new whole file."""
+    text = json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=".results-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def logs(results: Sequence[Result]) -> str:
+    """What the student's code printed, per ask, for the staff's eyes."""
+    seen: dict[str, str] = {}
+    for result in results:
+        if result.log:
+            seen.setdefault(result.check.ask.name, f"[{result.number}] {clean(result.log, limit=MAX_LOG)}")
+    return "\n".join(seen.values())

@@ -1,0 +1,30 @@
+"""Our code that runs beside the student's: it calls their functions and says what happened.
+
+A probe holds no answers, thresholds or expectations. Modules whose name begins with `with_` carry
+something that only the worker of their own ask may see, so the zygote does not import them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from autograder.isolation.wire import Breach
+
+
+def tensor(value: Any, what: str) -> torch.Tensor:
+    """`value` if it is a tensor of real numbers. Raises `Breach`, told to the student, otherwise."""
+    if not isinstance(value, torch.Tensor):
+        raise Breach(f"{what} is {_kind(value)}, but a tensor was expected")
+    if value.is_complex() or value.is_sparse:
+        raise Breach(f"{what} is a tensor of type {value.dtype}, but real numbers were expected")
+    return value
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "None (is a return missing?)"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"

@@ -1,0 +1,58 @@
+"""Probes of question 4 that need nothing but `sample_gaussian`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from autograder.hw11.probes import tensor
+from autograder.isolation.student import Student
+
+UTILS = "gan_vae/utils.py"
+
+
+def sample_shapes(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """Calls once per case: m0, v0, m1, ... Returns z, and m and v as they are afterwards.
+
+    The last case is given transposed, so that its memory is not contiguous.
+    """
+    sample = student.function(UTILS, "sample_gaussian")
+    cases = len(given) // 2
+    seen: dict[str, Any] = {}
+    for case in range(cases):
+        m, v = given[f"m{case}"].clone(), given[f"v{case}"].clone()
+        if case == cases - 1:
+            m, v = m.t().contiguous().t(), v.t().contiguous().t()
+        z = tensor(sample(m, v), "what sample_gaussian returned")
+        seen |= {f"z{case}": z, f"m{case}": m, f"v{case}": v}
+    return seen
+
+
+def sample_noise(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """`calls` samples at m = 0, v = 1 and `calls` at the given m, v (batch, dim): (calls, batch, dim)."""
+    sample = student.function(UTILS, "sample_gaussian")
+    m, v = given["m"], given["v"]
+
+    def draw(m: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        rows = []
+        for _ in range(given["calls"]):
+            z = tensor(sample(m.clone(), v.clone()), "what sample_gaussian returned")
+            rows.append(z.detach().clone())
+        return torch.stack(rows)
+
+    return {"standard": draw(torch.zeros_like(m), torch.ones_like(v)), "varied": draw(m, v)}
+
+
+def sample_gradient(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """Gradients of sum(w z) to m and v, all (batch, dim). Absent keys mean that no gradient arrived."""
+    sample = student.function(UTILS, "sample_gaussian")
+    m, v, w = given["m"].requires_grad_(), given["v"].requires_grad_(), given["w"]
+    # Copies, so that an answer that writes into its inputs is not an autograd error here as well.
+    z = tensor(sample(m * 1, v * 1), "what sample_gaussian returned")
+    seen: dict[str, Any] = {"z": z}
+    if z.requires_grad:
+        to_m, to_v = torch.autograd.grad((w * z).sum(), (m, v), allow_unused=True)
+        seen |= {name: g for name, g in (("to_m", to_m), ("to_v", to_v)) if g is not None}
+    return seen

@@ -1,0 +1,233 @@
+"""What a worker gives up before it meets students' code: its user, files, network, processes, memory.
+
+Each layer is one function that either works or raises `Unavailable`; `confine` applies all that the
+machine offers and returns the names of those that are in force. Which attacks are held in the end is
+not read from that list but tried: see canary.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import importlib
+import os
+import resource
+import signal
+import sys
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 4, 38, 36
+LAYERS = ("user", "prctl", "rlimits", "landlock", "seccomp")
+NOBODY = 65534
+
+
+class Unavailable(Exception):
+    """This layer cannot work on this machine. The sentence says why."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one worker may use. `memory` comes on top of what the zygote had mapped already."""
+
+    seconds: float = 10.0
+    memory: int = 768 * 1024**2
+    processes: int = 64
+    files: int = 64
+    written: int = 0
+
+
+def preload() -> None:
+    """Imports the layers' libraries: a confined worker can neither read them nor run what finds them."""
+    for library in ("landlockpy", "pyseccomp"):
+        with contextlib.suppress(ImportError, OSError, RuntimeError):
+            importlib.import_module(library)
+
+
+def prctl(option: int, value: int) -> None:
+    """prctl(2), on Linux. Raises Unavailable elsewhere, OSError where the kernel refuses."""
+    if not sys.platform.startswith("linux"):
+        raise Unavailable("prctl exists on Linux only")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def shield() -> None:
+    """Makes this process unreadable to others of the same user (/proc/PID/mem, environ, ptrace)."""
+    with contextlib.suppress(Unavailable, OSError):
+        prctl(PR_SET_DUMPABLE, 0)
+
+
+def confine(
+    *, uid: int | None, limits: Limits, readable: Sequence[Path], layers: Sequence[str] = LAYERS
+) -> list[str]:
+    """Applies every layer of `layers` that this machine offers, in the order in which they must come."""
+    baseline = _mapped()
+    steps = {
+        # The user first: changing it clears the death signal and needs what seccomp takes away.
+        "user": lambda: _become(uid),
+        "prctl": _no_return,
+        "rlimits": lambda: _limit(limits, baseline),
+        "landlock": lambda: _landlock(readable),
+        "seccomp": _seccomp,
+    }
+    applied = []
+    for name, step in steps.items():
+        if name in layers:
+            with contextlib.suppress(Unavailable):
+                step()
+                applied.append(name)
+    return applied
+
+
+# ------------------------------------------------------------------------------------------ the layers
+
+
+def _become(uid: int | None) -> None:
+    if uid is None or os.geteuid() != 0:
+        raise Unavailable("only root can change its user")
+    os.setgroups([])
+    try:
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    except OSError:  # a container that maps few users
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    if 0 in os.getresuid() + os.getresgid():
+        raise RuntimeError("the worker is still root")
+
+
+def _no_return() -> None:
+    parent = os.getppid()
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    prctl(PR_SET_DUMPABLE, 0)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent or parent == 1:
+        os._exit(1)  # the zygote died before it could be said that we die with it
+
+
+def _mapped() -> int:
+    """Bytes of address space in use: torch alone maps far more than it touches."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 8 * 1024**3
+
+
+def _limit(limits: Limits, baseline: int) -> None:
+    cpu = int(limits.seconds) + 1
+    wanted = {
+        "RLIMIT_AS": baseline + limits.memory,
+        "RLIMIT_DATA": baseline + limits.memory,  # AS alone is not honoured everywhere
+        "RLIMIT_CPU": cpu,
+        "RLIMIT_FSIZE": limits.written,
+        "RLIMIT_NOFILE": limits.files,
+        "RLIMIT_CORE": 0,
+        "RLIMIT_MSGQUEUE": 0,
+    }
+    if os.geteuid() != 0 and _own_user():
+        wanted["RLIMIT_NPROC"] = limits.processes  # counts the whole user: only where it is ours alone
+    for name, value in wanted.items():
+        kind = getattr(resource, name, None)
+        if kind is None:
+            continue
+        hard = resource.getrlimit(kind)[1]
+        if hard != resource.RLIM_INFINITY:
+            value = min(value, hard)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (value, value))
+
+
+def _own_user() -> bool:
+    """Whether this user was made up for the worker: it has no entry in the user database."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_uid == NOBODY
+    except KeyError:
+        return True
+
+
+def python_folders() -> list[Path]:
+    """What Python and torch need to read after the fork: the interpreter, its packages, C libraries."""
+    paths = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), "/usr/lib", "/lib", "/lib64"}
+    paths |= {"/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo"}
+    # A base prefix of /usr is too wide: its lib, above, is enough.
+    found = {Path(path).resolve() for path in paths} - {Path("/usr"), Path("/usr/local"), Path("/")}
+    return sorted(path for path in found if path.exists())
+
+
+def _landlock(readable: Sequence[Path]) -> None:
+    """Only `readable` can be read, nothing written; no TCP; no signals or abstract sockets outwards."""
+    try:
+        import landlockpy
+        from landlockpy import AccessFS, Scope
+    except ImportError:
+        raise Unavailable("landlockpy is not installed") from None
+    try:
+        if not landlockpy.supported():
+            raise Unavailable("this kernel has no Landlock")
+        with landlockpy.Ruleset(scoped=Scope.SIGNAL | Scope.ABSTRACT_UNIX_SOCKET) as ruleset:
+            for path in readable:
+                if path.is_dir():
+                    ruleset.allow_path(path, AccessFS.READ_FILE | AccessFS.READ_DIR)
+                elif path.exists():  # directory rights on a plain file are EINVAL
+                    ruleset.allow_path(path, AccessFS.READ_FILE)
+            for device in ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"):
+                if Path(device).exists():
+                    ruleset.allow_path(device, AccessFS.READ_FILE | AccessFS.WRITE_FILE)
+            ruleset.restrict()
+    except landlockpy.LandlockError as error:  # an old Docker answers EPERM: as good as absent
+        raise Unavailable(str(error)) from None
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise Unavailable(str(error)) from None
+        raise
+
+
+# Sockets and what stands in for them, new processes, other processes, and the kernel's wide doors.
+DENIED = """
+socket socketpair connect bind listen accept accept4 sendto sendmsg sendmmsg
+io_uring_setup io_uring_enter io_uring_register
+fork vfork execve execveat
+ptrace process_vm_readv process_vm_writev process_madvise kcmp pidfd_open pidfd_getfd pidfd_send_signal
+rt_sigqueueinfo rt_tgsigqueueinfo setsid setpgid
+unshare setns mount umount2 pivot_root chroot move_mount open_tree fsopen fsmount fsconfig
+bpf keyctl add_key request_key userfaultfd perf_event_open seccomp personality
+shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl mq_open mq_unlink
+memfd_create memfd_secret name_to_handle_at open_by_handle_at fanotify_init inotify_init inotify_init1
+setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid capset
+sched_setaffinity sched_setscheduler sched_setattr setpriority ioprio_set
+init_module finit_module delete_module kexec_load reboot swapon swapoff acct quotactl
+""".split()
+CLONE_THREAD = 0x00010000
+
+
+def _seccomp() -> None:
+    """A deny-list with EPERM: what a numeric function never needs. Threads stay allowed."""
+    try:
+        import pyseccomp
+    except (ImportError, OSError, RuntimeError):
+        raise Unavailable("libseccomp is not installed") from None
+    refuse, me = pyseccomp.ERRNO(errno.EPERM), os.getpid()
+    try:
+        rules = pyseccomp.SyscallFilter(defaction=pyseccomp.ALLOW)
+        for name in DENIED:
+            with contextlib.suppress(OSError):  # unknown to this libseccomp or this architecture
+                rules.add_rule(refuse, name)
+        # clone without CLONE_THREAD makes a process; clone3 hides its flags in memory, so glibc is
+        # told that it does not exist and falls back to clone.
+        rules.add_rule(refuse, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, CLONE_THREAD, 0))
+        with contextlib.suppress(OSError):
+            rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
+        for name in ("kill", "tgkill", "prlimit64"):  # oneself is fine: abort() and getrlimit() do it
+            rules.add_rule(refuse, name, pyseccomp.Arg(0, pyseccomp.NE, me))
+        with contextlib.suppress(OSError):
+            rules.add_rule(refuse, "tkill")
+        rules.load()
+    except OSError as error:
+        raise Unavailable(f"the kernel took no filter: {error}") from None

@@ -1,0 +1,326 @@
+"""The judge's side of the wall: puts one ask to a submission and says what came back.
+
+The judge never imports, runs or unpickles anything of a student's. It starts one zygote, has it fork a
+worker per ask, sends one frame, reads one frame before a deadline, and has the worker killed. All that
+it believes of the worker is values; how it ended and what it used comes from the kernel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from autograder.core import Ask, Observation, Submission, Values
+from autograder.isolation import confine, wire
+from autograder.isolation.zygote import ENVIRONMENT, MAX_MESSAGE
+from autograder.text import clean
+
+LOG_KEPT = 16 * 1024
+LOG_ALLOWED = 256 * 1024**2
+START_SECONDS = 120.0
+FIRST_UID = 0x10000000
+"""Workers of the judge with process id p run as user FIRST_UID + p: one user per judge, nobody's else."""
+
+
+PING = Ask("canary:ping", lambda _rng: {})
+"""The ask that touches nothing of the submission: whether the wall works at all."""
+
+
+class WallError(Exception):
+    """The wall itself failed: our fault, never the student's."""
+
+
+@dataclass(frozen=True)
+class Wall:
+    """How workers are confined: `layers` of confine.LAYERS, and `memory` bytes beyond the zygote's."""
+
+    probes: str
+    layers: tuple[str, ...] = confine.LAYERS
+    memory: int = confine.Limits.memory
+
+
+class Pool:
+    """A zygote, and the workers forked from it one after the other. A context manager."""
+
+    def __init__(self, wall: Wall) -> None:
+        self.wall = wall
+        self.uid = FIRST_UID + os.getpid() if os.geteuid() == 0 and "user" in wall.layers else None
+        self.memory = 0
+        self._zygote: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._ready = False
+
+    def __enter__(self) -> Pool:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Starts the zygote without waiting for it: importing torch goes on beside the judge's own start."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            program = Path(__file__).with_name("zygote.py")
+            self._zygote = subprocess.Popen(
+                [sys.executable, "-I", "-B", str(program), str(theirs.fileno()), self.wall.probes],
+                pass_fds=[theirs.fileno()],
+                env=ENVIRONMENT,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+            )
+        self._control, self._ready = ours, False
+        ours.settimeout(START_SECONDS)
+
+    def close(self) -> None:
+        """Ends the zygote and all workers."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._zygote is not None:
+            try:
+                self._zygote.wait(10)
+            except subprocess.TimeoutExpired:
+                self._zygote.kill()
+                self._zygote.wait()
+            self._zygote = None
+
+    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+        """Puts `ask` with the drawn inputs `given` to the submission, in a worker of its own.
+
+        Never raises for anything that the student's code does. A fault of ours comes back as an
+        observation whose cause is "grader", after the zygote was started anew.
+        """
+        started = time.monotonic()
+        seen = self._try(submission, ask, given, seed, seconds)
+        if seen.cause == "grader":
+            seen = self._try(submission, ask, given, seed, seconds)
+        if seen.cause == "grader" and self._try(submission, PING, {}, 0, START_SECONDS).cause == "student":
+            # The wall stands for everything but this code: where the sandbox is weak, code can end the
+            # process that forked it. Were that the grader's error it would be worth full points.
+            seen = Observation(error="The code ended the process that runs it, twice.", diagnosis="crashed")
+        return replace(seen, seconds=time.monotonic() - started)
+
+    def _try(
+        self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float
+    ) -> Observation:
+        try:
+            return self._converse(submission, ask, given, seed, seconds)
+        except (OSError, WallError, json.JSONDecodeError) as error:
+            self.close()
+            with contextlib.suppress(OSError):
+                self.start()
+            return Observation(error=f"The grader's own worker failed: {error}", cause="grader")
+
+    # --------------------------------------------------------------------------------------------------
+
+    def _converse(
+        self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float
+    ) -> Observation:
+        identity = secrets.token_hex(16)
+        request = wire.encode(wire.Frame(identity, values={**given, "seed": seed}))
+        self._wait_until_ready()
+        ours, theirs = socket.socketpair()
+        log_out, log_in = os.pipe()
+        with ours, theirs:
+            try:
+                job = {
+                    "box": str(submission.box),
+                    "absent": list(submission.absent),
+                    "probe": ask.probe,
+                    "probes": self.wall.probes,
+                    "uid": self.uid,
+                    "seconds": seconds,
+                    "memory": self.wall.memory,
+                    "layers": list(self.wall.layers),
+                }
+                pid = self._command({"spawn": job}, [theirs.fileno(), log_in])["pid"]
+                theirs.close()
+                os.close(log_in)
+                log_in = -1
+                conversation = _Conversation(ours, log_out, request, time.monotonic() + seconds)
+                try:
+                    ended = conversation.run()
+                finally:
+                    usage = self._command({"reap": pid}, [])
+                    conversation.drain()
+            finally:
+                os.close(log_out)
+                if log_in >= 0:
+                    os.close(log_in)
+        self.memory = max(self.memory, usage["memory"])
+        seen = _judge_end(ended, conversation, identity, usage, seconds)
+        return replace(seen, log=clean(conversation.log.decode("utf-8", "replace")), cpu=usage["cpu"])
+
+    def _wait_until_ready(self) -> None:
+        if self._control is None:
+            self.start()
+        if not self._ready:
+            self.memory = max(self.memory, self._receive()["memory"])
+            self._ready = True
+
+    def _command(self, message: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        assert self._control is not None
+        socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
+        return self._receive()
+
+    def _receive(self) -> dict[str, Any]:
+        assert self._control is not None
+        message = self._control.recv(MAX_MESSAGE)
+        if not message:
+            raise WallError("the process that forks the workers ended unexpectedly")
+        reply: dict[str, Any] = json.loads(message)
+        return reply
+
+
+class _Conversation:
+    """One request, one reply, and the worker's output meanwhile; all against one deadline."""
+
+    def __init__(self, channel: socket.socket, log: int, request: bytes, deadline: float) -> None:
+        self.channel, self.log_pipe, self.deadline = channel, log, deadline
+        self.unsent = memoryview(request)
+        self.reply = bytearray()
+        self.needed = wire.PREFIX.size
+        self.frame: wire.Frame | None = None
+        self.log = bytearray()
+        self.printed = 0
+        self.breach = ""
+        channel.setblocking(False)
+        os.set_blocking(log, False)
+
+    def run(self) -> str:
+        """How it ended: "answered", "closed", "deadline", "breach" or "flood"."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.channel, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            selector.register(self.log_pipe, selectors.EVENT_READ)
+            while (left := self.deadline - time.monotonic()) > 0:
+                for key, events in selector.select(left):
+                    if key.fileobj == self.log_pipe:
+                        if not self._read_log():
+                            selector.unregister(self.log_pipe)
+                        elif self.printed > LOG_ALLOWED:
+                            return "flood"
+                        continue
+                    if events & selectors.EVENT_WRITE and self._write():
+                        selector.modify(self.channel, selectors.EVENT_READ)
+                    if events & selectors.EVENT_READ:
+                        try:
+                            if (ended := self._read()) is not None:
+                                return ended
+                        except wire.Breach as breach:
+                            self.breach = str(breach)
+                            return "breach"
+        return "deadline"
+
+    def drain(self) -> None:
+        """Reads what is left in the log pipe after the worker's death (at most a pipe's capacity)."""
+        for _ in range(16):
+            if not self._read_log():
+                return
+
+    def _write(self) -> bool:
+        try:
+            self.unsent = self.unsent[self.channel.send(self.unsent) :]
+        except BlockingIOError:
+            return False
+        except OSError:  # the worker died before it had read the request
+            self.unsent = self.unsent[:0]
+        return not self.unsent
+
+    def _read(self) -> str | None:
+        try:
+            chunk = self.channel.recv(min(self.needed - len(self.reply), 1 << 20))
+        except BlockingIOError:
+            return None
+        except OSError:
+            return "closed"
+        if not chunk:
+            return "closed"
+        if self.unsent:
+            raise wire.Breach("the answer came before the question")
+        self.reply += chunk
+        if len(self.reply) == wire.PREFIX.size:
+            self.needed += sum(wire.lengths(bytes(self.reply)))
+        if len(self.reply) < self.needed:
+            return None
+        prefix = bytes(self.reply[: wire.PREFIX.size])
+        cut = wire.PREFIX.size + wire.lengths(prefix)[0]
+        self.frame = wire.decode(bytes(self.reply[wire.PREFIX.size : cut]), bytes(self.reply[cut:]))
+        return "answered"
+
+    def _read_log(self) -> bool:
+        try:
+            chunk = os.read(self.log_pipe, 1 << 18)
+        except BlockingIOError:
+            return True
+        self.printed += len(chunk)
+        self.log += chunk[: max(0, LOG_KEPT - len(self.log))]
+        return bool(chunk)
+
+
+def _judge_end(
+    ended: str, conversation: _Conversation, identity: str, usage: dict[str, Any], seconds: float
+) -> Observation:
+    """An observation from how the conversation ended and what the kernel says of the worker."""
+    frame = conversation.frame
+    if ended == "answered" and frame is not None and frame.id == identity:
+        return Observation(frame.values) if frame.fault is None else _told(frame.fault)
+    if ended == "answered":
+        return Observation(error="The answer did not come from our probe, so it was not used.", diagnosis="forged")
+    if ended == "breach":
+        return Observation(
+            error=f"What came back could not be read: {conversation.breach}.", diagnosis="unusable"
+        )
+    if ended == "flood":
+        return Observation(
+            error=f"The code printed more than {LOG_ALLOWED // 1024**2} MB and was stopped.",
+            diagnosis="flood",
+        )
+    killed_by = usage["signal"]
+    if ended == "deadline" or killed_by == signal.SIGXCPU or usage["cpu"] >= seconds:
+        return Observation(
+            error=f"The code was still running after {seconds:.0f} seconds and was stopped. "
+            "Is there a loop that never ends, or work on import (training, downloads)?",
+            diagnosis="deadline",
+        )
+    if killed_by and killed_by != signal.SIGKILL:
+        name = signal.Signals(killed_by).name if killed_by in signal.Signals else str(killed_by)
+        return Observation(error=f"The process crashed ({name}) while the code ran.", diagnosis="crashed")
+    return Observation(
+        error="The process ended before the code had returned a result. "
+        "Does the code call exit() or os._exit(), or use very much memory?",
+        diagnosis="ended",
+    )
+
+
+def _told(fault: wire.Fault) -> Observation:
+    """The sentence for a fault that the worker reports. Its words are the student's: cleaned and capped."""
+    text, where = clean(fault.text, limit=300, line=True), clean(fault.where, limit=120, line=True)
+    at = f" at {where}" if where else ""
+    sentences = {
+        "missing": f"{text[:1].upper()}{text[1:]}.",
+        "unfilled": f"Not filled in yet: NotImplementedError was raised{at}.",
+        "import": f"The file could not be loaded{at}: {text}",
+        "memory": f"The code ran out of memory{at}: {text}",
+        "unusable": f"The result could not be used: {text}.",
+        "raised": f"The code raised an exception{at}: {text}",
+    }
+    kind = fault.kind if fault.kind in sentences else "raised"
+    return Observation(error=sentences[kind], diagnosis=kind)

@@ -1,0 +1,151 @@
+"""A worker's life: confine, read one request, run one probe beside the student's code, answer, end.
+
+It is forked from the zygote and holds nothing worth stealing: no reference, no expected value, no
+threshold, no seed of a later check. What it answers is values, and the judge treats them as such.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+
+from autograder.core import Array, Value, Values
+from autograder.isolation import confine, wire
+from autograder.isolation.student import ImportFault, Missing, Student, calm, describe
+
+Probe = Callable[[Mapping[str, Any], Student], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the zygote is told about a worker: whose files, which probe, under which limits."""
+
+    box: str
+    absent: tuple[str, ...]
+    probe: str
+    probes: str
+    uid: int | None
+    seconds: float
+    memory: int
+    layers: tuple[str, ...]
+
+
+def live(job: Job, channel: int) -> NoReturn:
+    """The whole life of a worker, in its own process; never returns."""
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        module = load_probe(job.probes, job.probe.partition(":")[0])  # while our files can still be read
+        os.chdir(job.box)
+        confine.confine(
+            uid=job.uid,
+            limits=confine.Limits(seconds=job.seconds, memory=job.memory),
+            readable=[Path(job.box), *confine.python_folders()],
+            layers=job.layers,
+        )
+        request = wire.read(lambda count: _receive(channel, count))
+        reply = answer(request, module, job.probe.partition(":")[2], Path(job.box), job.absent)
+        _send(channel, reply)
+    except BaseException:  # whatever it is, this process must not go on as a second zygote
+        os._exit(70)
+    os._exit(0)
+
+
+def load_probe(package: str, name: str) -> ModuleType:
+    """The probes' module `name`; "isolation" names our own, which the canary lives in."""
+    if name == "canary":
+        return importlib.import_module("autograder.isolation.canary")
+    return importlib.import_module(f"{package}.{name}")
+
+
+def answer(
+    request: wire.Frame, module: ModuleType, function: str, box: Path, absent: Sequence[str]
+) -> bytes:
+    """The reply to one request, as bytes."""
+    inputs = dict(request.values)
+    seed = inputs.pop("seed")
+    assert isinstance(seed, int)
+    probe: Probe = getattr(module, function)
+    try:
+        return wire.encode(wire.Frame(request.id, values=run(probe, inputs, seed, Student(box, absent))))
+    except BaseException as error:
+        return wire.encode(wire.Frame(request.id, fault=fault(error, box)))
+
+
+def run(probe: Probe, inputs: Values, seed: int, student: Student) -> Values:
+    """Runs a probe with tensors for arrays, after seeding every global generator once.
+
+    torch's CPU generator uses a seed modulo 2^32 only, so it is seeded once and the calls run on.
+    """
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+    calm()
+    torch.set_num_threads(1)
+    got = probe({name: _tensor(value) for name, value in inputs.items()}, student)
+    return {name: _plain(value) for name, value in got.items()}
+
+
+def fault(error: BaseException, box: Path) -> wire.Fault:
+    """What is told to the judge about an exception: its kind, its first line, where it came from."""
+    if isinstance(error, Missing):
+        return wire.Fault("missing", str(error)[:400])
+    cause, kind = error, "raised"
+    if isinstance(error, ImportFault):
+        cause, kind = error.cause, "import"
+    text, where = describe(cause, box)
+    if isinstance(cause, NotImplementedError):
+        kind = "unfilled"
+    elif isinstance(cause, MemoryError) or "can't allocate memory" in text or "DefaultCPUAllocator" in text:
+        kind = "memory"
+    elif isinstance(cause, wire.Breach):
+        kind, where = "unusable", ""
+    return wire.Fault(kind, text, where)
+
+
+def _tensor(value: Value) -> Any:
+    return torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
+
+
+def _plain(value: Any) -> Value:
+    if isinstance(value, torch.Tensor):
+        return _array(value)
+    if isinstance(value, np.ndarray):
+        return value
+    if type(value) in (bool, int, float, str):
+        return value  # type: ignore[no-any-return]
+    raise wire.Breach(f"a {type(value).__name__} cannot be handed to the judge")
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    plain = tensor.detach().cpu().as_subclass(torch.Tensor).resolve_conj().contiguous()
+    if plain.is_sparse or plain.dtype == torch.bfloat16 or plain.is_complex():
+        raise wire.Breach(f"a tensor of type {plain.dtype} cannot be handed to the judge")
+    array: Array = plain.numpy().copy()
+    return array
+
+
+def _receive(channel: int, count: int) -> bytes:
+    chunks, missing = [], count
+    while missing:
+        chunk = os.read(channel, min(missing, 1 << 20))
+        if not chunk:
+            raise EOFError("the judge went away")
+        chunks.append(chunk)
+        missing -= len(chunk)
+    return b"".join(chunks)
+
+
+def _send(channel: int, message: bytes) -> None:
+    view = memoryview(message)
+    while view:
+        view = view[os.write(channel, view) :]

@@ -1,0 +1,193 @@
+"""The process that imports torch once and forks a worker for every ask. It never runs students' code.
+
+It is started by exec with a clean environment, speaks JSON lines with the judge over one socket, and
+does two things: `spawn` (fork a worker; its channel and its log pipe come along as descriptors) and
+`reap` (kill it with everything that it left, and say what the kernel measured). Being a subreaper it
+becomes the parent of every orphan, so nothing that a worker starts can outlive it unseen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "HOME": "/nonexistent",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+    "MPLBACKEND": "Agg",
+    # Pools of threads do not survive a fork, and one thread is what the checks need.
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+MAX_MESSAGE = 1 << 16
+
+
+def warm(probes: str) -> None:
+    """Imports and runs once what every worker would otherwise import and run for itself."""
+    import pdb  # noqa: F401  (a leftover `import pdb` is common; it costs 40 ms)
+
+    import numpy  # noqa: F401
+    import torch
+    import torch.distributions
+
+    from autograder.isolation import confine
+
+    torch.set_num_threads(1)
+    confine.preload()
+    importlib.import_module("autograder.isolation.worker")
+    importlib.import_module("autograder.isolation.canary")
+    package = importlib.import_module(probes)
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.name.startswith("with_"):  # these carry something that only their worker may see
+            importlib.import_module(f"{probes}.{module.name}")
+    layer = torch.nn.Linear(2, 2)
+    optimiser = torch.optim.Adam(layer.parameters())  # its first step imports a large part of torch
+    torch.nn.functional.binary_cross_entropy_with_logits(layer(torch.ones(1, 2)), torch.ones(1, 2)).backward()
+    optimiser.step()
+    torch.distributions.Normal(torch.zeros(1), torch.ones(1)).rsample()
+
+
+class Zygote:
+    """The loop that serves the judge at the other end of `control`."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.workers: dict[int, int | None] = {}  # pid -> uid
+
+    def serve(self) -> None:
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(self.control, MAX_MESSAGE, 2)
+            if not message:
+                for pid in list(self.workers):
+                    self.reap(pid)
+                return
+            request = json.loads(message)
+            reply = self.spawn(request, descriptors) if "spawn" in request else self.reap(request["reap"])
+            self.control.send(json.dumps(reply).encode())
+
+    def spawn(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        from autograder.isolation.worker import Job, live
+
+        channel, log = descriptors
+        job = Job(**{**request["spawn"], "absent": tuple(request["spawn"]["absent"])})
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setsid()
+                self._keep_only(channel, log)
+            finally:
+                live(job, 3)
+        os.close(channel)
+        os.close(log)
+        self.workers[pid] = job.uid
+        return {"pid": pid}
+
+    def _keep_only(self, channel: int, log: int) -> None:
+        """Standard streams and the channel (as 3); every other descriptor is the zygote's own."""
+        channel, log = os.dup2(channel, 60), os.dup2(log, 61)
+        nothing = os.open("/dev/null", os.O_RDONLY)
+        for target, source in ((0, nothing), (1, log), (2, log), (3, channel)):
+            os.dup2(source, target, inheritable=False)
+        os.closerange(4, 4096)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        sys.stdout = open(1, "w", buffering=1 << 16, closefd=False, errors="replace")  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, closefd=False, errors="replace")  # noqa: SIM115
+
+    def reap(self, pid: int) -> dict[str, Any]:
+        """Kills a worker and whatever it left, waits for it, and tells how it ended and what it used."""
+        uid = self.workers.pop(pid, None)
+        for target in (lambda: os.killpg(pid, signal.SIGKILL), lambda: os.kill(pid, signal.SIGKILL)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                target()
+        _, status, usage = os.wait4(pid, 0)
+        escaped = self._sweep(uid)
+        return {
+            "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
+            "exit": os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0,
+            "cpu": usage.ru_utime + usage.ru_stime,
+            "memory": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+            "escaped": escaped,
+        }
+
+    def _sweep(self, uid: int | None) -> int:
+        """Kills what outlived its worker: as our subreaper's children, and by the worker's own user."""
+        killed = 0
+        deadline = time.monotonic() + 5
+        while strays := self._strays():
+            if uid and uid not in self.workers.values():
+                _kill_all_of(uid)
+            for stray in strays:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(stray, signal.SIGKILL)
+            for stray in strays:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(stray, 0)
+                    killed += 1
+            if time.monotonic() > deadline:
+                break
+        return killed
+
+    def _strays(self) -> list[int]:
+        try:
+            children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
+        except OSError:
+            return []
+        return [pid for pid in map(int, children) if pid not in self.workers]
+
+
+def _kill_all_of(uid: int) -> None:
+    """kill(-1) as the worker's user: the one signal that a fork bomb cannot outrun."""
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            if os.getresuid() == (uid, uid, uid) and uid != 0:
+                os.kill(-1, signal.SIGKILL)
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def main(descriptor: int, probes: str) -> None:
+    """Entry of the exec'ed process: warm up, say that it is ready, serve until the judge goes away."""
+    from autograder.isolation import confine
+
+    for option, value in (
+        (confine.PR_SET_CHILD_SUBREAPER, 1),
+        (confine.PR_SET_PDEATHSIG, signal.SIGKILL),
+        (confine.PR_SET_DUMPABLE, 0),
+    ):
+        with contextlib.suppress(confine.Unavailable, OSError):
+            confine.prctl(option, value)
+    control = socket.socket(fileno=descriptor)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the judge, which then ends us
+    warm(probes)
+    assert threading.active_count() == 1
+    gc.collect()
+    gc.freeze()  # the collector's marks would copy every shared page in every worker
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    control.send(json.dumps({"ready": os.getpid(), "memory": peak * 1024}).encode())
+    Zygote(control).serve()
+
+
+if __name__ == "__main__":
+    # Run by path with `python -I`, so that nothing of the caller's environment is imported.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    main(int(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,93 @@
+"""How values are compared: reading them safely, exact comparison within rounding, statistical comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autograder.core import Array, Reject, Trial, Values, Verdict
+from autograder.stats import Finding, smallest
+
+NO_NUMBER = "Not all of the values are finite: there is an infinity or a nan among them."
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A judge without luck: `rule` compares within a derived rounding bound."""
+
+    rule: Callable[[Trial], Verdict]
+    alpha: float = 0.0
+
+    def __call__(self, trial: Trial) -> Verdict:
+        return self.rule(trial)
+
+
+@dataclass(frozen=True)
+class Statistical:
+    """A judge whose false-fail probability is at most `alpha` for one attempt.
+
+    `rule` gets alpha and fails when the smallest corrected p is below it. `detects` tells the smallest
+    effect that is missed with probability below 1e-6, at the sample size that the check uses.
+    """
+
+    rule: Callable[[Trial, float], Verdict]
+    alpha: float
+    detects: str
+
+    def __call__(self, trial: Trial) -> Verdict:
+        return self.rule(trial, self.alpha)
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A known mistake: the id that goes into the results, the sentence for the student, what it would give."""
+
+    id: str
+    sentence: str
+    formula: Callable[..., Array | float]
+
+
+def array(values: Values, name: str, *, shape: Sequence[int] | None = None, what: str = "") -> Array:
+    """`values[name]` in float64, with the expected shape and finite; `Reject` with a sentence otherwise."""
+    value = values.get(name)
+    if not isinstance(value, np.ndarray):
+        raise Reject(f"{what or name} is missing from what came back.")
+    if shape is not None and value.shape != tuple(shape):
+        raise Reject(f"{what or name} has shape {list(value.shape)}; expected {list(shape)}.", diagnosis="shape")
+    if not np.isfinite(value).all():
+        raise Reject(f"{what or name}: {NO_NUMBER[0].lower()}{NO_NUMBER[1:]}", diagnosis="not_finite")
+    return value.astype(np.float64)
+
+
+def whole(values: Values, name: str, *, least: int, most: int) -> int:
+    """An integer that a probe reported, within the range that makes sense."""
+    value = values.get(name)
+    if type(value) is not int or not least <= value <= most:
+        raise Reject(f"{name} is missing from what came back, or makes no sense.")
+    return value
+
+
+def share(got: Array | float, want: Array | float, bound: Array | float) -> float:
+    """The largest share of the rounding bound that the difference uses; infinity if anything is not finite."""
+    got, want, bound = np.asarray(got, float), np.asarray(want, float), np.asarray(bound, float)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        used = np.abs(got - want) / bound
+    return float(np.max(used, initial=0.0)) if np.isfinite(used).all() else float("inf")
+
+
+def fits(got: Array | float, want: Array | float, bound: Array | float) -> bool:
+    """Whether the difference is within the rounding bound everywhere."""
+    return share(got, want, bound) <= 1.0
+
+
+def passed(message: str, *, used: float | None = None, p: float | None = None) -> Verdict:
+    """Full marks."""
+    return Verdict(1.0, message, used=used, p=p)
+
+
+def luck(findings: Sequence[Finding], alpha: float, right: str) -> tuple[Verdict | None, Finding]:
+    """The passing verdict if no finding is significant, else None; and the worst finding, corrected."""
+    worst = smallest(findings)
+    return (passed(right, p=worst.p) if worst.p >= alpha else None), worst

@@ -1,0 +1,286 @@
+"""Bounds on luck: tests whose p-values are exact or proved for finite samples, and rounding-error bounds.
+
+Every function states its null hypothesis. None uses an asymptotic distribution: what is reported as p
+is at least the probability, under the null, of data at least as extreme. A battery corrects for the
+number of tests in it (Bonferroni), so the smallest corrected p below alpha is a fail whose probability
+for a right answer is at most alpha. scipy.special is used directly: importing scipy.stats takes longer
+than a whole grading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy import special
+
+from autograder.core import Array
+
+UNIT = 2.0**-24
+"""Unit round-off of float32."""
+
+CDF_SLACK = 2e-6
+"""How far the distribution of a right float32 normal may be from the ideal one (24-bit uniforms inside)."""
+
+SQUARE_SLACK = 1e-4
+"""Relative slack for sums of squares: covers residuals recovered with an error of 1e-5 of their scale."""
+
+
+def gamma(operations: int) -> float:
+    """Higham (2002), lemma 3.1: n float32 operations change a result by at most this, relatively."""
+    return operations * UNIT / (1 - operations * UNIT)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One test's outcome: its p-value, corrected within the test, and what was tested, in words."""
+
+    p: float
+    what: str
+
+
+def smallest(findings: Sequence[Finding]) -> Finding:
+    """The smallest p of a battery, corrected for the number of tests in it (Bonferroni)."""
+    worst = min(findings, key=lambda finding: finding.p)
+    return Finding(min(1.0, worst.p * len(findings)), worst.what)
+
+
+def two_sided(lower: float, upper: float) -> float:
+    """p of a two-sided test from both tails' probabilities."""
+    return float(min(1.0, 2 * min(lower, upper)))
+
+
+# ------------------------------------------------------------------------------- one normal sample
+
+
+def mean(e: Array) -> Finding:
+    """Null: e iid N(0, 1). sum(e) / sqrt(N) is N(0, 1) exactly."""
+    t = abs(float(e.sum())) / np.sqrt(e.size)
+    slack = 1e-4  # residuals of m = 0, v = 1 are exact; this covers a v + 1e-8 under the root
+    return Finding(float(min(1.0, 2 * special.ndtr(-max(0.0, t - slack)))), "the noise's mean")
+
+
+def variance(e: Array, *, along: int | None = None) -> Finding:
+    """Null: e iid N(0, 1). Sums of squares are chi^2 exactly; with `along`, for each slice of that axis."""
+    squares = e**2
+    if along is None:
+        sums, count = np.array([squares.sum()]), e.size
+    else:
+        other = tuple(axis for axis in range(e.ndim) if axis != along)
+        sums, count = squares.sum(axis=other), e.size // e.shape[along]
+    high = special.chdtrc(count, sums * (1 - SQUARE_SLACK))
+    low = special.chdtr(count, sums * (1 + SQUARE_SLACK))
+    p = min(1.0, 2 * float(np.minimum(low, high).min()) * len(sums))
+    return Finding(p, "the noise's variance" + ("" if along is None else " in a single row or column"))
+
+
+def _binomial(count: float, n: int, p: float) -> float:
+    """Two-sided exact p for a count under Binomial(n, p), p known up to CDF_SLACK."""
+    low_p, high_p = max(p - CDF_SLACK, 0.0), min(p + CDF_SLACK, 1.0)
+    lower = 1.0 if count >= n else float(special.betainc(n - count, count + 1, 1 - low_p))
+    upper = 1.0 if count <= 0 else float(special.betainc(count, n - count + 1, high_p))
+    return two_sided(lower, upper)
+
+
+def cells(e: Array, *, number: int = 16) -> Finding:
+    """Null: e iid N(0, 1). Counts in cells of equal probability are Binomial(N, 1/number) exactly."""
+    edges = special.ndtri(np.arange(1, number) / number)
+    counts = np.bincount(np.searchsorted(edges, e.ravel()), minlength=number)
+    p = min(_binomial(int(count), e.size, 1 / number) for count in counts)
+    return Finding(min(1.0, p * number), "the noise's distribution over its range")
+
+
+def tails(e: Array) -> Finding:
+    """Null: e iid N(0, 1). The number beyond +-c is Binomial(N, 2 Phi(-c)) exactly, for c = 2, ..., 4.5."""
+    cuts = (2.0, 2.5, 3.0, 3.5, 4.0, 4.5)
+    size = np.abs(e)
+    p = min(_binomial(int((size > c).sum()), e.size, 2 * float(special.ndtr(-c))) for c in cuts)
+    return Finding(min(1.0, p * len(cuts)), "how often the noise is far from zero")
+
+
+def distance(e: Array) -> Finding:
+    """Null: e iid N(0, 1). P(sup |F_N - Phi| > D) <= 2 exp(-2 N D^2) (Massart 1990)."""
+    u = special.ndtr(np.sort(e.ravel()))
+    n = e.size
+    steps = np.arange(n + 1) / n
+    d = max(float((steps[1:] - u).max()), float((u - steps[:-1]).max())) - CDF_SLACK
+    return Finding(min(1.0, 2 * float(np.exp(-2 * n * max(d, 0.0) ** 2))), "the noise's distribution")
+
+
+def largest(e: Array) -> Finding:
+    """Null: e iid N(0, 1). P(max |e| > c) <= 2 N Phi(-c) (union bound)."""
+    c = float(np.abs(e).max()) * (1 - 1e-4)
+    return Finding(min(1.0, 2 * e.size * float(special.ndtr(-c))), "the noise's largest value")
+
+
+def evenness(e: Array, *, number: int = 16) -> Finding:
+    """Null: e iid N(0, 1). Counts that are *too* equal, as those of a shuffled grid of quantiles.
+
+    If every count is within k of N / number, there are at most (2k + 1)^(number - 1) such outcomes
+    (the last count follows from the others), each at most as likely as the multinomial's mode.
+    """
+    edges = special.ndtri(np.arange(1, number) / number)
+    counts = np.bincount(np.searchsorted(edges, e.ravel()), minlength=number)
+    n = e.size
+    k = int(np.ceil(np.abs(counts - n / number).max()))
+    base, extra = divmod(n, number)
+    mode = special.gammaln(n + 1) - extra * special.gammaln(base + 2) - (number - extra) * special.gammaln(base + 1)
+    slack = n * np.log1p(number * CDF_SLACK)  # cells' probabilities are known up to CDF_SLACK
+    log_p = (number - 1) * np.log(2 * k + 1) + mode - n * np.log(number) + slack
+    return Finding(float(np.exp(min(0.0, log_p))), "how evenly the noise covers its range")
+
+
+def distinct(e: Array) -> Array:
+    """`e` with every axis along which it is constant reduced to one entry.
+
+    Under the null this happens with probability zero. It keeps the marginal distribution of noise that
+    is shared along an axis testable, so that sharing fails the test of independence only.
+    """
+    for axis in range(e.ndim):
+        first = np.take(e, [0], axis=axis)
+        if e.shape[axis] > 1 and bool((e == first).all()):
+            e = first
+    return e
+
+
+def marginal(e: Array) -> list[Finding]:
+    """Null: e (calls, batch, dim) iid N(0, 1). Each value's distribution."""
+    e = distinct(e)
+    findings = [mean(e), variance(e), cells(e), tails(e), distance(e), largest(e), evenness(e)]
+    return findings + [variance(e, along=axis) for axis in (1, 2) if e.shape[axis] > 1]
+
+
+# --------------------------------------------------------------------------------------- dependence
+
+
+def _correlation(r: Array, n: int) -> Array:
+    """Two-sided exact p of Pearson correlations of n normal pairs: r sqrt(n-2) / sqrt(1-r^2) ~ t_{n-2}."""
+    r = np.clip(np.abs(r), 0.0, 1.0)
+    t = r * np.sqrt((n - 2) / np.maximum(1 - r**2, 1e-300))
+    p: Array = 2 * special.stdtr(n - 2, -t)
+    return p
+
+
+def pairs(e: Array, axis: int, what: str) -> Finding:
+    """Null: e iid normal. Pearson correlation of every two slices of `axis`, exact, times their number."""
+    slices = np.moveaxis(e, axis, 0).reshape(e.shape[axis], -1)
+    count, n = slices.shape
+    if count < 2 or n < 3:
+        return Finding(1.0, what)
+    centred = slices - slices.mean(axis=1, keepdims=True)
+    norms = np.sqrt((centred**2).sum(axis=1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.nan_to_num((centred @ centred.T) / np.outer(norms, norms))[np.triu_indices(count, 1)]
+    return Finding(min(1.0, float(_correlation(r, n).min()) * len(r)), what)
+
+
+def groups(e: Array, within: Sequence[int], what: str) -> Finding:
+    """Null: e iid normal. Analysis of variance, two-sided: entries that differ along `within` form a group.
+
+    F = (between / (g - 1)) / (inside / (N - g)) is F distributed exactly. Large where a group shares
+    something, small where it balances (antithetic noise); location and scale drop out.
+    """
+    size = int(np.prod([e.shape[axis] for axis in within]))
+    number = e.size // size
+    if number < 2 or size < 2:
+        return Finding(1.0, what)
+    means = e.mean(axis=tuple(within), keepdims=True)
+    inside = float(((e - means) ** 2).sum())
+    between = size * float(((means - e.mean()) ** 2).sum())
+    if inside <= 1e-12 * between:
+        return Finding(0.0, what)
+    f = (between / (number - 1)) / (inside / (e.size - number))
+    high = special.fdtrc(number - 1, e.size - number, f * (1 - SQUARE_SLACK))
+    low = special.fdtr(number - 1, e.size - number, f * (1 + SQUARE_SLACK))
+    return Finding(two_sided(float(low), float(high)), what)
+
+
+def neighbours(e: Array, axis: int, what: str) -> Finding:
+    """Null: e iid normal. Pearson correlation of entries 2k and 2k + 1 along `axis`, exact."""
+    if e.shape[axis] < 2 or e.size < 8:
+        return Finding(1.0, what)
+    half = e.shape[axis] // 2
+    left = np.take(e, range(0, 2 * half, 2), axis=axis).ravel()
+    right = np.take(e, range(1, 2 * half, 2), axis=axis).ravel()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.nan_to_num(np.corrcoef(left, right)[0, 1])
+    return Finding(min(1.0, float(_correlation(np.array([r]), len(left))[0])), what)
+
+
+def dependence(e: Array) -> list[Finding]:
+    """Null: e (calls, batch, dim) iid normal. Entries of one call: rows, columns, and all together."""
+    rows, columns = "between the rows of a batch", "between the dimensions of a sample"
+    return [
+        pairs(e, 1, rows),
+        pairs(e, 2, columns),
+        groups(e, (1,), rows),
+        groups(e, (2,), columns),
+        groups(e, (0, 2), rows),
+        groups(e, (0, 1), columns),
+        groups(e, (1, 2), "between all entries of a call"),
+        neighbours(e, 1, rows),
+        neighbours(e, 2, columns),
+    ]
+
+
+def repetition(e: Array) -> list[Finding]:
+    """Null: e (calls, batch, dim) iid normal. Calls: none a copy, a mirror or a shuffle of another."""
+    what = "between one call and another"
+    flat = e.reshape(len(e), -1)
+    ordered = np.sort(flat, axis=1)
+    # Two calls with the very same values, in whatever order: probability zero for a continuous
+    # distribution, below (n! / 2^(24 n)) for one of 24 bits; n is at least 8 wherever this is used.
+    same = any(np.array_equal(a, b) for a, b in combinations(ordered, 2))
+    found = [pairs(e, 0, what), groups(e, (0,), what), neighbours(e, 0, what)]
+    return [*found, Finding(0.0 if same else 1.0, "between one call and another: the same values came again")]
+
+
+# ----------------------------------------------------------------------------------------- contrasts
+
+
+def contrast(e: Array, covariate: Array, what: str) -> Finding:
+    """Null: e iid normal. Its correlation with a fixed covariate, exact; location and scale drop out."""
+    a = np.broadcast_to(covariate, e.shape)
+    centred, a = e - e.mean(), a - a.mean()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.nan_to_num((centred * a).sum() / np.sqrt((centred**2).sum() * (a**2).sum()), nan=1.0)
+    return Finding(min(1.0, float(_correlation(np.array([r]), e.size)[0])), what)
+
+
+def ratio(e: Array, chosen: Array, what: str) -> Finding:
+    """Null: e iid N(0, s^2). The chosen entries' share of the sum of squares is Beta(k/2, (N-k)/2) exactly."""
+    mask = np.broadcast_to(chosen, e.shape)
+    part, total = float((e[mask] ** 2).sum()), float((e**2).sum())
+    if total <= 0:
+        return Finding(0.0, what)
+    a, b = mask.sum() / 2, (~mask).sum() / 2
+    share = part / total
+    low = special.betainc(a, b, min(1.0, share * (1 + SQUARE_SLACK)))
+    high = special.betainc(b, a, min(1.0, (1 - share) * (1 + SQUARE_SLACK)))
+    return Finding(two_sided(float(low), float(high)), what)
+
+
+def parameters(e: Array, m: Array, v: Array) -> list[Finding]:
+    """Null: e (calls, batch, dim) iid normal. Nothing of the mean m or the variance v (batch, dim) is left."""
+    log_v = np.log(v)
+    findings = [
+        contrast(e, m, "the sample's centre does not follow m"),
+        contrast(e, m / np.sqrt(v), "the sample's centre does not follow m"),
+        contrast(e, log_v, "the sample's centre depends on v"),
+        ratio(e, m > np.median(m), "the sample's spread depends on m"),
+        ratio(e, np.abs(m) > np.median(np.abs(m)), "the sample's spread depends on m"),
+    ]
+    for quantile in (0.1, 0.25, 0.5, 0.75, 0.9):
+        chosen = log_v > np.quantile(log_v, quantile)
+        findings.append(ratio(e, chosen, "the sample's spread does not follow the square root of v"))
+    return findings
+
+
+def everything(e: Array, m: Array, v: Array) -> Iterator[Finding]:
+    """Null: e (calls, batch, dim) iid N(0, 1), whatever m and v are: all of the above."""
+    yield from marginal(e)
+    yield from dependence(e)
+    yield from repetition(e)
+    yield from parameters(e, m, v)

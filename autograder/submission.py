@@ -1,0 +1,251 @@
+"""From an upload (zip or folder) to a safe copy in the homework's layout, with a sentence for whatever was left out.
+
+Nothing of the upload is trusted: names are cleaned, links and special files are left out, every byte is
+counted while it is read, and nothing is written but regular files below the box.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from autograder.core import Assignment, Reject, Submission
+from autograder.text import clean
+
+MAX_ENTRIES = 20_000
+MAX_FILE = 50 * 1024**2
+MAX_TOTAL = 200 * 1024**2
+MAX_DEPTH = 16
+MAX_NAME = 200
+KEPT = frozenset(".py .ipynb .json .toml .txt .md .csv .png .jpg .jpeg".split())
+GIVEN = ".given"
+"""Where in the box the template stands as it was handed out, beside the submission."""
+JUNK = frozenset(
+    "__MACOSX .DS_Store .git .ipynb_checkpoints __pycache__ .venv venv env node_modules .idea .vscode "
+    "site-packages .pytest_cache .hypothesis wandb data checkpoints".split()
+)
+
+
+@dataclass
+class _Intake:
+    """What was read so far: the files by their cleaned path, the bytes counted, the remarks."""
+
+    files: dict[PurePosixPath, bytes]
+    total: int
+    remarks: list[str]
+
+    def take(self, name: str, stream: IO[bytes]) -> None:
+        path = self._safe(name)
+        if path is None:
+            return
+        data = stream.read(MAX_FILE + 1)
+        if len(data) > MAX_FILE:
+            self.remarks.append(f"{clean(name, limit=80, line=True)} is larger than 50 MB and was left out.")
+            return
+        self.total += len(data)
+        if self.total > MAX_TOTAL:
+            raise Reject("The upload unpacks to more than 200 MB. Please leave data and checkpoints out of it.")
+        self.files[path] = data
+
+    def wants(self, name: str) -> bool:
+        """Whether a file of this name is looked at; junk and data are passed over without a word."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        return path.suffix.lower() in KEPT and not JUNK.intersection(path.parts) and not path.name.startswith("._")
+
+    def _safe(self, name: str) -> PurePosixPath | None:
+        shown = clean(name, limit=80, line=True)
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
+            self.remarks.append(f"{shown} points outside of the upload and was left out.")
+        elif len(path.parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME for part in path.parts):
+            self.remarks.append(f"{shown} has too long or too deep a path and was left out.")
+        elif any(unicodedata.category(character)[0] == "C" for character in name):
+            self.remarks.append(f"{shown} has control characters in its name and was left out.")
+        elif str(path).casefold() in {str(known).casefold() for known in self.files}:
+            self.remarks.append(f"{shown} is there twice (names that differ in case count as one); the first was taken.")
+        else:
+            return path
+        return None
+
+
+def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | None = None) -> Submission:
+    """Copies `upload` into the empty folder `box` in the layout of the assignment's template.
+
+    Files are found by the end of their path, so that a zip of the folder, of its content or of single
+    files all work. What the upload lacks and is not graded is taken from the template. With `group` the
+    box can be read by that group only. Raises `Reject` where there is nothing that could be graded.
+    """
+    intake = _Intake({}, 0, [])
+    if upload.is_dir():
+        _read_folder(upload, intake)
+    elif upload.is_file():
+        _read_zip(upload.read_bytes() if upload.stat().st_size <= MAX_TOTAL else b"", intake, upload.name)
+    else:
+        raise Reject(f"There is no file or folder {clean(str(upload), line=True)}.")
+    placed = _arrange(intake, assignment)
+    absent = tuple(file for file in assignment.graded if PurePosixPath(file) not in placed)
+    if len(absent) == len(assignment.graded):
+        held = ", ".join(clean(str(path), limit=60, line=True) for path in sorted(intake.files)[:12]) or "nothing"
+        raise Reject(
+            f"None of the files that are graded ({', '.join(assignment.graded)}) is in the upload. "
+            f"What could be read of it: {held}. Please upload a zip of your homework folder."
+        )
+    for file in absent:
+        intake.remarks.append(f"{file} was not found in the upload.")
+    digest = hashlib.sha256()
+    for path in sorted(placed):
+        digest.update(f"{path}\0{len(placed[path])}\0".encode() + placed[path])
+    given = _given(assignment)
+    spare = {PurePosixPath(GIVEN, path): data for path, data in given.items()}
+    _write(box, {**spare, **given, **placed}, group)
+    return Submission(box, digest.hexdigest(), absent, tuple(intake.remarks))
+
+
+# ------------------------------------------------------------------------------------------- reading
+
+
+def _read_zip(data: bytes, intake: _Intake, name: str, *, nested: bool = False) -> None:
+    if not data:
+        raise Reject(f"{clean(name, limit=80, line=True)} is empty or larger than 200 MB.")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            if len(entries) > MAX_ENTRIES:
+                raise Reject(f"The zip holds {len(entries)} entries; at most {MAX_ENTRIES} are read.")
+            zips = [entry for entry in entries if entry.filename.lower().endswith(".zip")]
+            for entry in entries:
+                if entry.is_dir() or not intake.wants(entry.filename):
+                    continue
+                if stat.S_ISLNK(entry.external_attr >> 16):
+                    shown = clean(entry.filename, limit=80, line=True)
+                    intake.remarks.append(f"{shown} is a link and was left out.")
+                    continue
+                _read_entry(archive, entry, intake)
+            if not intake.files and len(zips) == 1 and not nested and zips[0].file_size <= MAX_TOTAL:
+                with archive.open(zips[0]) as stream:  # a zip within a zip: the folder was zipped twice
+                    _read_zip(stream.read(MAX_TOTAL), intake, zips[0].filename, nested=True)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, EOFError, OSError):
+        raise Reject(
+            f"{clean(name, limit=80, line=True)} is not a zip archive that can be read. "
+            "Please zip your homework folder again and upload the .zip file."
+        ) from None
+
+
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, intake: _Intake) -> None:
+    shown = clean(entry.filename, limit=80, line=True)
+    if entry.flag_bits & 1:
+        intake.remarks.append(f"{shown} is encrypted and was left out.")
+        return
+    try:
+        with archive.open(entry) as stream:
+            intake.take(entry.filename, stream)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError):
+        intake.remarks.append(f"{shown} is damaged in the zip and was left out.")
+
+
+def _read_folder(folder: Path, intake: _Intake) -> None:
+    """Regular files only, opened without following links at any level."""
+    count = 0
+    zips: list[str] = []
+    for path, descriptor in _walk(os.open(folder, os.O_RDONLY | os.O_DIRECTORY), PurePosixPath()):
+        with os.fdopen(descriptor, "rb") as stream:
+            count += 1
+            if count > MAX_ENTRIES:
+                raise Reject(f"The upload holds more than {MAX_ENTRIES} files.")
+            if intake.wants(str(path)):
+                intake.take(str(path), stream)
+            elif path.suffix.lower() == ".zip":
+                zips.append(str(path))
+                single = stream.read(MAX_TOTAL + 1)
+    if not intake.files and len(zips) == 1 and len(single) <= MAX_TOTAL:
+        _read_zip(single, intake, zips[0])
+
+
+def _walk(folder: int, prefix: PurePosixPath) -> Iterator[tuple[PurePosixPath, int]]:
+    try:
+        with os.scandir(folder) as entries:
+            listing = sorted(entries, key=lambda entry: entry.name)
+        for entry in listing:
+            path = prefix / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in JUNK and len(path.parts) <= MAX_DEPTH:
+                    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                    yield from _walk(os.open(entry.name, flags, dir_fd=folder), path)
+            elif entry.is_file(follow_symlinks=False):
+                # A FIFO swapped in meanwhile would block without O_NONBLOCK.
+                descriptor = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    yield path, descriptor
+                else:
+                    os.close(descriptor)
+    finally:
+        os.close(folder)
+
+
+# ----------------------------------------------------------------------------------------- arranging
+
+
+def _arrange(intake: _Intake, assignment: Assignment) -> dict[PurePosixPath, bytes]:
+    """The upload's files under the template's paths."""
+    placed: dict[PurePosixPath, bytes] = {}
+    for graded in map(PurePosixPath, assignment.graded):
+        ranked = sorted(
+            (-_common_end(path, graded), len(path.parts), str(path), path)
+            for path in intake.files
+            if path.name.casefold() == graded.name.casefold()
+        )
+        if not ranked:
+            continue
+        found = ranked[0][-1]
+        if len(ranked) > 1 and ranked[1][:2] == ranked[0][:2]:
+            intake.remarks.append(f"There is more than one {graded.name}; {clean(str(found), line=True)} was graded.")
+        inside = PurePosixPath(*graded.parts[1:])
+        if len(graded.parts) > 1 and _common_end(found, graded) >= len(inside.parts):
+            root = PurePosixPath(*found.parts[: len(found.parts) - len(inside.parts)])
+            for path, data in intake.files.items():
+                if path.is_relative_to(root):
+                    placed.setdefault(PurePosixPath(graded.parts[0], path.relative_to(root)), data)
+        placed[graded] = intake.files[found]
+    return placed
+
+
+def _common_end(path: PurePosixPath, other: PurePosixPath) -> int:
+    count = 0
+    for mine, theirs in zip(reversed(path.parts), reversed(other.parts), strict=False):
+        if mine.casefold() != theirs.casefold():
+            break
+        count += 1
+    return count
+
+
+def _given(assignment: Assignment) -> dict[PurePosixPath, bytes]:
+    template = assignment.template
+    return {
+        PurePosixPath(path.relative_to(template).as_posix()): path.read_bytes()
+        for path in sorted(template.rglob("*.py"))
+        if "__pycache__" not in path.parts
+    }
+
+
+def _write(box: Path, files: dict[PurePosixPath, bytes], group: int | None) -> None:
+    for path, data in files.items():
+        target = box / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with target.open("xb") as file:
+                file.write(data)
+        except (OSError, ValueError):  # a file where another path needs a folder, or a full disk
+            raise Reject(f"{clean(str(path), line=True)} could not be unpacked.") from None
+    for target in [box, *box.rglob("*")]:
+        if group is not None:
+            os.chown(target, 0, group)
+        target.chmod((0o550 if target.is_dir() else 0o440) if group is not None else (0o755 if target.is_dir() else 0o644))

@@ -1,0 +1,224 @@
+"""Grading one submission from the command line: early results, the canary, the table, the exit status."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from autograder.isolation import canary, confine
+from autograder.isolation.wall import Pool, Wall
+
+if TYPE_CHECKING:
+    from autograder.core import Assignment, Result
+
+ROOT = Path(__file__).resolve().parents[1]
+GRADESCOPE = Path("/autograder")
+GRADED, NOT_GRADABLE, OUR_FAULT = 0, 2, 3
+PROBES = ".probes"
+
+
+def grade(path: Path | None, out: Path | None, homework: str, seconds: float) -> int:
+    """Grades `path` and writes results.json. Returns 0 graded, 2 cannot be graded, 3 a fault of ours."""
+    started = time.monotonic()
+    confine.shield()
+    on_gradescope = path is None
+    if path is None:
+        path = GRADESCOPE / "submission"
+        out = out or GRADESCOPE / "results" / "results.json"
+        if not path.is_dir():
+            print(
+                "Which submission? Give a zip or a folder: ./run_autograder PATH\n"
+                f"(Without PATH, {path} is graded, which is where Gradescope puts it.)",
+                file=sys.stderr,
+            )
+            return NOT_GRADABLE
+        _close_to_others()
+    out = out or Path("results.json")
+    # The zygote begins to import torch now, beside everything that the judge still has to do.
+    with Pool(Wall(homework + PROBES)) as pool, _tidy() as scratch:
+        return _grade(path, out.absolute(), homework, seconds, started, on_gradescope, pool, scratch)
+
+
+def _grade(
+    path: Path, out: Path, homework: str, seconds: float, started: float, on_gradescope: bool, pool: Pool, scratch: Path
+) -> int:  # fmt: skip
+    from autograder import gradescope, submission
+    from autograder.core import Reject
+    from autograder.grade import Grading
+
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    results: list[Result] = []
+    remarks: list[str] = []
+    isolation = ""
+
+    def write(reason: str = "") -> None:
+        spent = time.monotonic() - started
+        content = gradescope.document(
+            assignment, results, remarks=remarks, seconds=spent, isolation=isolation, reason=reason
+        )
+        gradescope.write(out, content)
+
+    def refuse(reason: str, status: int) -> int:
+        write(reason)
+        print(reason)
+        print(f"Nothing could be graded. The reason stands in {out}")
+        return status
+
+    try:
+        write("Grading began but did not finish.")
+    except OSError as error:
+        print(f"{out} cannot be written: {error.strerror}.", file=sys.stderr)
+        return OUR_FAULT
+    try:
+        received = submission.receive(path, assignment, scratch, group=pool.uid)
+    except Reject as fault:
+        return refuse(str(fault), NOT_GRADABLE)
+    remarks += received.remarks
+    report = canary.inspect(pool, beside=assignment.reference, results=out.parent)
+    isolation = report.line()
+    if on_gradescope and not report.trustworthy:
+        return refuse(
+            "The grader's sandbox does not hold on this machine, so nothing was graded: "
+            + "; ".join(leak for leak in report.leaks.values() if leak)
+            + ". This is not a fault of the submission; course staff, please run the doctor.",
+            OUR_FAULT,
+        )
+    write()
+    grading = Grading(pool, received, assignment, secret(), seconds - (time.monotonic() - started))
+    for result in grading.results():
+        results.append(result)
+        write()
+    show(assignment, results, remarks, report, time.monotonic() - started, out)
+    logged = gradescope.logs(results)
+    if logged and on_gradescope:
+        print(f"\nWhat the submission printed (for the staff only):\n{logged}")
+    return OUR_FAULT if any(result.status == "grader error" for result in results) else GRADED
+
+
+def secret() -> bytes:
+    """The key of all seeds, made once by setup.sh for this machine; empty where there is none."""
+    for place in (Path(sys.prefix) / "secret",):
+        try:
+            return place.read_bytes()
+        except OSError:
+            continue
+    return b""
+
+
+def _close_to_others() -> None:
+    """On Gradescope's machine, where all is ours: other users cannot enter our folder or read who submits."""
+    for place, mode in ((ROOT, 0o700), (GRADESCOPE / "submission", 0o700), (GRADESCOPE / "results", 0o755)):
+        if os.geteuid() == 0 and place.is_dir():
+            place.chmod(mode)
+    metadata = GRADESCOPE / "submission_metadata.json"
+    if os.geteuid() == 0 and metadata.is_file():
+        metadata.chmod(0o600)
+
+
+@contextmanager
+def _tidy() -> Iterator[Path]:
+    """A scratch folder that workers can reach, removed at the end, also when we are told to stop."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    # As root not below $TMPDIR, which may be inside a home that the worker's user cannot enter.
+    folder = Path(tempfile.mkdtemp(prefix="autograder-", dir="/tmp" if os.geteuid() == 0 else None))
+    folder.chmod(0o711)
+    box = folder / "box"
+    box.mkdir()
+    try:
+        yield box
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
+
+
+# ------------------------------------------------------------------------------------ for people's eyes
+
+
+def show(
+    assignment: Assignment, results: list[Result], remarks: list[str], report: canary.Report, seconds: float, out: Path
+) -> None:  # fmt: skip
+    """The table: every check, what it gave, and for what was lost the sentence that says why."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=False)
+    for question in assignment.questions:
+        own = [result for result in results if result.question == question]
+        score = sum(result.score for result in own)
+        title = f"Question {question.number}: {question.title}   {_points(score)} of {_points(question.points)}"
+        table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+        table.add_column(justify="left", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True, style="dim")
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(ratio=1)
+        for result in own:
+            full = result.verdict.score == 1
+            ours = result.status == "grader error"
+            mark, style = ("?", "yellow") if ours else ("✓", "green") if full else ("✗", "red")
+            words = Text(result.check.name)
+            if not full or ours:
+                words.append(f"\n{result.verdict.message}", style=style)
+            points = f"{_points(result.score)}/{_points(result.check.points)}"
+            table.add_row(Text(mark, style=style), result.number, points, words)
+        console.print(table)
+    for remark in remarks:
+        console.print(Text(f"note: {remark}", style="yellow"))
+    total, most = sum(result.score for result in results), sum(result.check.points for result in results)
+    console.print(Text(f"\n{_points(total)} of {_points(most)} points in {seconds:.1f} s, written to {out}", style="bold"))
+    console.print(Text(report.line(), style="dim" if report.strong else "yellow"))
+    if not report.strong:
+        console.print(Text("Run `python3 -m autograder doctor` to see what that means and how to mend it.", style="yellow"))
+
+
+def _points(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def doctor(homework: str) -> int:
+    """Tries the sandbox and tells what it holds, on which machine, and what to do about each weakness."""
+    confine.shield()
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    with Pool(Wall(homework + PROBES)) as pool, tempfile.TemporaryDirectory() as results:
+        report = canary.inspect(pool, beside=assignment.reference, results=Path(results))
+    print(report.line())
+    for aspect in canary.ASPECTS:
+        leak = report.leaks[aspect]
+        print(f"  {aspect:<10}{'OPEN   ' if leak else 'BLOCKED'}  students' code tried to {canary.MEANING[aspect]}")
+        if leak:
+            print(f"{'':22}it {leak}\n{'':22}what helps: {canary.ADVICE[aspect]}")
+    print(f"false-fail bound of all checks together, one attempt: {assignment.alpha:.1e} (a fail needs two)")
+    for name, version in _versions().items():
+        print(f"  {name:<14}{version}")
+    if not report.trustworthy:
+        print("Scores from this machine can be forged by a determined student; Gradescope would refuse to grade.")
+    return 0 if report.trustworthy else 1
+
+
+def _versions() -> dict[str, Any]:
+    from importlib import metadata
+
+    found: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()}
+    for name in ("torch", "numpy", "scipy", "pyseccomp", "landlockpy"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    found["user"] = "root" if os.geteuid() == 0 else f"uid {os.geteuid()}"
+    found["environment"] = sys.prefix
+    return found

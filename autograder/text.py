@@ -1,0 +1,24 @@
+"""Text of strangers, made fit to be shown: no control characters, no escape codes, no long numbers."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_LONG_NUMBER = re.compile(r"[-+]?\d*\.\d{3,}(?:e[-+]?\d+)?|\d{12,}", re.IGNORECASE)
+
+
+def clean(text: str, *, limit: int = 16 * 1024, line: bool = False) -> str:
+    """`text` without control, format and private characters, cut to `limit`.
+
+    With `line=True` it becomes one line for a student's feedback: numbers with more than two decimals,
+    which could be hidden inputs, are masked, and so are the angle brackets that begin HTML.
+    """
+    kept = "".join(
+        character
+        for character in text[: limit * 2]
+        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
+    )
+    if line:
+        kept = _LONG_NUMBER.sub("#", " ".join(kept.split()))
+    return kept if len(kept) <= limit else kept[: limit - 1] + "…"

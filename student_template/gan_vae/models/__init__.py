@@ -1,0 +1,1 @@
+"""The two generative models, and the networks that they are made of."""
