@@ -37,9 +37,7 @@ NOT_REACHED = "The time for the whole submission was used up before this check c
 class Asker(Protocol):
     """Puts an ask to a submission: the wall in production, the same call without a wall in audits."""
 
-    def ask(
-        self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float
-    ) -> Observation: ...
+    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation: ...
 
 
 @dataclass

@@ -57,7 +57,11 @@ def document(
         "test_name_format": "text",
         "visibility": "visible",
         "stdout_visibility": "hidden",  # students' prints may hold hidden inputs: for the staff only
-        "extra_data": {"assignment": assignment.id, "isolation": isolation, "complete": _complete(assignment, known)},
+        "extra_data": {
+            "assignment": assignment.id,
+            "isolation": isolation,
+            "complete": _complete(assignment, known),
+        },
         "tests": tests,
     }
 
@@ -92,9 +96,9 @@ def write(path: Path, content: dict[str, Any]) -> None:
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
             os.fchmod(file.fileno(), 0o644)
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
-        os.unlink(name)
+        Path(name).unlink()
         raise
 
 

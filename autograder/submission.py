@@ -26,13 +26,17 @@ MAX_FILE = 50 * 1024**2
 MAX_TOTAL = 200 * 1024**2
 MAX_DEPTH = 16
 MAX_NAME = 200
-KEPT = frozenset(".py .ipynb .json .toml .txt .md .csv .png .jpg .jpeg".split())
+KEPT = frozenset((".py", ".ipynb", ".json", ".toml", ".txt", ".md", ".csv", ".png", ".jpg", ".jpeg"))
 GIVEN = ".given"
 """Where in the box the template stands as it was handed out, beside the submission."""
 JUNK = frozenset(
-    "__MACOSX .DS_Store .git .ipynb_checkpoints __pycache__ .venv venv env node_modules .idea .vscode "
-    "site-packages .pytest_cache .hypothesis wandb data checkpoints".split()
+    (
+        *("__MACOSX", ".DS_Store", ".git", ".ipynb_checkpoints", "__pycache__", ".pytest_cache", ".hypothesis"),
+        *(".venv", "venv", "env", "node_modules", "site-packages", ".idea", ".vscode"),
+        *("wandb", "data", "checkpoints"),
+    )
 )
+"""Folders and files that are passed over without a word."""
 
 
 @dataclass
@@ -71,7 +75,9 @@ class _Intake:
         elif any(unicodedata.category(character)[0] == "C" for character in name):
             self.remarks.append(f"{shown} has control characters in its name and was left out.")
         elif str(path).casefold() in {str(known).casefold() for known in self.files}:
-            self.remarks.append(f"{shown} is there twice (names that differ in case count as one); the first was taken.")
+            self.remarks.append(
+                f"{shown} is there twice (names that differ in case count as one); the first was taken."
+            )
         else:
             return path
         return None
@@ -248,4 +254,6 @@ def _write(box: Path, files: dict[PurePosixPath, bytes], group: int | None) -> N
     for target in [box, *box.rglob("*")]:
         if group is not None:
             os.chown(target, 0, group)
-        target.chmod((0o550 if target.is_dir() else 0o440) if group is not None else (0o755 if target.is_dir() else 0o644))
+        target.chmod(
+            (0o550 if target.is_dir() else 0o440) if group is not None else (0o755 if target.is_dir() else 0o644)
+        )

@@ -14,9 +14,7 @@ import shutil
 import textwrap
 from pathlib import Path, PurePosixPath
 
-_MARKER = re.compile(
-    r"#\W*(BEGIN|END)\W*SOLUTION", re.IGNORECASE
-)  # generous: a misspelt marker must not leak
+_MARKER = re.compile(r"#\W*(BEGIN|END)\W*SOLUTION", re.IGNORECASE)  # generous: a misspelt marker must not leak
 _BEGIN = re.compile(r"(?P<indent>[ \t]*)# BEGIN SOLUTION (?P<hint>\S.*)")
 _END = re.compile(r"(?P<indent>[ \t]*)# END SOLUTION")
 _DEFINITION = re.compile(r"(?P<indent>[ \t]*)(?:async[ \t]+)?def[ \t]+(?P<name>\w+)")
@@ -49,9 +47,7 @@ def cut(text: str, where: str) -> tuple[str, int]:
             if begin is None:
                 raise ValueError(f"{here}: END SOLUTION, but no solution was begun.")
             if closing["indent"] != begin["indent"]:
-                raise ValueError(
-                    f"{here}: END SOLUTION is indented otherwise than its BEGIN in line {begun}."
-                )
+                raise ValueError(f"{here}: END SOLUTION is indented otherwise than its BEGIN in line {begun}.")
             name = _enclosing(lines[: begun - 1], begin["indent"])
             ending = "\r" if line.endswith("\r") else ""
             kept += [stub + ending for stub in _stub(begin["indent"], name, begin["hint"].strip())]
@@ -116,9 +112,7 @@ def cut_notebook(text: str, where: str) -> tuple[str, int]:
 def _files(folder: Path) -> list[PurePosixPath]:
     """The files below `folder`, relative to it and sorted, without what runs leave behind."""
     found = (PurePosixPath(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return sorted(
-        path for path in found if not any(part in _LEFT_BY_RUNS or part[0] == "." for part in path.parts)
-    )
+    return sorted(path for path in found if not any(part in _LEFT_BY_RUNS or part[0] == "." for part in path.parts))
 
 
 def _planned(reference: Path) -> tuple[dict[PurePosixPath, bytes], int]:
@@ -151,9 +145,7 @@ def generate(reference: Path, template: Path) -> list[Path]:
 def _generate(reference: Path, template: Path) -> int:
     source, target = reference.resolve(), template.resolve()
     if source == target or source in target.parents or target in source.parents:
-        raise ValueError(
-            f"The template {template} and the reference {reference} must be folders side by side."
-        )
+        raise ValueError(f"The template {template} and the reference {reference} must be folders side by side.")
     plan, regions = _planned(reference)
     for name, content in plan.items():
         path = template / name

@@ -162,7 +162,9 @@ def show(
         own = [result for result in results if result.question == question]
         score = sum(result.score for result in own)
         title = f"Question {question.number}: {question.title}   {_points(score)} of {_points(question.points)}"
-        table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+        table = Table(
+            title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False
+        )
         table.add_column(justify="left", no_wrap=True)
         table.add_column(justify="right", no_wrap=True, style="dim")
         table.add_column(justify="right", no_wrap=True)
@@ -180,10 +182,17 @@ def show(
     for remark in remarks:
         console.print(Text(f"note: {remark}", style="yellow"))
     total, most = sum(result.score for result in results), sum(result.check.points for result in results)
-    console.print(Text(f"\n{_points(total)} of {_points(most)} points in {seconds:.1f} s, written to {out}", style="bold"))
+    console.print(
+        Text(f"\n{_points(total)} of {_points(most)} points in {seconds:.1f} s, written to {out}", style="bold")
+    )
     console.print(Text(report.line(), style="dim" if report.strong else "yellow"))
     if not report.strong:
-        console.print(Text("Run `python3 -m autograder doctor` to see what that means and how to mend it.", style="yellow"))
+        console.print(
+            Text(
+                "Run `python3 -m autograder doctor` to see what that means and how to mend it.",
+                style="yellow",
+            )
+        )
 
 
 def _points(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
@@ -29,25 +30,28 @@ class Variant:
 
 def applied(variant: Variant, reference: str) -> str:
     """The reference file's text with the variant's definitions in place of its own."""
-    lines = reference.splitlines(keepends=True)
-    new = ast.parse(variant.source.replace("\r\n", "\n").strip("\n"))
-    pieces = variant.source.replace("\r\n", "\n").strip("\n").splitlines(keepends=True)
+    source = variant.source.replace("\r\n", "\n").strip("\n")
+    if "\n\t" in source:  # one file has one kind of indentation
+        reference = re.sub(r"^(?: {4})+", lambda spaces: "\t" * (len(spaces[0]) // 4), reference, flags=re.M)
+    lines, pieces = reference.splitlines(keepends=True), source.splitlines(keepends=True)
     places = {node.name: node for node in _functions(ast.parse(reference))}
     swaps = []
-    for node in new.body:
+    for node in ast.parse(source).body:
         assert isinstance(node, ast.FunctionDef), f"{variant.id}: only functions can be replaced"
         old = places[node.name]
-        first = min([old.lineno, *(d.lineno for d in old.decorator_list)]) - 1
-        begin = min([node.lineno, *(d.lineno for d in node.decorator_list)]) - 1
-        text = "".join(pieces[begin : node.end_lineno]).rstrip("\n") + "\n"
-        indent = " " * old.col_offset
-        if "\t" in text and indent:
-            indent = "\t" * (old.col_offset // 4)
-        swaps.append((first, old.end_lineno, "".join(indent + line if line.strip() else line for line in text.splitlines(keepends=True))))
+        indent = re.match(r"\s*", lines[old.lineno - 1])[0]  # type: ignore[index]
+        own = pieces[_first_line(node) - 1 : node.end_lineno]
+        text = "".join(indent + line if line.strip() else line for line in own).rstrip("\n") + "\n"
+        swaps.append((_first_line(old) - 1, old.end_lineno, text))
     for first, last, text in sorted(swaps, reverse=True):
         lines[first:last] = [text]
-    result = variant.prelude + ("\n" if variant.prelude and not variant.prelude.endswith("\n") else "") + "".join(lines)
+    prelude = variant.prelude.rstrip("\n") + "\n" if variant.prelude else ""
+    result = prelude + "".join(lines)
     return result.replace("\n", "\r\n") if "\r\n" in variant.source else result
+
+
+def _first_line(node: ast.FunctionDef) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def _functions(tree: ast.AST) -> list[ast.FunctionDef]:

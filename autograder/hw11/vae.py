@@ -25,18 +25,24 @@ from autograder.core import Array, Ask, Check, Question, Reject, Trial, Values, 
 from autograder.judges import Exact, Misconception, Statistical, array, fits, luck, passed, share, whole
 from autograder.stats import (
     UNIT,
+    cells,
     dependence,
+    distance,
+    distinct,
     everything,
     gamma,
     marginal,
     parameters,
     repetition,
     smallest,
+    tails,
+    variance,
 )
 
 ALPHA = 1e-11
 """For each statistical check and attempt; five of them make 5e-11, and a fail needs two attempts."""
 PIXELS = 784
+CALLS = 8  # of sample_gaussian, with the same m and v
 STEEPEST = 3.5  # the stub decoder's logits are 3.5 tanh(z W + b)
 
 # ----------------------------------------------------------------------------------- what is asked
@@ -49,8 +55,8 @@ TOGETHER = tuple(case for case, (batch, _) in enumerate(CASES) if batch > 1)
 
 
 def _moments(rng: Generator, batch: int, dim: int, low: float, high: float) -> tuple[Array, Array]:
-    """Means of N(0, 2^2) and variances log-uniform in [low, high], as float32 (batch, dim)."""
-    m = 2 * rng.standard_normal((batch, dim))
+    """Means of N(1, 2^2) and variances log-uniform in [low, high], as float32 (batch, dim)."""
+    m = 1 + 2 * rng.standard_normal((batch, dim))
     v = np.exp(rng.uniform(np.log(low), np.log(high), (batch, dim)))
     return m.astype(np.float32), v.astype(np.float32)
 
@@ -62,7 +68,7 @@ def shapes(rng: Generator) -> Values:
 
 def noise(rng: Generator) -> Values:
     m, v = _moments(rng, 32, 128, 1e-4, 1e2)
-    return {"m": m, "v": v, "calls": 8}
+    return {"m": m, "v": v, "calls": CALLS}
 
 
 def gradient(rng: Generator) -> Values:
@@ -123,12 +129,12 @@ def _residual(trial: Trial, name: str) -> tuple[Array, Array, Array]:
     m, v = array(trial.given, "m"), array(trial.given, "v")
     if name == "standard":
         m, v = np.zeros_like(m), np.ones_like(v)
-    z = array(trial.got, name, shape=(trial.given["calls"], *m.shape), what="The stack of samples")
+    z = array(trial.got, name, shape=(CALLS, *m.shape), what="The stack of samples")
     return (z - m) / np.sqrt(v), m, v
 
 
 def _no_noise(e: Array) -> None:
-    if np.ptp(e) < 1e-6:
+    if np.ptp(e) < 1e-3:  # residuals carry rounding of about u |m| / sqrt(v) < 1e-4
         raise Reject(
             "Every sample was the same number of standard deviations away from its mean. "
             "Expected: random noise, drawn anew for every entry.",
@@ -147,17 +153,41 @@ def sample_noise(trial: Trial, alpha: float) -> Verdict:
         f"With m = 0 and v = 1 the samples are not standard normal: {worst.what} does not fit "
         f"({e.size} values: {seen}). Expected: noise from N(0, 1)."
     )
-    sentence, diagnosis = "", ""
-    if e.min() >= 0 and e.max() <= 1:
-        sentence, diagnosis = " They lie between 0 and 1: is the noise uniform (rand) instead of normal (randn)?", "uniform_noise"
-    elif np.abs(e).max() <= np.sqrt(3) * 1.001 and np.abs(e).max() > 1.6:
-        sentence, diagnosis = " They end sharply on both sides: is the noise uniform instead of normal?", "uniform_noise"
-    elif e.min() >= 0:
-        sentence, diagnosis = " None is negative.", "positive_noise"
+    sentence, diagnosis = _family(e)
     return Verdict(0.0, message + sentence, diagnosis, p=worst.p)
 
 
-RESIDUALS: tuple[tuple[str, str, Callable[[Array, Array, Array], Array]], ...] = (
+def _family(e: Array) -> tuple[str, str]:
+    """What the noise may be instead of standard normal, as a sentence and a misconception's id."""
+    e = distinct(e)
+    low, high, most = e.min(), e.max(), np.abs(e).max()
+
+    def normal(scaled: Array) -> bool:
+        return min(cells(scaled).p, tails(scaled).p, distance(scaled).p) >= 1e-6
+
+    if low >= 0 and high <= 1:
+        return " They lie between 0 and 1: is it rand (uniform) instead of randn (normal)?", "uniform_noise"
+    if e.size >= 1000 and most <= np.sqrt(3) * 1.001 and distance_to_uniform(e) < 0.02:
+        return " They end sharply on both sides: is the noise uniform instead of normal?", "uniform_noise"
+    if low >= 0:
+        return " None is negative.", "positive_noise"
+    if e.size >= 10_000 and most <= 3.2 and abs(e.mean()) < 0.1:
+        return f" None is further out than {most:.2f}: is the noise clipped or truncated?", "truncated_noise"
+    if normal(e - e.mean()):
+        return f" They are shifted by {e.mean():.2f}.", "shifted_noise"
+    if normal(e / e.std()):
+        return f" They are scaled by {e.std():.2f}.", "noise_scaled"
+    return "", ""
+
+
+def distance_to_uniform(e: Array) -> float:
+    """sup |F_N - F| against the uniform distribution on the values' own range."""
+    u = (np.sort(e.ravel()) - e.min()) / np.ptp(e)
+    return float(np.abs(u - np.linspace(0, 1, e.size)).max())
+
+
+Residual = Callable[[Array, Array, Array], Array]
+RESIDUALS: tuple[tuple[str, str, Residual], ...] = (
     (
         "variance_as_std",
         "Your noise was scaled by v itself: v is the variance, so the standard deviation is its square root.",
@@ -168,20 +198,55 @@ RESIDUALS: tuple[tuple[str, str, Callable[[Array, Array, Array], Array]], ...] =
         "Your noise was scaled by exp(v / 2): v is the variance already, not its logarithm.",
         lambda z, m, v: (z - m) / np.exp(v / 2),
     ),
-    ("variance_ignored", "Your noise was not scaled at all: v was not used.", lambda z, m, v: z - m),
-    ("inverse_scale", "Your noise was divided by sqrt(v), not multiplied.", lambda z, m, v: (z - m) * np.sqrt(v)),
-    ("mean_ignored", "Your samples are centred on 0: m was not used.", lambda z, m, v: z / np.sqrt(v)),
-    ("mean_subtracted", "Your samples are centred on -m: m was subtracted.", lambda z, m, v: (z + m) / np.sqrt(v)),
+    ("variance_squared", "Your noise was scaled by v^2 instead of sqrt(v).", lambda z, m, v: (z - m) / v**2),
     (
-        "noise_shared_scale",
+        "root_of_std",
+        "The root was taken twice: your noise was scaled by v^(1/4).",
+        lambda z, m, v: (z - m) / v**0.25,
+    ),
+    (
+        "softplus_twice",
+        "v went through softplus once more: it is positive already.",
+        lambda z, m, v: (z - m) / np.sqrt(np.log1p(np.exp(v))),
+    ),
+    (
+        "inverse_scale",
+        "Your noise was divided by sqrt(v), not multiplied.",
+        lambda z, m, v: (z - m) * np.sqrt(v),
+    ),
+    ("variance_ignored", "Your noise was not scaled: v was not used.", lambda z, m, v: z - m),
+    (
+        "variance_averaged",
         "All entries got the same spread: v was averaged, though every entry has a variance of its own.",
-        lambda z, m, v: (z - m) / np.sqrt(np.mean(np.sqrt(v))),
+        lambda z, m, v: (z - m) / np.sqrt(v.mean()),
     ),
     (
-        "both_ignored",
-        "Your samples do not depend on m and v at all.",
-        lambda z, m, v: z,
+        "variance_averaged",
+        "All examples got the same spread: v was averaged over the batch.",
+        lambda z, m, v: (z - m) / np.sqrt(v.mean(0)),
     ),
+    (
+        "first_example_only",
+        "All examples got the spread of the first one.",
+        lambda z, m, v: (z - m) / np.sqrt(v[:1]),
+    ),
+    ("mean_ignored", "Your samples are centred on 0: m was not used.", lambda z, m, v: z / np.sqrt(v)),
+    (
+        "mean_subtracted",
+        "Your samples are centred on -m: m was subtracted.",
+        lambda z, m, v: (z + m) / np.sqrt(v),
+    ),
+    (
+        "mean_averaged",
+        "All entries got the same centre: m was averaged.",
+        lambda z, m, v: (z - m.mean()) / np.sqrt(v),
+    ),
+    (
+        "mean_scaled",
+        "m was scaled by sqrt(v) together with the noise.",
+        lambda z, m, v: (z - m * np.sqrt(v)) / np.sqrt(v),
+    ),
+    ("both_ignored", "Your samples do not depend on m and v at all.", lambda z, m, v: z),
 )
 
 
@@ -193,7 +258,9 @@ def sample_parameters(trial: Trial, alpha: float) -> Verdict:
         return verdict
     z = array(trial.got, "varied")
     for diagnosis, sentence, residual in RESIDUALS:
-        if smallest(parameters(residual(z, m, v), m, v)).p >= 1e-6:
+        r = residual(z, m, v)
+        # Its scale too: the contrasts do not see a factor that all entries have in common.
+        if smallest([variance(r), *parameters(r, m, v)]).p >= 1e-6:
             return Verdict(0.0, f"{sentence} Expected: z = m + sqrt(v) e with e from N(0, I).", diagnosis, p=worst.p)
     message = f"With varied m and v {worst.what}, entry by entry. Expected: z = m + sqrt(v) e with e from N(0, I)."
     return Verdict(0.0, message, p=worst.p)
@@ -206,6 +273,8 @@ def _same(e: Array, axis: int) -> bool:
 def sample_independence(trial: Trial, alpha: float) -> Verdict:
     e, _, _ = _residual(trial, "standard")
     _no_noise(e)
+    if _same(e, 0):
+        e = e[:1]  # the same noise in every call is the next check's matter
     verdict, worst = luck(dependence(e), alpha, "The noise of different entries is independent.")
     if verdict:
         return verdict
@@ -213,12 +282,25 @@ def sample_independence(trial: Trial, alpha: float) -> Verdict:
     if _same(e, 1) or _same(e, 2):
         whom = "every entry" if _same(e, 1) and _same(e, 2) else "every row" if _same(e, 1) else "every column"
         return Verdict(0.0, f"Within one call {whom} got the same noise. {expected}", "shared_noise", p=worst.p)
-    return Verdict(0.0, f"Within one call the noise is related {worst.what}. {expected}", p=worst.p)
+    diagnosis = "sorted_noise" if _ordered(e) else "antithetic_noise" if _mirrored(e) else ""
+    return Verdict(0.0, f"Within one call the noise is related {worst.what}. {expected}", diagnosis, p=worst.p)
+
+
+def _ordered(e: Array) -> bool:
+    return any(bool((np.diff(e, axis=axis) >= 0).all() or (np.diff(e, axis=axis) <= 0).all()) for axis in (1, 2))
+
+
+def _mirrored(e: Array) -> bool:
+    size = np.sort(np.abs(e[0]).ravel())
+    return bool(np.mean(np.diff(size) < 1e-9) > 0.45)  # every value comes twice, with either sign
 
 
 def sample_fresh(trial: Trial, alpha: float) -> Verdict:
     e, _, _ = _residual(trial, "standard")
     _no_noise(e)
+    for axis in (1, 2):
+        if _same(e, axis):  # noise shared within a call is the previous check's matter
+            e = np.take(e, [0], axis=axis)
     verdict, worst = luck(repetition(e), alpha, "Every call draws new noise.")
     if verdict:
         return verdict
@@ -228,8 +310,9 @@ def sample_fresh(trial: Trial, alpha: float) -> Verdict:
             "is a seed set, or the noise made once and kept, inside the code?"
         )
         return Verdict(0.0, message, "seeded_inside", p=worst.p)
+    grid = all(np.array_equal(np.sort(e[0], axis=None), np.sort(call, axis=None)) for call in e[1:])
     message = f"The noise is related {worst.what}. Expected: new, independent noise at every call."
-    return Verdict(0.0, message, p=worst.p)
+    return Verdict(0.0, message, "noise_from_grid" if grid else "", p=worst.p)
 
 
 def sample_gradient(trial: Trial) -> Verdict:
@@ -318,28 +401,22 @@ def _read(trial: Trial, case: int) -> list[Seen]:
     if got.get(f"{case}.other_x") is not False:
         raise Reject("The encoder was given something else than x.", diagnosis="encodes_other")
     x, m, v, w, b = (array(given, f"{name}{case}") for name in "xmvwb")
-    decoded = whole(got, f"{case}.decoded", least=0, most=10_000)
-    if decoded == 0:
-        raise Reject("The decoder was never called. Expected: one decode of a z drawn from q(z|x).", diagnosis="no_decode")
-    zs = []
-    for index in range(min(decoded, 64)):
-        z = array(got, f"{case}.z{index}", what="The z that was decoded")
-        if z.ndim != 2 or z.shape[1] != dim or len(z) % batch:
-            raise Reject(
-                f"The decoder was given z of shape {list(z.shape)} for a batch of {batch} and {dim} latent "
-                f"dimensions; expected [{batch}, {dim}].",
-                diagnosis="shape",
-            )
-        zs.append(z)
+    z = array(got, f"{case}.z", what="The z that was decoded")
+    rows = array(got, f"{case}.rows").astype(int)
+    if z.ndim != 2 or z.shape[1] != dim or len(z) % batch or not len(z) or rows.sum() != len(z) or rows.ndim != 1:
+        raise Reject(
+            f"The decoder was given z of shape {list(z.shape)} in all, for a batch of {batch} and {dim} latent "
+            f"dimensions; expected [{batch}, {dim}], or a multiple of it.",
+            diagnosis="shape",
+        )
     raw = tuple(array(got, f"{case}.part{i}", what=f"Value {i + 1} of the three") for i in range(3))
-    choices = [zs] if len(zs) == 1 else [zs, *([z] for z in zs[:4])]
-    readings = []
-    for chosen in choices:
-        stacks = [np.concatenate([z.reshape(-1, batch, dim) for z in chosen])]
-        if any(len(z) > batch for z in chosen) and batch > 1:
-            stacks.append(np.concatenate([z.reshape(batch, -1, dim).swapaxes(0, 1) for z in chosen]))
-        for z in stacks:
-            readings.append(_reading(batch, dim, x, m, v, w, b, z, raw))  # type: ignore[arg-type]
+    # Usually one z per example. Several may be averaged, stacked in either order or in a loop; or only
+    # the first or the last of several decodes may count (the others were for display, say).
+    chosen = [z.reshape(-1, batch, dim)]
+    if len(z) > batch:
+        chosen.append(z.reshape(batch, -1, dim).swapaxes(0, 1))
+        chosen += [part.reshape(1, batch, dim) for part in (z[:batch], z[-batch:])]
+    readings = [_reading(batch, dim, x, m, v, w, b, one, raw) for one in chosen]  # type: ignore[arg-type]
     return readings
 
 
@@ -364,9 +441,7 @@ def _reading(
     size_mc = 0.5 * (z**2 + e2 + np.abs(np.log(v)) + 4 + 4 * np.abs(z - m) * (np.abs(z) + np.abs(m)) / v).sum(-1)
     kl_bound = gamma(dim + batch + 40) * float(size.mean() + size_mc.mean())
     monte_carlo = 0.5 * (z**2 - e2 - np.log(v)).sum(-1).mean(0)
-    return Seen(
-        batch, dim, m, v, x, logits, z, parts, _divergence(m, v), monte_carlo, rec, rec_bound, kl_bound
-    )
+    return Seen(batch, dim, m, v, x, logits, z, parts, _divergence(m, v), monte_carlo, rec, rec_bound, kl_bound)
 
 
 KL_MISTAKES = (
@@ -392,6 +467,7 @@ KL_MISTAKES = (
     Misconception("kl_without_half", "It is twice as large: the factor 1/2 is missing.", lambda s: 2 * s.kl),
     Misconception("kl_without_minus_one", "The -1 for each dimension is missing.", lambda s: s.kl + s.dim / 2),
     Misconception("kl_without_log", "The -log v is missing.", lambda s: s.kl + 0.5 * np.log(s.v).sum(-1)),
+    Misconception("kl_log_of_std", "It has the logarithm of the standard deviation where that of the variance belongs.", lambda s: s.kl + 0.25 * np.log(s.v).sum(-1)),
     Misconception("kl_log_sign", "log v has the wrong sign.", lambda s: s.kl + np.log(s.v).sum(-1)),
     Misconception("kl_without_mean", "The m^2 is missing.", lambda s: s.kl - 0.5 * (s.m**2).sum(-1)),
     Misconception("kl_mean_not_squared", "m is there, but not squared.", lambda s: s.kl + 0.5 * (s.m - s.m**2).sum(-1)),
@@ -462,8 +538,15 @@ REC_MISTAKES = (
 )  # fmt: skip
 
 
-def _names(order: tuple[int, int]) -> str:
-    return "(nelbo, kl, rec)" if order == (1, 2) else "(nelbo, rec, kl)"
+WORDS = {"nelbo": "negative ELBO", "kl": "KL term", "rec": "reconstruction term"}
+ORDERS = (("nelbo", "kl", "rec"), ("nelbo", "rec", "kl"))
+"""Both are right: the starter code and the handout name the three values in different orders."""
+WRONG_ORDERS = (
+    ("kl", "rec", "nelbo"),
+    ("rec", "kl", "nelbo"),
+    ("kl", "nelbo", "rec"),
+    ("rec", "nelbo", "kl"),
+)
 
 
 @dataclass(frozen=True)
@@ -471,11 +554,10 @@ class Reading:
     """The whole answer, read in the order and with the decoded z that fit it best."""
 
     cases: tuple[Seen, ...]
-    order: tuple[int, int]  # places of kl and rec among the three
+    order: tuple[str, str, str]
 
     def part(self, case: int, which: str) -> Array:
-        seen = self.cases[case]
-        return seen.parts[{"nelbo": 0, "kl": self.order[0], "rec": self.order[1]}[which]]
+        return self.cases[case].parts[self.order.index(which)]
 
     def single(self, case: int, which: str) -> float:
         """The value for a batch of one, whether it came as a scalar or as (1,)."""
@@ -487,60 +569,87 @@ class Reading:
             )
         return float(part.reshape(()))
 
-    def kl_used(self, case: int) -> float:
+    def kl_used(self, case: int, *, sign: int = 1) -> float:
+        """Share of the rounding bound, against the closed form and the unbiased estimate at z."""
         s, got = self.cases[case], self.single(case, "kl")
-        return min(share(got, s.kl.mean(), s.kl_bound), share(got, s.monte_carlo.mean(), s.kl_bound))
+        return min(share(got, sign * truth.mean(), s.kl_bound) for truth in (s.kl, s.monte_carlo))
 
-    def rec_used(self, case: int) -> float:
+    def rec_used(self, case: int, *, sign: int = 1) -> float:
         s = self.cases[case]
-        return share(self.single(case, "rec"), s.rec.mean(), s.rec_bound)
+        return share(self.single(case, "rec"), sign * s.rec.mean(), s.rec_bound)
 
-    @property
-    def kl_right(self) -> bool:
-        return all(self.kl_used(case) <= 1 for case in ALONE)
-
-    @property
-    def rec_right(self) -> bool:
-        return all(self.rec_used(case) <= 1 for case in ALONE)
+    def sign(self, which: str) -> int:
+        """1 where the term is right for every single example, -1 where it is its negative, else 0."""
+        used = self.kl_used if which == "kl" else self.rec_used
+        return next((sign for sign in (1, -1) if all(used(case, sign=sign) <= 1 for case in ALONE)), 0)
 
     @property
     def kl_closed(self) -> bool:
-        return all(
-            fits(self.single(case, "kl"), self.cases[case].kl.mean(), self.cases[case].kl_bound) for case in ALONE
-        )
+        seen = ((case, self.cases[case]) for case in ALONE)
+        return all(fits(self.single(case, "kl"), s.kl.mean(), s.kl_bound) for case, s in seen)
+
+    def nelbo_right(self, cases: tuple[int, ...] = ALONE, *, sign: int = 1) -> bool:
+        """Whether nelbo is the bound itself at the decoded z, whatever the returned parts are."""
+        for case in cases:
+            s, part = self.cases[case], self.part(case, "nelbo")
+            if part.size != 1 or not _is_bound(sign * float(part.reshape(())), s):
+                return False
+        return True
 
 
-WORDS = {"nelbo": "negative ELBO", "kl": "KL term", "rec": "reconstruction term"}
+def _is_bound(value: float, s: Seen) -> bool:
+    rec = float(s.rec.mean())
+    slack = s.rec_bound + s.kl_bound + gamma(4) * (abs(rec) + float(np.abs(s.kl).mean()))
+    return any(fits(value, rec + float(kl.mean()), slack) for kl in (s.kl, s.monte_carlo))
 
 
-def _match(seen: Seen, order: tuple[int, int]) -> int:
-    """How many of the three values are known, right or as a known mistake, under this reading."""
-    kl, rec = (seen.parts[place] for place in order)
-    count = 0
-    if kl.size == 1:
-        options = [seen.kl, seen.monte_carlo, *(known.formula(seen) for known in KL_MISTAKES)]
-        hits = [fits(kl.reshape(()), np.mean(option), 2 * seen.kl_bound) for option in options]
-        count += 3 * any(hits[:2]) + any(hits)
-    if rec.size == 1:
-        options = [seen.rec, *(known.formula(seen) for known in REC_MISTAKES)]
-        hits = [fits(rec.reshape(()), np.mean(option), seen.rec_bound) for option in options]
-        count += 3 * hits[0] + any(hits)
-    return count
+def _match(seen: Seen) -> dict[tuple[int, str], int]:
+    """For each place and term: 4 where the value there is right for the term, 1 where a known mistake."""
+    found = {}
+    for place, part in enumerate(seen.parts):
+        for which in WORDS:
+            found[place, which] = 0
+            if part.size == 1:
+                found[place, which] = _score(float(part.reshape(())), which, seen)
+    return found
+
+
+def _score(value: float, which: str, s: Seen) -> int:
+    if which == "nelbo":
+        return 4 if _is_bound(value, s) else 1 if _is_bound(-value, s) else 0
+    right, known, bound = (
+        ((s.kl, s.monte_carlo), KL_MISTAKES, 2 * s.kl_bound) if which == "kl" else ((s.rec,), REC_MISTAKES, s.rec_bound)
+    )
+    if any(fits(value, truth.mean(), bound) for truth in right):
+        return 4
+    return int(any(fits(value, float(np.mean(mistake.formula(s))), bound) for mistake in known))
 
 
 @lru_cache(maxsize=2)
 def read(trial: Trial) -> Reading:
-    """The best reading of all cases. Both orders of the three values are right (the handout and the
-    starter code differ); the same order is used for all cases."""
-    all_readings = [_read(trial, case) for case in range(len(CASES))]
-    best: tuple[int, Reading] | None = None
-    for order in ((1, 2), (2, 1)):
-        chosen = [max(readings, key=lambda seen: _match(seen, order)) for readings in all_readings]
-        quality = sum(_match(seen, order) for seen in chosen)
-        if best is None or quality > best[0]:
-            best = quality, Reading(tuple(chosen), order)
-    assert best is not None
-    return best[1]
+    """The best reading of all cases: one order of the three values, and for each case the z that count.
+
+    A wrong order is believed only where it explains more than both right ones.
+    """
+    readings = [_read(trial, case) for case in range(len(CASES))]
+    matches = [[_match(seen) for seen in seens] for seens in readings]
+
+    def quality(order: tuple[str, str, str], match: dict[tuple[int, str], int]) -> int:
+        return sum(match[place, which] for place, which in enumerate(order))
+
+    def total(order: tuple[str, str, str]) -> int:
+        return sum(max(quality(order, match) for match in ones) for ones in matches)
+
+    best = max((*ORDERS, *WRONG_ORDERS), key=total)  # the first of equals
+    chosen = [
+        seens[max(range(len(seens)), key=lambda i, ones=ones: quality(best, ones[i]))]  # type: ignore[misc]
+        for seens, ones in zip(readings, matches, strict=True)
+    ]
+    return Reading(tuple(chosen), best)
+
+
+def _names(order: tuple[str, ...]) -> str:
+    return f"({', '.join(order)})"
 
 
 def _number(value: float) -> str:
@@ -548,11 +657,10 @@ def _number(value: float) -> str:
 
 
 def _some_right(reading: Reading) -> None:
-    if not (reading.kl_right or reading.rec_right):
+    if not (reading.sign("kl") or reading.sign("rec") or reading.nelbo_right()):
         raise Reject(
             "Neither the KL term nor the reconstruction term is right yet, so this cannot be judged. "
-            "Expected: at least one of the two right for a single example.",
-            diagnosis="not_judged",
+            "Expected: at least one of the two right for a single example, up to its sign."
         )
 
 
@@ -561,7 +669,10 @@ def bound_contract(trial: Trial) -> Verdict:
     for case, seen in enumerate(reading.cases):
         count = whole(trial.got, f"{case}.count", least=3, most=10_000)
         if count != 3:
-            raise Reject(f"{count} values were returned; expected three: negative ELBO, KL, reconstruction.")
+            raise Reject(
+                f"{count} values were returned; expected three: negative ELBO, KL, reconstruction.",
+                diagnosis="fourth_value",
+            )
         for index, part in enumerate(seen.parts):
             if part.size != 1:
                 raise Reject(
@@ -570,13 +681,22 @@ def bound_contract(trial: Trial) -> Verdict:
                     diagnosis="not_averaged",
                 )
             if trial.got.get(f"{case}.is_tensor{index}") is not True:
-                raise Reject(f"Value {index + 1} of the three is a plain number; expected a scalar tensor.", diagnosis="item")
+                raise Reject(
+                    f"Value {index + 1} of the three is a plain number; expected a scalar tensor.",
+                    diagnosis="item",
+                )
+    if reading.order not in ORDERS:
+        raise Reject(
+            f"The three values were returned in the order {_names(reading.order)}; expected the negative ELBO "
+            "first, since that is what training minimises.",
+            diagnosis="wrong_order",
+        )
     return passed(f"Three finite scalars, read as {_names(reading.order)}.")
 
 
 def bound_kl(trial: Trial) -> Verdict:
     reading = read(trial)
-    if reading.kl_right:
+    if reading.sign("kl") == 1:
         used = max(reading.kl_used(case) for case in ALONE)
         return passed("The KL term of a single example is KL(q(z|x) || p(z)).", used=used)
     return _wrong_term(reading, "kl", KL_MISTAKES)
@@ -584,14 +704,16 @@ def bound_kl(trial: Trial) -> Verdict:
 
 def bound_reconstruction(trial: Trial) -> Verdict:
     reading = read(trial)
-    if reading.rec_right:
+    if reading.sign("rec") == 1:
         used = max(reading.rec_used(case) for case in ALONE)
-        return passed("The reconstruction term of a single example is -log p(x|z) at the z that was decoded.", used=used)
+        return passed(
+            "The reconstruction term of a single example is -log p(x|z) at the z that was decoded.", used=used
+        )
     return _wrong_term(reading, "rec", REC_MISTAKES)
 
 
 def _wrong_term(reading: Reading, which: str, mistakes: tuple[Misconception, ...]) -> Verdict:
-    def value(seen: Seen, formula: Callable[[Seen], Array]) -> float:
+    def value(seen: Seen, formula: Callable[..., Array | float]) -> float:
         return float(np.mean(formula(seen)))
 
     def bound(seen: Seen) -> float:
@@ -610,7 +732,7 @@ def _wrong_term(reading: Reading, which: str, mistakes: tuple[Misconception, ...
             for c in ALONE
         ):
             detail = known.sentence
-            if known.id == "rec_sign" and _nelbo_right(reading, ALONE):
+            if known.id in ("kl_sign", "rec_sign") and reading.nelbo_right():
                 detail = "The negative ELBO is right, but this part of it is returned with the wrong sign."
                 return Verdict(0.0, f"{begin} {detail}", "wrong_signed_part")
             return Verdict(0.0, f"{begin} {detail}", known.id)
@@ -621,40 +743,29 @@ def bound_closed_form(trial: Trial) -> Verdict:
     reading = read(trial)
     if reading.kl_closed:
         return passed("The KL term is the closed form.")
-    if reading.kl_right:
+    if reading.sign("kl") == 1:
         raise Reject(
             "The KL term was estimated as log q(z|x) - log p(z) at the z that was drawn. That is unbiased, but "
             "noisy; expected the closed form for two Gaussians, which has no noise at all.",
             diagnosis="kl_monte_carlo",
         )
     raise Reject(
-        "The KL term is not the closed form 1/2 sum(v + m^2 - 1 - log v), nor an estimate of it.",
-        diagnosis="not_judged",
+        "The KL term is neither the closed form of KL(q(z|x) || p(z)) for two Gaussians, which was expected, "
+        "nor an estimate of it."
     )
-
-
-def _nelbo_options(reading: Reading, case: int) -> tuple[list[float], float]:
-    """Values of nelbo that are right in this case, from the judge's own terms; and the rounding bound."""
-    s = reading.cases[case]
-    rec = float(s.rec.mean())
-    slack = s.rec_bound + s.kl_bound + gamma(4) * (abs(rec) + float(np.abs(s.kl).mean()))
-    return [rec + float(s.kl.mean()), rec + float(s.monte_carlo.mean())], slack
-
-
-def _nelbo_right(reading: Reading, cases: tuple[int, ...]) -> bool:
-    for case in cases:
-        part = reading.part(case, "nelbo")
-        options, slack = _nelbo_options(reading, case)
-        if part.size != 1 or not any(fits(part.reshape(()), option, slack) for option in options):
-            return False
-    return True
 
 
 def bound_sum(trial: Trial) -> Verdict:
     reading = read(trial)
     _some_right(reading)
-    if _nelbo_right(reading, ALONE):
+    if reading.nelbo_right():
         return passed("The negative ELBO is KL + reconstruction.")
+    if reading.nelbo_right(sign=-1) and not reading.sign("kl") == reading.sign("rec") == -1:
+        raise Reject(
+            "The first value is the ELBO itself. Expected: its negative, KL + reconstruction, since that is "
+            "what training minimises.",
+            diagnosis="elbo_not_negated",
+        )
     used = 0.0
     for case in ALONE:
         nelbo, kl, rec = (reading.single(case, which) for which in ("nelbo", "kl", "rec"))
@@ -667,9 +778,17 @@ def bound_sum(trial: Trial) -> Verdict:
                 f"expected their sum, {_number(kl + rec)}."
             )
             for diagnosis, value, sentence in (
-                ("kl_subtracted", rec - kl, "KL was subtracted: the bound subtracts it, so the negative bound adds it."),
-                ("rec_subtracted", kl - rec, "The reconstruction loss was subtracted: it is -log p(x|z) already."),
-                ("elbo_not_negated", -kl - rec, "It is the ELBO itself; to be minimised it has to be negated."),
+                (
+                    "kl_subtracted",
+                    rec - kl,
+                    "KL was subtracted: the bound subtracts it, so the negative bound adds it.",
+                ),
+                (
+                    "rec_subtracted",
+                    kl - rec,
+                    "The reconstruction loss was subtracted: it is -log p(x|z) already.",
+                ),
+                ("elbo_not_negated", -kl - rec, "It is the negative of their sum."),
                 ("kl_ignored", rec, "KL was left out."),
                 ("rec_ignored", kl, "The reconstruction was left out."),
             ):
@@ -685,38 +804,47 @@ def bound_average(trial: Trial) -> Verdict:
     used = 0.0
     for case in TOGETHER:
         s = reading.cases[case]
-        truths = {"kl": (s.kl, s.monte_carlo), "rec": (s.rec,)}
-        for which, right in (("kl", reading.kl_right), ("rec", reading.rec_right)):
-            if not right:
+        for which, truths, bound in (
+            ("kl", (s.kl, s.monte_carlo), s.kl_bound),
+            ("rec", (s.rec,), s.rec_bound),
+        ):
+            sign = reading.sign(which)
+            if not sign:
                 continue
-            got = reading.part(case, which)
-            if got.size != 1:
-                raise Reject(
-                    f"For a batch of {s.batch} the {WORDS[which]} has shape {list(got.shape)}, one value for each "
-                    "example; expected their average.",
-                    diagnosis="not_averaged",
-                )
-            bound = s.kl_bound if which == "kl" else s.rec_bound
-            one = min(share(got.reshape(()), truth.mean(), bound) for truth in truths[which])
+            got = _scalar(reading, case, which)
+            one = min(share(got, sign * truth.mean(), bound) for truth in truths)
             used = max(used, one)
             if one > 1:
-                summed = any(fits(got.reshape(()), truth.sum(), s.batch * bound) for truth in truths[which])
                 message = (
-                    f"For a batch of {s.batch} the {WORDS[which]} was {_number(float(got.reshape(())))}; "
-                    f"expected the average over the examples, {_number(float(truths[which][0].mean()))}."
+                    f"For a batch of {s.batch} the {WORDS[which]} was {_number(got)}; expected the average over "
+                    f"the examples, {_number(sign * float(truths[0].mean()))}."
                 )
-                if summed:
+                if any(fits(got, sign * truth.sum(), s.batch * bound) for truth in truths):
                     return Verdict(0.0, f"{message} It is their sum.", "sum_not_mean")
+                if any(fits(got, sign * truth.mean() / s.batch, bound) for truth in truths):
+                    return Verdict(0.0, f"{message} It was divided by the batch size twice.", "averaged_twice")
                 return Verdict(0.0, message)
-        if reading.kl_right and reading.rec_right and not _nelbo_right(reading, (case,)):
-            nelbo, kl, rec = (reading.part(case, which) for which in ("nelbo", "kl", "rec"))
-            if _nelbo_right(reading, ALONE) and not fits(nelbo, kl + rec, gamma(4) * (abs(kl) + abs(rec))):
-                raise Reject(
-                    f"For a batch of {s.batch} the negative ELBO is not the average over the examples of "
-                    "KL + reconstruction, though both terms are.",
-                    diagnosis="not_averaged" if nelbo.size > 1 else "",
-                )
+        if reading.nelbo_right() and not reading.nelbo_right((case,)):
+            got, want = _scalar(reading, case, "nelbo"), float((s.kl + s.rec).mean())
+            message = (
+                f"For a batch of {s.batch} the negative ELBO was {_number(got)}; expected the average over the "
+                f"examples, {_number(want)}."
+            )
+            if fits(got, s.batch * want, s.batch * (s.kl_bound + s.rec_bound + gamma(4) * want)):
+                return Verdict(0.0, f"{message} It is their sum.", "sum_not_mean")
+            return Verdict(0.0, message)
     return passed("Larger batches give the average over their examples.", used=used)
+
+
+def _scalar(reading: Reading, case: int, which: str) -> float:
+    part = reading.part(case, which)
+    if part.size != 1:
+        raise Reject(
+            f"For a batch of {reading.cases[case].batch} the {WORDS[which]} has shape {list(part.shape)}; "
+            "expected a scalar, the average over the examples.",
+            diagnosis="not_averaged",
+        )
+    return float(part.reshape(()))
 
 
 def _slopes(trial: Trial, case: int, name: str) -> Array:
@@ -753,8 +881,10 @@ def bound_gradient_encoder(trial: Trial) -> Verdict:
         slack = per_pixel * np.abs(w).sum(1) + gamma(1000) * rough.mean(0)
         size = np.abs(s.m) + np.abs(s.z).mean(0) + 1 + 1 / s.v
         bound_m = slack + gamma(40) * size
-        bound_v = slack * np.abs(half).max(0) + gamma(60) * size * (1 + np.abs(half).max(0)) + gamma(16) * (
-            rough.mean(0) * (np.abs(s.z) + np.abs(s.m)).max(0) / (2 * s.v)
+        bound_v = (
+            slack * np.abs(half).max(0)
+            + gamma(60) * size * (1 + np.abs(half).max(0))
+            + gamma(16) * (rough.mean(0) * (np.abs(s.z) + np.abs(s.m)).max(0) / (2 * s.v))
         )
         to_m, to_v = _slopes(trial, case, "m"), _slopes(trial, case, "v")
         one = min(max(share(to_m, a, bound_m), share(to_v, c, bound_v)) for a, c in (closed, sampled))
@@ -766,9 +896,12 @@ def bound_gradient_encoder(trial: Trial) -> Verdict:
                 "The gradient of the negative ELBO to the encoder's m and v is not right. Expected: it comes "
                 "through the KL term and, by the reparametrised sample, through the reconstruction."
             )
-            if through:
+            trusted = reading.sign("rec") == 1  # a tiny reconstruction would look like a missing one
+            if through and trusted and f"{case}.to_b" not in trial.got:
+                raise Reject(f"{message} The reconstruction's did not arrive.", diagnosis="rec_detached")
+            if through and trusted:
                 raise Reject(f"{message} Only the KL term's arrived: z was detached.", diagnosis="detached_sample")
-            if without:
+            if without and reading.sign("kl") == 1:
                 raise Reject(f"{message} Only the reconstruction's arrived.", diagnosis="kl_detached")
             raise Reject(message)
     return passed("The gradients of the negative ELBO to m and v are right.", used=used)
@@ -791,7 +924,7 @@ def bound_gradient_decoder(trial: Trial) -> Verdict:
                 raise Reject(
                     "The gradient to the decoder has the wrong sign: training would make the pixels less likely. "
                     "Expected: minimising the negative ELBO raises log p(x|z).",
-                    diagnosis="rec_subtracted",
+                    diagnosis="elbo_not_negated" if reading.nelbo_right(sign=-1) else "rec_subtracted",
                 )
             raise Reject(
                 "The gradient of the negative ELBO to the decoder is not that of -log p(x|z). Expected: "
@@ -824,7 +957,7 @@ def bound_posterior(trial: Trial, alpha: float) -> Verdict:
 def _not_posterior(z: Array, m: Array, v: Array, what: str, p: float) -> Verdict:
     expected = "Expected: z drawn from q(z|x) = N(m, diag v), anew for every example, dimension and call."
     e = (z - m) / np.sqrt(v)
-    if np.ptp(e) < 1e-5:
+    if np.ptp(e) < 1e-3:
         return Verdict(0.0, f"The decoder was given the mean m, not a sample. {expected}", "decodes_mean", p=p)
     if smallest([*everything(z, m, v)]).p >= 1e-6:
         return Verdict(0.0, f"The decoder was given noise from the prior N(0, I). {expected}", "decodes_prior", p=p)
@@ -834,7 +967,12 @@ def _not_posterior(z: Array, m: Array, v: Array, what: str, p: float) -> Verdict
     if _same(e, 0):
         return Verdict(0.0, f"Every call decoded the same z. {expected}", "seeded_inside", p=p)
     if _same(e, 1) or _same(e, 2):
-        return Verdict(0.0, f"All {'examples' if _same(e, 1) else 'dimensions'} got the same noise. {expected}", "shared_noise", p=p)
+        return Verdict(
+            0.0,
+            f"All {'examples' if _same(e, 1) else 'dimensions'} got the same noise. {expected}",
+            "shared_noise",
+            p=p,
+        )
     if bool(np.ptp(z, axis=1).max() < 1e-6):
         return Verdict(0.0, f"All examples of the batch were decoded from the same z. {expected}", "shared_noise", p=p)
     return Verdict(0.0, f"The z given to the decoder do not look like draws from q(z|x): {what}. {expected}", p=p)

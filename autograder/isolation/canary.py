@@ -195,4 +195,3 @@ def _plant(beside: Path) -> Path:
         os.close(descriptor)
         return Path(name)
     raise RuntimeError("nowhere to plant a canary")
-

@@ -62,9 +62,7 @@ def shield() -> None:
         prctl(PR_SET_DUMPABLE, 0)
 
 
-def confine(
-    *, uid: int | None, limits: Limits, readable: Sequence[Path], layers: Sequence[str] = LAYERS
-) -> list[str]:
+def confine(*, uid: int | None, limits: Limits, readable: Sequence[Path], layers: Sequence[str] = LAYERS) -> list[str]:
     """Applies every layer of `layers` that this machine offers, in the order in which they must come."""
     baseline = _mapped()
     steps = {
@@ -203,7 +201,7 @@ memfd_create memfd_secret name_to_handle_at open_by_handle_at fanotify_init inot
 setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid capset
 sched_setaffinity sched_setscheduler sched_setattr setpriority ioprio_set
 init_module finit_module delete_module kexec_load reboot swapon swapoff acct quotactl
-""".split()
+"""
 CLONE_THREAD = 0x00010000
 
 
@@ -216,7 +214,7 @@ def _seccomp() -> None:
     refuse, me = pyseccomp.ERRNO(errno.EPERM), os.getpid()
     try:
         rules = pyseccomp.SyscallFilter(defaction=pyseccomp.ALLOW)
-        for name in DENIED:
+        for name in DENIED.split():
             with contextlib.suppress(OSError):  # unknown to this libseccomp or this architecture
                 rules.add_rule(refuse, name)
         # clone without CLONE_THREAD makes a process; clone3 hides its flags in memory, so glibc is

@@ -250,9 +250,9 @@ def calm() -> None:
         return None
 
     sys.breakpointhook = go_on
-    pdb.set_trace = go_on  # type: ignore[assignment]
+    pdb.set_trace = go_on
     with contextlib.suppress(AttributeError):
-        pdb.Pdb.set_trace = go_on  # type: ignore[assignment, method-assign]
+        pdb.Pdb.set_trace = go_on  # type: ignore[method-assign]
 
 
 def describe(fault: BaseException, box: Path) -> tuple[str, str]:

@@ -118,9 +118,7 @@ class Pool:
             seen = Observation(error="The code ended the process that runs it, twice.", diagnosis="crashed")
         return replace(seen, seconds=time.monotonic() - started)
 
-    def _try(
-        self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float
-    ) -> Observation:
+    def _try(self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float) -> Observation:
         try:
             return self._converse(submission, ask, given, seed, seconds)
         except (OSError, WallError, json.JSONDecodeError) as error:
@@ -131,9 +129,7 @@ class Pool:
 
     # --------------------------------------------------------------------------------------------------
 
-    def _converse(
-        self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float
-    ) -> Observation:
+    def _converse(self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float) -> Observation:
         identity = secrets.token_hex(16)
         request = wire.encode(wire.Frame(identity, values={**given, "seed": seed}))
         self._wait_until_ready()
@@ -281,13 +277,11 @@ def _judge_end(
     """An observation from how the conversation ended and what the kernel says of the worker."""
     frame = conversation.frame
     if ended == "answered" and frame is not None and frame.id == identity:
-        return Observation(frame.values) if frame.fault is None else _told(frame.fault)
+        return Observation(frame.values) if frame.fault is None else told(frame.fault)
     if ended == "answered":
         return Observation(error="The answer did not come from our probe, so it was not used.", diagnosis="forged")
     if ended == "breach":
-        return Observation(
-            error=f"What came back could not be read: {conversation.breach}.", diagnosis="unusable"
-        )
+        return Observation(error=f"What came back could not be read: {conversation.breach}.", diagnosis="unusable")
     if ended == "flood":
         return Observation(
             error=f"The code printed more than {LOG_ALLOWED // 1024**2} MB and was stopped.",
@@ -310,7 +304,7 @@ def _judge_end(
     )
 
 
-def _told(fault: wire.Fault) -> Observation:
+def told(fault: wire.Fault) -> Observation:
     """The sentence for a fault that the worker reports. Its words are the student's: cleaned and capped."""
     text, where = clean(fault.text, limit=300, line=True), clean(fault.where, limit=120, line=True)
     at = f" at {where}" if where else ""

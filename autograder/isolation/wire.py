@@ -140,9 +140,11 @@ def decode(header: bytes, body: bytes) -> Frame:
             raise Breach("a value's name is not a plain name")
         if type(item) is dict:
             values[name], at = _array(item, body, at)
-        elif type(item) is str and len(item) <= MAX_STRING:
-            values[name] = item
-        elif type(item) in (bool, int) or (type(item) is float and math.isfinite(item)):
+        elif (
+            (type(item) is str and len(item) <= MAX_STRING)
+            or type(item) in (bool, int)
+            or (type(item) is float and math.isfinite(item))
+        ):
             values[name] = item
         else:
             raise Breach(f"{name} is not a plain value")

@@ -67,9 +67,7 @@ def load_probe(package: str, name: str) -> ModuleType:
     return importlib.import_module(f"{package}.{name}")
 
 
-def answer(
-    request: wire.Frame, module: ModuleType, function: str, box: Path, absent: Sequence[str]
-) -> bytes:
+def answer(request: wire.Frame, module: ModuleType, function: str, box: Path, absent: Sequence[str]) -> bytes:
     """The reply to one request, as bytes."""
     inputs = dict(request.values)
     seed = inputs.pop("seed")

@@ -58,9 +58,10 @@ def warm(probes: str) -> None:
             importlib.import_module(f"{probes}.{module.name}")
     layer = torch.nn.Linear(2, 2)
     optimiser = torch.optim.Adam(layer.parameters())  # its first step imports a large part of torch
-    torch.nn.functional.binary_cross_entropy_with_logits(layer(torch.ones(1, 2)), torch.ones(1, 2)).backward()
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(layer(torch.ones(1, 2)), torch.ones(1, 2))
+    loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
-    torch.distributions.Normal(torch.zeros(1), torch.ones(1)).rsample()
+    torch.distributions.Normal(torch.zeros(1), torch.ones(1)).rsample()  # type: ignore[no-untyped-call]
 
 
 class Zygote:

@@ -1,8 +1,8 @@
 """Checks of question 4 that need no solution to compare with: run `pytest test_public.py` in this folder.
 
 Where the randomness can be taken out, it is: small networks below record which z your code drew, and given z
-everything else is known exactly, up to rounding. What remains random is tested with bounds that a right answer
-fails less than once in 10^10 runs (ALPHA). The grader asks similar questions with other numbers.
+everything else is known exactly, up to rounding. What remains random is tested with bounds: a right answer
+fails one of them in less than one of 10^11 runs (ALPHA). The grader asks similar questions with other numbers.
 """
 
 import functools
@@ -31,7 +31,7 @@ except ImportError:  # they only label the tests
     weight = number
 
 U = 2.0**-24  # unit roundoff of float32: every operation errs by at most this, relatively
-ALPHA = 1e-10  # chance that one statistical test fails a right answer
+ALPHA = 1e-11  # chance that one statistical test fails a right answer
 PIXELS = 784
 
 few = settings(
@@ -107,7 +107,7 @@ def sample(m, v):
     if not isinstance(z, torch.Tensor) or z.shape != m.shape:
         seen = f"a tensor of shape {tuple(z.shape)}" if isinstance(z, torch.Tensor) else type(z).__name__
         fail(
-            f"sample_gaussian(m, v) with m of shape {tuple(m.shape)} returned {seen}; that shape was expected."
+            f"For m of shape {tuple(m.shape)} sample_gaussian(m, v) returned {seen}; m's shape was expected."
         )
     return z
 
@@ -209,18 +209,18 @@ class Bound:
             x = self.x.double().expand_as(logits)
             terms = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
             # Adding n terms in any order errs by at most n U sum|terms| (Higham 2002, chapter 4); here the
-            # terms are positive. A term itself errs by 32 U if it is made of log(p), log(1 - p): |logit| <= 3,
-            # so 1/p < 21, and p has a few U; 21e-8 more where 1e-8 is added inside of the logarithm.
+            # terms are positive. A term made of log(p) and log(1 - p) errs by 64 U itself: |logit| <= 3, so
+            # 1/p < 22, and p errs by a few U; 22e-8 more where 1e-8 is added inside of the logarithm.
             # The logits, of z_dim + 3 operations, err by 3 U (z_dim + 3)(1 + |z||w|), with slope at most 1.
             size = 1 + (z.abs() @ self.decoder.weight.double().abs()).mean()
             count = PIXELS + z.shape[0] * z.shape[1] + 16
             slack = count * U * terms.sum(-1).mean()
-            slack += PIXELS * (32 * U + 21e-8 + 3 * U * (z.shape[-1] + 3) * size)
-            found.append((float(terms.sum(-1).mean()), float(slack)))
+            slack += PIXELS * (64 * U + 22e-8 + 3 * U * (z.shape[-1] + 3) * size)
+            found.append((float(terms.sum(-1).mean().detach()), float(slack.detach())))
         return found
 
     def divergence(self, *, sampled):
-        """What the average KL is, and how far rounding may take it: in closed form, or also at the z drawn."""
+        """What the average KL is, and how far rounding takes it: in closed form, or also at the z drawn."""
         m, v = self.m.detach().double(), self.v.detach().double()
         q, p = Normal(m, v.sqrt()), Normal(torch.zeros_like(m), 1.0)
         exact = kl_divergence(q, p).sum(-1).mean()
@@ -244,7 +244,7 @@ def close(seen, expected):
 
 
 def gaussians(batch, z_dim, number):
-    """m and v (batch, z_dim) of a kind that shows mistakes: means within 3, variances from 0.05 to 4, never 1."""
+    """m and v (batch, z_dim) that show mistakes: means within 3, variances from 0.05 to 4, never near 1."""
     generator = torch.Generator().manual_seed(number)
     m = 6 * torch.rand(batch, z_dim, generator=generator) - 3
     low = 0.05 + 0.55 * torch.rand(batch, z_dim, generator=generator)
@@ -309,9 +309,7 @@ def test_sample_is_shaped_like_m(mv):
     if z.dtype != m.dtype:
         fail(f"sample_gaussian(m, v) with float32 m and v returned {z.dtype}; float32 was expected.")
     if not torch.isfinite(z).all():
-        fail(
-            "sample_gaussian(m, v) with ordinary m and v returned NaN or infinity; finite numbers were expected."
-        )
+        fail("sample_gaussian(m, v) with ordinary m and v returned NaN or infinity, not finite numbers.")
 
 
 @number("4.2")
@@ -324,9 +322,7 @@ def test_sample_leaves_its_arguments_as_they_were(mv):
     sample(m, v)
     for name, old, new in zip("mv", before, (m, v), strict=True):
         if not torch.equal(old, new):
-            fail(
-                f"sample_gaussian(m, v) changed {name}; it was expected to be as before (no in-place operation)."
-            )
+            fail(f"sample_gaussian(m, v) changed {name}; it was expected to stay as it was.")
 
 
 @number("4.3")
@@ -343,9 +339,7 @@ def test_noise_is_standard_normal():
             f"At m = 0, v = 1 the samples have variance {float(e.square().mean()):.2f}; about 1 was expected."
         )
     if shape_is_off(e) or e.abs().max() > normal_limit(e.numel()):
-        fail(
-            "At m = 0, v = 1 the samples have mean 0 and variance 1, but are not normal; N(0, 1) was expected."
-        )
+        fail("At m = 0, v = 1 the samples have mean 0 and variance 1, but not the shape of N(0, 1).")
 
 
 @number("4.4")
@@ -357,7 +351,7 @@ def test_sample_follows_every_entry():
     v = torch.tensor(variances)[(rows + columns) % 5]
     m = torch.tensor([-3.0, -1.0, 0.0, 2.0, 5.0, 8.0, 11.0])[(rows + 2 * columns) % 7]
     e = noise(m, v)
-    # 35 groups of 200: their variances are known within a factor of 2 up or 3 down, their means within 0.6.
+    # 35 groups of 200: variances are tested to a factor of 2.2 up and 5 down, means to 0.6 deviations.
     for variance in variances:
         for mean in m.unique():
             group = e[(v == variance) & (m == mean)]
@@ -379,9 +373,7 @@ def test_entries_have_noise_of_their_own():
         ("columns", noise(torch.zeros(256, 16), torch.ones(256, 16)).T),
     ):
         if rows_depend(e):
-            fail(
-                f"Two {name} of a sample share their noise; every entry was expected to have noise of its own."
-            )
+            fail(f"Two {name} of a sample share their noise; every entry should have noise of its own.")
 
 
 @number("4.6")
@@ -392,9 +384,7 @@ def test_every_call_has_new_noise():
     first, second = sample(m, v), sample(m, v)
     # Two float32 normals are equal with a chance below 1e-6, so half of 64 are with less than 1e-170.
     if (first == second).sum() > 32:
-        fail(
-            "Two calls of sample_gaussian gave the same sample; new noise was expected (is a seed set inside?)."
-        )
+        fail("Two calls of sample_gaussian gave the same sample; new noise was expected (is a seed set?).")
 
 
 @number("4.7")
@@ -445,9 +435,7 @@ def test_bound_returns_three_finite_scalars(mv):
             )
             fail(f"The {position} value of negative_elbo_bound(x) {seen}; a scalar tensor was expected.")
         if not torch.isfinite(value):
-            fail(
-                f"The {position} value of negative_elbo_bound(x) is {float(value)}; a finite one was expected."
-            )
+            fail(f"The {position} value of negative_elbo_bound(x) is {float(value)}, not finite.")
 
 
 @number("4.9")
@@ -460,9 +448,9 @@ def test_kl_term(mv):
     expected = bound.divergence(sampled=True)
     if not any(close(value, expected) for value in bound.values[1:]):
         fail(
-            f"For one image with m = {rounded(mv[0])}, v = {rounded(mv[1])} the KL from q(z|x) to the prior is "
-            f"{expected[0][0]:.3f}; negative_elbo_bound returned {bound.values[1]:.3f} and {bound.values[2]:.3f} "
-            "as its two terms."
+            f"For one image with m = {rounded(mv[0])}, v = {rounded(mv[1])} the KL from q(z|x) to the "
+            f"prior is {expected[0][0]:.3f}; the two terms that negative_elbo_bound returned are "
+            f"{bound.values[1]:.3f} and {bound.values[2]:.3f}."
         )
 
 
@@ -475,9 +463,7 @@ def test_kl_is_in_closed_form():
     for _ in range(2):
         bound = Bound(m, v)
         if not any(close(value, bound.divergence(sampled=False)) for value in bound.values[1:]):
-            fail(
-                "The KL term was expected to be the exact one, in closed form; it is not (or it depends on z)."
-            )
+            fail("The KL term was expected to be exact, in closed form; it is not, or it depends on z.")
 
 
 @number("4.11")
@@ -491,7 +477,8 @@ def test_reconstruction_term(mv):
     if not any(close(value, expected) for value in bound.values[1:]):
         fail(
             f"For one image and the z that was decoded, -log p(x|z) is {expected[0][0]:.2f}, summed over all "
-            f"pixels; negative_elbo_bound returned {bound.values[1]:.2f} and {bound.values[2]:.2f} as its two terms."
+            "pixels; the two terms that negative_elbo_bound returned are "
+            f"{bound.values[1]:.2f} and {bound.values[2]:.2f}."
         )
 
 
@@ -501,12 +488,12 @@ def test_reconstruction_term(mv):
 @given(any_images)
 def test_bound_is_the_sum_of_its_terms(mv):
     seed(12)
-    # A decoder that hardly depends on z and a large KL, so that neither term hides the other.
+    # A decoder that hardly depends on z, so that its term does not drown the KL.
     bound = Bound(*mv, strength=0.1)
     nelbo, one, other = bound.values
-    # Each of the three is a float32 average over the batch, so up to count roundings of its size; added before
-    # or after averaging, they may differ by that much.
-    count = len(mv[0]) + 16
+    # Each of the three is a float32 sum over pixels and examples, in some order and before or after the KL is
+    # added: as many roundings of its size as it has terms.
+    count = PIXELS + sum(z.numel() for z in bound.decoder.seen) + 16
     if not abs(nelbo - (one + other)) <= count * U * (abs(nelbo) + abs(one) + abs(other)):
         fail(f"nelbo = {nelbo:.2f} was expected to be kl + rec; the two terms are {one:.2f} and {other:.2f}.")
 
@@ -523,9 +510,7 @@ def test_bound_averages_over_the_batch(mv):
     batch = len(mv[0])
     shapes = [tuple(value.shape) for value in bound.returned[:3] if isinstance(value, torch.Tensor)]
     if any(shapes):
-        fail(
-            f"For {batch} images negative_elbo_bound returned shapes {shapes}; averages over them were expected."
-        )
+        fail(f"For {batch} images negative_elbo_bound returned shapes {shapes}; averages were expected.")
     for name, value, expected in (
         ("nelbo", bound.values[:1], total),
         ("kl", bound.values[1:], kl),
@@ -534,7 +519,7 @@ def test_bound_averages_over_the_batch(mv):
         if not any(close(one, expected) for one in value):
             seen = " and ".join(f"{one:.2f}" for one in value)
             fail(
-                f"For {batch} images the average {name} is {expected[0][0]:.2f}; negative_elbo_bound returned {seen}."
+                f"For {batch} images the average {name} is {expected[0][0]:.2f}; what was returned is {seen}."
             )
 
 
@@ -542,8 +527,8 @@ def test_bound_averages_over_the_batch(mv):
 @weight(1)
 def test_gradients_reach_the_encoder():
     seed(14)
-    # At m = 0, v = 1 the KL has its minimum, gradient 0: what arrives comes from the reconstruction, through z.
-    # With a decoder that ignores z it is the other way round.
+    # At m = 0, v = 1 the KL has its minimum, gradient 0: what arrives comes from the reconstruction, through
+    # z. With a decoder that ignores z it is the other way round.
     for term, mean, variance, strength in (("reconstruction", 0.0, 1.0, 1.0), ("KL", 2.0, 0.5, 0.0)):
         m, v = (torch.full((3, 4), number, requires_grad=True) for number in (mean, variance))
         nelbo = Bound(m, v, strength=strength).returned[0]
@@ -551,10 +536,10 @@ def test_gradients_reach_the_encoder():
             fail("nelbo has no gradient; it was expected to be computed from the encoder's m and v.")
         gradients = torch.autograd.grad(nelbo.sum(), (m, v), allow_unused=True)
         for name, gradient in zip("mv", gradients, strict=True):
-            if gradient is None or not torch.isfinite(gradient).all() or not (gradient != 0).all():
+            if gradient is None or not torch.isfinite(gradient).all() or not gradient.any(dim=1).all():
                 fail(
-                    f"The gradient of the {term} term was expected to reach the encoder's {name}; it does not. "
-                    "(It flows through z, if sample_gaussian and this function leave it attached.)"
+                    f"The gradient of the {term} term was expected to reach the encoder's {name}; it does "
+                    "not. (It flows through z, if sample_gaussian and this function leave it attached.)"
                 )
 
 
@@ -576,9 +561,11 @@ def test_gradients_reach_the_decoder():
         x = bound.x.double().expand_as(logits)
         rec = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1).mean()
         (expected,) = torch.autograd.grad(rec, bias64)
-        # Averages of (sigmoid(l) - x) 3 (1 - tanh^2), at most 3 in size: the logits' rounding (as in
-        # Bound.reconstruction) enters with a slope below 6, some 1000 U in all; 21e-8 for a 1e-8 in a log.
-        if (gradient.double() - expected).abs().max() <= 1e4 * U:
+        # Averages of (sigmoid(l) - x) 3 (1 - tanh^2): slope below 6 in what the tanh is taken of, whose
+        # rounding is as in Bound.reconstruction; 64 U for the operations that follow, 22e-8 for a 1e-8 in a logarithm.
+        size = 1 + (z.abs() @ bound.decoder.weight.double().abs()).max()
+        slack = 6 * U * (z.shape[-1] + 3) * size + (64 + len(bound.x) * len(z)) * 3 * U + 66e-8
+        if (gradient.double() - expected).abs().max() <= slack:
             return
     fail(
         "The gradient of nelbo at the decoder's output was expected to be the average of sigmoid(logits) - x."
@@ -590,15 +577,16 @@ def test_gradients_reach_the_decoder():
 def test_z_is_drawn_from_the_posterior():
     seed(16)
     generator = torch.Generator().manual_seed(160)
-    m = 4 + torch.rand(128, 64, generator=generator)  # far from the prior's mean
-    v = 0.1 + 0.3 * torch.rand(128, 64, generator=generator)
+    # 256 numbers a row, as in the test of 4.5.
+    m = 4 + torch.rand(64, 256, generator=generator)  # far from the prior's mean
+    v = 0.1 + 0.3 * torch.rand(64, 256, generator=generator)
     bound = Bound(m.requires_grad_(), v.requires_grad_())
     reasons = []
     for z in bound.layouts:
-        e = (z - m.detach().double()) / v.detach().double().sqrt()  # (samples, 128, 64)
+        e = (z - m.detach().double()) / v.detach().double().sqrt()  # (samples, 64, 256)
         if mean_is_off(e) or variance_is_off(e):
             reasons.append("with the encoder's mean and variance (sqrt(v) as the standard deviation)")
-        elif any(rows_depend(one) for one in e[:1]):
+        elif rows_depend(e[0]):
             reasons.append("with noise of its own for every example of the batch")
         elif shape_is_off(e):
             reasons.append("from a normal distribution")

@@ -2971,10 +2971,7 @@ _RIGHT_SAMPLERS = (
     _sampler(
         "windows-line-ends",
         "The lines end with carriage return and line feed.",
-        "def sample_gaussian(m, v):\r\n"
-        "    eps = torch.randn_like(m)\r\n"
-        "\r\n"
-        "    return m + eps * torch.sqrt(v)\r\n",
+        "def sample_gaussian(m, v):\r\n    eps = torch.randn_like(m)\r\n\r\n    return m + eps * torch.sqrt(v)\r\n",
     ),
     _sampler(
         "not-ascii",

@@ -17,6 +17,7 @@ from autograder.hw11.probes import tensor
 from autograder.isolation.student import Student
 from autograder.isolation.wire import Breach
 
+NO_DECODE = "negative_elbo_bound returned without calling the decoder, but one decode of a z was expected"
 VAE, UTILS = "gan_vae/models/vae.py", "gan_vae/utils.py"
 STEEPEST = 3.5
 """Logits stay within this bound, where every way to write a cross entropy is accurate."""
@@ -88,9 +89,9 @@ def _class(student: Student) -> Any:
 def bound(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """Calls negative_elbo_bound once per case: x, m, v, w, b with the case's number behind.
 
-    Returns per case what was returned (part0, part1, ...), the z that were decoded one after the other
-    ((rows, dim) each: z0, z1, ...), and the gradients of the first value to m, v and the decoder's bias,
-    where they arrived.
+    Returns per case what was returned (part0, part1, part2), all z that were decoded ((rows, dim), and
+    how many rows each call of the decoder had), and the gradients of the first value to m, v and the
+    decoder's bias, where they arrived.
     """
     seen: dict[str, Any] = {}
     for case in range(len(given) // 5):
@@ -103,9 +104,10 @@ def bound(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         for index, part in enumerate(parts[:3]):
             seen[f"{case}.is_tensor{index}"] = isinstance(part, torch.Tensor)
             seen[f"{case}.part{index}"] = torch.as_tensor(part)
-        seen[f"{case}.decoded"] = len(model.dec.received)
-        for index, z in enumerate(model.dec.received[:64]):
-            seen[f"{case}.z{index}"] = z
+        if not model.dec.received:
+            raise Breach(NO_DECODE)
+        seen[f"{case}.z"] = torch.cat(model.dec.received)
+        seen[f"{case}.rows"] = torch.tensor([len(z) for z in model.dec.received])
         first = parts[0]
         if isinstance(first, torch.Tensor) and first.requires_grad:
             places = {"m": m, "v": v, "b": model.dec.bias}
@@ -124,7 +126,7 @@ def bound_noise(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         with torch.no_grad():
             model.negative_elbo_bound(x)
         if not model.dec.received:
-            raise Breach("negative_elbo_bound returned without calling the decoder, which was expected once")
+            raise Breach(NO_DECODE)
         drawn.append(torch.cat(model.dec.received))
     if len({len(z) for z in drawn}) > 1:
         raise Breach("the number of z given to the decoder changes from call to call")

@@ -31,8 +31,8 @@ class GAN(nn.Module):
             d_loss, g_loss: scalars, averages over the batch
         """
         raise NotImplementedError(
-            "loss_nonsaturating: return the averages d_loss, g_loss, from the logits of self.d on"
-            " real and fake images"
+            "loss_nonsaturating: return the averages d_loss, g_loss, from the logits of self.d on "
+            "real and fake images"
         )
 
     def sample_x(self, batch):

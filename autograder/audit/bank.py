@@ -1,0 +1,51 @@
+"""Grades variants of the reference in-process: which checks each one fails, over many seeds."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autograder import submission
+from autograder.audit.inprocess import InProcess
+from autograder.audit.variants import Variant, write
+from autograder.core import Assignment, Result, Submission
+from autograder.grade import Grading
+
+
+@contextmanager
+def submitted(variant: Variant, assignment: Assignment) -> Iterator[Submission]:
+    """The variant as a received submission, in a folder that is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="variant-") as folder:
+        upload, box = Path(folder, "upload"), Path(folder, "box")
+        write(variant, assignment.reference, upload)
+        box.mkdir()
+        yield submission.receive(upload, assignment, box)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One grading of a variant: the checks that failed, the diagnoses given, and all results."""
+
+    failed: frozenset[str]
+    diagnoses: frozenset[str]
+    results: tuple[Result, ...]
+
+    @property
+    def score(self) -> float:
+        return sum(result.score for result in self.results)
+
+
+def outcome(received: Submission, assignment: Assignment, *, salt: str = "") -> Outcome:
+    """Grades once, in this process. Another `salt` gives other random inputs."""
+    salted = replace(received, digest=received.digest + salt)
+    results = tuple(Grading(InProcess(assignment.probes), salted, assignment).results())
+    ours = [result for result in results if result.status != "graded"]
+    assert not ours, f"grader error: {ours[0].log}"
+    return Outcome(
+        frozenset(result.check.id for result in results if result.verdict.score < 1),
+        frozenset(result.verdict.diagnosis for result in results if result.verdict.diagnosis),
+        results,
+    )
