@@ -1,4 +1,4 @@
-"""The students' template is what the reference generates, and its public tests tell right from wrong answers."""
+"""The students' template is what the reference generates, and its public tests tell right from wrong."""
 
 import importlib
 import inspect
@@ -23,9 +23,7 @@ sys.path.insert(0, str(ROOT))
 from autograder import template  # noqa: E402
 
 REFERENCE, TEMPLATE = ROOT / "reference", ROOT / "student_template"
-WEIGHTS = dict(
-    zip((f"4.{i}" for i in range(1, 17)), (1, 1, 2, 2, 1, 1, 2, 1, 3, 1, 3, 2, 1, 1, 1, 2), strict=True)
-)
+WEIGHTS = dict(zip((f"4.{i}" for i in range(1, 17)), (1, 1, 2, 2, 1, 1, 2, 1, 3, 1, 3, 2, 1, 1, 1, 2), strict=True))
 
 
 # ------------------------------------------------------------------------------------ the folder
@@ -49,7 +47,8 @@ def test_template_names_every_function_to_write():
 def test_only_the_regions_change(tmp_path):
     reference, made = tmp_path / "reference", tmp_path / "made"
     reference.mkdir()
-    text = "# caf\u00e9\r\ndef f(x):\r\n    # BEGIN SOLUTION double it\r\n    return 2 * x\r\n    # END SOLUTION\r\n\x0c\r\n"
+    text = "# caf\u00e9\r\ndef f(x):\r\n    # BEGIN SOLUTION double it\r\n    return 2 * x\r\n"
+    text += "    # END SOLUTION\r\n\x0c\r\n"
     (reference / "a.py").write_bytes(text.encode())
     (reference / "b.bin").write_bytes(bytes(range(256)))
     (reference / "__pycache__").mkdir()
@@ -85,9 +84,7 @@ def test_run_says_what_it_did(tmp_path):
     (tmp_path / "reference" / "a.py").write_text(
         "def f():\n    # BEGIN SOLUTION say 1\n    return 1\n    # END SOLUTION\n"
     )
-    assert template.run(tmp_path) == (
-        "student_template: 1 files from reference, 1 solutions cut out, 1 file changed."
-    )
+    assert template.run(tmp_path) == ("student_template: 1 files from reference, 1 solutions cut out, 1 file changed.")
     assert "no files changed" in template.run(tmp_path)
 
 
@@ -130,7 +127,8 @@ def test_wrong_markers_are_refused_by_file_and_line(tmp_path, lines, line):
 
 
 def test_a_region_is_named_after_its_own_function():
-    text = "class A:\n    def f(\n        self,\n    ):\n        def g():\n            pass\n\n        # BEGIN SOLUTION do it\n        g()\n        # END SOLUTION\n"
+    text = "class A:\n    def f(\n        self,\n    ):\n        def g():\n            pass\n\n"
+    text += "        # BEGIN SOLUTION do it\n        g()\n        # END SOLUTION\n"
     cut, regions = template.cut(text, "a.py")
     assert regions == 1
     assert cut.endswith('            pass\n\n        raise NotImplementedError("f: do it")\n')
@@ -138,9 +136,7 @@ def test_a_region_is_named_after_its_own_function():
 
 def test_long_hints_are_broken_into_a_sentence_that_reads_on():
     hint = 'say "yes" ' + "word " * 30 + "end"
-    cut, _ = template.cut(
-        f"def f():\n    # BEGIN SOLUTION {hint}\n    return 1\n    # END SOLUTION\n", "a.py"
-    )
+    cut, _ = template.cut(f"def f():\n    # BEGIN SOLUTION {hint}\n    return 1\n    # END SOLUTION\n", "a.py")
     assert max(map(len, cut.splitlines())) <= 110
     scope = {}
     exec(cut, scope)
@@ -247,12 +243,12 @@ def gan_vae():
         sys.modules.update(hidden)
 
 
-def tests_of(public):
+def public_tests(public):
     return [test for name, test in inspect.getmembers(public) if name.startswith("test_")]
 
 
 def test_public_tests_are_labelled_as_the_checks(gan_vae):
-    labels = {test.__number__: test.__weight__ for test in tests_of(gan_vae.public)}
+    labels = {test.__number__: test.__weight__ for test in public_tests(gan_vae.public)}
     assert labels == WEIGHTS
 
 
@@ -263,7 +259,7 @@ def failing(gan_vae, monkeypatch, *, sampler=None, bound=None):
     if bound:
         monkeypatch.setattr(gan_vae.vae.VAE, "negative_elbo_bound", bound)
     numbers = []
-    for test in tests_of(gan_vae.public):
+    for test in public_tests(gan_vae.public):
         try:
             test()
         except pytest.fail.Exception as error:
@@ -276,9 +272,7 @@ SAMPLERS = {
     "randn_like of v": lambda m, v: m + v.sqrt() * torch.randn_like(v),
     "randn of the shape": lambda m, v: torch.randn(m.shape).mul(v**0.5).add(m),
     "torch.normal": lambda m, v: m + torch.normal(0, 1, size=m.size()) * v.pow(0.5),
-    "torch.normal of tensors": lambda m, v: (
-        m + torch.normal(torch.zeros_like(m), torch.ones_like(v)) * v.sqrt()
-    ),
+    "torch.normal of tensors": lambda m, v: m + torch.normal(torch.zeros_like(m), torch.ones_like(v)) * v.sqrt(),
     "rsample": lambda m, v: Normal(m, v.sqrt()).rsample(),
     "standard normal": lambda m, v: m + Normal(0.0, 1.0).sample(m.shape) * torch.exp(0.5 * torch.log(v)),
     "numpy": lambda m, v: m + v.sqrt() * torch.from_numpy(np.random.randn(*m.shape)).float(),
@@ -346,7 +340,7 @@ def bounds():
         return kl + rec, kl, rec
 
     def from_probabilities(self, x):
-        m, v, _, logits, _, kl = parts(self, x)
+        _, _, _, logits, _, kl = parts(self, x)
         p = torch.sigmoid(logits)
         rec = -(x * torch.log(p + 1e-8) + (1 - x) * torch.log(1 - p + 1e-8)).sum(1)
         return torch.mean(kl + rec), kl.mean(), rec.mean()
@@ -360,11 +354,7 @@ def bounds():
         m, v = self.enc.encode(x)
         m, v = m.repeat_interleave(4, 0), v.repeat_interleave(4, 0)
         logits = self.dec.decode(m + v.sqrt() * torch.randn_like(m))
-        rec = (
-            F.binary_cross_entropy_with_logits(logits, x.repeat_interleave(4, 0), reduction="none")
-            .sum(-1)
-            .mean()
-        )
+        rec = F.binary_cross_entropy_with_logits(logits, x.repeat_interleave(4, 0), reduction="none").sum(-1).mean()
         kl = 0.5 * (v + m**2 - 1 - v.log()).sum(-1).mean()
         return kl + rec, kl, rec
 
@@ -393,7 +383,7 @@ def bounds():
         return bound, number
 
     def frozen_decoder(self, x):
-        m, v, z, _, _, kl = parts(self, x)
+        _, _, z, _, _, kl = parts(self, x)
         with torch.no_grad():
             logits = self.dec.decode(z)
         rec = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
@@ -417,10 +407,8 @@ def bounds():
         "half the KL": changed("4.9", lambda kl, rec: ((rec + kl / 2).mean(), kl.mean() / 2, rec.mean())),
         "KL a vector": changed("4.8", lambda kl, rec: ((kl + rec).mean(), kl, rec.mean())),
         "sums": changed("4.13", lambda kl, rec: ((kl + rec).sum(), kl.sum(), rec.sum())),
-        "mean pixel": changed(
-            "4.11", lambda kl, rec: (kl.mean() + rec.mean() / 784, kl.mean(), rec.mean() / 784)
-        ),
-        "floats": changed("4.8", lambda kl, rec: ((kl + rec).mean(), float(kl.mean()), float(rec.mean()))),
+        "mean pixel": changed("4.11", lambda kl, rec: (kl.mean() + rec.mean() / 784, kl.mean(), rec.mean() / 784)),
+        "floats": changed("4.8", lambda kl, rec: ((kl + rec).mean(), kl.mean().item(), rec.mean().item())),
         "a fourth value": changed("only 4.8", lambda kl, rec: ((kl + rec).mean(), kl.mean(), rec.mean(), 0)),
         "nothing": (lambda self, x: None, "4.8"),
         "an error": (lambda self, x: self.enc.encode(x)[2], "4.8"),

@@ -61,7 +61,7 @@ def warm(probes: str) -> None:
     loss = torch.nn.functional.binary_cross_entropy_with_logits(layer(torch.ones(1, 2)), torch.ones(1, 2))
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
-    torch.distributions.Normal(torch.zeros(1), torch.ones(1)).rsample()  # type: ignore[no-untyped-call]
+    torch.distributions.Normal(torch.zeros(1), torch.ones(1)).rsample()
 
 
 class Zygote:
@@ -113,9 +113,10 @@ class Zygote:
     def reap(self, pid: int) -> dict[str, Any]:
         """Kills a worker and whatever it left, waits for it, and tells how it ended and what it used."""
         uid = self.workers.pop(pid, None)
-        for target in (lambda: os.killpg(pid, signal.SIGKILL), lambda: os.kill(pid, signal.SIGKILL)):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                target()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)  # it may have left its group
         _, status, usage = os.wait4(pid, 0)
         escaped = self._sweep(uid)
         return {

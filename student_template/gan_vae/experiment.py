@@ -17,9 +17,7 @@ ROWS, COLUMNS = 10, 20
 
 def build_config_from_args(is_jupyter=False):
     """Read the command line (in a notebook: take the defaults) and return its flags as a namespace."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", choices=("vae", "gan"), default="vae", help="which model to train")
     parser.add_argument("--num_latents", type=int, default=64, help="dimension of the latent variables")
     parser.add_argument("--iter_max", type=int, default=10000, help="number of training iterations")

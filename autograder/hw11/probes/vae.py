@@ -51,8 +51,9 @@ def sample_gradient(given: Mapping[str, Any], student: Student) -> dict[str, Any
     m, v, w = given["m"].requires_grad_(), given["v"].requires_grad_(), given["w"]
     # Copies, so that an answer that writes into its inputs is not an autograd error here as well.
     z = tensor(sample(m * 1, v * 1), "what sample_gaussian returned")
+    z = z.reshape(w.shape) if z.numel() == w.numel() else z
     seen: dict[str, Any] = {"z": z}
-    if z.requires_grad:
+    if z.requires_grad and z.shape == w.shape:
         to_m, to_v = torch.autograd.grad((w * z).sum(), (m, v), allow_unused=True)
         seen |= {name: g for name, g in (("to_m", to_m), ("to_v", to_v)) if g is not None}
     return seen

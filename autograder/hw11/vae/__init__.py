@@ -1,0 +1,58 @@
+"""Question 4: the reparametrised sample and the negative evidence lower bound.
+
+How it is graded. The random part of an answer is taken out first: stub networks of ours record the z that
+the student's code drew, and given z nearly every property is an identity that holds up to rounding.
+Statistics remain for one question only: is the noise in z iid N(0, 1)?
+
+`sample.py` asks and judges `sample_gaussian`; `reading.py` reads what `negative_elbo_bound` returned, and
+`bound.py` asks and judges it. The probes that run beside the student's code are `probes/vae.py` and
+`probes/with_sampler.py`. Points, names and the order of the checks are here.
+"""
+
+from autograder.core import Check, Question
+from autograder.hw11.vae import bound, sample
+from autograder.judges import Exact, Statistical
+
+ALPHA = 1e-11
+"""For each statistical check and attempt; five of them make 5e-11, and a fail needs two attempts."""
+
+LARGE = "at 32,768 values: a mean off by 0.07, a variance by 10 %, P(|e| > 3) by a factor of 4"
+
+QUESTION = Question(
+    id="vae",
+    number=4,
+    title="VAE",
+    checks=(
+        Check("vae.sample.contract", "sample_gaussian returns one like m", 1, sample.SHAPES, Exact(sample.contract)),
+        Check("vae.sample.inputs", "sample_gaussian leaves m and v alone", 1, sample.SHAPES, Exact(sample.inputs)),
+        Check(
+            "vae.sample.noise", "its noise is standard normal", 2, sample.NOISE,
+            Statistical(sample.noise, ALPHA, LARGE),
+        ),
+        Check(
+            "vae.sample.follows", "it follows every entry of m and v", 2, sample.NOISE,
+            Statistical(sample.follows, ALPHA, "at 32,768 values: a correlation of 0.07 with m or log v"),
+        ),
+        Check(
+            "vae.sample.independence", "its entries are independent", 1, sample.NOISE,
+            Statistical(sample.independence, ALPHA, "a correlation of 0.02 shared by all dimensions"),
+        ),
+        Check(
+            "vae.sample.fresh", "every call draws new noise", 1, sample.NOISE,
+            Statistical(sample.fresh, ALPHA, "a correlation of 0.2 between two calls"),
+        ),
+        Check("vae.sample.gradient", "gradients flow through it", 2, sample.GRADIENT, Exact(sample.gradient)),
+        Check("vae.bound.contract", "negative_elbo_bound returns three scalars", 1, bound.VALUES, Exact(bound.contract)),
+        Check("vae.bound.kl", "the KL term", 3, bound.VALUES, Exact(bound.kl)),
+        Check("vae.bound.closed_form", "KL in closed form", 1, bound.VALUES, Exact(bound.closed_form)),
+        Check("vae.bound.reconstruction", "the reconstruction term", 3, bound.VALUES, Exact(bound.reconstruction)),
+        Check("vae.bound.sum", "negative ELBO = KL + reconstruction", 2, bound.VALUES, Exact(bound.sum)),
+        Check("vae.bound.average", "averages over the batch", 1, bound.VALUES, Exact(bound.average)),
+        Check("vae.bound.gradient_encoder", "gradient to the encoder", 1, bound.VALUES, Exact(bound.gradient_encoder)),
+        Check("vae.bound.gradient_decoder", "gradient to the decoder", 1, bound.VALUES, Exact(bound.gradient_decoder)),
+        Check(
+            "vae.bound.posterior", "z is drawn from q(z|x)", 2, bound.NOISE,
+            Statistical(bound.posterior, ALPHA, "at 8,192 values: a mean off by 0.14, a variance by 20 %"),
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,385 @@
+"""Asks and judges `negative_elbo_bound(x)`: its three values, their gradients, and the z behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.random import Generator
+from scipy.special import expit
+
+from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.hw11.vae.reading import (
+    ALONE,
+    CASES,
+    KL_MISTAKES,
+    ORDERS,
+    PIXELS,
+    REC_MISTAKES,
+    STEEPEST,
+    TOGETHER,
+    WORDS,
+    Reading,
+    Seen,
+    read,
+)
+from autograder.hw11.vae.sample import RESIDUALS, family, moments, same
+from autograder.judges import Misconception, array, fits, luck, passed, share, whole
+from autograder.stats import UNIT, everything, gamma, smallest
+
+# ------------------------------------------------------------------------------------- what is asked
+
+
+def _case(rng: Generator, batch: int, dim: int) -> dict[str, Array]:
+    m, v = moments(rng, batch, dim, 0.1, 4.0)
+    x = (rng.random((batch, PIXELS)) < rng.uniform(0.2, 0.6, (batch, 1))).astype(np.float32)
+    w = rng.standard_normal((dim, PIXELS)) / np.sqrt(dim)
+    b = 0.5 * rng.standard_normal(PIXELS)
+    return {"x": x, "m": m, "v": v, "w": w.astype(np.float32), "b": b.astype(np.float32)}
+
+
+def _cases(rng: Generator) -> Values:
+    return {f"{name}{i}": value for i, case in enumerate(CASES) for name, value in _case(rng, *case).items()}
+
+
+def _noise(rng: Generator) -> Values:
+    return {**_case(rng, 16, 16), "calls": 32}
+
+
+VALUES = Ask("with_sampler:bound", _cases)
+NOISE = Ask("with_sampler:bound_noise", _noise)
+
+# ------------------------------------------------------------------------------------ how it is judged
+
+
+def _names(order: tuple[str, ...]) -> str:
+    return f"({', '.join(order)})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _some_right(reading: Reading) -> None:
+    if not (reading.sign("kl") or reading.sign("rec") or reading.nelbo_right()):
+        raise Reject(
+            "Neither the KL term nor the reconstruction term is right yet, so this cannot be judged. "
+            "Expected: at least one of the two right for a single example, up to its sign."
+        )
+
+
+def contract(trial: Trial) -> Verdict:
+    reading = read(trial)
+    for case, seen in enumerate(reading.cases):
+        count = whole(trial.got, f"{case}.count", least=3, most=10_000)
+        if count != 3:
+            raise Reject(
+                f"{count} values were returned; expected three: negative ELBO, KL, reconstruction.",
+                diagnosis="fourth_value",
+            )
+        for index, part in enumerate(seen.parts):
+            if part.size != 1:
+                raise Reject(
+                    f"Value {index + 1} of the three has shape {list(part.shape)} for a batch of {seen.batch}; "
+                    "expected a scalar, the average over the batch.",
+                    diagnosis="not_averaged",
+                )
+            if trial.got.get(f"{case}.is_tensor{index}") is not True:
+                raise Reject(
+                    f"Value {index + 1} of the three is a plain number; expected a scalar tensor.",
+                    diagnosis="item",
+                )
+    if reading.order not in ORDERS:
+        raise Reject(
+            f"The three values were returned in the order {_names(reading.order)}; expected the negative ELBO "
+            "first, since that is what training minimises.",
+            diagnosis="wrong_order",
+        )
+    return passed(f"Three finite scalars, read as {_names(reading.order)}.")
+
+
+def kl(trial: Trial) -> Verdict:
+    reading = read(trial)
+    if reading.sign("kl") == 1:
+        used = max(reading.kl_used(case) for case in ALONE)
+        return passed("The KL term of a single example is KL(q(z|x) || p(z)).", used=used)
+    return _wrong_term(reading, "kl", KL_MISTAKES)
+
+
+def reconstruction(trial: Trial) -> Verdict:
+    reading = read(trial)
+    if reading.sign("rec") == 1:
+        used = max(reading.rec_used(case) for case in ALONE)
+        return passed(
+            "The reconstruction term of a single example is -log p(x|z) at the z that was decoded.", used=used
+        )
+    return _wrong_term(reading, "rec", REC_MISTAKES)
+
+
+def _wrong_term(reading: Reading, which: str, mistakes: tuple[Misconception, ...]) -> Verdict:
+    def value(seen: Seen, formula: Callable[..., Array | float]) -> float:
+        return float(np.mean(formula(seen)))
+
+    def bound(seen: Seen) -> float:
+        return 2 * seen.kl_bound if which == "kl" else seen.rec_bound
+
+    case = ALONE[1]
+    seen = reading.cases[case]
+    got, want = reading.single(case, which), value(seen, lambda s: getattr(s, which))
+    begin = (
+        f"For one example with {seen.dim} latent dimensions the {WORDS[which]} was {_number(got)}; "
+        f"expected {_number(want)}" + (" at the z that was decoded." if which == "rec" else ".")
+    )
+    for known in mistakes:
+        if all(
+            fits(reading.single(c, which), value(reading.cases[c], known.formula), bound(reading.cases[c]))
+            for c in ALONE
+        ):
+            detail = known.sentence
+            if known.id in ("kl_sign", "rec_sign") and reading.nelbo_right():
+                detail = "The negative ELBO is right, but this part of it is returned with the wrong sign."
+                return Verdict(0.0, f"{begin} {detail}", "wrong_signed_part")
+            return Verdict(0.0, f"{begin} {detail}", known.id)
+    return Verdict(0.0, f"{begin} Three values were read as {_names(reading.order)}.")
+
+
+def closed_form(trial: Trial) -> Verdict:
+    reading = read(trial)
+    if reading.kl_closed:
+        return passed("The KL term is the closed form.")
+    if reading.sign("kl") == 1:
+        raise Reject(
+            "The KL term was estimated as log q(z|x) - log p(z) at the z that was drawn. That is unbiased, but "
+            "noisy; expected the closed form for two Gaussians, which has no noise at all.",
+            diagnosis="kl_monte_carlo",
+        )
+    raise Reject(
+        "The KL term is neither the closed form of KL(q(z|x) || p(z)) for two Gaussians, which was expected, "
+        "nor an estimate of it."
+    )
+
+
+def sum(trial: Trial) -> Verdict:
+    reading = read(trial)
+    _some_right(reading)
+    if reading.nelbo_right():
+        return passed("The negative ELBO is KL + reconstruction.")
+    if reading.nelbo_right(sign=-1) and not reading.sign("kl") == reading.sign("rec") == -1:
+        raise Reject(
+            "The first value is the ELBO itself. Expected: its negative, KL + reconstruction, since that is "
+            "what training minimises.",
+            diagnosis="elbo_not_negated",
+        )
+    used = 0.0
+    for case in ALONE:
+        nelbo, kl, rec = (reading.single(case, which) for which in ("nelbo", "kl", "rec"))
+        # Rounding of one float32 addition of terms that were themselves rounded to float32.
+        slack = gamma(4) * (abs(kl) + abs(rec) + abs(nelbo))
+        used = max(used, share(nelbo, kl + rec, slack))
+        if share(nelbo, kl + rec, slack) > 1:
+            begin = (
+                f"With KL {_number(kl)} and reconstruction {_number(rec)} the negative ELBO was {_number(nelbo)}; "
+                f"expected their sum, {_number(kl + rec)}."
+            )
+            for diagnosis, value, sentence in (
+                (
+                    "kl_subtracted",
+                    rec - kl,
+                    "KL was subtracted: the bound subtracts it, so the negative bound adds it.",
+                ),
+                (
+                    "rec_subtracted",
+                    kl - rec,
+                    "The reconstruction loss was subtracted: it is -log p(x|z) already.",
+                ),
+                ("elbo_not_negated", -kl - rec, "It is the negative of their sum."),
+                ("mean_over_pixels", (kl + rec) / PIXELS, "It was divided by the number of pixels."),
+                ("kl_ignored", rec, "KL was left out."),
+                ("rec_ignored", kl, "The reconstruction was left out."),
+            ):
+                if share(nelbo, value, slack) <= 1:
+                    return Verdict(0.0, f"{begin} {sentence}", diagnosis)
+            return Verdict(0.0, begin)
+    return passed("The negative ELBO is the sum of the two terms that were returned.", used=used)
+
+
+def average(trial: Trial) -> Verdict:
+    reading = read(trial)
+    _some_right(reading)
+    used = 0.0
+    for case in TOGETHER:
+        s = reading.cases[case]
+        for which, truths, bound in (
+            ("kl", (s.kl, s.monte_carlo), s.kl_bound),
+            ("rec", (s.rec,), s.rec_bound),
+        ):
+            sign = reading.sign(which)
+            if not sign:
+                continue
+            got = _scalar(reading, case, which)
+            one = min(share(got, sign * truth.mean(), bound) for truth in truths)
+            used = max(used, one)
+            if one > 1:
+                message = (
+                    f"For a batch of {s.batch} the {WORDS[which]} was {_number(got)}; expected the average over "
+                    f"the examples, {_number(sign * float(truths[0].mean()))}."
+                )
+                if any(fits(got, sign * truth.sum(), s.batch * bound) for truth in truths):
+                    return Verdict(0.0, f"{message} It is their sum.", "sum_not_mean")
+                if any(fits(got, sign * truth.mean() / s.batch, bound) for truth in truths):
+                    return Verdict(0.0, f"{message} It was divided by the batch size twice.", "averaged_twice")
+                return Verdict(0.0, message)
+        if reading.nelbo_right() and not reading.nelbo_right((case,)):
+            got, want = _scalar(reading, case, "nelbo"), float((s.kl + s.rec).mean())
+            message = (
+                f"For a batch of {s.batch} the negative ELBO was {_number(got)}; expected the average over the "
+                f"examples, {_number(want)}."
+            )
+            if fits(got, s.batch * want, s.batch * (s.kl_bound + s.rec_bound + gamma(4) * want)):
+                return Verdict(0.0, f"{message} It is their sum.", "sum_not_mean")
+            return Verdict(0.0, message)
+    return passed("Larger batches give the average over their examples.", used=used)
+
+
+def _scalar(reading: Reading, case: int, which: str) -> float:
+    part = reading.part(case, which)
+    if part.size != 1:
+        raise Reject(
+            f"For a batch of {reading.cases[case].batch} the {WORDS[which]} has shape {list(part.shape)}; "
+            "expected a scalar, the average over the examples.",
+            diagnosis="not_averaged",
+        )
+    return float(part.reshape(()))
+
+
+def _slopes(trial: Trial, case: int, name: str) -> Array:
+    shape = (PIXELS,) if name == "b" else CASES[case]
+    key = f"{case}.to_{name}"
+    if key not in trial.got:
+        raise Reject(
+            f"No gradient of the negative ELBO reached {'the decoder' if name == 'b' else f'the encoder ({name})'}. "
+            "Is something detached, or computed under no_grad? Expected: training can move every network.",
+            diagnosis="no_gradient",
+        )
+    return array(trial.got, key, shape=shape, what="The gradient")
+
+
+def gradient_encoder(trial: Trial) -> Verdict:
+    """d nelbo / dm = m + g and d nelbo / dv = 1/2 (1 - 1/v) + g (z - m) / (2 v), with g = d rec / dz.
+
+    With a Monte-Carlo KL, log q - log p at z, the first terms become z and -1/(2v) + z (z - m) / (2 v).
+    """
+    reading = read(trial)
+    used = 0.0
+    for case in ALONE:
+        s = reading.cases[case]
+        w = array(trial.given, f"w{case}")
+        inner = (expit(s.logits) - s.x) * STEEPEST * (1 - (s.logits / STEEPEST) ** 2)  # (samples, 1, 784)
+        g = inner @ w.T
+        half = (s.z - s.m) / (2 * s.v)
+        closed = (s.m + g.mean(0), 0.5 * (1 - 1 / s.v) + (g * half).mean(0))
+        sampled = (s.z.mean(0) + g.mean(0), -0.5 / s.v + ((s.z + g) * half).mean(0))
+        # Each pixel's slope errs by what its logit errs (see _reading) times at most 3.5, plus 300 u; then
+        # 784 products are summed. The factor 4 covers the chain through z, whose error is u (|z| + |m|).
+        rough = np.abs(inner) @ np.abs(w).T
+        per_pixel = 4 * STEEPEST * gamma(s.dim + 300)
+        slack = per_pixel * np.abs(w).sum(1) + gamma(1000) * rough.mean(0)
+        size = np.abs(s.m) + np.abs(s.z).mean(0) + 1 + 1 / s.v
+        bound_m = slack + gamma(40) * size
+        bound_v = (
+            slack * np.abs(half).max(0)
+            + gamma(60) * size * (1 + np.abs(half).max(0))
+            + gamma(16) * (rough.mean(0) * (np.abs(s.z) + np.abs(s.m)).max(0) / (2 * s.v))
+        )
+        to_m, to_v = _slopes(trial, case, "m"), _slopes(trial, case, "v")
+        one = min(max(share(to_m, a, bound_m), share(to_v, c, bound_v)) for a, c in (closed, sampled))
+        used = max(used, one)
+        if one > 1:
+            through = fits(to_m, s.m, bound_m) and fits(to_v, 0.5 * (1 - 1 / s.v), bound_v)
+            without = fits(to_m, g.mean(0), bound_m) and fits(to_v, (g * half).mean(0), bound_v)
+            message = (
+                "The gradient of the negative ELBO to the encoder's m and v is not right. Expected: it comes "
+                "through the KL term and, by the reparametrised sample, through the reconstruction."
+            )
+            trusted = reading.sign("rec") == 1  # a tiny reconstruction would look like a missing one
+            if through and trusted and f"{case}.to_b" not in trial.got:
+                raise Reject(f"{message} The reconstruction's did not arrive.", diagnosis="rec_detached")
+            if through and trusted:
+                raise Reject(f"{message} Only the KL term's arrived: z was detached.", diagnosis="detached_sample")
+            if without and reading.sign("kl") == 1:
+                raise Reject(f"{message} Only the reconstruction's arrived.", diagnosis="kl_detached")
+            raise Reject(message)
+    return passed("The gradients of the negative ELBO to m and v are right.", used=used)
+
+
+def gradient_decoder(trial: Trial) -> Verdict:
+    """d nelbo / db_i = (sigmoid(l_i) - x_i) 3.5 (1 - tanh^2), averaged over the z that were decoded."""
+    reading = read(trial)
+    used = 0.0
+    for case in ALONE:
+        s = reading.cases[case]
+        want = ((expit(s.logits) - s.x) * STEEPEST * (1 - (s.logits / STEEPEST) ** 2)).mean((0, 1))
+        w, b = array(trial.given, f"w{case}"), array(trial.given, f"b{case}")
+        slopes = STEEPEST * gamma(s.dim + 4) * (np.abs(s.z) @ np.abs(w) + np.abs(b)).max((0, 1))
+        bound = 2 * STEEPEST * slopes + 300 * UNIT * STEEPEST
+        one = share(_slopes(trial, case, "b"), want, bound)
+        used = max(used, one)
+        if one > 1:
+            if fits(_slopes(trial, case, "b"), -want, bound):
+                raise Reject(
+                    "The gradient to the decoder has the wrong sign: training would make the pixels less likely. "
+                    "Expected: minimising the negative ELBO raises log p(x|z).",
+                    diagnosis="elbo_not_negated" if reading.nelbo_right(sign=-1) else "rec_subtracted",
+                )
+            raise Reject(
+                "The gradient of the negative ELBO to the decoder is not that of -log p(x|z). Expected: "
+                "sigmoid(logit) - x at every pixel, for a single example."
+            )
+    return passed("The gradient of the negative ELBO to the decoder is right.", used=used)
+
+
+def posterior(trial: Trial, alpha: float) -> Verdict:
+    m, v = array(trial.given, "m"), array(trial.given, "v")
+    calls, (batch, dim) = int(trial.given["calls"]), m.shape
+    z = array(trial.got, "z", what="The decoded z")
+    if z.ndim != 3 or z.shape[0] != calls or z.shape[2] != dim or z.shape[1] % batch or not z.shape[1]:
+        raise Reject(f"The z given to the decoder have shape {list(z.shape[1:])}; expected [{batch}, {dim}].")
+    stacked = z.reshape(-1, batch, dim)
+    interleaved = z.reshape(calls, batch, -1, dim).swapaxes(1, 2).reshape(-1, batch, dim)
+    readings = [stacked] if z.shape[1] == batch else [stacked, interleaved]
+    right = "The decoded z are draws from q(z|x), new ones for every example and call."
+    best: Verdict | None = None
+    # Two readings are two chances to pass, never to fail: alpha bounds a false fail of the right one.
+    for rows in readings:
+        verdict, worst = luck([*everything((rows - m) / np.sqrt(v), m, v)], alpha, right)
+        if verdict:
+            return verdict
+        best = best or _not_posterior(rows, m, v, worst.what, worst.p)
+    assert best is not None
+    return best
+
+
+def _not_posterior(z: Array, m: Array, v: Array, what: str, p: float) -> Verdict:
+    expected = "Expected: z drawn from q(z|x) = N(m, diag v), anew for every example, dimension and call."
+    e = (z - m) / np.sqrt(v)
+    if np.ptp(e) < 1e-3:
+        return Verdict(0.0, f"The decoder was given the mean m, not a sample. {expected}", "decodes_mean", p=p)
+    if smallest([*everything(z, m, v)]).p >= 1e-6:
+        return Verdict(0.0, f"The decoder was given noise from the prior N(0, I). {expected}", "decodes_prior", p=p)
+    for diagnosis, sentence, residual in RESIDUALS:
+        if smallest([*everything(residual(z, m, v), m, v)]).p >= 1e-6:
+            return Verdict(0.0, f"{sentence} {expected}", diagnosis, p=p)
+    if same(e, 0):
+        return Verdict(0.0, f"Every call decoded the same z. {expected}", "seeded_inside", p=p)
+    if same(e, 1) or same(e, 2):
+        return Verdict(
+            0.0,
+            f"All {'examples' if same(e, 1) else 'dimensions'} got the same noise. {expected}",
+            "shared_noise",
+            p=p,
+        )
+    if bool(np.ptp(z, axis=1).max() < 1e-6):
+        return Verdict(0.0, f"All examples of the batch were decoded from the same z. {expected}", "shared_noise", p=p)
+    sentence, diagnosis = family(e)
+    message = f"The z given to the decoder do not look like draws from q(z|x): {what}. {expected}"
+    return Verdict(0.0, message + sentence, diagnosis, p=p)

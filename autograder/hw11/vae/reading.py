@@ -1,0 +1,320 @@
+"""Reads what `negative_elbo_bound` returned: which z counted, in which order the values come, what is right.
+
+With q = N(m, diag v), p = N(0, I), x in {0, 1}^784 and logits l(z):
+    KL(q || p)      1/2 sum_j (v_j + m_j^2 - 1 - log v_j)          (Kingma and Welling 2014, appendix B)
+    reconstruction  -log p(x|z) = sum_i max(l_i, 0) - l_i x_i + log(1 + exp(-|l_i|))
+    nelbo           mean over the batch of KL + reconstruction     (ibid., eq. 7, one sample)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import expit
+
+from autograder.core import Array, Reject, Trial
+from autograder.judges import Misconception, array, fits, share
+from autograder.stats import UNIT, gamma
+
+PIXELS = 784
+STEEPEST = 3.5  # the stub decoder's logits are 3.5 tanh(z W + b)
+CASES = ((1, 1), (1, 3), (1, 8), (2, 3), (5, 4), (7, 2))
+"""(batch, dim). One example at a time tells what the terms are; larger batches, how they are averaged."""
+ALONE = tuple(case for case, (batch, _) in enumerate(CASES) if batch == 1)
+TOGETHER = tuple(case for case, (batch, _) in enumerate(CASES) if batch > 1)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One case of the bound, read: what was given, what was returned, and what is right given the z.
+
+    `kl` and `rec` are per example, (batch,); `rec` is the mean over the z that were decoded for it.
+    """
+
+    batch: int
+    dim: int
+    m: Array
+    v: Array
+    x: Array
+    logits: Array  # (samples, batch, 784)
+    z: Array  # (samples, batch, dim)
+    parts: tuple[Array, Array, Array]
+    kl: Array
+    monte_carlo: Array
+    rec: Array
+    rec_bound: float
+    kl_bound: float
+
+
+def _divergence(m: Array, v: Array) -> Array:
+    """KL(N(m, diag v) || N(0, I)) for each row, (batch,)."""
+    result: Array = 0.5 * (v + m**2 - 1 - np.log(v)).sum(axis=-1)
+    return result
+
+
+def _cross_entropy(logits: Array, x: Array) -> Array:
+    """-log Bernoulli(x; sigmoid(logits)), elementwise."""
+    result: Array = np.maximum(logits, 0) - logits * x + np.log1p(np.exp(-np.abs(logits)))
+    return result
+
+
+def _read(trial: Trial, case: int) -> list[Seen]:
+    """All readings of one case: which decoded z count, and how their rows belong to the examples.
+
+    One reading is the usual answer; decoding several samples per example, in a loop or stacked in
+    either order, gives more. Identities are tried on each.
+    """
+    batch, dim = CASES[case]
+    given, got = trial.given, trial.got
+    if got.get(f"{case}.other_x") is not False:
+        raise Reject("The encoder was given something else than x.", diagnosis="encodes_other")
+    x, m, v, w, b = (array(given, f"{name}{case}") for name in "xmvwb")
+    z = array(got, f"{case}.z", what="The z that was decoded")
+    rows = array(got, f"{case}.rows").astype(int)
+    if z.ndim != 2 or z.shape[1] != dim or len(z) % batch or not len(z) or rows.sum() != len(z) or rows.ndim != 1:
+        raise Reject(
+            f"The decoder was given z of shape {list(z.shape)} in all, for a batch of {batch} and {dim} latent "
+            f"dimensions; expected [{batch}, {dim}], or a multiple of it.",
+            diagnosis="shape",
+        )
+    raw = tuple(array(got, f"{case}.part{i}", what=f"Value {i + 1} of the three") for i in range(3))
+    # Usually one z per example. Several may be averaged, stacked in either order or in a loop; or only
+    # the first or the last of several decodes may count (the others were for display, say).
+    chosen = [z.reshape(-1, batch, dim)]
+    if len(z) > batch:
+        chosen.append(z.reshape(batch, -1, dim).swapaxes(0, 1))
+        chosen += [part.reshape(1, batch, dim) for part in (z[:batch], z[-batch:])]
+    return [_reading(batch, dim, x, m, v, w, b, one, raw) for one in chosen]  # type: ignore[arg-type]
+
+
+def _reading(
+    batch: int, dim: int, x: Array, m: Array, v: Array, w: Array, b: Array, z: Array,
+    parts: tuple[Array, Array, Array],
+) -> Seen:  # fmt: skip
+    logits = STEEPEST * np.tanh(z @ w + b)
+    terms = _cross_entropy(logits, x)
+    rec = terms.sum(-1).mean(0)
+    # Rounding of the reconstruction: (1) a logit l = 3.5 tanh(a) inherits the error of a, at most
+    # gamma_{dim+4} (|z||W| + |b|), with slope <= 3.5, and each unit of l moves a term by at most 1;
+    # (2) a term written with the sigmoid p errs by 8u / (1 - p) <= 8u (1 + e^3.5) < 300u, or by 1e-7 / p
+    # where p + 1e-8 stands under the logarithm; (3) summing 784 terms and averaging: gamma_{1000}.
+    slopes = STEEPEST * gamma(dim + 4) * (np.abs(z) @ np.abs(w) + np.abs(b))
+    per_term = slopes + 300 * UNIT + 2e-8 * (1 + np.exp(STEEPEST))
+    rec_bound = float((per_term.sum(-1) + gamma(1000) * terms.sum(-1)).mean())
+    # KL: each of the four addends carries a few u (log included); sum over dim and batch.
+    size = 0.5 * (v + m**2 + 1 + np.abs(np.log(v))).sum(-1)
+    e2 = (z - m) ** 2 / v
+    # A Monte-Carlo KL, log q(z) - log p(z) = 1/2 sum (z^2 - e^2 - log v), forms z - m first.
+    size_mc = 0.5 * (z**2 + e2 + np.abs(np.log(v)) + 4 + 4 * np.abs(z - m) * (np.abs(z) + np.abs(m)) / v).sum(-1)
+    kl_bound = gamma(dim + batch + 40) * float(size.mean() + size_mc.mean())
+    monte_carlo = 0.5 * (z**2 - e2 - np.log(v)).sum(-1).mean(0)
+    return Seen(batch, dim, m, v, x, logits, z, parts, _divergence(m, v), monte_carlo, rec, rec_bound, kl_bound)
+
+
+KL_MISTAKES = (
+    Misconception(
+        "kl_swapped",
+        "It is KL(p || q), with the prior first; expected KL(q || p).",
+        lambda s: 0.5 * (np.log(s.v) + (1 + s.m**2) / s.v - 1).sum(-1),
+    ),
+    Misconception("kl_sign", "It has the wrong sign: a divergence is never negative.", lambda s: -s.kl),
+    Misconception(
+        "variance_as_std",
+        "The variance was squared once more: v is the variance already.",
+        lambda s: _divergence(s.m, s.v**2),
+    ),
+    Misconception(
+        "std_as_variance", "The standard deviation was used where the variance belongs.",
+        lambda s: _divergence(s.m, np.sqrt(s.v)),
+    ),
+    Misconception(
+        "variance_as_log_variance", "v was used as a logarithm: it is the variance itself.",
+        lambda s: _divergence(s.m, np.exp(s.v)),
+    ),
+    Misconception("kl_without_half", "It is twice as large: the factor 1/2 is missing.", lambda s: 2 * s.kl),
+    Misconception("kl_without_minus_one", "The -1 for each dimension is missing.", lambda s: s.kl + s.dim / 2),
+    Misconception("kl_without_log", "The -log v is missing.", lambda s: s.kl + 0.5 * np.log(s.v).sum(-1)),
+    Misconception(
+        "kl_log_of_std", "log v is there with half its weight: it is the logarithm of the standard deviation.",
+         lambda s: s.kl + 0.25 * np.log(s.v).sum(-1),
+    ),
+    Misconception("kl_log_sign", "log v has the wrong sign.", lambda s: s.kl + np.log(s.v).sum(-1)),
+    Misconception("kl_without_mean", "The m^2 is missing.", lambda s: s.kl - 0.5 * (s.m**2).sum(-1)),
+    Misconception("kl_mean_not_squared", "m is there, but not squared.", lambda s: s.kl + 0.5 * (s.m - s.m**2).sum(-1)),
+    Misconception("kl_without_variance", "The +v is missing.", lambda s: s.kl - 0.5 * s.v.sum(-1)),
+    Misconception(
+        "kl_mean_over_dimensions",
+        "It is averaged over the latent dimensions; expected their sum.",
+        lambda s: s.kl / s.dim,
+    ),
+    Misconception("kl_ignored", "It is always 0.", lambda s: 0 * s.kl),
+)  # fmt: skip
+
+REC_MISTAKES = (
+    Misconception(
+        "rec_sign",
+        "It has the wrong sign: it is log p(x|z); the negative bound adds -log p(x|z).",
+        lambda s: -s.rec,
+    ),
+    Misconception(
+        "mean_over_pixels",
+        "It is averaged over the 784 pixels; log p(x|z) is their sum.",
+        lambda s: s.rec / PIXELS,
+    ),
+    Misconception(
+        "mean_over_pixels",
+        "It is averaged over the 784 pixels and has the wrong sign; -log p(x|z) is their sum.",
+        lambda s: -s.rec / PIXELS,
+    ),
+    Misconception(
+        "sigmoid_twice",
+        "The sigmoid was applied twice: the decoder returns logits, and so does the function expect them.",
+        lambda s: _cross_entropy(expit(s.logits), s.x).sum(-1).mean(0),
+    ),
+    Misconception(
+        "mse_reconstruction",
+        "It is a squared error; expected the Bernoulli log-likelihood.",
+        lambda s: ((expit(s.logits) - s.x) ** 2).sum(-1).mean(0),
+    ),
+    Misconception(
+        "mse_reconstruction",
+        "It is a squared error of the logits; expected the Bernoulli log-likelihood.",
+        lambda s: ((s.logits - s.x) ** 2).sum(-1).mean(0),
+    ),
+    Misconception(
+        "mse_reconstruction",
+        "It is a mean squared error; expected the Bernoulli log-likelihood, summed over pixels.",
+        lambda s: ((expit(s.logits) - s.x) ** 2).mean(-1).mean(0),
+    ),
+    Misconception(
+        "mse_reconstruction",
+        "It is an absolute error; expected the Bernoulli log-likelihood.",
+        lambda s: np.abs(expit(s.logits) - s.x).sum(-1).mean(0),
+    ),
+    Misconception(
+        "x_and_logits_swapped",
+        "x and the logits have changed places.",
+        lambda s: _cross_entropy(np.broadcast_to(s.x, s.logits.shape), s.logits).sum(-1).mean(0),
+    ),
+    Misconception(
+        "targets_flipped", "Black and white have changed places: it is the loss for 1 - x.",
+        lambda s: _cross_entropy(s.logits, 1 - s.x).sum(-1).mean(0),
+    ),
+    Misconception(
+        "only_ones", "Only the pixels that are 1 are counted: the (1 - x) log(1 - p) term is missing.",
+        lambda s: (s.x * _cross_entropy(s.logits, s.x)).sum(-1).mean(0),
+    ),
+    Misconception("rec_ignored", "It is always 0.", lambda s: 0 * s.rec),
+)  # fmt: skip
+
+
+WORDS = {"nelbo": "negative ELBO", "kl": "KL term", "rec": "reconstruction term"}
+ORDERS = (("nelbo", "kl", "rec"), ("nelbo", "rec", "kl"))
+"""Both are right: the starter code and the handout name the three values in different orders."""
+WRONG_ORDERS = (
+    ("kl", "rec", "nelbo"),
+    ("rec", "kl", "nelbo"),
+    ("kl", "nelbo", "rec"),
+    ("rec", "nelbo", "kl"),
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The whole answer, read in the order and with the decoded z that fit it best."""
+
+    cases: tuple[Seen, ...]
+    order: tuple[str, str, str]
+
+    def part(self, case: int, which: str) -> Array:
+        return self.cases[case].parts[self.order.index(which)]
+
+    def single(self, case: int, which: str) -> float:
+        """The value for a batch of one, whether it came as a scalar or as (1,)."""
+        part = self.part(case, which)
+        if part.size != 1:
+            raise Reject(
+                f"For a batch of one the {WORDS[which]} has shape {list(part.shape)}; expected a single number.",
+                diagnosis="shape",
+            )
+        return float(part.reshape(()))
+
+    def kl_used(self, case: int, *, sign: int = 1) -> float:
+        """Share of the rounding bound, against the closed form and the unbiased estimate at z."""
+        s, got = self.cases[case], self.single(case, "kl")
+        return min(share(got, sign * truth.mean(), s.kl_bound) for truth in (s.kl, s.monte_carlo))
+
+    def rec_used(self, case: int, *, sign: int = 1) -> float:
+        s = self.cases[case]
+        return share(self.single(case, "rec"), sign * s.rec.mean(), s.rec_bound)
+
+    def sign(self, which: str) -> int:
+        """1 where the term is right for every single example, -1 where it is its negative, else 0."""
+        used = self.kl_used if which == "kl" else self.rec_used
+        return next((sign for sign in (1, -1) if all(used(case, sign=sign) <= 1 for case in ALONE)), 0)
+
+    @property
+    def kl_closed(self) -> bool:
+        seen = ((case, self.cases[case]) for case in ALONE)
+        return all(fits(self.single(case, "kl"), s.kl.mean(), s.kl_bound) for case, s in seen)
+
+    def nelbo_right(self, cases: tuple[int, ...] = ALONE, *, sign: int = 1) -> bool:
+        """Whether nelbo is the bound itself at the decoded z, whatever the returned parts are."""
+        for case in cases:
+            s, part = self.cases[case], self.part(case, "nelbo")
+            if part.size != 1 or not _is_bound(sign * float(part.reshape(())), s):
+                return False
+        return True
+
+
+def _is_bound(value: float, s: Seen) -> bool:
+    rec = float(s.rec.mean())
+    slack = s.rec_bound + s.kl_bound + gamma(4) * (abs(rec) + float(np.abs(s.kl).mean()))
+    return any(fits(value, rec + float(kl.mean()), slack) for kl in (s.kl, s.monte_carlo))
+
+
+def _match(seen: Seen) -> dict[tuple[int, str], int]:
+    """For each place and term: 4 where the value there is right for the term, 1 where a known mistake."""
+    found = {}
+    for place, part in enumerate(seen.parts):
+        for which in WORDS:
+            found[place, which] = 0
+            if part.size == 1:
+                found[place, which] = _score(float(part.reshape(())), which, seen)
+    return found
+
+
+def _score(value: float, which: str, s: Seen) -> int:
+    if which == "nelbo":
+        return 4 if _is_bound(value, s) else 1 if _is_bound(-value, s) else 0
+    right, known, bound = (
+        ((s.kl, s.monte_carlo), KL_MISTAKES, 2 * s.kl_bound) if which == "kl" else ((s.rec,), REC_MISTAKES, s.rec_bound)
+    )
+    if any(fits(value, truth.mean(), bound) for truth in right):
+        return 4
+    return int(any(fits(value, float(np.mean(mistake.formula(s))), bound) for mistake in known))
+
+
+@lru_cache(maxsize=2)
+def read(trial: Trial) -> Reading:
+    """The best reading of all cases: one order of the three values, and for each case the z that count.
+
+    A wrong order is believed only where it explains more than both right ones.
+    """
+    readings = [_read(trial, case) for case in range(len(CASES))]
+    matches = [[_match(seen) for seen in seens] for seens in readings]
+
+    def quality(order: tuple[str, str, str], match: dict[tuple[int, str], int]) -> int:
+        return sum(match[place, which] for place, which in enumerate(order))
+
+    def total(order: tuple[str, str, str]) -> int:
+        return sum(max(quality(order, match) for match in ones) for ones in matches)
+
+    best = max((*ORDERS, *WRONG_ORDERS), key=total)  # the first of equals
+    chosen = [
+        seens[max(range(len(seens)), key=lambda i, ones=ones: quality(best, ones[i]))]  # type: ignore[misc]
+        for seens, ones in zip(readings, matches, strict=True)
+    ]
+    return Reading(tuple(chosen), best)

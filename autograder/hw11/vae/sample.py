@@ -1,0 +1,342 @@
+"""Asks and judges `sample_gaussian(m, v)`: z = m + sqrt(v) e, e ~ N(0, I) (Kingma and Welling 2014, eq. 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.random import Generator
+
+from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.judges import array, fits, luck, passed, share
+from autograder.stats import (
+    cells,
+    dependence,
+    distance,
+    distinct,
+    gamma,
+    marginal,
+    mean,
+    parameters,
+    repetition,
+    smallest,
+    tails,
+    variance,
+)
+
+
+def moments(rng: Generator, batch: int, dim: int, low: float, high: float) -> tuple[Array, Array]:
+    """Means of N(1, 2^2) and variances log-uniform in [low, high], as float32 (batch, dim)."""
+    m = 1 + 2 * rng.standard_normal((batch, dim))
+    v = np.exp(rng.uniform(np.log(low), np.log(high), (batch, dim)))
+    return m.astype(np.float32), v.astype(np.float32)
+
+
+SIZES = ((1, 1), (1, 7), (5, 1), (3, 5), (7, 64), (6, 4))
+CALLS = 8  # with the same m and v
+
+# ------------------------------------------------------------------------------------- what is asked
+
+
+def _shapes(rng: Generator) -> Values:
+    pairs = [moments(rng, *shape, 0.1, 4.0) for shape in SIZES]
+    return {f"{name}{i}": value for i, pair in enumerate(pairs) for name, value in zip("mv", pair, strict=True)}
+
+
+def _noise(rng: Generator) -> Values:
+    m, v = moments(rng, 32, 128, 1e-4, 50.0)
+    return {"m": m, "v": v, "calls": CALLS}
+
+
+def _gradient(rng: Generator) -> Values:
+    m, v = moments(rng, 16, 8, 0.05, 20.0)
+    w = rng.choice([-1.0, 1.0], m.shape) * rng.uniform(0.5, 2.0, m.shape)
+    return {"m": m, "v": v, "w": w.astype(np.float32)}
+
+
+SHAPES = Ask("vae:sample_shapes", _shapes)
+NOISE = Ask("vae:sample_noise", _noise)
+GRADIENT = Ask("vae:sample_gradient", _gradient)
+
+# ------------------------------------------------------------------------------------ how it is judged
+
+
+def contract(trial: Trial) -> Verdict:
+    for case, shape in enumerate(SIZES):
+        z = trial.got.get(f"z{case}")
+        array(trial.got, f"z{case}", shape=shape, what=f"For m of shape {list(shape)} the sample")
+        if isinstance(z, np.ndarray) and z.dtype != np.float32:
+            raise Reject(f"For float32 m and v the sample has type {z.dtype}; expected float32.", diagnosis="dtype")
+    return passed("The sample has m's shape and type, for every shape that was tried.")
+
+
+def inputs(trial: Trial) -> Verdict:
+    for case, shape in enumerate(SIZES):
+        for name, word in (("m", "mean"), ("v", "variance")):
+            after = array(trial.got, f"{name}{case}", shape=shape, what=f"The {word} after the call")
+            if not np.array_equal(after, trial.given[f"{name}{case}"]):
+                raise Reject(
+                    f"After the call the {word} {name} that was passed in has changed. Expected: {name} as it was; "
+                    "operations that end in an underscore, and +=, write into their argument.",
+                    diagnosis="in_place",
+                )
+    return passed("m and v are as they were before the call.")
+
+
+def _residual(trial: Trial, name: str) -> tuple[Array, Array, Array]:
+    """The noise that must have been used: e = (z - m) / sqrt(v), (calls, batch, dim); and m, v."""
+    m, v = array(trial.given, "m"), array(trial.given, "v")
+    if name == "standard":
+        m, v = np.zeros_like(m), np.ones_like(v)
+    return (_samples(trial, name, m.shape) - m) / np.sqrt(v), m, v
+
+
+def _samples(trial: Trial, name: str, shape: tuple[int, ...]) -> Array:
+    """All calls' samples, (calls, batch, dim); flat ones are put into shape, which another check judges."""
+    z = array(trial.got, name, what="The stack of samples")
+    if z.size != CALLS * int(np.prod(shape)):
+        array(trial.got, name, shape=(CALLS, *shape), what="The stack of samples")
+    return z.reshape(CALLS, *shape)
+
+
+def _no_noise(trial: Trial, e: Array) -> None:
+    if np.ptp(e) < 1e-3:  # residuals carry rounding of about u |m| / sqrt(v) < 1e-4
+        varied, _, _ = _residual(trial, "varied")
+        raise Reject(
+            "Every sample was the same number of standard deviations away from its mean. "
+            "Expected: random noise, drawn anew for every entry.",
+            diagnosis="no_noise" if np.ptp(varied) < 1e-3 else "",
+        )
+
+
+def noise(trial: Trial, alpha: float) -> Verdict:
+    e, _, _ = _residual(trial, "standard")
+    _no_noise(trial, e)
+    verdict, worst = luck(marginal(e), alpha, "With m = 0 and v = 1 the samples are standard normal.")
+    if verdict:
+        return verdict
+    seen = f"mean {e.mean():.2f}, variance {e.var():.2f}, largest {np.abs(e).max():.1f}"
+    message = (
+        f"With m = 0 and v = 1 the samples are not standard normal: {worst.what} does not fit "
+        f"({e.size} values: {seen}). Expected: noise from N(0, 1)."
+    )
+    sentence, diagnosis = family(e)
+    return Verdict(0.0, message + sentence, diagnosis, p=worst.p)
+
+
+def family(e: Array) -> tuple[str, str]:
+    """What the noise may be instead of standard normal, as a sentence and a misconception's id."""
+    e = distinct(e)
+    low, high, most = e.min(), e.max(), np.abs(e).max()
+
+    def normal(scaled: Array) -> bool:
+        return min(cells(scaled).p, tails(scaled).p, distance(scaled).p) >= 1e-6
+
+    if low >= 0 and high <= 1:
+        return " They lie between 0 and 1: is it rand (uniform) instead of randn (normal)?", "uniform_noise"
+    if e.size >= 1000 and most <= np.sqrt(3) * 1.001 and distance_to_uniform(e) < 0.02:
+        return " They end sharply on both sides: is the noise uniform instead of normal?", "uniform_noise"
+    if low >= 0:
+        return " None is negative.", "positive_noise"
+    if mean(e).p < 1e-6 and normal(e - e.mean()):
+        return f" They are shifted by {e.mean():.2f}.", "shifted_noise"
+    if variance(e).p < 1e-6 and normal(e / e.std()):
+        return f" They are scaled by {e.std():.2f}.", "noise_scaled"
+    if e.size >= 10_000 and 1.9 <= most <= 3.2 and abs(e.mean()) < 0.1:
+        return f" None is further out than {most:.2f}: is the noise clipped or truncated?", "truncated_noise"
+    return "", ""
+
+
+def distance_to_uniform(e: Array) -> float:
+    """sup |F_N - F| against the uniform distribution on the values' own range."""
+    u = (np.sort(e.ravel()) - e.min()) / np.ptp(e)
+    return float(np.abs(u - np.linspace(0, 1, e.size)).max())
+
+
+Residual = Callable[[Array, Array, Array], Array]
+RESIDUALS: tuple[tuple[str, str, Residual], ...] = (
+    (
+        "variance_as_std",
+        "Your noise was scaled by v itself: v is the variance, so the standard deviation is its square root.",
+        lambda z, m, v: (z - m) / v,
+    ),
+    (
+        "variance_as_log_variance",
+        "Your noise was scaled by exp(v / 2): v is the variance already, not its logarithm.",
+        lambda z, m, v: (z - m) / np.exp(v / 2),
+    ),
+    (
+        "variance_as_log_std",
+        "Your noise was scaled by exp(v): v is the variance already, not the logarithm of a standard deviation.",
+        lambda z, m, v: (z - m) / np.exp(v),
+    ),
+    (
+        "mean_and_std_swapped",
+        "m and sqrt(v) have changed places.",
+        lambda z, m, v: (z - np.sqrt(v)) / m,
+    ),
+    ("variance_squared", "Your noise was scaled by v^2 instead of sqrt(v).", lambda z, m, v: (z - m) / v**2),
+    (
+        "root_of_std",
+        "The root was taken twice: your noise was scaled by v^(1/4).",
+        lambda z, m, v: (z - m) / v**0.25,
+    ),
+    (
+        "softplus_twice",
+        "v went through softplus once more: it is positive already.",
+        lambda z, m, v: (z - m) / np.sqrt(np.log1p(np.exp(v))),
+    ),
+    (
+        "inverse_scale",
+        "Your noise was divided by sqrt(v), not multiplied.",
+        lambda z, m, v: (z - m) * np.sqrt(v),
+    ),
+    ("variance_ignored", "Your noise was not scaled: v was not used.", lambda z, m, v: z - m),
+    (
+        "variance_averaged",
+        "All entries got the same spread: v was averaged, though every entry has a variance of its own.",
+        lambda z, m, v: (z - m) / np.sqrt(v.mean()),
+    ),
+    (
+        "variance_averaged",
+        "All examples got the same spread: v was averaged over the batch.",
+        lambda z, m, v: (z - m) / np.sqrt(v.mean(0)),
+    ),
+    (
+        "first_example_only",
+        "All examples got the spread of the first one.",
+        lambda z, m, v: (z - m) / np.sqrt(v[:1]),
+    ),
+    ("mean_ignored", "Your samples are centred on 0: m was not used.", lambda z, m, v: z / np.sqrt(v)),
+    (
+        "mean_subtracted",
+        "Your samples are centred on -m: m was subtracted.",
+        lambda z, m, v: (z + m) / np.sqrt(v),
+    ),
+    (
+        "mean_averaged",
+        "All entries got the same centre: m was averaged.",
+        lambda z, m, v: (z - m.mean()) / np.sqrt(v),
+    ),
+    (
+        "mean_scaled",
+        "m was scaled by sqrt(v) together with the noise.",
+        lambda z, m, v: (z - m * np.sqrt(v)) / np.sqrt(v),
+    ),
+    ("both_ignored", "Your samples do not depend on m and v at all.", lambda z, m, v: z),
+)
+
+
+def follows(trial: Trial, alpha: float) -> Verdict:
+    e, m, v = _residual(trial, "varied")
+    _no_noise(trial, e)
+    if same(e, 0):
+        e = e[:1]  # the same noise in every call is another check's matter
+    verdict, worst = luck(parameters(e, m, v), alpha, "The samples' centre follows m and their spread sqrt(v).")
+    if verdict:
+        return verdict
+    z = _samples(trial, "varied", m.shape)
+    # Where v is tiny, z - m has lost its digits for whoever scaled by less than sqrt(v).
+    usable = np.broadcast_to(v > 0.1, z.shape)
+    for diagnosis, sentence, residual in RESIDUALS:
+        r = residual(z, m, v)[usable].reshape(len(z), -1)
+        # Its scale too: the contrasts do not see a factor that all entries have in common.
+        if smallest([variance(r), *parameters(r, m[v > 0.1], v[v > 0.1])]).p >= 1e-6:
+            return Verdict(0.0, f"{sentence} Expected: z = m + sqrt(v) e with e from N(0, I).", diagnosis, p=worst.p)
+    message = f"With varied m and v {worst.what}, entry by entry. Expected: z = m + sqrt(v) e with e from N(0, I)."
+    return Verdict(0.0, message, p=worst.p)
+
+
+def same(e: Array, axis: int) -> bool:
+    return bool(np.ptp(e, axis=axis).max() < 1e-6)
+
+
+def independence(trial: Trial, alpha: float) -> Verdict:
+    e, _, _ = _residual(trial, "standard")
+    _no_noise(trial, e)
+    if same(e, 0):
+        e = e[:1]
+    verdict, worst = luck(dependence(e), alpha, "The noise of different entries is independent.")
+    if verdict:
+        return verdict
+    expected = "Expected: independent noise for every entry, so a noise tensor of m's full shape."
+    if same(e, 1) or same(e, 2):
+        whom = "every entry" if same(e, 1) and same(e, 2) else "every row" if same(e, 1) else "every column"
+        return Verdict(0.0, f"Within one call {whom} got the same noise. {expected}", "shared_noise", p=worst.p)
+    if _grid(e):
+        diagnosis = "noise_from_grid"
+    else:
+        diagnosis = "sorted_noise" if _ordered(e) else "antithetic_noise" if _mirrored(e) else ""
+    return Verdict(0.0, f"Within one call the noise is related {worst.what}. {expected}", diagnosis, p=worst.p)
+
+
+def _grid(e: Array) -> bool:
+    """Whether every call has the very same values, in whatever order."""
+    return len(e) > 1 and all(np.array_equal(np.sort(e[0], axis=None), np.sort(call, axis=None)) for call in e[1:])
+
+
+def _ordered(e: Array) -> bool:
+    return any(bool((np.diff(e, axis=axis) >= 0).all() or (np.diff(e, axis=axis) <= 0).all()) for axis in (1, 2))
+
+
+def _mirrored(e: Array) -> bool:
+    size = np.sort(np.abs(e[0]).ravel())
+    return bool(np.mean(np.diff(size) < 1e-9) > 0.45)  # every value comes twice, with either sign
+
+
+def fresh(trial: Trial, alpha: float) -> Verdict:
+    e, _, _ = _residual(trial, "standard")
+    _no_noise(trial, e)
+    for axis in (1, 2):
+        if same(e, axis):  # noise shared within a call is the previous check's matter
+            e = np.take(e, [0], axis=axis)
+    verdict, worst = luck(repetition(e), alpha, "Every call draws new noise.")
+    if verdict:
+        return verdict
+    if same(e, 0):
+        message = (
+            "Two calls with the same m and v returned the same sample. Expected: new noise at every call; "
+            "is a seed set, or the noise made once and kept, inside the code?"
+        )
+        return Verdict(0.0, message, "seeded_inside", p=worst.p)
+    message = f"The noise is related {worst.what}. Expected: new, independent noise at every call."
+    return Verdict(0.0, message, "noise_from_grid" if _grid(e) else "", p=worst.p)
+
+
+def gradient(trial: Trial) -> Verdict:
+    m, v, w = (array(trial.given, name) for name in "mvw")
+    z = array(trial.got, "z", shape=m.shape, what="The sample")
+    expected = "Expected: dz/dm = 1 and dz/dv = (z - m) / (2 v), so that training can move both."
+    # torch.normal(m, s) hands back gradients, but they are all zero.
+    reached = [name for name in ("to_m", "to_v") if name in trial.got and np.any(trial.got[name])]
+    if not reached:
+        raise Reject(
+            "No gradient flows from the sample to m or v. Is the sample detached, made under no_grad, "
+            f"or drawn by a call that cannot be differentiated (normal(m, s), .sample())? {expected}",
+            diagnosis="detached_sample",
+        )
+    if len(reached) == 1:
+        lost = "v" if reached == ["to_m"] else "m"
+        raise Reject(f"No gradient flows from the sample to {lost}. {expected}", diagnosis=f"no_gradient_to_{lost}")
+    to_m, to_v = (array(trial.got, name, shape=m.shape, what="The gradient") for name in reached)
+    # Rounding: z carries u |z|, so z - m errs by u (|z| + |m|); sqrt, product and quotient of the
+    # backward pass add a few u each. 16 covers every way of writing it, exp(log(v) / 2) included.
+    slope = w * (z - m) / (2 * v)
+    bound_m = gamma(16) * np.abs(w)
+    bound_v = gamma(16) * (np.abs(slope) + np.abs(w) * (np.abs(z) + np.abs(m)) / (2 * v))
+    used = max(share(to_m, w, bound_m), share(to_v, slope, bound_v))
+    if used <= 1:
+        return passed("The gradients of the sample to m and v are right.", used=used)
+    if fits(to_m, w, bound_m) and fits(to_v, 2 * slope, 2 * bound_v):
+        raise Reject(
+            "The gradient to v is that of z = m + v e: v was used as the standard deviation, but it is the "
+            f"variance. {expected}",
+            diagnosis="variance_as_std",
+        )
+    if fits(to_m, w, bound_m) and fits(to_v, v * slope, v * bound_v):
+        raise Reject(
+            f"The gradient to v is that of z = m + exp(v / 2) e: v is the variance, not its logarithm. {expected}",
+            diagnosis="variance_as_log_variance",
+        )
+    wrong = "m" if share(to_m, w, bound_m) > 1 else "v"
+    raise Reject(f"The gradient of the sample to {wrong} is not right. {expected}")
