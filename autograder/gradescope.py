@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -80,9 +81,9 @@ def _extra(check: str, result: Result | None) -> dict[str, Any]:
             "seconds": round(result.seconds, 3),
             "diagnoses": [verdict.diagnosis] if verdict.diagnosis else [],
         }
-        if verdict.p is not None:
+        if verdict.p is not None and math.isfinite(verdict.p):  # JSON has no NaN
             extra["p"] = float(f"{verdict.p:.3g}")
-        if verdict.used is not None:
+        if verdict.used is not None and math.isfinite(verdict.used):
             extra["tolerance_used"] = float(f"{verdict.used:.3g}")
     return extra
 
@@ -98,7 +99,7 @@ def write(path: Path, content: dict[str, Any]) -> None:
             os.fchmod(file.fileno(), 0o644)
         Path(name).replace(path)
     except BaseException:
-        Path(name).unlink()
+        Path(name).unlink(missing_ok=True)  # a signal can come right after the rename
         raise
 
 

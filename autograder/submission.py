@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import os
 import stat
+import struct
 import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from autograder.core import Assignment, Reject, Submission
 from autograder.text import clean
@@ -26,6 +27,9 @@ MAX_FILE = 50 * 1024**2
 MAX_TOTAL = 200 * 1024**2
 MAX_DEPTH = 16
 MAX_NAME = 200
+MAX_REMARKS = 40
+ENTRY = b"PK\x01\x02"
+"""What every entry of a zip's directory begins with."""
 KEPT = frozenset((".py", ".ipynb", ".json", ".toml", ".txt", ".md", ".csv", ".png", ".jpg", ".jpeg"))
 GIVEN = ".given"
 """Where in the box the template stands as it was handed out, beside the submission."""
@@ -46,19 +50,28 @@ class _Intake:
     files: dict[PurePosixPath, bytes]
     total: int
     remarks: list[str]
+    known: set[str] = field(default_factory=set)
 
-    def take(self, name: str, stream: IO[bytes]) -> None:
+    def place(self, name: str, size: int) -> PurePosixPath | None:
+        """Where a file of this announced size goes, or None. Counts the bytes before any is unpacked."""
         path = self._safe(name)
         if path is None:
-            return
-        data = stream.read(MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            self.remarks.append(f"{clean(name, limit=80, line=True)} is larger than 50 MB and was left out.")
-            return
-        self.total += len(data)
+            return None
+        if size > MAX_FILE:
+            self.remark(f"{shown(name)} is larger than 50 MB and was left out.")
+            return None
+        self.total += size
         if self.total > MAX_TOTAL:
             raise Reject("The upload unpacks to more than 200 MB. Please leave data and checkpoints out of it.")
+        return path
+
+    def keep(self, path: PurePosixPath, data: bytes) -> None:
+        self.known.add(str(path).casefold())
         self.files[path] = data
+
+    def remark(self, sentence: str) -> None:
+        if len(self.remarks) < MAX_REMARKS:
+            self.remarks.append(sentence)
 
     def wants(self, name: str) -> bool:
         """Whether a file of this name is looked at; junk and data are passed over without a word."""
@@ -66,21 +79,24 @@ class _Intake:
         return path.suffix.lower() in KEPT and not JUNK.intersection(path.parts) and not path.name.startswith("._")
 
     def _safe(self, name: str) -> PurePosixPath | None:
-        shown = clean(name, limit=80, line=True)
+        told = shown(name)
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
-            self.remarks.append(f"{shown} points outside of the upload and was left out.")
-        elif len(path.parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME for part in path.parts):
-            self.remarks.append(f"{shown} has too long or too deep a path and was left out.")
+            self.remark(f"{told} points outside of the upload and was left out.")
         elif any(unicodedata.category(character)[0] == "C" for character in name):
-            self.remarks.append(f"{shown} has control characters in its name and was left out.")
-        elif str(path).casefold() in {str(known).casefold() for known in self.files}:
-            self.remarks.append(
-                f"{shown} is there twice (names that differ in case count as one); the first was taken."
-            )
+            self.remark(f"{told} has control characters in its name and was left out.")
+        elif len(path.parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME for part in path.parts):
+            self.remark(f"{told} has too long or too deep a path and was left out.")
+        elif str(path).casefold() in self.known:
+            self.remark(f"{told} is there twice (names that differ in case count as one); the first was taken.")
         else:
             return path
         return None
+
+
+def shown(name: str) -> str:
+    """A file's name as it is shown: one line, in quotation marks, so that no table takes it for a formula."""
+    return f'"{clean(name, limit=80, line=True)}"'
 
 
 def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | None = None) -> Submission:
@@ -94,9 +110,13 @@ def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | Non
     if upload.is_dir():
         _read_folder(upload, intake)
     elif upload.is_file():
-        _read_zip(upload.read_bytes() if upload.stat().st_size <= MAX_TOTAL else b"", intake, upload.name)
+        try:
+            data = upload.read_bytes() if upload.stat().st_size <= MAX_TOTAL else b""
+        except OSError as error:
+            raise Reject(f"{shown(upload.name)} cannot be read: {error.strerror}.") from None
+        _read_zip(data, intake, upload.name)
     else:
-        raise Reject(f"There is no file or folder {clean(str(upload), line=True)}.")
+        raise Reject(f"There is no file or folder {shown(str(upload))}.")
     placed = _arrange(intake, assignment)
     absent = tuple(file for file in assignment.graded if PurePosixPath(file) not in placed)
     if len(absent) == len(assignment.graded):
@@ -119,9 +139,15 @@ def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | Non
 # ------------------------------------------------------------------------------------------- reading
 
 
+BROKEN = (zlib.error, struct.error, OverflowError, IndexError, AttributeError)
+"""What else Python's zipfile lets through on malformed archives."""
+
+
 def _read_zip(data: bytes, intake: _Intake, name: str, *, nested: bool = False) -> None:
     if not data:
-        raise Reject(f"{clean(name, limit=80, line=True)} is empty or larger than 200 MB.")
+        raise Reject(f"{shown(name)} is empty or larger than 200 MB.")
+    if data.count(ENTRY) > 5 * MAX_ENTRIES:  # before zipfile makes an object of each
+        raise Reject(f"The zip holds far more than {MAX_ENTRIES} entries, which is the most that is read.")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
@@ -132,67 +158,87 @@ def _read_zip(data: bytes, intake: _Intake, name: str, *, nested: bool = False) 
                 if entry.is_dir() or not intake.wants(entry.filename):
                     continue
                 if stat.S_ISLNK(entry.external_attr >> 16):
-                    shown = clean(entry.filename, limit=80, line=True)
-                    intake.remarks.append(f"{shown} is a link and was left out.")
+                    intake.remark(f"{shown(entry.filename)} is a link and was left out.")
                     continue
                 _read_entry(archive, entry, intake)
             if not intake.files and len(zips) == 1 and not nested and zips[0].file_size <= MAX_TOTAL:
                 with archive.open(zips[0]) as stream:  # a zip within a zip: the folder was zipped twice
                     _read_zip(stream.read(MAX_TOTAL), intake, zips[0].filename, nested=True)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, EOFError, OSError):
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, ValueError, EOFError, OSError, *BROKEN):
         raise Reject(
-            f"{clean(name, limit=80, line=True)} is not a zip archive that can be read. "
+            f"{shown(name)} is not a zip archive that can be read. "
             "Please zip your homework folder again and upload the .zip file."
         ) from None
 
 
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, intake: _Intake) -> None:
-    shown = clean(entry.filename, limit=80, line=True)
     if entry.flag_bits & 1:
-        intake.remarks.append(f"{shown} is encrypted and was left out.")
+        intake.remark(f"{shown(entry.filename)} is encrypted and was left out.")
+        return
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Python unpacks bzip2 and LZMA in one go, without a limit: kilobytes become gigabytes.
+        intake.remark(f"{shown(entry.filename)} is packed by a method that is not read here (deflate is).")
+        return
+    path = intake.place(entry.filename, entry.file_size)
+    if path is None:
         return
     try:
         with archive.open(entry) as stream:
-            intake.take(entry.filename, stream)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError):
-        intake.remarks.append(f"{shown} is damaged in the zip and was left out.")
+            intake.keep(path, stream.read(MAX_FILE))  # never more than the size that the entry announced
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OSError, *BROKEN):
+        intake.remark(f"{shown(entry.filename)} is damaged in the zip and was left out.")
 
 
 def _read_folder(folder: Path, intake: _Intake) -> None:
     """Regular files only, opened without following links at any level."""
     count = 0
     zips: list[str] = []
-    for path, descriptor in _walk(os.open(folder, os.O_RDONLY | os.O_DIRECTORY), PurePosixPath()):
+    try:
+        start = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise Reject(f"The folder {shown(str(folder))} cannot be read: {error.strerror}.") from None
+    for path, descriptor in _walk(start, PurePosixPath(), intake):
+        count += 1
+        if count > MAX_ENTRIES:
+            raise Reject(f"The upload holds more than {MAX_ENTRIES} files and folders.")
+        if descriptor is None:
+            continue
         with os.fdopen(descriptor, "rb") as stream:
-            count += 1
-            if count > MAX_ENTRIES:
-                raise Reject(f"The upload holds more than {MAX_ENTRIES} files.")
             if intake.wants(str(path)):
-                intake.take(str(path), stream)
+                where = intake.place(str(path), os.fstat(descriptor).st_size)
+                if where is not None:
+                    intake.keep(where, stream.read(MAX_FILE))
             elif path.suffix.lower() == ".zip":
                 zips.append(str(path))
-                single = stream.read(MAX_TOTAL + 1)
+                single = stream.read(MAX_TOTAL + 1) if len(zips) == 1 else b""
     if not intake.files and len(zips) == 1 and len(single) <= MAX_TOTAL:
         _read_zip(single, intake, zips[0])
 
 
-def _walk(folder: int, prefix: PurePosixPath) -> Iterator[tuple[PurePosixPath, int]]:
+def _walk(folder: int, prefix: PurePosixPath, intake: _Intake) -> Iterator[tuple[PurePosixPath, int | None]]:
+    """Every folder (with None) and every regular file (with a descriptor), in the order of their names."""
     try:
         with os.scandir(folder) as entries:
-            listing = sorted(entries, key=lambda entry: entry.name)
+            listing = sorted(itertools.islice(entries, MAX_ENTRIES + 1), key=lambda entry: entry.name)
         for entry in listing:
             path = prefix / entry.name
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name not in JUNK and len(path.parts) <= MAX_DEPTH:
-                    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-                    yield from _walk(os.open(entry.name, flags, dir_fd=folder), path)
-            elif entry.is_file(follow_symlinks=False):
-                # A FIFO swapped in meanwhile would block without O_NONBLOCK.
-                descriptor = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-                if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    yield path, descriptor
-                else:
-                    os.close(descriptor)
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    yield path, None
+                    if entry.name not in JUNK and len(path.parts) <= MAX_DEPTH:
+                        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                        yield from _walk(os.open(entry.name, flags, dir_fd=folder), path, intake)
+                elif entry.is_file(follow_symlinks=False):
+                    # A FIFO swapped in meanwhile would block without O_NONBLOCK.
+                    descriptor = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+                    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                        yield path, descriptor
+                    else:
+                        os.close(descriptor)
+                elif intake.wants(str(path)):
+                    intake.remark(f"{shown(str(path))} is a link or a special file and was left out.")
+            except OSError as error:
+                intake.remark(f"{shown(str(path))} cannot be read ({error.strerror}) and was left out.")
     finally:
         os.close(folder)
 
@@ -245,12 +291,12 @@ def _given(assignment: Assignment) -> dict[PurePosixPath, bytes]:
 def _write(box: Path, files: dict[PurePosixPath, bytes], group: int | None) -> None:
     for path, data in files.items():
         target = box / path
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as file:
                 file.write(data)
         except (OSError, ValueError):  # a file where another path needs a folder, or a full disk
-            raise Reject(f"{clean(str(path), line=True)} could not be unpacked.") from None
+            raise Reject(f"{shown(str(path))} could not be unpacked.") from None
     for target in [box, *box.rglob("*")]:
         if group is not None:
             os.chown(target, 0, group)

@@ -82,23 +82,29 @@ def _grade(
         return OUR_FAULT
     try:
         received = submission.receive(path, assignment, scratch, group=pool.uid)
+        remarks += received.remarks
+        report = canary.inspect(pool, beside=assignment.reference, results=out.parent)
+        isolation = report.line()
+        if on_gradescope and not report.trustworthy:
+            return refuse(
+                "The grader's sandbox does not hold on this machine, so nothing was graded: "
+                + "; ".join(leak for leak in report.leaks.values() if leak)
+                + ". This is not a fault of the submission; course staff, please run the doctor.",
+                OUR_FAULT,
+            )
+        write()
+        grading = Grading(pool, received, assignment, secret(), seconds - (time.monotonic() - started))
+        for result in grading.results():
+            results.append(result)
+            write()
     except Reject as fault:
         return refuse(str(fault), NOT_GRADABLE)
-    remarks += received.remarks
-    report = canary.inspect(pool, beside=assignment.reference, results=out.parent)
-    isolation = report.line()
-    if on_gradescope and not report.trustworthy:
+    except Exception as error:  # our bug: what was graded so far stays, the reason is told, the status says so
+        print(f"{type(error).__name__} in the grader, {_deepest(error)}: {error}", file=sys.stderr)
         return refuse(
-            "The grader's sandbox does not hold on this machine, so nothing was graded: "
-            + "; ".join(leak for leak in report.leaks.values() if leak)
-            + ". This is not a fault of the submission; course staff, please run the doctor.",
+            "A fault in the grader, not in the submission, stopped the grading; please tell the course staff.",
             OUR_FAULT,
         )
-    write()
-    grading = Grading(pool, received, assignment, secret(), seconds - (time.monotonic() - started))
-    for result in grading.results():
-        results.append(result)
-        write()
     show(assignment, results, remarks, report, time.monotonic() - started, out)
     logged = gradescope.logs(results)
     if logged and on_gradescope:
@@ -116,9 +122,24 @@ def secret() -> bytes:
     return b""
 
 
+def _deepest(error: BaseException) -> str:
+    """Where an exception of ours was raised, as file and line."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name} line {trace.tb_lineno}" if trace else "nowhere"
+
+
+SHARED = tuple(map(Path, ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")))
+
+
 def _close_to_others() -> None:
-    """On Gradescope's machine, where all is ours: other users cannot enter our folder or read who submits."""
-    for place, mode in ((ROOT, 0o700), (GRADESCOPE / "submission", 0o700), (GRADESCOPE / "results", 0o755)):
+    """On Gradescope's machine, where all is ours: other users cannot enter our folder or read who submits.
+
+    Nor can they leave files in the shared folders, which Landlock would prevent where the kernel has it.
+    """
+    places = [(ROOT, 0o700), (GRADESCOPE / "submission", 0o700), (GRADESCOPE / "results", 0o755)]
+    for place, mode in (*places, *((folder, 0o1755) for folder in SHARED)):
         if os.geteuid() == 0 and place.is_dir():
             place.chmod(mode)
     metadata = GRADESCOPE / "submission_metadata.json"

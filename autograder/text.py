@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_LONG_NUMBER = re.compile(r"[-+]?\d*\.\d{3,}(?:e[-+]?\d+)?|\d{12,}", re.IGNORECASE)
+_LONG_NUMBER = re.compile(
+    r"[-+]?\d*\.\d{3,}(?:e[-+]?\d+)?|\d{12,}|0x[\da-f]{5,}|(?=[a-f]*\d)[\da-f]{16,}", re.IGNORECASE
+)
+_BRACKETS = str.maketrans("<>", "‹›")
 
 
 def clean(text: str, *, limit: int = 16 * 1024, line: bool = False) -> str:
     """`text` without control, format and private characters, cut to `limit`.
 
     With `line=True` it becomes one line for a student's feedback: numbers with more than two decimals,
-    which could be hidden inputs, are masked, and so are the angle brackets that begin HTML.
+    which could be hidden inputs, are masked, also in hexadecimal; angle brackets, which begin HTML, are
+    replaced by others that look alike.
     """
     kept = "".join(
         character
@@ -20,5 +24,5 @@ def clean(text: str, *, limit: int = 16 * 1024, line: bool = False) -> str:
         if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
     )
     if line:
-        kept = _LONG_NUMBER.sub("#", " ".join(kept.split()))
+        kept = _LONG_NUMBER.sub("#", " ".join(kept.split())).translate(_BRACKETS)
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"

@@ -282,8 +282,8 @@ def test_gan_losses_are_stable():
             d_loss, g_loss = model.loss_nonsaturating(torch.rand(4, 1, 28, 28), device="cpu")
         (slope,) = torch.autograd.grad(g_loss, level, retain_graph=True)
         # softplus(100) + softplus(-100) = 100 and exp(-100), to float32.
-        assert float(d_loss) == pytest.approx(100, rel=1e-6)
-        assert float(g_loss) == pytest.approx(max(-logit, 0), rel=1e-6, abs=1e-6)
+        assert d_loss.item() == pytest.approx(100, rel=1e-6)
+        assert g_loss.item() == pytest.approx(max(-logit, 0), rel=1e-6, abs=1e-6)
         assert float(slope) == pytest.approx(-1.0 if logit < 0 else 0.0, abs=1e-6)
 
 
@@ -440,7 +440,7 @@ def test_experiment_runs_from_end_to_end(digits, tmp_path, capsys, kind):
 
 
 def test_missing_checkpoint_is_a_sentence(tmp_path):
-    with pytest.raises(SystemExit, match="There is no checkpoint in .* yet: run once with --train 1"):
+    with pytest.raises(SystemExit, match=r"There is no checkpoint in .* yet: run once with --train 1"):
         ref.experiment.latest_checkpoint(tmp_path)
 
 

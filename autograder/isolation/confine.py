@@ -14,10 +14,12 @@ import importlib
 import os
 import resource
 import signal
+import stat
 import sys
 import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 4, 38, 36
@@ -45,6 +47,7 @@ def preload() -> None:
     for library in ("landlockpy", "pyseccomp"):
         with contextlib.suppress(ImportError, OSError, RuntimeError):
             importlib.import_module(library)
+    python_folders()
 
 
 def prctl(option: int, value: int) -> None:
@@ -65,6 +68,7 @@ def shield() -> None:
 def confine(*, uid: int | None, limits: Limits, readable: Sequence[Path], layers: Sequence[str] = LAYERS) -> list[str]:
     """Applies every layer of `layers` that this machine offers, in the order in which they must come."""
     baseline = _mapped()
+    _first_to_go()  # while /proc/self is still ours to write
     steps = {
         # The user first: changing it clears the death signal and needs what seccomp takes away.
         "user": lambda: _become(uid),
@@ -82,7 +86,41 @@ def confine(*, uid: int | None, limits: Limits, readable: Sequence[Path], layers
     return applied
 
 
+def worker_uid(wanted: int) -> int | None:
+    """The user for a judge's workers: `wanted`, or nobody's where a container maps few users.
+
+    None where the user cannot be changed, or should not be: below a home that is closed to others the
+    worker could not even import torch. The other layers stay; the canary says what that leaves open.
+    """
+    if os.geteuid() != 0 or not all(_open_to_all(Path(place)) for place in (sys.prefix, sys.base_prefix)):
+        return None
+    for uid in (wanted, NOBODY):
+        if all(_is_mapped(uid, f"/proc/self/{kind}_map") for kind in ("uid", "gid")):
+            return uid
+    return None
+
+
+def _open_to_all(place: Path) -> bool:
+    place = place.resolve()
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (place, *place.parents))
+
+
+def _is_mapped(uid: int, table: str) -> bool:
+    try:
+        lines = Path(table).read_text().splitlines()
+    except OSError:  # not Linux: no user namespaces
+        return True
+    ranges = [tuple(map(int, line.split())) for line in lines]
+    return any(first <= uid < first + count for first, _, count in ranges)
+
+
 # ------------------------------------------------------------------------------------------ the layers
+
+
+def _first_to_go() -> None:
+    """In a container that runs out of memory the kernel is to end the worker, never the judge."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _become(uid: int | None) -> None:
@@ -150,6 +188,7 @@ def _own_user() -> bool:
         return True
 
 
+@cache
 def python_folders() -> list[Path]:
     """What Python and torch need to read after the fork: the interpreter, its packages, C libraries."""
     paths = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), "/usr/lib", "/lib", "/lib64"}
@@ -171,10 +210,11 @@ def _landlock(readable: Sequence[Path]) -> None:
             raise Unavailable("this kernel has no Landlock")
         with landlockpy.Ruleset(scoped=Scope.SIGNAL | Scope.ABSTRACT_UNIX_SOCKET) as ruleset:
             for path in readable:
-                if path.is_dir():
-                    ruleset.allow_path(path, AccessFS.READ_FILE | AccessFS.READ_DIR)
-                elif path.exists():  # directory rights on a plain file are EINVAL
-                    ruleset.allow_path(path, AccessFS.READ_FILE)
+                with contextlib.suppress(FileNotFoundError, PermissionError):  # or closed to the worker's user
+                    if stat.S_ISDIR(path.stat().st_mode):
+                        ruleset.allow_path(path, AccessFS.READ_FILE | AccessFS.READ_DIR)
+                    else:  # directory rights on a plain file are EINVAL
+                        ruleset.allow_path(path, AccessFS.READ_FILE)
             for device in ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"):
                 if Path(device).exists():
                     ruleset.allow_path(device, AccessFS.READ_FILE | AccessFS.WRITE_FILE)
@@ -187,7 +227,9 @@ def _landlock(readable: Sequence[Path]) -> None:
         raise
 
 
-# Sockets and what stands in for them, new processes, other processes, and the kernel's wide doors.
+# Sockets and what stands in for them, new processes, other processes, the kernel's wide doors, and the
+# rights, owners and times of files, which Landlock leaves open: a worker of the same user could lock the
+# judge out of its own results folder.
 DENIED = """
 socket socketpair connect bind listen accept accept4 sendto sendmsg sendmmsg
 io_uring_setup io_uring_enter io_uring_register
@@ -200,9 +242,13 @@ shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv ms
 memfd_create memfd_secret name_to_handle_at open_by_handle_at fanotify_init inotify_init inotify_init1
 setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid capset
 sched_setaffinity sched_setscheduler sched_setattr setpriority ioprio_set
-init_module finit_module delete_module kexec_load reboot swapon swapoff acct quotactl
+init_module finit_module delete_module kexec_load reboot swapon swapoff acct quotactl syslog process_mrelease
+chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat
+setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat
 """
 CLONE_THREAD = 0x00010000
+LOW_WORD = 0xFFFFFFFF
+F_SETOWN, F_SETSIG, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP = 8, 10, 15, 0x8901, 0x8902
 
 
 def _seccomp() -> None:
@@ -222,8 +268,17 @@ def _seccomp() -> None:
         rules.add_rule(refuse, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, CLONE_THREAD, 0))
         with contextlib.suppress(OSError):
             rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
-        for name in ("kill", "tgkill", "prlimit64"):  # oneself is fine: abort() and getrlimit() do it
+        for name in ("kill", "tgkill"):  # oneself is fine: abort() does it
             rules.add_rule(refuse, name, pyseccomp.Arg(0, pyseccomp.NE, me))
+        rules.add_rule(refuse, "prlimit64", pyseccomp.Arg(0, pyseccomp.GT, 0))  # 0 is oneself: getrlimit()
+        # Who is signalled by a descriptor's events is a kill() by another name; PDEATHSIG and DUMPABLE stay.
+        for name, position, values in (
+            ("fcntl", 1, (F_SETOWN, F_SETSIG, F_SETOWN_EX)),
+            ("ioctl", 1, (FIOSETOWN, SIOCSPGRP)),
+            ("prctl", 0, (PR_SET_PDEATHSIG, PR_SET_DUMPABLE)),
+        ):
+            for value in values:  # the kernel reads 32 bits, so that only those may be compared
+                rules.add_rule(refuse, name, pyseccomp.Arg(position, pyseccomp.MASKED_EQ, LOW_WORD, value))
         with contextlib.suppress(OSError):
             rules.add_rule(refuse, "tkill")
         rules.load()

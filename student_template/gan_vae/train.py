@@ -41,7 +41,7 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return {name.split("/")[-1]: float(value) for name, value in summaries.items()}
+        return {name.split("/")[-1]: torch.as_tensor(value).item() for name, value in summaries.items()}
 
     def gan_step(self, grey):
         """One step for the generator and one for the discriminator; grey (batch, 784) in [0, 1]."""
@@ -57,7 +57,7 @@ class Trainer:
                 weight.grad = grad
         self.g_optimizer.step()
         self.d_optimizer.step()
-        return {"d_loss": float(d_loss), "g_loss": float(g_loss)}
+        return {"d_loss": d_loss.item(), "g_loss": g_loss.item()}
 
     def run(self, iter_max, iter_save):
         """Take `iter_max` steps; returns the scalars of the last one."""

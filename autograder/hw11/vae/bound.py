@@ -43,7 +43,7 @@ def _cases(rng: Generator) -> Values:
 
 
 def _noise(rng: Generator) -> Values:
-    return {**_case(rng, 16, 16), "calls": 32}
+    return {**_case(rng, 32, 16), "calls": 16}
 
 
 VALUES = Ask("with_sampler:bound", _cases)

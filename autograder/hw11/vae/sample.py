@@ -248,7 +248,7 @@ def follows(trial: Trial, alpha: float) -> Verdict:
 
 
 def same(e: Array, axis: int) -> bool:
-    return bool(np.ptp(e, axis=axis).max() < 1e-6)
+    return bool(np.ptp(e, axis=axis).max() < 1e-3)
 
 
 def independence(trial: Trial, alpha: float) -> Verdict:

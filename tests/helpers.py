@@ -1,0 +1,174 @@
+"""What several test files share: submissions made from the reference, and grading them through the real wall."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from autograder import gradescope, submission  # noqa: E402
+from autograder.core import Assignment, Result, Submission  # noqa: E402
+from autograder.grade import Grading  # noqa: E402
+from autograder.hw11 import ASSIGNMENT  # noqa: E402
+from autograder.isolation.wall import Pool  # noqa: E402
+
+REFERENCE = ROOT / "reference"
+UTILS, VAE = "gan_vae/utils.py", "gan_vae/models/vae.py"
+VAE_ONLY = replace(ASSIGNMENT, questions=tuple(q for q in ASSIGNMENT.questions if q.id == "vae"))
+"""Question 4 alone, whatever other questions the homework has."""
+SHARED = tuple(Path(folder) for folder in ("/tmp", "/var/tmp", "/dev/shm", "/run/lock"))
+Files = dict[str, bytes]
+
+
+def solved(*, utils: str = "", vae: str = "", more: Mapping[str, bytes] | None = None) -> Files:
+    """The reference's Python files of gan_vae, with text put behind utils.py and models/vae.py."""
+    folder = REFERENCE / "gan_vae"
+    paths = [folder / "utils.py", *(folder / "models").glob("*.py")]
+    files = {path.relative_to(REFERENCE).as_posix(): path.read_bytes() for path in paths}
+    files[UTILS] += f"\n\n{utils}\n".encode()
+    files[VAE] += f"\n\n{vae}\n".encode()
+    return files | dict(more or {})
+
+
+def zip_of(files: Mapping[str, bytes], path: Path) -> Path:
+    """Writes `files` as a zip at `path`."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+@contextlib.contextmanager
+def reachable_folder() -> Iterator[Path]:
+    """A temporary folder that a worker's user can pass through (pytest's own cannot be)."""
+    folder = Path(tempfile.mkdtemp(prefix="autograder-test-", dir="/tmp"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def with_seconds(assignment: Assignment, seconds: float, probes: str = "vae:") -> Assignment:
+    """The assignment with another limit for the asks of the probes whose name begins so."""
+    questions = []
+    for question in assignment.questions:
+        checks = [
+            replace(check, ask=replace(check.ask, seconds=seconds)) if check.ask.probe.startswith(probes) else check
+            for check in question.checks
+        ]
+        questions.append(replace(question, checks=tuple(checks)))
+    return replace(assignment, questions=tuple(questions))
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What a grading left: results.json as read back, the results, how long it took."""
+
+    document: dict[str, Any]
+    results: tuple[Result, ...]
+    seconds: float
+
+    def points(self, prefix: str) -> float:
+        """The points of the checks whose id begins so."""
+        return sum(result.score for result in self.results if result.check.id.startswith(prefix))
+
+    def scores(self) -> dict[str, float]:
+        return {result.check.id: result.score for result in self.results}
+
+    def messages(self, prefix: str = "") -> list[str]:
+        return [result.verdict.message for result in self.results if result.check.id.startswith(prefix)]
+
+    @property
+    def text(self) -> str:
+        """All that the student sees."""
+        return json.dumps(self.document, ensure_ascii=False)
+
+
+@contextlib.contextmanager
+def received(pool: Pool, files: Mapping[str, bytes], assignment: Assignment = VAE_ONLY) -> Iterator[Submission]:
+    """The files as a received submission, by way of a zip."""
+    with reachable_folder() as folder:
+        box = folder / "box"
+        box.mkdir()
+        upload = zip_of(files, folder / "upload.zip")
+        yield submission.receive(upload, assignment, box, group=pool.uid)
+
+
+def grade(
+    pool: Pool, files: Mapping[str, bytes], *, assignment: Assignment = VAE_ONLY, seconds: float = 300.0
+) -> Graded:
+    """Grades the files through intake, wall, judges and results.json, as the command line does."""
+    with received(pool, files, assignment) as taken:
+        started = time.monotonic()
+        results = tuple(Grading(pool, taken, assignment, b"test", seconds).results())
+        spent = time.monotonic() - started
+        content = gradescope.document(assignment, results, remarks=taken.remarks, seconds=spent)
+        path = taken.box.parent / "results.json"
+        gradescope.write(path, content)
+        return Graded(json.loads(path.read_text()), results, spent)
+
+
+def zygote_of(pool: Pool) -> int:
+    """The process id of the pool's zygote."""
+    assert pool._zygote is not None
+    return pool._zygote.pid
+
+
+def left_behind(pool: Pool, mark: str) -> list[str]:
+    """What outlived the last worker: the zygote's children, processes and files of its user, marked files."""
+    found = []
+    children = Path(f"/proc/{zygote_of(pool)}/task/{zygote_of(pool)}/children")
+    with contextlib.suppress(OSError):
+        found += [f"child {pid}" for pid in children.read_text().split()]
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if pool.uid and process.stat().st_uid == pool.uid:
+                found.append(f"process {process.name}")
+            elif mark and mark.encode() in (process / "cmdline").read_bytes():
+                found.append(f"process {process.name}")
+    for folder in SHARED:
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(folder):
+                owner = entry.stat(follow_symlinks=False).st_uid
+                if (pool.uid and owner == pool.uid) or (mark and mark in entry.name):
+                    found.append(entry.path)
+    return found
+
+
+def is_valid_results(path: Path) -> dict[str, Any]:
+    """Reads a results.json and checks it against what Gradescope publishes of its format."""
+    assert stat.S_ISREG(path.lstat().st_mode)
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    assert isinstance(content["score"], int | float)
+    assert isinstance(content["execution_time"], int | float)
+    assert isinstance(content["output"], str)
+    assert isinstance(content["extra_data"], dict)
+    formats = {"text", "html", "simple_format", "md", "ansi"}
+    visibilities = {"visible", "hidden", "after_due_date", "after_published"}
+    assert content["output_format"] in formats
+    assert content["visibility"] in visibilities
+    for test in content["tests"]:
+        assert 0 <= test["score"] <= test["max_score"]
+        assert test["status"] in ("passed", "failed")
+        assert all(isinstance(test[name], str) for name in ("name", "number", "output"))
+        assert test["visibility"] in visibilities
+    assert abs(content["score"] - sum(test["score"] for test in content["tests"])) < 1e-6
+    text = json.dumps(content, ensure_ascii=False)
+    assert "Traceback" not in text
+    assert not any(ord(character) < 32 and character not in "\n\t" for character in content["output"])
+    return content
