@@ -8,7 +8,8 @@
 # Where: as root below /opt, readable by the unprivileged user that students' code runs as;
 # as anyone else in .venv beside this file. The folder's name carries a digest of the pins.
 set -euo pipefail
-here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
+unset CDPATH PYTHONHOME PYTHONPATH
+here="$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd -P)"
 umask 022 # the worker's user must be able to read what root installs
 
 group=grade print_python=no
@@ -23,90 +24,136 @@ done
 
 say() { echo "setup: $*" >&2; }
 as_root() { [ "$(id -u)" = 0 ]; }
-
-pins=("$here/autograder/requirements.txt")
-[ "$group" = dev ] && pins+=("$here/tests/requirements.txt")
 digest() { cat "$@" | cksum | tr -d ' '; }
 
+grade_pins=("$here/autograder/requirements-hashed.txt" "$here/autograder/requirements.txt")
+dev_pins=("$here/tests/requirements.txt")
+name="$(digest "${grade_pins[@]}")"
 if as_root && mkdir -p /opt/autograder 2>/dev/null; then
-  venv="/opt/autograder/venv-$(digest "$here/autograder/requirements.txt")"
-else
-  venv="$here/.venv"
+  home=/opt/autograder venv="/opt/autograder/venv-$name"
+elif [ -w "$here" ] || [ -d "$here/.venv" ]; then
+  home="$here" venv="$here/.venv"
+else # a checkout that only others may write to
+  home="${XDG_CACHE_HOME:-${HOME:?is not set, and $here cannot be written}/.cache}/autograder" venv="$home/venv-$name"
+  mkdir -p "$home"
 fi
-stamp="$venv/.$group-$(digest "${pins[@]}")"
+# A stamp says that what it names was installed to the end.
+stamp="$venv/.grade-$name"
+[ "$group" = grade ] || stamp="$venv/.dev-$(digest "${grade_pins[@]}" "${dev_pins[@]}")"
 
-finish() {
+finish_if_ready() {
+  [ -e "$stamp" ] && [ -s "$venv/secret" ] && [ -x "$venv/bin/python" ] || return 0
   if [ "$print_python" = yes ]; then echo "$venv/bin/python"; else say "ready: $venv"; fi
   exit 0
 }
-[ -e "$stamp" ] && finish
+finish_if_ready
 
-# One installer at a time; the second finds the work done.
+# One installer at a time; the second finds the work done. What an installer started holds the lock
+# too, so that after a kill nobody begins before the last of it has ended.
 if command -v flock >/dev/null; then
-  exec 9>"$(dirname "$venv")/.autograder-setup.lock"
+  exec 9<"$home"
   flock -w 1800 9 || { say "another setup has been running for half an hour; giving up"; exit 1; }
-  [ -e "$stamp" ] && finish
+  finish_if_ready
 fi
 
 # ---------------------------------------------------------------- an interpreter
-usable() { # 3.11 or later, able to make a virtual environment
-  command -v "$1" >/dev/null 2>&1 &&
-    "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null
+# suits PYTHON public: it is 3.11 to 3.14, can make a virtual environment, and other users may enter
+# the folder that it lives in (root's own pyenv, say, is closed to the user that students' code runs as).
+suits() {
+  command -v "$1" >/dev/null && "$1" -I -c '
+import ensurepip, pathlib, sys, venv
+folder = pathlib.Path(sys.base_prefix).resolve()
+closed = not all(path.stat().st_mode & 1 for path in (folder, *folder.parents))
+sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14) or (closed and sys.argv[1] == "public"))' "$2" 2>/dev/null
 }
-public() { # readable by other users: not below a home that is closed to them
-  as_root || return 0
-  local path; path="$(readlink -f "$("$1" -c 'import sys; print(sys.base_prefix)')")"
-  while [ "$path" != / ]; do
-    [ "$(($(stat -c %a "$path") % 10 % 2))" = 1 ] || return 1
-    path="$(dirname "$path")"
-  done
-}
-find_python() {
+find_python() { # find_python public|any
   local candidate
   for candidate in /usr/bin/python3.{11,12,13,14} /usr/bin/python3 python3.{11,12,13,14} python3; do
-    if usable "$candidate" && public "$candidate"; then python="$candidate"; return 0; fi
+    if suits "$candidate" "$1"; then python="$candidate"; return 0; fi
   done
   return 1
 }
-if ! find_python && as_root && command -v apt-get >/dev/null; then
-  say "installing python3.11 from the distribution's archive"
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq >&2
-  apt-get install -y -qq --no-install-recommends python3.11 python3.11-venv libseccomp2 ca-certificates >&2 ||
-    apt-get install -y -qq --no-install-recommends python3 python3-venv libseccomp2 ca-certificates >&2
-  find_python || true
+may_install() { as_root && command -v apt-get >/dev/null; }
+install() {
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" >&2
+}
+refresh() { apt-get update -qq -o Acquire::Retries=3 >&2 || say "the list of packages could not be refreshed"; }
+install_python() { # Ubuntu 22.04's own python3 is 3.10, too old, but its archive has 3.11
+  install python3.11 python3.11-venv ca-certificates 2>/dev/null || install python3 python3-venv ca-certificates
+}
+enable_universe() { # Ubuntu keeps these packages in a component that a minimal image may leave out
+  grep -qs '^ID=ubuntu' /etc/os-release || return 0
+  sed -n 's/^deb \(.*\) main\b.*/deb \1 universe/p' /etc/apt/sources.list 2>/dev/null >/etc/apt/sources.list.d/universe.list
+  sed -i '/universe/!s/^\(Components:.*\)/\1 universe/' /etc/apt/sources.list.d/*.sources 2>/dev/null || true
+  refresh
+}
+
+if as_root; then need=public; else need=any; fi
+if ! find_python "$need" && may_install; then
+  say "installing Python from the distribution's archive"
+  refresh
+  { install_python && find_python public; } || { enable_universe; install_python; } || true
 fi
-if [ -z "${python:-}" ]; then # better a weaker sandbox than none: the canary will say what is missing
-  for candidate in python3.{11,12,13,14} python3; do
-    if usable "$candidate"; then python="$candidate"; break; fi
-  done
-fi
-[ -n "${python:-}" ] || { say "Python 3.11 or later with its venv module is needed; please install it."; exit 1; }
+# Better a weaker sandbox than none: the canary says what is missing.
+find_python "$need" || find_python any || {
+  say "Python 3.11 or later with its venv module is needed. On Debian and Ubuntu:"
+  say "  sudo apt-get install python3.11 python3.11-venv libseccomp2    (or python3 python3-venv, where that is newer)"
+  exit 1
+}
 
 # ---------------------------------------------------------------- the environment
-say "making $venv (a few minutes the first time)"
-[ -x "$venv/bin/python" ] && "$venv/bin/python" -c '' 2>/dev/null || "$python" -m venv --clear "$venv"
-pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input -qq "$@" >&2; }
+# PIP_USER: a setting of the user's that a virtual environment cannot follow.
+pip() { PIP_USER=0 "$venv/bin/python" -I -m pip --disable-pip-version-check --no-input -qq "$@" >&2; }
+pinned() { sed -n "s/^# $1==\([^ ]*\).*/\1/p" "${grade_pins[@]}" "${dev_pins[@]}"; }
 
 # torch and torchvision: their CPU builds carry the local version "+cpu" and live in PyTorch's own index.
-# Where that index is out of reach pip goes on with what else it has (--retries 0 --timeout 5), and only
-# when no CPU build can be found at all is the registry's build taken, which is gigabytes larger on Linux.
-cpu_build() {
-  local name="$1" version="$2"
-  [ "$("$venv/bin/python" -c "import importlib.metadata as m; print(m.version('$name').split('+')[0])" 2>/dev/null)" = "$version" ] && return 0
-  pip install --no-deps --retries 0 --timeout 5 --extra-index-url https://download.pytorch.org/whl/cpu \
-    "$name==$version+cpu" 2>/dev/null || pip install --no-deps "$name==$version"
+# That index is tried briefly (it may be out of reach where the wheel lies elsewhere), then with patience;
+# only when no CPU build can be found is the registry's build taken, which is gigabytes larger on Linux.
+cpu_build() { # cpu_build NAME [options of pip install]
+  local name="$1" version; version="$(pinned "$1")"; shift
+  if [ "$(uname)" = Linux ]; then
+    set -- "$@" --extra-index-url https://download.pytorch.org/whl/cpu --no-deps "$name==$version+cpu"
+    pip install --retries 0 --timeout 5 "$@" 2>/dev/null && return 0
+    pip install --retries 3 --timeout 30 "$@" && return 0
+    say "no CPU build of $name $version was found; taking the general one"
+  fi
+  pip install "$name==$version" # with all that it draws in: the large build does not load without
 }
-pinned() { sed -n "s/^# $1==\([^ ]*\).*/\1/p" "${pins[@]}"; }
 
-pip install -r "$here/autograder/requirements.txt"
-cpu_build torch "$(pinned torch)"
-if [ "$group" = dev ]; then
-  pip install -r "$here/tests/requirements.txt"
-  cpu_build torchvision "$(pinned torchvision)"
+if [ ! -e "$venv/.grade-$name" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
+  say "making $venv with $python (a few minutes the first time)"
+  "$python" -I -m venv --clear "$venv" # also what an interrupted setup left half done
+  pip install --require-hashes --no-deps -r "${grade_pins[0]}"
+  pip install -r "${grade_pins[1]}"
+  cpu_build torch
+  # Ubuntu 22.04's python3.11 is 3.11.0rc1. It lacks two functions of 3.11.0 that the first step of any
+  # optimiser asks for (torch._dynamo): this line, read at every start, says that there is no such limit.
+  if ! "$venv/bin/python" -I -c 'import sys; sys.get_int_max_str_digits' 2>/dev/null; then
+    echo 'import sys; sys.__dict__.update(get_int_max_str_digits=lambda: 0, set_int_max_str_digits=lambda maxdigits: None)' \
+      >"$("$venv/bin/python" -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/release_candidate.pth"
+  fi
+  "$venv/bin/python" -I -c 'import torch._dynamo, numpy, scipy, rich' # better to fail here than while grading
+  if ! "$venv/bin/python" -I -c 'import pyseccomp' 2>/dev/null && may_install; then # lacks its C library
+    install libseccomp2 || { refresh && install libseccomp2; } || say "libseccomp is missing: a weaker sandbox"
+  fi
+  touch "$venv/.grade-$name"
 fi
-"$venv/bin/python" -m compileall -q "$here/autograder" >/dev/null 2>&1 || true
-rm -f "$venv"/."$group"-*
-touch "$stamp"
-[ "$group" = dev ] && touch "$venv/.grade-$(digest "$here/autograder/requirements.txt")"
-finish
+if [ "$group" = dev ]; then
+  say "adding to $venv what the tests need"
+  rm -f "$venv"/.dev-*
+  again="" # what was interrupted pip would take for installed
+  [ -e "$venv/.adding" ] && again=--ignore-installed
+  touch "$venv/.adding"
+  pip install $again -r "${dev_pins[0]}"
+  cpu_build torchvision $again
+  rm "$venv/.adding"
+  touch "$stamp"
+fi
+# The key of all seeds, which nobody may guess: made once, readable by its owner only.
+if [ ! -s "$venv/secret" ]; then
+  (umask 077 && head -c 32 /dev/urandom >"$venv/secret.new" && mv "$venv/secret.new" "$venv/secret")
+fi
+"$venv/bin/python" -I -m compileall -q "$here/autograder" >/dev/null 2>&1 || true
+finish_if_ready
+say "this should not happen: $venv is incomplete"
+exit 1

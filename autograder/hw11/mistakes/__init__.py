@@ -1,1 +1,7 @@
-"""Banks of wrong and right solutions, one module a question, with which the checks themselves are graded."""
+"""The bank of solutions that the grader is graded with: wrong ones, right ones written differently, half-right ones."""
+
+from autograder.hw11.mistakes import vae
+
+WRONG = vae.WRONG
+RIGHT = vae.RIGHT
+HALF_RIGHT = vae.HALF_RIGHT

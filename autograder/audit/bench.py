@@ -1,0 +1,171 @@
+"""Measures the figures that the README states, on this machine and in one run: `python -m autograder bench`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from autograder import submission
+from autograder.audit import bank
+from autograder.core import Assignment
+from autograder.grade import Grading
+from autograder.isolation.wall import Pool, Wall
+
+ROOT = Path(__file__).resolve().parents[2]
+CLEAN = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "HOME": "/"}
+MEMORY_LIMIT = 600 * 1024**2
+
+
+def run(homework: str, *, quick: bool) -> int:
+    """Prints the table. Returns 1 if a figure that we promise is missed."""
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    variants = importlib.import_module(f"{homework}.mistakes")
+    print(f"Measuring on {os.cpu_count()} cores; {'about two minutes' if quick else 'about 40 minutes'}.")
+    promises = [
+        _latency(3 if quick else 9),
+        _class(assignment, homework, 8 if quick else 20),
+        _memory(),
+        _right(assignment, variants, 1 if quick else -(-2000 // len(variants.RIGHT))),
+        _wrong(assignment, variants, 1 if quick else 200),
+    ]
+    return 0 if all(promises) else 1
+
+
+def _line(name: str, measured: str, promised: str, kept: bool) -> bool:
+    print(f"{'ok  ' if kept else 'MISS'}  {name:<52}{measured:<34}{promised}", flush=True)
+    return kept
+
+
+def _seconds(command: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, env=CLEAN, cwd="/", check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def _latency(repetitions: int) -> bool:
+    """One submission from process start to results.json, beside a bare `import torch`; medians, alternating."""
+    with tempfile.TemporaryDirectory() as folder:
+        grade = [sys.executable, "-I", "-B", str(ROOT / "autograder" / "__main__.py"), "grade"]
+        grade += [str(ROOT / "reference"), "--out", f"{folder}/results.json"]
+        bare = [sys.executable, "-I", "-B", "-c", "import torch"]
+        pairs = [(_seconds(grade), _seconds(bare)) for _ in range(repetitions + 1)][1:]
+    ours, torch = (sorted(times)[len(times) // 2] for times in zip(*pairs, strict=True))
+    name = "one submission, above a bare `import torch`"
+    return _line(name, f"{ours - torch:.2f} s ({ours:.2f} - {torch:.2f})", "at most 1.0 s", ours - torch <= 1.0)
+
+
+def _cpu() -> float:
+    """CPU seconds of this process and of all children that it has waited for."""
+    total = 0.0
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+        usage = resource.getrusage(who)
+        total += usage.ru_utime + usage.ru_stime
+    return total
+
+
+def _zygote_cpu(pool: Pool) -> float:
+    """CPU seconds of the zygote and of the workers that it has reaped."""
+    fields = Path(f"/proc/{pool.zygote_pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _class(assignment: Assignment, homework: str, number: int) -> bool:
+    """Many submissions in one process: CPU seconds of judge, zygote and workers, after the first."""
+    with Pool(Wall(f"{homework}.probes")) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        before = 0.0
+        for index in range(number + 1):
+            box = Path(folder, str(index))
+            box.mkdir()
+            received = submission.receive(assignment.reference, assignment, box, group=pool.uid)
+            list(Grading(pool, replace(received, digest=f"{received.digest}{index}"), assignment).results())
+            if index == 0:
+                before = _cpu() + _zygote_cpu(pool)
+        each = (_cpu() + _zygote_cpu(pool) - before) / number
+    return _line(f"{number} submissions in one process, CPU each", f"{each:.3f} s", "at most 0.25 s", each <= 0.25)
+
+
+def _memory() -> bool:
+    """Peak of the proportional set sizes of judge, zygote and workers together while one is graded."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-I", "-B", str(ROOT / "autograder" / "__main__.py"), "grade"]
+        command += [str(ROOT / "reference"), "--out", f"{folder}/results.json"]
+        process = subprocess.Popen(command, env=CLEAN, stdout=subprocess.DEVNULL)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, sum(map(_pss, _tree(process.pid))))
+            time.sleep(0.005)
+    name = "peak memory of everything together (PSS)"
+    return _line(name, f"{peak / 1024**2:.0f} MB", "below 600 MB", 0 < peak < MEMORY_LIMIT)
+
+
+def _tree(root: int) -> list[int]:
+    """The process and all its descendants."""
+    found, new = [root], [root]
+    while new:
+        parent = new.pop()
+        try:
+            children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        except OSError:
+            continue
+        new += map(int, children)
+        found += map(int, children)
+    return found
+
+
+def _pss(pid: int) -> int:
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def _right(assignment: Assignment, variants: object, times: int) -> bool:
+    """Right solutions with fresh seeds: none may lose a point. Counts second attempts and tolerances used."""
+    gradings = failures = second = 0
+    used = 0.0
+    for variant in variants.RIGHT:  # type: ignore[attr-defined]
+        with bank.submitted(variant, assignment) as received:
+            for salt in range(times):
+                outcome = bank.outcome(received, assignment, salt=f"right{salt}")
+                gradings += 1
+                failures += bool(outcome.failed)
+                second += sum(result.attempts - 1 for result in outcome.results)
+                used = max([used, *(result.verdict.used or 0.0 for result in outcome.results)])
+                if outcome.failed:
+                    print(f"      {variant.id} failed {sorted(outcome.failed)}")
+        _progress(f"right solutions: {gradings} gradings, {failures} failures")
+    detail = f"{failures} of {gradings}, {second} second looks"
+    kept = _line("right solutions, fresh seeds: failures", detail, "0", failures == 0)
+    return _line("largest share of a tolerance used by a right one", f"{used:.0%}", "at most 20%", used <= 0.2) and kept
+
+
+def _wrong(assignment: Assignment, variants: object, times: int) -> bool:
+    """Wrong solutions with fresh seeds: each must fail the checks that it names, every time."""
+    missed = number = 0
+    for variant in variants.WRONG:  # type: ignore[attr-defined]
+        with bank.submitted(variant, assignment) as received:
+            for salt in range(times):
+                failed = bank.outcome(received, assignment, salt=f"wrong{salt}").failed
+                number += 1
+                if not set(variant.caught_by) <= failed:
+                    missed += 1
+                    print(f"      {variant.id} passed {sorted(set(variant.caught_by) - failed)}")
+        _progress(f"wrong solutions: {number} gradings, {missed} misses")
+    many = len(variants.WRONG)  # type: ignore[attr-defined]
+    return _line(f"{many} wrong solutions, {times} times each: missed", f"{missed} of {number}", "0", missed == 0)
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="\r", file=sys.stderr, flush=True)
