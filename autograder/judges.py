@@ -10,7 +10,6 @@ import numpy as np
 from autograder.core import Array, Reject, Trial, Values, Verdict
 from autograder.stats import Finding, smallest
 
-NO_NUMBER = "Not all of the values are finite: there is an infinity or a nan among them."
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,9 @@ def array(values: Values, name: str, *, shape: Sequence[int] | None = None, what
     if shape is not None and value.shape != tuple(shape):
         raise Reject(f"{what or name} has shape {list(value.shape)}; expected {list(shape)}.", diagnosis="shape")
     if not np.isfinite(value).all():
-        raise Reject(f"{what or name}: {NO_NUMBER[0].lower()}{NO_NUMBER[1:]}", diagnosis="not_finite")
+        raise Reject(
+            f"{what or name} holds an infinity or a nan. Expected: finite numbers.", diagnosis="not_finite"
+        )
     return value.astype(np.float64)
 
 

@@ -43,7 +43,7 @@ def body(text: str, *, then: str = "") -> str:
     return "def sample_gaussian(m, v):\n" + "".join(f"    {line}\n" for line in lines)
 
 
-FORGED_FRAME = '''
+FORGED_FRAME = """
 import json, struct, sys, os, numpy as np
 def _frame(identity, values):
     blobs, head = b"", {}
@@ -59,7 +59,7 @@ def _request():
         if "request" in frame.f_locals:
             return frame.f_locals["request"]
         frame = frame.f_back
-'''
+"""
 
 NOISE = '{"standard": np.zeros((8, 32, 128), "float32"), "varied": np.ones((8, 32, 128), "float32")}'
 
@@ -80,7 +80,8 @@ FORGE = [
         'import os, struct\nos.write(3, struct.pack("<4sIQ", b"hw!1", 2**32 - 1, 2**64 - 1))\nreturn m'),
         says="more than is allowed"),
     Attack("frame-slow-drip", "forge", body(
-        'import os, time\nos.write(3, b"hw!1\\xff\\x03\\0\\0")\nwhile True:\n    os.write(3, b"\\0")\n    time.sleep(.05)'),
+        'import os, time\nos.write(3, b"hw!1\\xff\\x03\\0\\0")\n'
+        'while True:\n    os.write(3, b"\\0")\n    time.sleep(.05)'),
         seconds=1.5),
     Attack("frame-deep-json", "forge", body(
         'import os, struct\nt = b"[" * 200000\nos.write(3, struct.pack("<4sIQ", b"hw!1", len(t), 0) + t)\nos._exit(0)'),
@@ -138,12 +139,12 @@ FORGE = [
     Attack("inf", "forge", body('return m + v * float("inf")'), sample="wrong"),
     Attack("huge", "forge", body('return m * 1e38 * v'), sample="wrong"),
     Attack("broadcasting-shape", "forge", body('return m[:1] + torch.randn(1)'), sample="wrong"),
-    Attack("zero-d", "forge", body('return torch.randn(())'), sample="none"),
+    Attack("zero-d", "forge", body('return torch.randn(())'), sample="wrong"),
     Attack("complex", "forge", body('return m + 1j * v'), says="real numbers were expected"),
     Attack("quantized", "forge", body('return torch.quantize_per_tensor(m.detach(), .1, 0, torch.qint8)')),
     Attack("sparse", "forge", body('return m.to_sparse()'), says="real numbers were expected"),
     Attack("meta", "forge", body('return m.to("meta")')),
-    Attack("constant-noise", "forge", body('return m + v.sqrt() * 0.5'), sample="wrong"),
+    Attack("constant-noise", "forge", body('return m + v.sqrt() * 0.5'), sample="any"),
     Attack("quantile-grid", "forge", body(
         'u = (torch.arange(m.numel()) + .5) / m.numel()\n'
         'return m + v.sqrt() * torch.special.ndtri(u).reshape(m.shape)'), sample="any"),
@@ -167,15 +168,15 @@ FORGE = [
         sample="wrong"),
 ]  # fmt: skip
 
-LOOK = '''
+LOOK = """
 import gc, sys, types
 def _look():
     seen = {n for n in sys.modules if n.startswith("autograder")}
     seen |= {str(f.__module__) for f in gc.get_objects() if isinstance(f, types.FunctionType)}
-    bad = ("judges", "stats", "grade", "with_", "terminal", "submission", "gradescope", "mistakes", "audit", "reference")
+    bad = ("judges", "stats", "grade", "with_", "terminal", "submission", "gradescope", "mistakes", "audit")
     return sorted(n for n in seen if n.startswith("autograder") and (
         any(part.startswith(bad) for part in n.split(".")) or ("hw" in n and ".probes" not in n and n.count(".") > 1)))
-'''
+"""
 STEAL = [
     Attack("memory-modules", "steal", LOOK + body('raise ValueError(f"PWNED {_look()}" if _look() else "nothing")'),
            says="nothing"),
@@ -269,7 +270,8 @@ STAY = [
     Attack("own-files-changed", "stay", body(
         'import os\nchanged = []\n'
         'for name in ("gan_vae/utils.py", ".given/gan_vae/utils.py"):\n'
-        '    for action in (lambda: os.remove(name), lambda: os.truncate(name, 0), lambda: os.rename(name, name + "x"),\n'
+        '    for action in (lambda: os.remove(name), lambda: os.truncate(name, 0),\n'
+        '                   lambda: os.rename(name, name + "x"),\n'
         '                   lambda: open(name, "a"), lambda: os.link(name, name + "y")):\n'
         '        try: action(); changed.append(name)\n'
         '        except OSError: pass\n'
@@ -277,11 +279,12 @@ STAY = [
     Attack("rights-changed", "stay", body(
         'import os\nchanged = []\n'
         'for action in (lambda: os.chmod("gan_vae/utils.py", 0o777), lambda: os.utime("gan_vae/utils.py", (1, 1)),\n'
-        '               lambda: os.setxattr("gan_vae/utils.py", "user.x", b"1"), lambda: os.chown(".", os.getuid(), -1),\n'
+        '               lambda: os.setxattr("gan_vae/utils.py", "user.x", b"1"),\n'
+        '               lambda: os.chown(".", os.getuid(), -1),\n'
         '               lambda: os.chmod(".", 0)):\n'
         '    try: action(); changed.append(1)\n'
         '    except OSError: pass\n'
-        'raise ValueError(f"PWNED {changed}" if changed else "nothing")'), says="nothing"),
+        'raise ValueError(f"PWNED {changed}" if changed else "nothing")'), says="nothing", weak=False),
     Attack("daemon", "stay", body(
         'import os, time\n'
         'if os.fork() == 0:\n'
@@ -342,7 +345,8 @@ HARM = [
         'import os\nfor _ in range(1000):\n    try: os.fork()\n    except OSError: pass\nreturn m * 1'),
         sample="wrong", weak=False),
     Attack("thread-bomb", "harm", body(
-        'import threading, time\nwhile True:\n    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()'),
+        'import threading, time\n'
+        'while True:\n    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()'),
         seconds=4.0),
     Attack("memory-bomb-lists", "harm", body('a = [0]\nwhile True: a = a + a'), says="memory"),
     Attack("memory-bomb-tensors", "harm", body(
@@ -367,8 +371,8 @@ HARM = [
            says="was stopped"),
     Attack("output-of-50-MB", "harm", RIGHT + 'right = sample_gaussian\n' + body(
         'print("x" * 50_000_000)\nreturn right(m, v)'), sample="full"),
-    Attack("streams-closed", "harm", RIGHT + 'import os, sys\nsys.stdout = sys.stderr = None\nos.close(1); os.close(2)\n',
-           sample="full"),
+    Attack("streams-closed", "harm", RIGHT + (
+        'import os, sys\nsys.stdout = sys.stderr = None\nos.close(1); os.close(2)\n'), sample="full"),
     Attack("channel-closed", "harm", body('import os\nos.close(3)\nreturn m'), says="ended before"),
     Attack("channel-closed-then-sleep", "harm", body('import os, time\nos.close(3)\ntime.sleep(600)'),
            says="ended before"),
@@ -417,8 +421,8 @@ def _deep() -> bytes:
 FILES = [
     Attack("shadow-libraries", "files", more={
         f"gan_vae/{name}.py": PWN for name in (
-            "numpy", "torch", "random", "autograder", "sitecustomize", "usercustomize", "json", "struct", "os", "conftest",
-            "site", "wire", "worker", "with_sampler", "vae", "probes")}, sample="full"),
+            "numpy", "torch", "random", "autograder", "sitecustomize", "usercustomize", "json", "struct", "os",
+            "conftest", "site", "wire", "worker", "with_sampler", "vae", "probes")}, sample="full"),
     Attack("shadow-packages", "files", more={
         f"gan_vae/{name}/__init__.py": PWN for name in ("numpy", "torch", "autograder", "autograder/hw11")},
         sample="full"),
@@ -434,12 +438,13 @@ FILES = [
     Attack("coding-unknown", "files", more={"gan_vae/utils.py": b"# coding: no-such\nx = 1\n"}, says="SyntaxError"),
     Attack("null-bytes", "files", more={"gan_vae/utils.py": b"import torch\n\0\0x = 1\n"}, says="null bytes"),
     Attack("not-utf-8", "files", more={"gan_vae/utils.py": b"x = '\xff\xfe\xe9'\n"}, says="SyntaxError"),
-    Attack("ten-megabytes", "files", more={"gan_vae/utils.py": b"x = [1, 2, 3]\n" * 700_000}, seconds=3.0, bound="any"),
+    Attack("ten-megabytes", "files", more={"gan_vae/utils.py": b"x = [1, 2, 3]\n" * 700_000}, seconds=1.0, bound="any"),
     Attack("parentheses", "files", more={"gan_vae/utils.py": _deep()}, says="Error"),
     Attack("unary-operators", "files", more={"gan_vae/utils.py": b"x = " + b"-" * 500_000 + b"1\n"}, bound="any"),
     Attack("attributes", "files", more={"gan_vae/utils.py": b"x" + b".x" * 200_000 + b"\n"}, bound="any"),
     Attack("not-python", "files", more={"gan_vae/utils.py": bytes(range(1, 256)) * 100}),
-    Attack("empty", "files", more={"gan_vae/utils.py": b""}, says="defines no sample_gaussian"),
+    Attack("empty", "files", more={"gan_vae/utils.py": b""}, bound="any",
+           says="defines no sample_gaussian"),
 ]  # fmt: skip
 
 BOUND = [

@@ -137,9 +137,9 @@ def left_behind(pool: Pool, mark: str) -> list[str]:
         found += [f"child {pid}" for pid in children.read_text().split()]
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if pool.uid and process.stat().st_uid == pool.uid:
-                found.append(f"process {process.name}")
-            elif mark and mark.encode() in (process / "cmdline").read_bytes():
+            if (pool.uid and process.stat().st_uid == pool.uid) or (
+                mark and mark.encode() in (process / "cmdline").read_bytes()
+            ):
                 found.append(f"process {process.name}")
     for folder in SHARED:
         with contextlib.suppress(OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,16 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import helpers
 import numpy as np
 import pytest
-
-import helpers
 from attacks import ATTACKS, WRONG, WRONG_BOUND, Attack
+from helpers import VAE_ONLY
+
 from autograder import gradescope
-from autograder.core import Reject, Result, Trial
+from autograder.core import Assignment, Reject, Result, Trial
 from autograder.isolation import canary
 from autograder.isolation.wall import Pool, Wall
-from helpers import VAE_ONLY
 
 MARK = f"mark{os.getpid()}x"
 CHECKS = VAE_ONLY.questions[0].checks
@@ -67,12 +68,25 @@ def files_of(attack: Attack, port: int) -> helpers.Files:
     return helpers.solved(utils=filled(attack.utils), vae=filled(attack.vae), more=attack.more)
 
 
+def _asked(attack: Attack) -> Assignment:
+    """What is enough to ask, to save time: one ask of sample_gaussian where each takes to its limit."""
+    skipped = set() if attack.vae else {"with_sampler:bound_noise"}
+    if attack.seconds < 20:
+        skipped |= {"vae:sample_noise", "vae:sample_gradient"}
+    question = VAE_ONLY.questions[0]
+    checks = tuple(check for check in question.checks if check.ask.probe not in skipped)
+    asked = replace(VAE_ONLY, questions=(replace(question, checks=checks),))
+    limited = "vae:" if attack.bound == "full" else "with_" if attack.sample == "full" else ""
+    return helpers.with_seconds(asked, attack.seconds, limited)
+
+
+def _most(attack: Attack, part: str) -> float:
+    return sum(check.points for check in _asked(attack).questions[0].checks if check.id.startswith(part))
+
+
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
 def test_attack(pool: Pool, port: int, deserved: dict[str, float], attack: Attack) -> None:
-    assignment = helpers.with_seconds(VAE_ONLY, attack.seconds) if attack.seconds else VAE_ONLY
-    if attack.id == "bound-many-decodes":
-        assignment = helpers.with_seconds(VAE_ONLY, 2.0, "with_sampler:")
-    graded = helpers.grade(pool, files_of(attack, port), assignment=assignment)
+    graded = helpers.grade(pool, files_of(attack, port), assignment=_asked(attack))
 
     for result in graded.results:
         assert result.status == "graded", f"{result.check.id}: {result.log}"
@@ -81,7 +95,7 @@ def test_attack(pool: Pool, port: int, deserved: dict[str, float], attack: Attac
         if allowed == "none":
             assert points == 0, graded.messages(part)
         elif allowed == "full":
-            assert points == FULL[part], graded.messages(part)
+            assert points == _most(attack, part), graded.messages(part)
         elif allowed == "wrong":
             for name, score in graded.scores().items():
                 assert not name.startswith(part) or score <= deserved[name], name
@@ -170,7 +184,7 @@ def test_no_value_makes_a_judge_stumble(pool: Pool) -> None:
             if len(names) > 24:  # the cases of one ask are alike: the first and the last stand for all
                 names = names[:9] + names[-9:]
             trials = [{}, *({k: v for k, v in seen.values.items() if k != name} for name in names)]
-            trials += [{name: v for name in seen.values} for v in (0, True, "x", np.full((3, 3), np.nan), np.zeros(0))]
+            trials += [dict.fromkeys(seen.values, v) for v in (0, True, "x", np.full((3, 3), np.nan), np.zeros(0))]
             for name in names:
                 trials += [{**seen.values, name: other} for other in _mutations(seen.values[name])]
             for got in trials:
@@ -196,7 +210,7 @@ STRANGER = 0x0FEDC000 + os.getpid() % 4096
 ALL = ("user", "prctl", "rlimits", "landlock", "seccomp")
 TRIED = (
     "frame-own-id", "memory-modules", "reference-file", "proc", "sockets", "files-left", "daemon", "rights-changed",
-    "memory-bomb-tensors", "endless-loop", "exit-zero", "kill-everyone", "signal-by-descriptor", "threads-left",
+    "exit-zero", "segfault", "kill-everyone", "signal-by-descriptor", "threads-left",
 )  # fmt: skip
 BLOCKED = dict.fromkeys(canary.ASPECTS, True)
 LEVELS: dict[str, tuple[bool, tuple[str, ...], dict[str, bool]]] = {
@@ -222,8 +236,7 @@ def _at_level(layers: list[str], names: list[str], port: int) -> dict[str, Any]:
     with Pool(Wall(VAE_ONLY.probes, tuple(layers))) as pool:
         for attack in ATTACKS:
             if attack.id in names:
-                assignment = helpers.with_seconds(VAE_ONLY, min(attack.seconds, 20.0))
-                graded = helpers.grade(pool, files_of(attack, port), assignment=assignment)
+                graded = helpers.grade(pool, files_of(attack, port), assignment=_asked(attack))
                 left = helpers.left_behind(pool, MARK)
                 found["attacks"][attack.id] = {
                     "text": graded.text,
@@ -245,33 +258,47 @@ def _remove(path: Path) -> None:
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="users are changed by root, on Linux")
+@pytest.fixture(scope="module")
+def levels(port: int) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """One process for each level, all at work at the same time."""
+    running = {}
+    for level, (as_root, layers, blocked) in LEVELS.items():
+        weak = not all(blocked[aspect] for aspect in ("processes", "judge"))
+        names = [attack.id for attack in ATTACKS if attack.id in TRIED and (attack.weak or not weak)]
+        rights = ["--bounding-set", "-all," + ",".join(f"+{name}" for name in DOCKER.split(","))]
+        if not as_root:
+            rights = ["--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups", "--inh-caps=-all"]
+        program = (
+            f"import sys, json; sys.path[:0] = [{str(helpers.ROOT / 'tests')!r}]; import test_attacks as t;"
+            f"print(json.dumps(t._at_level({list(layers)!r}, {names!r}, {port})))"
+        )
+        running[level] = subprocess.Popen(
+            ["setpriv", *rights, sys.executable, "-I", "-B", "-c", program],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
+        )  # fmt: skip
+    yield running
+    for process in running.values():
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv (Linux)")
 @pytest.mark.parametrize("level", LEVELS)
-def test_level(level: str, port: int) -> None:
-    as_root, layers, blocked = LEVELS[level]
-    weak = not all(blocked[aspect] for aspect in ("processes", "judge"))
-    names = [attack.id for attack in ATTACKS if attack.id in TRIED and (attack.weak or not weak)]
-    rights = ["--bounding-set", "-all," + ",".join(f"+{name}" for name in DOCKER.split(","))]
-    if not as_root:
-        rights = ["--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups", "--inh-caps=-all"]
-    program = (
-        f"import sys, json; sys.path[:0] = [{str(helpers.ROOT / 'tests')!r}]; import test_attacks as t;"
-        f"print(json.dumps(t._at_level({list(layers)!r}, {names!r}, {port})))"
-    )
-    done = subprocess.run(
-        ["setpriv", *rights, sys.executable, "-I", "-B", "-c", program],
-        capture_output=True, text=True, timeout=280, check=False, cwd="/",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+def test_level(level: str, levels: dict[str, subprocess.Popen[str]]) -> None:
+    blocked = LEVELS[level][2]
+    done = levels[level]
+    output, errors = done.communicate(timeout=280)
+    assert done.returncode == 0, errors[-3000:]
+    found = json.loads(output.splitlines()[-1])
 
     assert {aspect: not leak for aspect, leak in found["canary"].items()} == blocked, found["canary"]
     for name, seen in found["attacks"].items():
         attack = next(attack for attack in ATTACKS if attack.id == name)
         assert seen["status"] == ["graded"], (name, seen["text"])
         assert seen["processes"] == [], name
-        assert seen["bound"] == FULL["vae.bound"], (name, seen["text"])
-        assert seen["sample"] == (FULL["vae.sample"] if attack.sample == "full" else 0), name
+        assert seen["bound"] == _most(attack, "vae.bound"), (name, seen["text"])
+        assert seen["sample"] == (_most(attack, "vae.sample") if attack.sample == "full" else 0), name
         if all(blocked.values()):
             assert "PWNED" not in seen["text"], (name, seen["text"])
             assert seen["files"] == [], name

@@ -7,13 +7,13 @@ import math
 import tracemalloc
 from typing import Any
 
+import helpers  # noqa: F401  (puts the project on the path)
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import helpers  # noqa: F401  (puts the project on the path)
 from autograder.isolation import wire
 from autograder.isolation.wire import PREFIX, Breach, Fault, Frame
 
@@ -170,7 +170,7 @@ def test_splices_and_truncations(start: int, end: int, filling: bytes) -> None:
 @often
 @given(st.integers(0, len(GOOD)), st.integers(0, len(GOOD)), st.binary(max_size=40))
 def test_splices_with_honest_lengths(start: int, end: int, filling: bytes) -> None:
-    header, body = wire.lengths(GOOD[: PREFIX.size])
+    header, _body = wire.lengths(GOOD[: PREFIX.size])
     text, blob = GOOD[PREFIX.size : PREFIX.size + header], GOOD[PREFIX.size + header :]
     is_frame_or_breach(framed(text[:start] + filling + text[end:], blob))
     is_frame_or_breach(framed(text, blob[:start] + filling + blob[end:]))

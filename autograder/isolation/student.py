@@ -268,6 +268,6 @@ def describe(fault: BaseException, box: Path) -> tuple[str, str]:
     else:
         with contextlib.suppress(Exception):
             for frame in traceback.extract_tb(fault.__traceback__, limit=-200):
-                if (box / frame.filename).is_file():
+                if not Path(frame.filename).is_absolute() and (box / frame.filename).is_file():
                     where = f"{frame.filename}, line {frame.lineno} (in {frame.name})"
     return text.strip().splitlines()[0][:400], where[:300]

@@ -303,7 +303,10 @@ def _judge_end(
             diagnosis="deadline",
         )
     if killed_by and killed_by != signal.SIGKILL:
-        name = signal.Signals(killed_by).name if killed_by in signal.Signals else str(killed_by)
+        try:
+            name = signal.Signals(killed_by).name
+        except ValueError:  # a real-time signal has no name
+            name = f"signal {killed_by}"
         return Observation(error=f"The process crashed ({name}) while the code ran.", diagnosis="crashed")
     return Observation(
         error="The process ended before the code had returned a result. "

@@ -115,6 +115,7 @@ def bound(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         first = parts[0]
         if isinstance(first, torch.Tensor) and first.requires_grad:
             places = {"m": m, "v": v, "b": model.dec.bias}
+            places = {name: place for name, place in places.items() if place.requires_grad}  # some freeze it
             slopes = torch.autograd.grad(first.sum(), tuple(places.values()), allow_unused=True)
             seen |= {f"{case}.to_{n}": s for n, s in zip(places, slopes, strict=True) if s is not None}
     return seen

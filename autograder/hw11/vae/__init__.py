@@ -30,7 +30,7 @@ QUESTION = Question(
             Statistical(sample.noise, ALPHA, LARGE),
         ),
         Check(
-            "vae.sample.follows", "it follows every entry of m and v", 2, sample.NOISE,
+            "vae.sample.parameters", "it follows every entry of m and v", 2, sample.NOISE,
             Statistical(sample.follows, ALPHA, "at 32,768 values: a correlation of 0.07 with m or log v"),
         ),
         Check(

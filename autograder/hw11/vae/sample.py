@@ -320,10 +320,12 @@ def gradient(trial: Trial) -> Verdict:
         raise Reject(f"No gradient flows from the sample to {lost}. {expected}", diagnosis=f"no_gradient_to_{lost}")
     to_m, to_v = (array(trial.got, name, shape=m.shape, what="The gradient") for name in reached)
     # Rounding: z carries u |z|, so z - m errs by u (|z| + |m|); sqrt, product and quotient of the
-    # backward pass add a few u each. 16 covers every way of writing it, exp(log(v) / 2) included.
+    # backward pass add a few u each. 16 covers every way of writing it, exp(log(v) / 2) included. Noise
+    # may be put together from terms that cancel, of at most 6 standard deviations each (torch's normals
+    # end at 5.8): two such terms of size sqrt(v) err by u 12 sqrt(v), however small z - m comes out.
     slope = w * (z - m) / (2 * v)
     bound_m = gamma(16) * np.abs(w)
-    bound_v = gamma(16) * (np.abs(slope) + np.abs(w) * (np.abs(z) + np.abs(m)) / (2 * v))
+    bound_v = gamma(16) * (np.abs(slope) + np.abs(w) * (np.abs(z) + np.abs(m) + 12 * np.sqrt(v)) / (2 * v))
     used = max(share(to_m, w, bound_m), share(to_v, slope, bound_v))
     if used <= 1:
         return passed("The gradients of the sample to m and v are right.", used=used)

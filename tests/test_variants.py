@@ -1,0 +1,79 @@
+"""Grades the bank: every wrong solution fails the checks that it names, every right one gets full marks."""
+
+from __future__ import annotations
+
+import pytest
+
+from autograder.audit import bank
+from autograder.audit.variants import Variant
+from autograder.hw11 import ASSIGNMENT
+from autograder.hw11.mistakes import HALF_RIGHT, RIGHT, WRONG
+
+CHECKS = {check.id: check for question in ASSIGNMENT.questions for check in question.checks}
+ALARM = 0.2
+"""A right answer that uses more than this share of a rounding bound is too near to being failed."""
+
+
+def graded(variant: Variant) -> bank.Outcome:
+    with bank.submitted(variant, ASSIGNMENT) as received:
+        return bank.outcome(received, ASSIGNMENT)
+
+
+def named(variant: Variant) -> str:
+    return variant.id
+
+
+def assert_helpful(message: str) -> None:
+    """A sentence that says what was seen and what was expected, or which exception the student's code raised."""
+    assert 20 < len(message) < 600
+    assert "xpected" in message or "raised" in message or "returned" in message or "could not be used" in message
+    assert "Traceback" not in message
+    assert "/autograder/" not in message
+
+
+@pytest.mark.parametrize("variant", RIGHT, ids=named)
+def test_right_solutions_get_full_marks_with_room_to_spare(variant: Variant) -> None:
+    outcome = graded(variant)
+    lost = {result.check.id: result.verdict.message for result in outcome.results if result.verdict.score < 1}
+    assert lost == {}
+    assert max(result.verdict.used or 0.0 for result in outcome.results) <= ALARM
+    assert all(result.attempts == 1 for result in outcome.results)
+
+
+@pytest.mark.parametrize("variant", WRONG, ids=named)
+def test_wrong_solutions_fail_the_checks_that_they_name(variant: Variant) -> None:
+    outcome = graded(variant)
+    expected = set(variant.caught_by)
+    assert expected <= outcome.failed
+    # Beyond those only a statistical check may fail: where noise is shared or seeded the others see
+    # fewer values than they count on.
+    assert all(CHECKS[extra].judge.alpha > 0 for extra in outcome.failed - expected)
+    if variant.diagnosis:
+        assert variant.diagnosis in outcome.diagnoses
+    for result in outcome.results:
+        if result.verdict.score < 1:
+            assert_helpful(result.verdict.message)
+
+
+@pytest.mark.parametrize(
+    ("variant", "lost"), [(v, lost) for v, lost, _ in HALF_RIGHT], ids=lambda x: getattr(x, "id", "")
+)
+def test_half_right_solutions_lose_what_a_fair_ta_would_take(variant: Variant, lost: float) -> None:
+    outcome = graded(variant)
+    assert outcome.failed == set(variant.caught_by)
+    assert outcome.score == sum(check.points for check in CHECKS.values()) - lost
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_check_is_the_only_one_to_catch_something(check: str) -> None:
+    half = [variant for variant, _, _ in HALF_RIGHT]
+    assert any(variant.caught_by == (check,) for variant in [*WRONG, *half])
+
+
+def test_the_bank_is_large_and_every_variant_is_named_once() -> None:
+    everything = [*WRONG, *RIGHT, *(variant for variant, _, _ in HALF_RIGHT)]
+    assert len({variant.id for variant in everything}) == len(everything)
+    assert len(WRONG) >= 30
+    assert len(RIGHT) >= 12
+    assert all(variant.caught_by and set(variant.caught_by) <= set(CHECKS) for variant in WRONG)
+    assert not any(variant.caught_by for variant in RIGHT)
