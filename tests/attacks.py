@@ -143,7 +143,7 @@ FORGE = [
     Attack("complex", "forge", body('return m + 1j * v'), says="real numbers were expected"),
     Attack("quantized", "forge", body('return torch.quantize_per_tensor(m.detach(), .1, 0, torch.qint8)')),
     Attack("sparse", "forge", body('return m.to_sparse()'), says="real numbers were expected"),
-    Attack("meta", "forge", body('return m.to("meta")')),
+    Attack("meta", "forge", body('return m.to("meta")'), seconds=19.0),
     Attack("constant-noise", "forge", body('return m + v.sqrt() * 0.5'), sample="any"),
     Attack("quantile-grid", "forge", body(
         'u = (torch.arange(m.numel()) + .5) / m.numel()\n'
@@ -348,12 +348,12 @@ HARM = [
         'import threading, time\n'
         'while True:\n    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()'),
         seconds=4.0),
-    Attack("memory-bomb-lists", "harm", body('a = [0]\nwhile True: a = a + a'), says="memory"),
+    Attack("memory-bomb-lists", "harm", body('a = [0]\nwhile True: a = a + a'), says="memory", seconds=19.0),
     Attack("memory-bomb-tensors", "harm", body(
-        'kept = []\nwhile True: kept.append(torch.ones(1 << 22))'), says="memory"),
-    Attack("giant-tensor", "harm", body('return m.new_ones(10**6, 10**6)'), says="memory"),
+        'kept = []\nwhile True: kept.append(torch.ones(1 << 22))'), says="memory", seconds=19.0),
+    Attack("giant-tensor", "harm", body('return m.new_ones(10**6, 10**6)'), says="memory", seconds=19.0),
     Attack("giant-view", "harm", body('return m.reshape(-1)[:1].expand(1 << 40)')),
-    Attack("giant-result", "harm", body('return torch.zeros(30_000_000)'), sample="none"),
+    Attack("giant-result", "harm", body('return torch.zeros(30_000_000)'), sample="none", seconds=19.0),
     Attack("endless-loop", "harm", body('while True: pass'), seconds=1.5, says="still running"),
     Attack("big-integer-loop", "harm", body('return 10 ** (10 ** 9)'), seconds=1.5),
     Attack("giant-integer-result", "harm", body('return 10 ** 10000')),
@@ -370,7 +370,7 @@ HARM = [
     Attack("output-flood", "harm", body('x = "x" * (1 << 20)\nwhile True: print(x)'), seconds=15.0,
            says="was stopped"),
     Attack("output-of-50-MB", "harm", RIGHT + 'right = sample_gaussian\n' + body(
-        'print("x" * 50_000_000)\nreturn right(m, v)'), sample="full"),
+        'print("x" * 50_000_000)\nreturn right(m, v)'), sample="full", seconds=19.0),
     Attack("streams-closed", "harm", RIGHT + (
         'import os, sys\nsys.stdout = sys.stderr = None\nos.close(1); os.close(2)\n'), sample="full"),
     Attack("channel-closed", "harm", body('import os\nos.close(3)\nreturn m'), says="ended before"),
@@ -390,7 +390,7 @@ WORDS = [
            + body('raise Odd()'), says="Odd"),
     Attack("str-loops", "words", 'class Odd(Exception):\n    def __str__(self):\n        while True: pass\n'
            + body('raise Odd()'), seconds=1.5, says="still running"),
-    Attack("str-is-huge", "words", body('raise ValueError("x" * 200_000_000)')),
+    Attack("str-is-huge", "words", body('raise ValueError("x" * 200_000_000)'), seconds=19.0),
     Attack("odd-names", "words", (
         'class Meta(type):\n    __name__ = property(lambda cls: 1 / 0)\n'
         'class Odd(Exception, metaclass=Meta): pass\n' + body('raise Odd()'))),

@@ -137,9 +137,8 @@ def left_behind(pool: Pool, mark: str) -> list[str]:
         found += [f"child {pid}" for pid in children.read_text().split()]
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if (pool.uid and process.stat().st_uid == pool.uid) or (
-                mark and mark.encode() in (process / "cmdline").read_bytes()
-            ):
+            ours = bool(pool.uid) and process.stat().st_uid == pool.uid
+            if ours or (mark and mark.encode() in (process / "cmdline").read_bytes()):
                 found.append(f"process {process.name}")
     for folder in SHARED:
         with contextlib.suppress(OSError):

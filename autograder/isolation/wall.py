@@ -320,7 +320,7 @@ def told(fault: wire.Fault) -> Observation:
     text, where = clean(fault.text, limit=300, line=True), clean(fault.where, limit=120, line=True)
     at = f" at {where}" if where else ""
     sentences = {
-        "missing": f"{text[:1].upper()}{text[1:]}.",
+        "missing": f"{text}.",
         "unfilled": f"Not filled in yet: NotImplementedError was raised{at}.",
         "import": f"The file could not be loaded{at}: {text}",
         "memory": f"The code ran out of memory{at}: {text}",

@@ -1,0 +1,489 @@
+"""From upload to box: whatever comes, only regular files below the box are written, and only Reject is raised."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import socket
+import stat
+import struct
+import subprocess
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import helpers
+import pytest
+from helpers import UTILS, VAE, VAE_ONLY, solved, zip_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autograder import submission
+from autograder.core import Reject, Submission
+
+often = settings(derandomize=True, database=None, deadline=None, max_examples=100)
+SOLVED = solved()
+SMALL = {UTILS: b"x = 1\n", VAE: b"y = 2\n"}
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    folder = tmp_path / "walls" / "box"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def receive(upload: Path, box: Path, group: int | None = None) -> Submission:
+    return submission.receive(upload, VAE_ONLY, box, group=group)
+
+
+def unpacked(upload: Path) -> Submission | Reject:
+    """What becomes of an upload; checks that nothing but regular files and folders appears, all in the box."""
+    with tempfile.TemporaryDirectory() as folder:
+        box = Path(folder, "walls", "box")
+        box.mkdir(parents=True)
+        found: Submission | Reject
+        try:
+            found = receive(upload, box)
+        except Reject as fault:
+            assert str(fault)
+            found = fault
+        assert [path.name for path in Path(folder).iterdir()] == ["walls"]
+        assert [path.name for path in box.parent.iterdir()] == ["box"]
+        for path in box.rglob("*"):
+            kind = path.lstat().st_mode
+            assert stat.S_ISREG(kind) or stat.S_ISDIR(kind)
+            assert path.is_dir() or path.lstat().st_nlink == 1
+            assert path.resolve().is_relative_to(box.resolve())
+        words = found.remarks if isinstance(found, Submission) else (str(found),)
+        assert len(words) <= submission.MAX_REMARKS + 4
+        assert all(character.isprintable() for character in "".join(words))
+        assert all(len(word) < 2000 for word in words)
+        return found
+
+
+# --------------------------------------------------------------------------------- arbitrary uploads
+
+pieces = st.sampled_from(
+    ["gan_vae", "utils.py", "models", "vae.py", "..", ".", "", "/", "\\", "C:", "a", "A", "é", ".given", "data", "~",
+     "\n", "\x1b[31m", "\u202e", "\0", "x" * 300, "__MACOSX", "._utils.py", "=cmd", " ", "x.zip", "\U000e0001"]
+)  # fmt: skip
+paths = st.one_of(
+    st.lists(pieces, min_size=1, max_size=20).map("/".join),
+    st.lists(pieces, min_size=1, max_size=4).map("\\".join),
+    st.tuples(st.text(min_size=1, max_size=12), st.sampled_from([".py", "/utils.py", ".zip", ""])).map("".join),
+    st.sampled_from([UTILS, VAE, UTILS + "/x.py", "gan_vae", "gan_vae/data.py/x.py", "gan_vae/models.py", "utils.PY"]),
+)
+contents = st.one_of(st.binary(max_size=50), st.just(b"x = 1\n"))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@often
+@given(st.lists(st.tuples(paths, contents, st.sampled_from([0o100644, 0o120777, 0o010644, 0o060644, 0])), max_size=8))
+def test_any_names_in_a_zip(entries: list[tuple[str, bytes, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        upload = Path(folder, "upload.zip")
+        with zipfile.ZipFile(upload, "w") as archive:
+            for name, data, mode in entries:
+                entry = zipfile.ZipInfo("x")
+                entry.filename = name
+                entry.external_attr = mode << 16
+                try:
+                    archive.writestr(entry, data)
+                except (UnicodeEncodeError, ValueError):
+                    continue
+        unpacked(upload)
+
+
+@often
+@given(st.lists(st.tuples(st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=5), contents), max_size=6))
+def test_any_names_in_a_folder(entries: list[tuple[list[bytes], bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        upload = Path(folder, "upload")
+        (upload / "gan_vae").mkdir(parents=True)
+        (upload / UTILS).write_bytes(b"x = 1\n")
+        for parts, data in entries:
+            names = [os.fsdecode(part.replace(b"/", b"_").replace(b"\0", b"_")) for part in parts]
+            try:
+                place = upload.joinpath(*names)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                for ending in ("", ".py"):
+                    with place.with_name(place.name + ending).open("xb") as file:
+                        file.write(data)
+            except (OSError, ValueError):
+                continue
+        assert isinstance(unpacked(upload), Submission)
+
+
+GOOD = io.BytesIO()
+with zipfile.ZipFile(GOOD, "w", zipfile.ZIP_DEFLATED) as archive:
+    for name, data in {**SMALL, "gan_vae/é.py": b"z" * 300}.items():
+        archive.writestr(name, data)
+BYTES = GOOD.getvalue()
+
+
+@often
+@given(st.lists(st.integers(0, len(BYTES) * 8 - 1), min_size=1, max_size=8), st.integers(0, len(BYTES)), st.binary())
+def test_any_damage_to_a_zip(bits: list[int], place: int, filling: bytes) -> None:
+    data = bytearray(BYTES)
+    for bit in bits:
+        data[bit // 8] ^= 1 << bit % 8
+    with tempfile.TemporaryDirectory() as folder:
+        upload = Path(folder, "upload.zip")
+        for damaged in (bytes(data), BYTES[:place] + filling + BYTES[place:], BYTES[:place], filling):
+            upload.write_bytes(damaged)
+            unpacked(upload)
+
+
+# ------------------------------------------------------------------------------------------- layouts
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def under(prefix: str, files: Mapping[str, bytes] = SOLVED) -> dict[str, bytes]:
+    return {prefix + name: data for name, data in files.items()}
+
+
+INSIDE = {name.removeprefix("gan_vae/"): data for name, data in SOLVED.items()}
+NOISE = {
+    "__MACOSX/gan_vae/._utils.py": b"\0\5", "gan_vae/._utils.py": b"\0", "gan_vae/.DS_Store": b"x",
+    "gan_vae/__pycache__/utils.cpython-311.pyc": b"x", "gan_vae/.git/utils.py": b"1 / 0\n",
+    "gan_vae/data/mnist.csv": b"1", "gan_vae/checkpoints/a.pt": b"x", "gan_vae/.ipynb_checkpoints/utils.py": b"1 / 0",
+    "gan_vae/.venv/lib/utils.py": b"1 / 0\n",
+}  # fmt: skip
+LAYOUTS: dict[str, Mapping[str, bytes]] = {
+    "the folder": SOLVED,
+    "its content": INSIDE,
+    "one folder more": under("hw11/"),
+    "two folders more": under("Copy of hw11 (2)/homework/"),
+    "another name of the folder": {name.replace("gan_vae", "my VAE é"): data for name, data in SOLVED.items()},
+    "backslashes": {name.replace("/", "\\"): data for name, data in SOLVED.items()},
+    "with junk": {**SOLVED, **NOISE},
+    "a zip in a zip": {"hw11.zip": zipped(SOLVED), "notes.pdf": b"x"},
+    "capital letters": {name.replace("utils.py", "Utils.py"): data for name, data in SOLVED.items()},
+    "the template beside it": {**SOLVED, "notes/readme.txt": b"x"},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("form", ["zip", "folder"])
+def test_layouts_are_all_the_same(layout: str, form: str, tmp_path: Path, box: Path) -> None:
+    if form == "zip":
+        upload = zip_of(LAYOUTS[layout], tmp_path / "upload.zip")
+    else:
+        upload = tmp_path / "upload"
+        for name, data in LAYOUTS[layout].items():
+            (upload / name).parent.mkdir(parents=True, exist_ok=True)
+            (upload / name).write_bytes(data)
+    taken = receive(upload, box)
+    assert taken.absent == ()
+    for name, data in SOLVED.items():
+        assert (box / name).read_bytes() == data
+    assert not list(box.rglob("*.pyc"))
+    assert (box / submission.GIVEN / UTILS).read_bytes() == (VAE_ONLY.template / UTILS).read_bytes()
+
+
+def test_single_files_without_folders(tmp_path: Path, box: Path) -> None:
+    taken = receive(zip_of({"utils.py": SOLVED[UTILS], "vae.py": SOLVED[VAE]}, tmp_path / "a.zip"), box)
+    assert taken.absent == ()
+    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
+    assert (box / VAE).read_bytes() == SOLVED[VAE]
+    assert (box / "gan_vae/models/nns.py").is_file()
+
+
+def test_the_deeper_copy_does_not_win(tmp_path: Path, box: Path) -> None:
+    files = {**SOLVED, "old/gan_vae/utils.py": b"1 / 0\n"}
+    receive(zip_of(files, tmp_path / "a.zip"), box)
+    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
+
+
+def test_two_equal_places_are_told(tmp_path: Path, box: Path) -> None:
+    files = {"a/gan_vae/utils.py": b"x = 1\n", "b/gan_vae/utils.py": b"x = 2\n"}
+    taken = receive(zip_of(files, tmp_path / "a.zip"), box)
+    assert (box / UTILS).read_bytes() == b"x = 1\n"
+    assert any("more than one utils.py" in remark for remark in taken.remarks)
+
+
+def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
+    def digest(files: Mapping[str, bytes], name: str) -> str:
+        found = unpacked(zip_of(files, tmp_path / name))
+        assert isinstance(found, Submission)
+        return found.digest
+
+    first = digest(SOLVED, "a.zip")
+    names = list(SOLVED)
+    random.Random(0).shuffle(names)
+    assert digest({name: SOLVED[name] for name in names}, "b.zip") == first
+    for layout in ("its content", "one folder more", "two folders more", "backslashes", "with junk", "a zip in a zip"):
+        assert digest(LAYOUTS[layout], "c.zip") == first, layout
+    assert digest(SOLVED | {UTILS: SOLVED[UTILS] + b" "}, "d.zip") != first
+    assert digest(SOLVED | {"gan_vae/more.py": b""}, "e.zip") != first
+
+
+# --------------------------------------------------------------------------------------- hostile zips
+
+
+def test_a_gigabyte_of_zeros_is_not_unpacked(tmp_path: Path) -> None:
+    """The entry announces 1 GB; its 1 MB of deflated zeros are never looked at."""
+    squeezer = zlib.compressobj(1, zlib.DEFLATED, -15)
+    block = bytes(1 << 20)
+    packed = b"".join([*(squeezer.compress(block) for _ in range(64)), squeezer.flush()])
+    upload = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(upload, "w") as archive:
+        for name, data in SMALL.items():
+            archive.writestr(name, data)
+    _append_raw(upload, b"gan_vae/zeros.py", packed, size=1 << 30, method=8)
+    found = unpacked(upload)
+    assert isinstance(found, Submission)
+    assert any("larger than 50 MB" in remark for remark in found.remarks)
+
+
+def test_a_bomb_that_lies_about_its_size(tmp_path: Path) -> None:
+    """64 MB announced as 100 bytes: no more than 100 are unpacked, and the checksum tells the rest."""
+    packed = zlib.compress(bytes(64 << 20), 1)[2:-4]
+    upload = zip_of(SMALL, tmp_path / "bomb.zip")
+    _append_raw(upload, b"gan_vae/zeros.py", packed, size=100, method=8)
+    found = unpacked(upload)
+    assert isinstance(found, Submission)
+    assert any("damaged" in remark for remark in found.remarks)
+
+
+def _append_raw(upload: Path, name: bytes, packed: bytes, *, size: int, method: int, crc: int = 0) -> None:
+    """Adds an entry with whatever it announces to a zip."""
+    data = upload.read_bytes()
+    end = data.rindex(b"PK\5\6")
+    count, length, start = struct.unpack("<HII", data[end + 10 : end + 20])
+    common = struct.pack("<HHHHHIII", 20, 0, method, 0, 33, crc, len(packed), size)
+    local = b"PK\3\4" + common + struct.pack("<HH", len(name), 0) + name + packed
+    central = b"PK\1\2" + struct.pack("<H", 20) + common
+    central += struct.pack("<HHHHHII", len(name), 0, 0, 0, 0, 0o100644 << 16, start) + name
+    directory = data[start : start + length] + central
+    tail = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, count + 1, count + 1, len(directory), start + len(local), 0)
+    upload.write_bytes(data[:start] + local + directory + tail)
+
+
+def test_overlapping_entries_count_each_time(tmp_path: Path) -> None:
+    """One packed kernel of 40 MB that many entries point to: the sum of what they announce is what counts."""
+    packed = zlib.compress(bytes(40 << 20), 1)[2:-4]
+    upload = zip_of(SMALL, tmp_path / "bomb.zip")
+    crc = zlib.crc32(bytes(40 << 20))
+    _append_raw(upload, b"gan_vae/0.py", packed, size=40 << 20, method=8, crc=crc)
+    data = upload.read_bytes()
+    end = data.rindex(b"PK\5\6")
+    count, length, start = struct.unpack("<HII", data[end + 10 : end + 20])
+    directory = data[start : start + length]
+    last = directory[directory.rindex(b"PK\1\2") :]
+    for index in range(1, 10):
+        directory += last.replace(b"gan_vae/0.py", f"gan_vae/{index}.py".encode())
+    tail = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, count + 9, count + 9, len(directory), start, 0)
+    upload.write_bytes(data[:start] + directory + tail)
+    assert isinstance(unpacked(upload), Reject)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
+def test_methods_that_unpack_without_a_limit_are_not_used(method: int, tmp_path: Path) -> None:
+    upload = tmp_path / "a.zip"
+    with zipfile.ZipFile(upload, "w", method) as archive:
+        archive.writestr("gan_vae/bomb.py", bytes(1 << 20))
+    with zipfile.ZipFile(upload, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr(UTILS, b"x = 1\n")
+    found = unpacked(upload)
+    assert isinstance(found, Submission)
+    assert any("method that is not read" in remark for remark in found.remarks)
+
+
+def test_encrypted_and_damaged_entries(tmp_path: Path) -> None:
+    upload = zip_of({**SMALL, "gan_vae/locked.py": b"x", "gan_vae/broken.py": b"content" * 30}, tmp_path / "a.zip")
+    data = bytearray(upload.read_bytes())
+    for signature, offset, length in ((b"PK\3\4", 6, 30), (b"PK\1\2", 8, 46)):
+        place = -1
+        while (place := data.find(signature, place + 1)) >= 0:
+            if data[place + length :].startswith(b"gan_vae/locked.py"):
+                data[place + offset] |= 1
+    body = data.find(b"gan_vae/broken.py") + len("gan_vae/broken.py")
+    data[body + 3] ^= 0xFF
+    upload.write_bytes(data)
+    found = unpacked(upload)
+    assert isinstance(found, Submission)
+    assert any("locked.py" in remark and "encrypted" in remark for remark in found.remarks)
+    assert any("broken.py" in remark and "damaged" in remark for remark in found.remarks)
+
+
+def test_many_entries_are_refused_quickly(tmp_path: Path) -> None:
+    upload = tmp_path / "many.zip"
+    with zipfile.ZipFile(upload, "w") as archive:
+        for index in range(submission.MAX_ENTRIES + 1):
+            archive.writestr(f"{index}.py", b"")
+    found = unpacked(upload)
+    assert isinstance(found, Reject)
+    assert "at most" in str(found)
+    upload.write_bytes(upload.read_bytes() + submission.ENTRY * (5 * submission.MAX_ENTRIES))
+    assert "far more" in str(unpacked(upload))
+
+
+def test_a_full_zip_is_read_in_time_that_grows_with_its_length(tmp_path: Path) -> None:
+    """All of the allowed entries with distinct names: quadratic work would take minutes."""
+    upload = tmp_path / "full.zip"
+    with zipfile.ZipFile(upload, "w") as archive:
+        archive.writestr(UTILS, b"x = 1\n")
+        for index in range(submission.MAX_ENTRIES // 2):
+            archive.writestr(f"notes/{index}.md", b"")
+    started = os.times()
+    assert isinstance(unpacked(upload), Submission)
+    ended = os.times()
+    assert ended.user - started.user < 20
+
+
+def test_names_of_all_sorts(tmp_path: Path, box: Path) -> None:
+    names = {
+        "../../etc/x.py": "outside", "/etc/x.py": "outside", "C:/x.py": "outside", "..\\x.py": "outside",
+        "gan_vae/a\nb.py": "control", "gan_vae/\x1b[2J.py": "control", "gan_vae/\u202eyp.py": "control",
+        "gan_vae/" + "x" * 300 + ".py": "too long", "/".join(["d"] * 20) + "/x.py": "too deep",
+        "gan_vae/UTILS.PY": "twice",
+    }  # fmt: skip
+    taken = receive(zip_of({**SMALL, **dict.fromkeys(names, b"")}, tmp_path / "a.zip"), box)
+    for words in names.values():
+        assert any(words in remark for remark in taken.remarks), words
+    assert len(taken.remarks) == len(names)
+    assert all(remark.startswith('"') and remark.isprintable() for remark in taken.remarks)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {**SMALL, UTILS + "/x.py": b""},
+        {**SMALL, "gan_vae/data.py/x.py": b""},  # where the template has a file
+        {**SMALL, "gan_vae/models.py": b"", "gan_vae/models/nns.py/y.py": b""},
+    ],
+    ids=["own", "template", "below"],
+)
+def test_a_file_where_a_folder_is_needed(files: dict[str, bytes], tmp_path: Path) -> None:
+    found = unpacked(zip_of(files, tmp_path / "a.zip"))
+    assert isinstance(found, Reject)
+    assert "could not be unpacked" in str(found)
+
+
+# ------------------------------------------------------------------------------------ hostile folders
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    upload = tmp_path / "upload"
+    for name, data in SMALL.items():
+        (upload / name).parent.mkdir(parents=True, exist_ok=True)
+        (upload / name).write_bytes(data)
+    yield upload
+
+
+def test_links_and_special_files(folder: Path, tmp_path: Path, box: Path) -> None:
+    secret = tmp_path / "secret.py"
+    secret.write_text("SECRET")
+    closed = tmp_path / "closed"
+    (closed / "sub").mkdir(parents=True)
+    (closed / "sub" / "x.py").write_text("SECRET")
+    inside = folder / "gan_vae"
+    (inside / "link.py").symlink_to(secret)
+    (inside / "dangling.py").symlink_to(tmp_path / "nowhere")
+    (inside / "loop.py").symlink_to("loop.py")
+    (inside / "linked").symlink_to(closed)
+    (inside / "up").symlink_to("..")
+    os.mkfifo(inside / "fifo.py")
+    with socket.socket(socket.AF_UNIX) as listener:
+        before = Path.cwd()
+        os.chdir(inside)  # a socket's path is limited to 108 bytes
+        try:
+            listener.bind("socket.py")
+        finally:
+            os.chdir(before)
+        if os.geteuid() == 0:
+            os.mknod(inside / "device.py", stat.S_IFCHR | 0o666, os.makedev(1, 5))  # /dev/zero: endless
+        taken = receive(folder, box)
+    assert b"SECRET" not in b"".join(path.read_bytes() for path in box.rglob("*") if path.is_file())
+    for name in ("link.py", "dangling.py", "loop.py", "fifo.py", "socket.py"):
+        assert any(name in remark and "special file" in remark for remark in taken.remarks), name
+    assert not any(name in path.name for path in box.rglob("*") for name in ("link", "fifo", "socket", "device"))
+
+
+def test_the_graded_file_as_a_link(folder: Path, tmp_path: Path, box: Path) -> None:
+    (folder / UTILS).unlink()
+    (folder / UTILS).symlink_to("/etc/passwd")
+    taken = receive(folder, box)
+    assert UTILS in taken.absent
+    assert (box / UTILS).read_bytes() == (VAE_ONLY.template / UTILS).read_bytes()
+
+
+def test_hard_links_are_copied(folder: Path, tmp_path: Path, box: Path) -> None:
+    os.link(folder / UTILS, folder / "gan_vae" / "twin.py")
+    receive(folder, box)
+    assert (box / "gan_vae" / "twin.py").lstat().st_nlink == 1
+
+
+def test_deep_and_wide_trees(folder: Path, box: Path) -> None:
+    before = os.open(folder, os.O_RDONLY)
+    try:
+        inner = before
+        for _ in range(300):  # deeper than any path that could be named
+            os.mkdir("d" * 60, dir_fd=inner)
+            inner, last = os.open("d" * 60, os.O_RDONLY, dir_fd=inner), inner
+            if last != before:
+                os.close(last)
+        os.close(inner)
+        taken = receive(folder, box)
+        assert taken.absent == ()
+    finally:
+        os.close(before)
+        subprocess.run(["rm", "-rf", str(folder / ("d" * 60))], check=True)
+
+
+def test_sparse_and_large_files(folder: Path, box: Path) -> None:
+    with (folder / "gan_vae" / "large.py").open("wb") as file:
+        file.truncate(1 << 40)
+    taken = receive(folder, box)
+    assert any("larger than 50 MB" in remark for remark in taken.remarks)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changes owners")
+@pytest.mark.parametrize("group", [None, 0x10000000 + 12345])
+def test_who_may_read_the_box(group: int | None, folder: Path, box: Path) -> None:
+    (folder / UTILS).chmod(0o777)
+    receive(folder, box, group)
+    for path in [box, *box.rglob("*")]:
+        found = path.lstat()
+        mode = stat.S_IMODE(found.st_mode)
+        if group is None:
+            assert mode == (0o755 if path.is_dir() else 0o644)
+        else:
+            assert mode == (0o550 if path.is_dir() else 0o440)
+            assert (found.st_uid, found.st_gid) == (0, group)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root reads everything, so a child becomes someone else")
+def test_folders_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
+    (folder / "gan_vae" / "closed").mkdir(mode=0o700)
+    (folder / "gan_vae" / "closed.py").write_bytes(b"x")
+    (folder / "gan_vae" / "closed.py").chmod(0o600)
+    program = (
+        f"import sys; sys.path[:0] = [{str(helpers.ROOT / 'tests')!r}]; import helpers, tempfile, pathlib;"
+        "from autograder import submission;"
+        f"print(submission.receive(pathlib.Path('upload'), helpers.VAE_ONLY, pathlib.Path(tempfile.mkdtemp())).remarks)"
+    )
+    with helpers.reachable_folder() as reachable:
+        reachable.chmod(0o777)
+        subprocess.run(["cp", "-a", str(folder), str(reachable / "upload")], check=True)
+        done = subprocess.run(
+            [helpers.sys.executable, "-I", "-B", "-c", program], user=65534, group=65534, extra_groups=[],
+            cwd=reachable, env={"TMPDIR": str(reachable)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        subprocess.run(["rm", "-rf", str(reachable / "upload")], check=True)
+    assert done.returncode == 0, done.stderr
+    assert "closed.py" in done.stdout
+    assert "cannot be read" in done.stdout

@@ -1,0 +1,159 @@
+"""No judge crashes on junk, or pays for it: whatever bytes a hostile worker sends, they are judged as values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from autograder.audit import bank
+from autograder.audit.inprocess import InProcess
+from autograder.core import Check, Reject, Trial, Values
+from autograder.grade import Grading
+from autograder.hw11 import ASSIGNMENT
+from autograder.hw11.mistakes import RIGHT
+from autograder.isolation import wire
+
+CHECKS = {check.id: check for question in ASSIGNMENT.questions for check in question.checks}
+
+
+class Recording:
+    """An asker that keeps what a right solution answered to every ask."""
+
+    def __init__(self) -> None:
+        self.inner = InProcess(ASSIGNMENT.probes)
+        self.seen: dict[str, tuple[Values, Values]] = {}
+
+    def ask(self, submission: Any, ask: Any, given: Values, *, seed: int, seconds: float) -> Any:
+        observation = self.inner.ask(submission, ask, given, seed=seed, seconds=seconds)
+        assert observation.values is not None
+        self.seen[ask.name] = (given, observation.values)
+        return observation
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, tuple[Values, Values]]:
+    recording = Recording()
+    with bank.submitted(RIGHT[0], ASSIGNMENT) as received:
+        assert all(result.verdict.score == 1 for result in Grading(recording, received, ASSIGNMENT).results())
+    return recording.seen
+
+
+def score(check: Check, given: Values, got: Values) -> float:
+    """The judge's score for these values as they would come over the wire; 0 for a Reject."""
+    got = wire.decode(*_bytes(got)).values
+    try:
+        verdict = check.judge(Trial(given, got))
+    except Reject:
+        return 0.0
+    assert 0.0 <= verdict.score <= 1.0
+    assert verdict.message
+    return verdict.score
+
+
+def _bytes(got: Values) -> tuple[bytes, bytes]:
+    data = wire.encode(wire.Frame("x", values=got))
+    header, _ = wire.lengths(data[: wire.PREFIX.size])
+    cut = wire.PREFIX.size + header
+    return data[wire.PREFIX.size : cut], data[cut:]
+
+
+def junk() -> st.SearchStrategy[Any]:
+    dtypes = st.sampled_from([np.dtype(code) for code in ("f4", "f8", "f2", "i8", "i4", "u1", "?")])
+    shapes = arrays.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=5)
+    return st.one_of(
+        st.booleans(),
+        st.integers(-(2**62), 2**62),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=20),
+        arrays.arrays(dtypes, shapes),
+    )
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_junk_is_neither_crashed_on_nor_paid_for(check: str, answers: Any, data: st.DataObject) -> None:
+    """All values replaced by junk: no exception but Reject, and no points."""
+    given_values, right = answers[CHECKS[check].ask.name]
+    got = {name: data.draw(junk()) for name in right if data.draw(st.booleans())}
+    assert score(CHECKS[check], given_values, got) == 0.0
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_one_value_spoiled_never_crashes_a_judge(check: str, answers: Any, data: st.DataObject) -> None:
+    """One right value replaced by junk, or by its own like with a nan, an infinity or another shape."""
+    given_values, right = answers[CHECKS[check].ask.name]
+    name = data.draw(st.sampled_from(sorted(right)))
+    value = right[name]
+    choices = [junk()]
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        spoiled = value.copy()
+        spoiled.reshape(-1)[:1] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf, 3e38, 1e-45, 0.0]))
+        options = [
+            spoiled,
+            value[..., None],
+            value.reshape(-1),
+            np.asarray(value * np.nan),
+            value.astype(np.float64),
+            np.asarray(value * 0),
+        ]
+        choices.append(st.sampled_from(options))
+    score(CHECKS[check], given_values, {**right, name: data.draw(st.one_of(choices))})
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_spelling_of_not_a_number_fails(check: str, answers: Any) -> None:
+    """`error <= tolerance` is false for a nan; `not error > tolerance` would not be."""
+    given_values, right = answers[CHECKS[check].ask.name]
+    spoiled = {
+        name: np.asarray(value * np.float32(np.nan))
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+        else value
+        for name, value in right.items()
+    }
+    assert score(CHECKS[check], given_values, spoiled) == 0.0
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_right_values_pass(check: str, answers: Any) -> None:
+    """What the two tests above spoil is worth full marks before."""
+    given_values, right = answers[CHECKS[check].ask.name]
+    assert score(CHECKS[check], given_values, right) == 1.0
+
+
+class Constant:
+    """An asker whose worker answers what a worker of another submission answered."""
+
+    def __init__(self, seen: dict[str, tuple[Values, Values]]) -> None:
+        self.seen = seen
+
+    def ask(self, submission: Any, ask: Any, given: Values, *, seed: int, seconds: float) -> Any:
+        from autograder.core import Observation
+
+        return Observation(self.seen[ask.name][1])
+
+
+def test_a_replayed_answer_of_another_submission_is_worthless(answers: Any) -> None:
+    """Another upload gets other inputs, so yesterday's right values are wrong today.
+
+    What does not depend on the inputs still passes: shapes and finite values, and noise at m = 0, v = 1,
+    which is as random as any.
+    """
+    with bank.submitted(RIGHT[0], ASSIGNMENT) as received:
+        other = replace(received, digest=received.digest + "another")
+        passed = {r.check.id for r in Grading(Constant(answers), other, ASSIGNMENT).results() if r.verdict.score == 1}
+    assert passed <= {
+        "vae.sample.contract",
+        "vae.sample.noise",
+        "vae.sample.independence",
+        "vae.sample.fresh",
+        "vae.bound.contract",
+    }
