@@ -83,8 +83,9 @@ install_python() { # Ubuntu 22.04's own python3 is 3.10, too old, but its archiv
 }
 enable_universe() { # Ubuntu keeps these packages in a component that a minimal image may leave out
   grep -qs '^ID=ubuntu' /etc/os-release || return 0
+  say "enabling Ubuntu's component universe"
   sed -n 's/^deb \(.*\) main\b.*/deb \1 universe/p' /etc/apt/sources.list 2>/dev/null >/etc/apt/sources.list.d/universe.list
-  sed -i '/universe/!s/^\(Components:.*\)/\1 universe/' /etc/apt/sources.list.d/*.sources 2>/dev/null || true
+  sed -i '/universe/!s/^\(Components:.*\)/\1 universe/' /etc/apt/sources.list.d/ubuntu.sources 2>/dev/null || true
   refresh
 }
 

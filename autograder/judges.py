@@ -11,7 +11,6 @@ from autograder.core import Array, Reject, Trial, Values, Verdict
 from autograder.stats import Finding, smallest
 
 
-
 @dataclass(frozen=True)
 class Exact:
     """A judge without luck: `rule` compares within a derived rounding bound."""
@@ -56,9 +55,7 @@ def array(values: Values, name: str, *, shape: Sequence[int] | None = None, what
     if shape is not None and value.shape != tuple(shape):
         raise Reject(f"{what or name} has shape {list(value.shape)}; expected {list(shape)}.", diagnosis="shape")
     if not np.isfinite(value).all():
-        raise Reject(
-            f"{what or name} holds an infinity or a nan. Expected: finite numbers.", diagnosis="not_finite"
-        )
+        raise Reject(f"{what or name} holds an infinity or a nan. Expected: finite numbers.", diagnosis="not_finite")
     return value.astype(np.float64)
 
 

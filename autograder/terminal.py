@@ -190,13 +190,16 @@ def show(
         table.add_column(justify="right", no_wrap=True, style="dim")
         table.add_column(justify="right", no_wrap=True)
         table.add_column(ratio=1)
+        said: dict[str, str] = {}  # a message that several checks share is read once
         for result in own:
             full = result.verdict.score == 1
             ours = result.status == "grader error"
             mark, style = ("?", "yellow") if ours else ("✓", "green") if full else ("✗", "red")
             words = Text(result.check.name)
             if not full or ours:
-                words.append(f"\n{result.verdict.message}", style=style)
+                first = said.setdefault(result.verdict.message, result.number)
+                again = first != result.number
+                words.append(f"\nThe same as in {first}." if again else f"\n{result.verdict.message}", style=style)
             points = f"{_points(result.score)}/{_points(result.check.points)}"
             table.add_row(Text(mark, style=style), result.number, points, words)
         console.print(table)
@@ -206,7 +209,7 @@ def show(
     console.print(
         Text(f"\n{_points(total)} of {_points(most)} points in {seconds:.1f} s, written to {out}", style="bold")
     )
-    console.print(Text(report.line(), style="dim" if report.strong else "yellow"))
+    console.print(Text(report.line(), style="dim" if report.strong else "yellow"), soft_wrap=True)
     if not report.strong:
         console.print(
             Text(

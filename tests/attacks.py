@@ -220,6 +220,13 @@ STEAL = [
         '    try: os.fstat(fd); opened.append(fd)\n'
         '    except OSError: pass\n'
         'raise ValueError(f"PWNED {opened}" if opened else "nothing")'), says="nothing"),
+    Attack("key-of-the-seeds", "steal", body(
+        'import os, sys\ngot = []\n'
+        'try: got += os.listdir(sys.prefix)\n'
+        'except OSError: pass\n'
+        'try: got += [open(sys.prefix + "/secret", "rb").read(1)]\n'
+        'except OSError: pass\n'
+        'raise ValueError("PWNED" if got else "nothing")'), says="nothing"),
     Attack("other-folders", "steal", body(
         'import os\ngot = []\n'
         'for place in ("/tmp", "/root", "/home", "/autograder", os.path.dirname(os.getcwd()), "ROOT"):\n'
@@ -474,7 +481,7 @@ BOUND = [
         'def _many(self, x):\n'
         '    m, v = self.enc.encode(x)\n'
         '    while True: self.dec.decode(m)\n'
-        'VAE.negative_elbo_bound = _many\n'), sample="full", bound="none", seconds=0.0),
+        'VAE.negative_elbo_bound = _many\n'), sample="full", bound="none", seconds=2.0),
 ]  # fmt: skip
 
 ATTACKS = [*FORGE, *STEAL, *SEND, *STAY, *HARM, *WORDS, *FILES, *BOUND]

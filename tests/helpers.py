@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import stat
-import sys
 import tempfile
 import time
 import zipfile
@@ -17,14 +16,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
 
-from autograder import gradescope, submission  # noqa: E402
-from autograder.core import Assignment, Result, Submission  # noqa: E402
-from autograder.grade import Grading  # noqa: E402
-from autograder.hw11 import ASSIGNMENT  # noqa: E402
-from autograder.isolation.wall import Pool  # noqa: E402
+from autograder import gradescope, submission
+from autograder.core import Assignment, Result, Submission
+from autograder.grade import Grading
+from autograder.hw11 import ASSIGNMENT
+from autograder.isolation.wall import Pool
 
 REFERENCE = ROOT / "reference"
 UTILS, VAE = "gan_vae/utils.py", "gan_vae/models/vae.py"

@@ -17,13 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import helpers
 import pytest
-from helpers import UTILS, VAE, VAE_ONLY, solved, with_seconds, zip_of
 
 from autograder import terminal
 from autograder.isolation import canary
 from autograder.isolation.wall import Pool, Wall
+from tests import helpers
+from tests.helpers import UTILS, VAE, VAE_ONLY, solved, with_seconds, zip_of
 
 ENDLESS, FULL, BOUND = 1.5, 25, 15
 

@@ -15,14 +15,14 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import helpers
 import pytest
-from helpers import UTILS, VAE, VAE_ONLY, solved, zip_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder import submission
 from autograder.core import Reject, Submission
+from tests import helpers
+from tests.helpers import UTILS, VAE, VAE_ONLY, solved, zip_of
 
 often = settings(derandomize=True, database=None, deadline=None, max_examples=100)
 SOLVED = solved()
@@ -472,7 +472,7 @@ def test_folders_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     (folder / "gan_vae" / "closed.py").write_bytes(b"x")
     (folder / "gan_vae" / "closed.py").chmod(0o600)
     program = (
-        f"import sys; sys.path[:0] = [{str(helpers.ROOT / 'tests')!r}]; import helpers, tempfile, pathlib;"
+        f"import sys; sys.path[:0] = [{str(helpers.ROOT)!r}]; import tempfile, pathlib; from tests import helpers;"
         "from autograder import submission;"
         f"print(submission.receive(pathlib.Path('upload'), helpers.VAE_ONLY, pathlib.Path(tempfile.mkdtemp())).remarks)"
     )

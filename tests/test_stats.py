@@ -116,6 +116,15 @@ def test_effects_of_the_stated_size_are_detected(effect: str) -> None:
         assert stats.smallest(batteries(e, m, v)[name]).p < ALPHA
 
 
+def test_the_posterior_check_detects_what_it_says() -> None:
+    """At 16 x 32 x 16 values: a mean off by 0.14, a variance off by 22 %, 40 times of 40 each."""
+    m, v = moments((32, 16))
+    for _ in range(40):
+        e = NOISE.standard_normal((16, 32, 16))
+        assert stats.smallest([*stats.everything(e + 0.14, m, v)]).p < ALPHA
+        assert stats.smallest([*stats.everything(e * np.sqrt(1.22), m, v)]).p < ALPHA
+
+
 def test_the_sum_of_all_alphas_is_below_one_in_a_billion() -> None:
     assert 0 < ASSIGNMENT.alpha < 1e-9
     for question in ASSIGNMENT.questions:

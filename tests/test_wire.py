@@ -7,7 +7,6 @@ import math
 import tracemalloc
 from typing import Any
 
-import helpers  # noqa: F401  (puts the project on the path)
 import numpy as np
 import pytest
 from hypothesis import given, settings

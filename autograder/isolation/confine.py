@@ -190,11 +190,15 @@ def _own_user() -> bool:
 
 @cache
 def python_folders() -> list[Path]:
-    """What Python and torch need to read after the fork: the interpreter, its packages, C libraries."""
-    paths = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), "/usr/lib", "/lib", "/lib64"}
-    paths |= {"/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo"}
-    # A base prefix of /usr is too wide: its lib, above, is enough.
-    found = {Path(path).resolve() for path in paths} - {Path("/usr"), Path("/usr/local"), Path("/")}
+    """What Python and torch need to read after the fork: the modules, packages and C libraries.
+
+    Of the environment only its libraries: the key of all seeds lies at its top.
+    """
+    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    paths |= {f"{prefix}/{lib}" for prefix in (sys.prefix, sys.base_prefix) for lib in ("lib", "lib64")}
+    paths |= {"/usr/lib", "/lib", "/lib64", "/usr/lib64", "/usr/local/lib"}
+    paths |= {"/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo"}
+    found = {Path(path).resolve() for path in paths}
     return sorted(path for path in found if path.exists())
 
 

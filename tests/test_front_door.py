@@ -1,0 +1,119 @@
+"""Through the front door: a zip or a folder in, results.json out, as Gradescope and a TA would see it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from autograder import submission
+from autograder.audit import bank
+from autograder.audit.variants import Variant, write
+from autograder.grade import Grading
+from autograder.hw11 import ASSIGNMENT
+from autograder.hw11.mistakes import HALF_RIGHT, RIGHT, WRONG
+from autograder.isolation.wall import Pool
+from tests.helpers import reachable_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+POINTS = sum(question.points for question in ASSIGNMENT.questions)
+VISIBILITY = {"enum": ["visible", "hidden", "after_due_date", "after_published"]}
+FORMAT = {"enum": ["text", "html", "simple_format", "md", "ansi"]}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["score", "tests", "output", "execution_time"],
+    "properties": {
+        "score": {"type": "number"},
+        "execution_time": {"type": "number", "minimum": 0},
+        "output": {"type": "string"},
+        "output_format": FORMAT,
+        "test_output_format": FORMAT,
+        "test_name_format": FORMAT,
+        "visibility": VISIBILITY,
+        "stdout_visibility": VISIBILITY,
+        "extra_data": {"type": "object"},
+        "tests": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["score", "max_score", "status", "name", "number", "output", "tags"],
+                "properties": {
+                    "score": {"type": "number", "minimum": 0},
+                    "max_score": {"type": "number"},
+                    "status": {"enum": ["passed", "failed"]},
+                    "name": {"type": "string"},
+                    "number": {"type": "string", "pattern": r"^[1-7]\.\d+$"},
+                    "output": {"type": "string"},
+                    "output_format": FORMAT,
+                    "tags": {"type": "array", "items": {"type": "string"}},
+                    "visibility": VISIBILITY,
+                    "extra_data": {"type": "object"},
+                },
+            },
+        },
+    },
+}
+"""Gradescope's format, as far as it is documented and used here."""
+
+
+def front_door(upload: Path, out: Path) -> tuple[int, dict[str, Any], str]:
+    """Exit status, results.json and the printed table of ./run_autograder."""
+    command = [str(ROOT / "run_autograder"), str(upload), "--out", str(out)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert "Traceback" not in run.stdout + run.stderr
+    results = json.loads(out.read_text())
+    jsonschema.validate(results, SCHEMA)
+    assert results["score"] == pytest.approx(sum(test["score"] for test in results["tests"]))
+    return run.returncode, results, run.stdout
+
+
+def test_the_reference_gets_every_point(tmp_path: Path) -> None:
+    status, results, printed = front_door(ROOT / "reference", tmp_path / "results.json")
+    assert status == 0
+    assert results["score"] == POINTS
+    assert all(test["status"] == "passed" for test in results["tests"])
+    assert results["extra_data"]["complete"] is True
+    assert "isolation: " in printed
+
+
+def test_the_template_gets_nothing(tmp_path: Path) -> None:
+    status, results, _ = front_door(ROOT / "student_template", tmp_path / "results.json")
+    assert status == 0
+    assert [test["score"] for test in results["tests"]] == [0.0] * len(results["tests"])
+    assert all("NotImplementedError" in test["output"] for test in results["tests"])
+
+
+def test_a_zip_with_a_mistake_says_what_to_think_about(tmp_path: Path) -> None:
+    variant = next(variant for variant in WRONG if variant.id == "sample-variance-as-std")
+    write(variant, ASSIGNMENT.reference, tmp_path / "homework")
+    upload = shutil.make_archive(str(tmp_path / "upload"), "zip", tmp_path, "homework")
+    status, results, printed = front_door(Path(upload), tmp_path / "results.json")
+    assert status == 0
+    failed = {test["extra_data"]["check"]: test for test in results["tests"] if test["score"] == 0}
+    assert set(failed) == set(variant.caught_by)
+    assert all(test["extra_data"]["diagnoses"] == ["variance_as_std"] for test in failed.values())
+    assert all(test["tags"] == ["vae"] and test["number"].startswith("4.") for test in failed.values())
+    assert "v is the variance" in " ".join(printed.split())
+
+
+@pytest.mark.parametrize(
+    "variant", [*WRONG[::20], *RIGHT[::12], *(v for v, _, _ in HALF_RIGHT[::3])], ids=lambda v: v.id
+)
+def test_the_wall_changes_no_grade(pool: Pool, variant: Variant) -> None:
+    """Through zygote, worker and wire the same checks fail as in this process."""
+    with bank.submitted(variant, ASSIGNMENT) as received:
+        inside = bank.outcome(received, ASSIGNMENT)
+    with reachable_folder() as folder:
+        write(variant, ASSIGNMENT.reference, folder / "upload")
+        (folder / "box").mkdir()
+        received = submission.receive(folder / "upload", ASSIGNMENT, folder / "box", group=pool.uid)
+        results = list(Grading(pool, received, ASSIGNMENT).results())
+    assert {result.check.id for result in results if result.verdict.score < 1} == inside.failed
+    assert all(result.status == "graded" for result in results)
