@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 _LONG_NUMBER = re.compile(
-    r"[-+]?\d*\.\d{3,}(?:e[-+]?\d+)?|\d{12,}|0x[\da-f]{5,}|(?=[a-f]*\d)[\da-f]{16,}", re.IGNORECASE
+    r"[-+]?\d*\.\d{3,}(?:e[-+]?\d+)?|\d{12,}|0x[\da-f]{5,}|(?=\d*[a-f])(?=[a-f]*\d)[\da-f]{8,}", re.IGNORECASE
 )
 _BRACKETS = str.maketrans("<>", "‹›")
 

@@ -15,14 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-
 from autograder import gradescope, submission
 from autograder.core import Assignment, Result, Submission
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.isolation.wall import Pool
 
+ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "reference"
 UTILS, VAE = "gan_vae/utils.py", "gan_vae/models/vae.py"
 VAE_ONLY = replace(ASSIGNMENT, questions=tuple(q for q in ASSIGNMENT.questions if q.id == "vae"))

@@ -25,7 +25,7 @@ from autograder.isolation.wall import Pool, Wall
 from tests import helpers
 from tests.helpers import UTILS, VAE, VAE_ONLY, solved, with_seconds, zip_of
 
-ENDLESS, FULL, BOUND = 1.5, 25, 15
+ENDLESS, FULL, BOUND = 1.0, 25, 15
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def run(upload: Path, out: Path) -> subprocess.Popen[str]:
 
 def test_time_used_up_leaves_the_earlier_points(front_door: FrontDoor, tmp_path: Path) -> None:
     """The bound loops: sample_gaussian's points stay, what was not reached says so."""
-    endless = "VAE.negative_elbo_bound = lambda self, x: [None for _ in iter(int, 1)]"
+    endless = "VAE.negative_elbo_bound = lambda self, x: any(iter(int, 1))"
     upload = zip_of(solved(vae=endless), tmp_path / "submission.zip")
     started = time.monotonic()
     status, content = front_door(upload, tmp_path / "results.json", seconds=6.0)

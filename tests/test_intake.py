@@ -9,6 +9,7 @@ import socket
 import stat
 import struct
 import subprocess
+import sys
 import tempfile
 import zipfile
 import zlib
@@ -480,7 +481,7 @@ def test_folders_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
         reachable.chmod(0o777)
         subprocess.run(["cp", "-a", str(folder), str(reachable / "upload")], check=True)
         done = subprocess.run(
-            [helpers.sys.executable, "-I", "-B", "-c", program], user=65534, group=65534, extra_groups=[],
+            [sys.executable, "-I", "-B", "-c", program], user=65534, group=65534, extra_groups=[],
             cwd=reachable, env={"TMPDIR": str(reachable)}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         subprocess.run(["rm", "-rf", str(reachable / "upload")], check=True)

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from autograder.core import Ask, Observation, Submission, Values
+from autograder.faults import told
 from autograder.isolation import wire, worker
-from autograder.isolation.wall import told
 
 
 class InProcess:

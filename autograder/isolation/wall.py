@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from autograder.core import Ask, Observation, Submission, Values
+from autograder.faults import told
 from autograder.isolation import confine, wire
 from autograder.isolation.zygote import ENVIRONMENT, MAX_MESSAGE
 from autograder.text import clean
@@ -313,19 +314,3 @@ def _judge_end(
         "Does the code call exit() or os._exit(), or use very much memory?",
         diagnosis="ended",
     )
-
-
-def told(fault: wire.Fault) -> Observation:
-    """The sentence for a fault that the worker reports. Its words are the student's: cleaned and capped."""
-    text, where = clean(fault.text, limit=300, line=True), clean(fault.where, limit=120, line=True)
-    at = f" at {where}" if where else ""
-    sentences = {
-        "missing": f"{text}.",
-        "unfilled": f"Not filled in yet: NotImplementedError was raised{at}.",
-        "import": f"The file could not be loaded{at}: {text}",
-        "memory": f"The code ran out of memory{at}: {text}",
-        "unusable": f"The result could not be used: {text}.",
-        "raised": f"The code raised an exception{at}: {text}",
-    }
-    kind = fault.kind if fault.kind in sentences else "raised"
-    return Observation(error=sentences[kind], diagnosis=kind)

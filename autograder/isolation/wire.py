@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from autograder.core import Array, Value, Values
+from autograder.faults import Fault
 
 MAGIC = b"hw!1"
 PREFIX = struct.Struct("<4sIQ")
@@ -47,15 +48,6 @@ _NAME = re.compile(r"[A-Za-z0-9_.:\-]{1,120}")
 
 class Breach(Exception):
     """The bytes are not a frame. The sentence says what was wrong with them."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A worker's report that something went wrong on its side: what kind, in which words, where."""
-
-    kind: str
-    text: str = ""
-    where: str = ""
 
 
 @dataclass(frozen=True)

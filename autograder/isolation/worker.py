@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from autograder.core import Array, Value, Values
+from autograder.faults import Fault
 from autograder.isolation import confine, wire
 from autograder.isolation.student import ImportFault, Missing, Student, calm, describe
 
@@ -93,10 +94,10 @@ def run(probe: Probe, inputs: Values, seed: int, student: Student) -> Values:
     return {name: _plain(value) for name, value in got.items()}
 
 
-def fault(error: BaseException, box: Path) -> wire.Fault:
+def fault(error: BaseException, box: Path) -> Fault:
     """What is told to the judge about an exception: its kind, its first line, where it came from."""
     if isinstance(error, Missing):
-        return wire.Fault("missing", str(error)[:400])
+        return Fault("missing", str(error)[:400])
     cause, kind = error, "raised"
     if isinstance(error, ImportFault):
         cause, kind = error.cause, "import"
@@ -107,7 +108,7 @@ def fault(error: BaseException, box: Path) -> wire.Fault:
         kind = "memory"
     elif isinstance(cause, wire.Breach):
         kind, where = "unusable", ""
-    return wire.Fault(kind, text, where)
+    return Fault(kind, text, where)
 
 
 def _tensor(value: Value) -> Any:

@@ -6,10 +6,13 @@ something that only the worker of their own ask may see, so the zygote does not 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from autograder.faults import Fault
+from autograder.isolation.student import Student
 from autograder.isolation.wire import Breach
 
 
@@ -28,3 +31,10 @@ def _kind(value: Any) -> str:
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
     return f"a {type(value).__name__}"
+
+
+def fault_of(student: Student) -> Callable[[BaseException], Fault]:
+    """How an exception in this student's code is told to the judge."""
+    from autograder.isolation import worker  # which imports the probes itself
+
+    return lambda error: worker.fault(error, student.box)

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
-from autograder.hw11.probes import tensor
+from autograder import sections
+from autograder.hw11.probes import fault_of, tensor
 from autograder.isolation.student import Student
 
 UTILS = "gan_vae/utils.py"
 
 
-def sample_shapes(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+Sample = Callable[[torch.Tensor, torch.Tensor], Any]
+
+
+def sample(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The parts `shapes`, `noise` and `gradient`, each with inputs and values of its own."""
+    function = student.function(UTILS, "sample_gaussian")
+    return sections.run(
+        fault_of(student),
+        shapes=lambda: shapes(sections.take(given, "shapes"), function),
+        noise=lambda: noise(sections.take(given, "noise"), function),
+        gradient=lambda: gradient(sections.take(given, "gradient"), function),
+    )
+
+
+def shapes(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
     """Calls once per case: m0, v0, m1, ... Returns z, and m and v as they are afterwards.
 
     The last case is given transposed, so that its memory is not contiguous.
     """
-    sample = student.function(UTILS, "sample_gaussian")
     cases = len(given) // 2
     seen: dict[str, Any] = {}
     for case in range(cases):
@@ -30,9 +44,8 @@ def sample_shapes(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     return seen
 
 
-def sample_noise(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+def noise(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
     """`calls` samples at m = 0, v = 1 and `calls` at the given m, v (batch, dim): (calls, batch, dim)."""
-    sample = student.function(UTILS, "sample_gaussian")
     m, v = given["m"], given["v"]
 
     def draw(m: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -45,9 +58,8 @@ def sample_noise(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     return {"standard": draw(torch.zeros_like(m), torch.ones_like(v)), "varied": draw(m, v)}
 
 
-def sample_gradient(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+def gradient(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
     """Gradients of sum(w z) to m and v, all (batch, dim). Absent keys mean that no gradient arrived."""
-    sample = student.function(UTILS, "sample_gaussian")
     m, v, w = given["m"].requires_grad_(), given["v"].requires_grad_(), given["w"]
     # Copies, so that an answer that writes into its inputs is not an autograd error here as well.
     z = tensor(sample(m * 1, v * 1), "what sample_gaussian returned")

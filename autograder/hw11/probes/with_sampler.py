@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from autograder.hw11.probes import tensor
+from autograder import sections
+from autograder.hw11.probes import fault_of, tensor
 from autograder.isolation.student import Student
 from autograder.isolation.wire import Breach
 
@@ -86,6 +87,16 @@ def _class(student: Student) -> Any:
 
 
 def bound(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The parts `values` and `noise`, each with inputs and values of its own."""
+    vae = _class(student)
+    return sections.run(
+        fault_of(student),
+        values=lambda: values(sections.take(given, "values"), vae),
+        noise=lambda: noise(sections.take(given, "noise"), vae),
+    )
+
+
+def values(given: Mapping[str, Any], vae: Any) -> dict[str, Any]:
     """Calls negative_elbo_bound once per case: x, m, v, w, b with the case's number behind.
 
     Returns per case what was returned (part0, part1, part2), all z that were decoded ((rows, dim), and
@@ -93,7 +104,6 @@ def bound(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     decoder's bias, where they arrived.
     """
     seen: dict[str, Any] = {}
-    vae = _class(student)
     made: dict[int, Any] = {}  # one model for each z_dim: filling 784 x 300 weights is most of the time
     for case in range(len(given) // 5):
         tensors = {name: given[f"{name}{case}"] for name in "xmvwb"}
@@ -121,10 +131,10 @@ def bound(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     return seen
 
 
-def bound_noise(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+def noise(given: Mapping[str, Any], vae: Any) -> dict[str, Any]:
     """`calls` calls with the same x, m, v: the z that each decoded, (calls, rows, dim)."""
     x = given["x"]
-    model = _model(_class(student)(z_dim=given["m"].shape[1]), given)
+    model = _model(vae(z_dim=given["m"].shape[1]), given)
     drawn = []
     for _ in range(given["calls"]):
         model.dec.received.clear()

@@ -25,6 +25,7 @@ from autograder.hw11.vae.reading import (
 )
 from autograder.hw11.vae.sample import RESIDUALS, family, moments, same
 from autograder.judges import Misconception, array, fits, luck, passed, share, whole
+from autograder.sections import join, section
 from autograder.stats import UNIT, everything, gamma, smallest
 
 # ------------------------------------------------------------------------------------- what is asked
@@ -46,8 +47,11 @@ def _noise(rng: Generator) -> Values:
     return {**_case(rng, 32, 16), "calls": 16}
 
 
-VALUES = Ask("with_sampler:bound", _cases)
-NOISE = Ask("with_sampler:bound_noise", _noise)
+def _everything(rng: Generator) -> Values:
+    return join(values=_cases(rng), noise=_noise(rng))
+
+
+ASK = Ask("with_sampler:bound", _everything)
 
 # ------------------------------------------------------------------------------------ how it is judged
 
@@ -69,6 +73,7 @@ def _some_right(reading: Reading) -> None:
 
 
 def contract(trial: Trial) -> Verdict:
+    trial = section(trial, "values")
     reading = read(trial)
     for case, seen in enumerate(reading.cases):
         count = whole(trial.got, f"{case}.count", least=3, most=10_000)
@@ -99,6 +104,7 @@ def contract(trial: Trial) -> Verdict:
 
 
 def kl(trial: Trial) -> Verdict:
+    trial = section(trial, "values")
     reading = read(trial)
     if reading.sign("kl") == 1:
         used = max(reading.kl_used(case) for case in ALONE)
@@ -107,6 +113,7 @@ def kl(trial: Trial) -> Verdict:
 
 
 def reconstruction(trial: Trial) -> Verdict:
+    trial = section(trial, "values")
     reading = read(trial)
     if reading.sign("rec") == 1:
         used = max(reading.rec_used(case) for case in ALONE)
@@ -144,6 +151,7 @@ def _wrong_term(reading: Reading, which: str, mistakes: tuple[Misconception, ...
 
 
 def closed_form(trial: Trial) -> Verdict:
+    trial = section(trial, "values")
     reading = read(trial)
     if reading.kl_closed:
         return passed("The KL term is the closed form.")
@@ -160,6 +168,7 @@ def closed_form(trial: Trial) -> Verdict:
 
 
 def sum(trial: Trial) -> Verdict:
+    trial = section(trial, "values")
     reading = read(trial)
     _some_right(reading)
     if reading.nelbo_right():
@@ -204,6 +213,7 @@ def sum(trial: Trial) -> Verdict:
 
 
 def average(trial: Trial) -> Verdict:
+    trial = section(trial, "values")
     reading = read(trial)
     _some_right(reading)
     used = 0.0
@@ -269,6 +279,7 @@ def gradient_encoder(trial: Trial) -> Verdict:
 
     With a Monte-Carlo KL, log q - log p at z, the first terms become z and -1/(2v) + z (z - m) / (2 v).
     """
+    trial = section(trial, "values")
     reading = read(trial)
     used = 0.0
     for case in ALONE:
@@ -314,6 +325,7 @@ def gradient_encoder(trial: Trial) -> Verdict:
 
 def gradient_decoder(trial: Trial) -> Verdict:
     """d nelbo / db_i = (sigmoid(l_i) - x_i) 3.5 (1 - tanh^2), averaged over the z that were decoded."""
+    trial = section(trial, "values")
     reading = read(trial)
     used = 0.0
     for case in ALONE:
@@ -339,6 +351,7 @@ def gradient_decoder(trial: Trial) -> Verdict:
 
 
 def posterior(trial: Trial, alpha: float) -> Verdict:
+    trial = section(trial, "noise")
     m, v = array(trial.given, "m"), array(trial.given, "v")
     calls, (batch, dim) = int(trial.given["calls"]), m.shape
     z = array(trial.got, "z", what="The decoded z")

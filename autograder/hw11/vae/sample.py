@@ -9,6 +9,7 @@ from numpy.random import Generator
 
 from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
 from autograder.judges import array, fits, luck, passed, share
+from autograder.sections import join, section
 from autograder.stats import (
     cells,
     dependence,
@@ -54,14 +55,17 @@ def _gradient(rng: Generator) -> Values:
     return {"m": m, "v": v, "w": w.astype(np.float32)}
 
 
-SHAPES = Ask("vae:sample_shapes", _shapes)
-NOISE = Ask("vae:sample_noise", _noise)
-GRADIENT = Ask("vae:sample_gradient", _gradient)
+def _everything(rng: Generator) -> Values:
+    return join(shapes=_shapes(rng), noise=_noise(rng), gradient=_gradient(rng))
+
+
+ASK = Ask("vae:sample", _everything)
 
 # ------------------------------------------------------------------------------------ how it is judged
 
 
 def contract(trial: Trial) -> Verdict:
+    trial = section(trial, "shapes")
     for case, shape in enumerate(SIZES):
         z = trial.got.get(f"z{case}")
         array(trial.got, f"z{case}", shape=shape, what=f"For m of shape {list(shape)} the sample")
@@ -71,6 +75,7 @@ def contract(trial: Trial) -> Verdict:
 
 
 def inputs(trial: Trial) -> Verdict:
+    trial = section(trial, "shapes")
     for case, shape in enumerate(SIZES):
         for name, word in (("m", "mean"), ("v", "variance")):
             after = array(trial.got, f"{name}{case}", shape=shape, what=f"The {word} after the call")
@@ -110,6 +115,7 @@ def _no_noise(trial: Trial, e: Array) -> None:
 
 
 def noise(trial: Trial, alpha: float) -> Verdict:
+    trial = section(trial, "noise")
     e, _, _ = _residual(trial, "standard")
     _no_noise(trial, e)
     verdict, worst = luck(marginal(e), alpha, "With m = 0 and v = 1 the samples are standard normal.")
@@ -228,6 +234,7 @@ RESIDUALS: tuple[tuple[str, str, Residual], ...] = (
 
 
 def follows(trial: Trial, alpha: float) -> Verdict:
+    trial = section(trial, "noise")
     e, m, v = _residual(trial, "varied")
     _no_noise(trial, e)
     if same(e, 0):
@@ -252,6 +259,7 @@ def same(e: Array, axis: int) -> bool:
 
 
 def independence(trial: Trial, alpha: float) -> Verdict:
+    trial = section(trial, "noise")
     e, _, _ = _residual(trial, "standard")
     _no_noise(trial, e)
     if same(e, 0):
@@ -285,6 +293,7 @@ def _mirrored(e: Array) -> bool:
 
 
 def fresh(trial: Trial, alpha: float) -> Verdict:
+    trial = section(trial, "noise")
     e, _, _ = _residual(trial, "standard")
     _no_noise(trial, e)
     for axis in (1, 2):
@@ -304,6 +313,7 @@ def fresh(trial: Trial, alpha: float) -> Verdict:
 
 
 def gradient(trial: Trial) -> Verdict:
+    trial = section(trial, "gradient")
     m, v, w = (array(trial.given, name) for name in "mvw")
     z = array(trial.got, "z", shape=m.shape, what="The sample")
     expected = "Expected: dz/dm = 1 and dz/dv = (z - m) / (2 v), so that training can move both."
