@@ -235,7 +235,7 @@ STEAL = [
         'raise ValueError("PWNED" if got else "nothing")'), says="nothing"),
     Attack("values-in-exception", "steal", body('raise ValueError(f"{m.flatten().tolist()} {v.flatten()[0].item()}")'),
            says="#"),
-    Attack("values-in-hexadecimal", "steal", body('raise ValueError("PW" + m.detach().numpy().tobytes().hex())'),
+    Attack("values-in-hexadecimal", "steal", body('raise ValueError("PW" + (m.detach().numpy().tobytes() * 8).hex())'),
            says="#"),
     Attack("values-printed", "steal", RIGHT + 'right = sample_gaussian\n' + body(
         'print("SEEN", m.tolist(), flush=True)\nreturn right(m, v)'), sample="full"),
@@ -374,7 +374,7 @@ HARM = [
            says="still running"),
     Attack("descriptors-used-up", "harm", body(
         'import os\nkept = []\nwhile True: kept.append(os.dup(0))'), says="Too many open files"),
-    Attack("output-flood", "harm", body('x = "x" * (1 << 20)\nwhile True: print(x)'), seconds=15.0,
+    Attack("output-flood", "harm", body('import os\nx = b"x" * (1 << 20)\nwhile True: os.write(1, x)'), seconds=15.0,
            says="was stopped"),
     Attack("output-of-50-MB", "harm", RIGHT + 'right = sample_gaussian\n' + body(
         'print("x" * 50_000_000)\nreturn right(m, v)'), sample="full", seconds=19.0),

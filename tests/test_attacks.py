@@ -186,8 +186,8 @@ def test_no_value_makes_a_judge_stumble(pool: Pool) -> None:
                 names = [name for name in names if name.startswith("0.")]
             trials = [{}, *({k: v for k, v in seen.values.items() if k != name} for name in names)]
             trials += [dict.fromkeys(seen.values, v) for v in (0, True, "x", np.full((3, 3), np.nan), np.zeros(0))]
-            for turn, name in enumerate(names):  # where there are many names, each gets a third of the values
-                others = _mutations(seen.values[name])[turn % 3 :: 3 if many else 1]
+            for turn, name in enumerate(names):  # where there are many names, each gets a part of the values
+                others = _mutations(seen.values[name])[turn % 8 :: 8] if many else _mutations(seen.values[name])
                 trials += [{**seen.values, name: other} for other in others]
             for got in trials:
                 trial = Trial(copy.deepcopy(given), got)

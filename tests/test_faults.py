@@ -332,6 +332,13 @@ def test_costs_only_its_own_checks(row: str, front_door: FrontDoor, tmp_path: Pa
         assert "control characters" in content["output"]
 
 
+def test_prints_reach_the_staff_and_not_the_student(pool: Pool) -> None:
+    graded = helpers.grade(pool, solved(utils="print('a word of mine')"))
+    assert graded.document["score"] == FULL
+    assert all("a word of mine" in result.log for result in graded.results)
+    assert "a word of mine" not in graded.text
+
+
 def test_a_fault_of_ours_is_told_and_keeps_the_points(
     front_door: FrontDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

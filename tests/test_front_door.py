@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from autograder.audit.variants import Variant, write
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.mistakes import HALF_RIGHT, RIGHT, WRONG
-from autograder.isolation.wall import Pool
+from autograder.isolation.wall import Pool, Wall
 from tests.helpers import reachable_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,6 +102,12 @@ def test_a_zip_with_a_mistake_says_what_to_think_about(tmp_path: Path) -> None:
     assert all(test["extra_data"]["diagnoses"] == ["variance_as_std"] for test in failed.values())
     assert all(test["tags"] == ["vae"] and test["number"].startswith("4.") for test in failed.values())
     assert "v is the variance" in " ".join(printed.split())
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    with Pool(Wall(ASSIGNMENT.probes)) as pool:
+        yield pool
 
 
 @pytest.mark.parametrize(

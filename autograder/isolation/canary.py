@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from autograder.isolation.wall import Pool
 
 ASPECTS = ("files", "results", "network", "processes", "judge", "memory")
+CANARY = ".canary-"
 MEANING = {
     "files": "read a file beside the reference solution",
     "results": "write into the results folder or the temporary folders",
@@ -185,9 +186,13 @@ def inspect(pool: Pool, *, beside: Path, results: Path) -> Report:
 
 
 def _plant(beside: Path) -> Path:
+    for old in beside.glob(f"{CANARY}*"):  # of a judge that was killed before it could clear up
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > 600:
+                old.unlink()
     for folder in (beside, None):
         try:
-            descriptor, name = tempfile.mkstemp(prefix=".canary-", dir=folder)
+            descriptor, name = tempfile.mkstemp(prefix=CANARY, dir=folder)
         except OSError:
             continue
         os.write(descriptor, b"the answer")
