@@ -17,9 +17,11 @@ def _in_environment() -> None:
         import numpy  # noqa: F401
         import scipy  # noqa: F401
     except ImportError:
-        setup = subprocess.run([str(ROOT / "setup.sh"), "--python"], stdout=subprocess.PIPE, text=True, check=False)
+        command = ["bash", str(ROOT / "setup.sh"), "--python"]
+        setup = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if setup.returncode != 0 or os.environ.get("AUTOGRADER_ENVIRONMENT") == "made":
-            sys.exit("The environment could not be set up; the lines above say why.")
+            print("The environment could not be set up; the lines above say why.", file=sys.stderr)
+            sys.exit(3)
         environment = {**os.environ, "AUTOGRADER_ENVIRONMENT": "made"}
         program = [setup.stdout.strip(), str(Path(__file__).resolve()), *sys.argv[1:]]
         os.execve(program[0], program, environment)
@@ -71,4 +73,10 @@ if __name__ == "__main__":
     if not sys.path or Path(sys.path[0]).resolve() != ROOT:
         sys.path.insert(0, str(ROOT))
     _in_environment()
-    sys.exit(main(sys.argv[1:]))
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import multiprocessing
 import os
 import resource
@@ -36,6 +37,7 @@ def run(homework: str, *, quick: bool) -> int:
         _latency(3 if quick else 9),
         _class(assignment, homework, 8 if quick else 20),
         _memory(),
+        _limited(),
         _right(assignment, homework, right, 1 if quick else -(-2000 // right)),
         _wrong(assignment, homework, wrong, 1 if quick else 200),
     ]
@@ -53,11 +55,16 @@ def _seconds(command: list[str]) -> float:
     return time.perf_counter() - started
 
 
+def _grade(folder: str) -> list[str]:
+    """The command that grades the reference, as run_autograder starts it."""
+    program = [sys.executable, "-I", "-B", str(ROOT / "autograder" / "__main__.py"), "grade"]
+    return [*program, str(ROOT / "reference"), "--out", f"{folder}/results.json"]
+
+
 def _latency(repetitions: int) -> bool:
     """One submission from process start to results.json, beside a bare `import torch`; medians, alternating."""
     with tempfile.TemporaryDirectory() as folder:
-        grade = [sys.executable, "-I", "-B", str(ROOT / "autograder" / "__main__.py"), "grade"]
-        grade += [str(ROOT / "reference"), "--out", f"{folder}/results.json"]
+        grade = _grade(folder)
         bare = [sys.executable, "-I", "-B", "-c", "import torch"]
         pairs = [(_seconds(grade), _seconds(bare)) for _ in range(repetitions + 1)][1:]
     ours, torch = (sorted(times)[len(times) // 2] for times in zip(*pairs, strict=True))
@@ -99,15 +106,37 @@ def _class(assignment: Assignment, homework: str, number: int) -> bool:
 def _memory() -> bool:
     """Peak of the proportional set sizes of judge, zygote and workers together while one is graded."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-I", "-B", str(ROOT / "autograder" / "__main__.py"), "grade"]
-        command += [str(ROOT / "reference"), "--out", f"{folder}/results.json"]
-        process = subprocess.Popen(command, env=CLEAN, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(_grade(folder), env=CLEAN, stdout=subprocess.DEVNULL)
         peak = 0
         while process.poll() is None:
             peak = max(peak, sum(map(_pss, _tree(process.pid))))
             time.sleep(0.005)
     name = "peak memory of everything together (PSS)"
     return _line(name, f"{peak / 1024**2:.0f} MB", "below 600 MB", 0 < peak < MEMORY_LIMIT)
+
+
+def _limited() -> bool:
+    """One grading in a control group that may use 600 MB, page cache included. Needs root and cgroups."""
+    for top, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+        group = Path(top, f"autograder-bench-{os.getpid()}")
+        try:
+            group.mkdir()
+            (group / limit).write_text(str(MEMORY_LIMIT))
+        except OSError:
+            continue
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                inside = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
+                subprocess.run(["sh", "-c", inside, str(group), *_grade(folder)], env=CLEAN, stdout=subprocess.DEVNULL)
+                full = json.loads(Path(folder, "results.json").read_text())
+        finally:
+            time.sleep(0.2)  # a group can be removed when its last process is gone
+            group.rmdir()
+        most = sum(test["max_score"] for test in full["tests"])
+        detail = f"{full['score']:g} of {most:g} points"
+        return _line("the reference, graded in a 600 MB control group", detail, "all points", full["score"] == most)
+    print("----  no control group can be made here, so no run under a memory limit is shown")
+    return True
 
 
 def _tree(root: int) -> list[int]:

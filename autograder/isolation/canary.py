@@ -12,6 +12,7 @@ import mmap
 import os
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -71,7 +72,10 @@ class Report:
 def attempt(given: Mapping[str, Any], _student: Student) -> Values:
     """Tries everything; returns {aspect: what worked, as words}."""
     trials: dict[str, list[tuple[str, Callable[[], object]]]] = {
-        "files": [("read the canary beside the reference", lambda: _read(given["secret_file"]))],
+        "files": [
+            ("read the canary beside the reference", lambda: _read(given["secret_file"])),
+            ("read the key of the seeds", lambda: _read(given["key"])),
+        ],
         "results": [
             ("wrote into the results folder", lambda: _write(Path(given["results"]) / "canary-was-here")),
             *(
@@ -163,6 +167,7 @@ def inspect(pool: Pool, *, beside: Path, results: Path) -> Report:
             Path(empty).chmod(0o755)
             given: dict[str, Any] = {
                 "secret_file": str(secret),
+                "key": str(Path(sys.prefix) / "secret"),
                 "results": str(results.resolve()),
                 "port": listener.getsockname()[1],
                 "judge": os.getpid(),

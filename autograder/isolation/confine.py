@@ -36,7 +36,7 @@ class Limits:
     """What one worker may use. `memory` comes on top of what the zygote had mapped already."""
 
     seconds: float = 10.0
-    memory: int = 768 * 1024**2
+    memory: int = 512 * 1024**2
     processes: int = 64
     files: int = 64
     written: int = 0
@@ -167,6 +167,8 @@ def _limit(limits: Limits, baseline: int) -> None:
     }
     if os.geteuid() != 0 and _own_user():
         wanted["RLIMIT_NPROC"] = limits.processes  # counts the whole user: only where it is ours alone
+    with contextlib.suppress(OSError):  # where memory runs out all the same, the kernel is to take us first
+        Path("/proc/self/oom_score_adj").write_text("1000")
     for name, value in wanted.items():
         kind = getattr(resource, name, None)
         if kind is None:

@@ -211,9 +211,10 @@ REC_MISTAKES = (
 
 
 WORDS = {"nelbo": "negative ELBO", "kl": "KL term", "rec": "reconstruction term"}
-ORDERS = (("nelbo", "kl", "rec"), ("nelbo", "rec", "kl"))
+Order = tuple[str, str, str]
+ORDERS: tuple[Order, ...] = (("nelbo", "kl", "rec"), ("nelbo", "rec", "kl"))
 """Both are right: the starter code and the handout name the three values in different orders."""
-WRONG_ORDERS = (
+WRONG_ORDERS: tuple[Order, ...] = (
     ("kl", "rec", "nelbo"),
     ("rec", "kl", "nelbo"),
     ("kl", "nelbo", "rec"),
@@ -226,7 +227,7 @@ class Reading:
     """The whole answer, read in the order and with the decoded z that fit it best."""
 
     cases: tuple[Seen, ...]
-    order: tuple[str, str, str]
+    order: Order
 
     def part(self, case: int, which: str) -> Array:
         return self.cases[case].parts[self.order.index(which)]
@@ -276,25 +277,21 @@ def _is_bound(value: float, s: Seen) -> bool:
     return any(fits(value, rec + float(kl.mean()), slack) for kl in (s.kl, s.monte_carlo))
 
 
-def _match(seen: Seen) -> dict[tuple[int, str], int]:
-    """For each place and term: 4 where the value there is right for the term, 1 where a known mistake."""
-    found = {}
-    for place, part in enumerate(seen.parts):
-        for which in WORDS:
-            found[place, which] = 0
-            if part.size == 1:
-                found[place, which] = _score(float(part.reshape(())), which, seen)
-    return found
+RIGHT = 4
 
 
-def _score(value: float, which: str, s: Seen) -> int:
+def _score(s: Seen, place: int, which: str) -> int:
+    """4 where the value at this place is right for the term, 1 where it is a known mistake, else 0."""
+    if s.parts[place].size != 1:
+        return 0
+    value = float(s.parts[place].reshape(()))
     if which == "nelbo":
-        return 4 if _is_bound(value, s) else 1 if _is_bound(-value, s) else 0
+        return RIGHT if _is_bound(value, s) else int(_is_bound(-value, s))
     right, known, bound = (
         ((s.kl, s.monte_carlo), KL_MISTAKES, 2 * s.kl_bound) if which == "kl" else ((s.rec,), REC_MISTAKES, s.rec_bound)
     )
     if any(fits(value, truth.mean(), bound) for truth in right):
-        return 4
+        return RIGHT
     return int(any(fits(value, float(np.mean(mistake.formula(s))), bound) for mistake in known))
 
 
@@ -305,17 +302,20 @@ def read(trial: Trial) -> Reading:
     A wrong order is believed only where it explains more than both right ones.
     """
     readings = [_read(trial, case) for case in range(len(CASES))]
-    matches = [[_match(seen) for seen in seens] for seens in readings]
 
-    def quality(order: tuple[str, str, str], match: dict[tuple[int, str], int]) -> int:
-        return sum(match[place, which] for place, which in enumerate(order))
+    def qualities(order: Order) -> list[list[int]]:
+        """For each case and reading, how well this order explains its three values."""
+        return [[sum(_score(s, place, which) for place, which in enumerate(order)) for s in ones] for ones in readings]
 
-    def total(order: tuple[str, str, str]) -> int:
-        return sum(max(quality(order, match) for match in ones) for ones in matches)
+    def total(quality: list[list[int]]) -> int:
+        return sum(map(max, quality))
 
-    best = max((*ORDERS, *WRONG_ORDERS), key=total)  # the first of equals
-    chosen = [
-        seens[max(range(len(seens)), key=lambda i, ones=ones: quality(best, ones[i]))]  # type: ignore[misc]
-        for seens, ones in zip(readings, matches, strict=True)
-    ]
+    best, best_quality = ORDERS[0], qualities(ORDERS[0])
+    for order in (*ORDERS[1:], *WRONG_ORDERS):
+        if total(best_quality) == 3 * RIGHT * len(CASES):
+            break  # all of it is explained: the usual case
+        quality = qualities(order)
+        if total(quality) > total(best_quality):
+            best, best_quality = order, quality
+    chosen = (ones[quality.index(max(quality))] for ones, quality in zip(readings, best_quality, strict=True))
     return Reading(tuple(chosen), best)
