@@ -156,13 +156,15 @@ class Submission:
     """A safe copy of an upload: `box` holds its files (and the template's where it had none).
 
     `digest` identifies the content; `absent` are the graded files that it lacks; `remarks` are
-    sentences for the student about what was left out, cleaned or not found.
+    sentences for the student about what was left out, cleaned or not found. `ours` marks the reference:
+    its workers keep our user, which alone may read it.
     """
 
     box: Path
     digest: str
     absent: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    ours: bool = False
 
 
 Status = Literal["graded", "grader error", "not reached"]

@@ -108,7 +108,7 @@ class Grading:
             got = self.asker.ask(self.submission, ask, given, seed=seed % 2**63, seconds=seconds)
             want: Values = {}
             if ask.reference and got.values is not None:
-                reference = Submission(self.assignment.reference, "reference")
+                reference = Submission(self.assignment.reference, "reference", ours=True)
                 answer = self.asker.ask(reference, ask, given, seed=seed % 2**63, seconds=ask.seconds)
                 if answer.values is None:
                     got = Observation(error=f"The reference failed: {answer.error}", cause="grader")

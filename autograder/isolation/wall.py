@@ -151,7 +151,7 @@ class Pool:
                     "absent": list(submission.absent),
                     "probe": ask.probe,
                     "probes": self.wall.probes,
-                    "uid": self.uid,
+                    "uid": None if submission.ours else self.uid,
                     "seconds": seconds,
                     "memory": self.wall.memory,
                     "layers": list(self.wall.layers),

@@ -25,7 +25,7 @@ from autograder.faults import Fault
 MAGIC = b"hw!1"
 PREFIX = struct.Struct("<4sIQ")
 MAX_HEADER = 256 * 1024
-MAX_BODY = 64 * 1024 * 1024
+MAX_BODY = 16 * 1024 * 1024
 MAX_VALUES = 1024
 MAX_DIMENSIONS = 6
 MAX_STRING = 64 * 1024
