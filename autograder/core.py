@@ -151,6 +151,10 @@ class Assignment:
         return sum(check.judge.alpha for question in self.questions for check in question.checks)
 
 
+GIVEN = ".given"
+"""Where in a submission's box the template's graded files stand as they were handed out."""
+
+
 @dataclass(frozen=True)
 class Submission:
     """A safe copy of an upload: `box` holds its files (and the template's where it had none).

@@ -17,9 +17,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 
-from autograder.core import Assignment, Reject, Submission
+from autograder.core import GIVEN, Assignment, Reject, Submission
 from autograder.text import clean
 
 MAX_ENTRIES = 20_000
@@ -31,8 +32,6 @@ MAX_REMARKS = 40
 ENTRY = b"PK\x01\x02"
 """What every entry of a zip's directory begins with."""
 KEPT = frozenset((".py", ".ipynb", ".json", ".toml", ".txt", ".md", ".csv", ".png", ".jpg", ".jpeg"))
-GIVEN = ".given"
-"""Where in the box the template stands as it was handed out, beside the submission."""
 JUNK = frozenset(
     (
         *("__MACOSX", ".DS_Store", ".git", ".ipynb_checkpoints", "__pycache__", ".pytest_cache", ".hypothesis"),
@@ -130,8 +129,8 @@ def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | Non
     digest = hashlib.sha256()
     for path in sorted(placed):
         digest.update(f"{path}\0{len(placed[path])}\0".encode() + placed[path])
-    given = _given(assignment)
-    spare = {PurePosixPath(GIVEN, path): data for path, data in given.items()}
+    given = _given(assignment.template)
+    spare = {PurePosixPath(GIVEN, path): given[path] for path in map(PurePosixPath, assignment.graded) if path in given}
     _write(box, {**spare, **given, **placed}, group)
     return Submission(box, digest.hexdigest(), absent, tuple(intake.remarks))
 
@@ -279,8 +278,9 @@ def _common_end(path: PurePosixPath, other: PurePosixPath) -> int:
     return count
 
 
-def _given(assignment: Assignment) -> dict[PurePosixPath, bytes]:
-    template = assignment.template
+@cache
+def _given(template: Path) -> dict[PurePosixPath, bytes]:
+    """The template's Python files, read once for a whole class."""
     return {
         PurePosixPath(path.relative_to(template).as_posix()): path.read_bytes()
         for path in sorted(template.rglob("*.py"))

@@ -135,7 +135,7 @@ def test_arguments_and_the_exit_status_pass_unchanged(stub):
     done = call(stub / "run_autograder", "my work.zip", "--out", "a b.json")
     assert done.returncode == 3
     program = str(stub / "autograder" / "__main__.py")
-    wanted = ["-I", "-B", program, "grade", "my work.zip", "--out", "a b.json"]
+    wanted = ["-I", program, "grade", "my work.zip", "--out", "a b.json"]
     assert re.findall("argument: (.*)", done.stdout) == wanted
 
 

@@ -57,7 +57,7 @@ def _seconds(command: list[str]) -> float:
 
 def _grade(folder: str) -> list[str]:
     """The command that grades the reference, as run_autograder starts it."""
-    program = [sys.executable, "-I", "-B", str(ROOT / "autograder" / "__main__.py"), "grade"]
+    program = [sys.executable, "-I", str(ROOT / "autograder" / "__main__.py"), "grade"]
     return [*program, str(ROOT / "reference"), "--out", f"{folder}/results.json"]
 
 
@@ -65,7 +65,7 @@ def _latency(repetitions: int) -> bool:
     """One submission from process start to results.json, beside a bare `import torch`; medians, alternating."""
     with tempfile.TemporaryDirectory() as folder:
         grade = _grade(folder)
-        bare = [sys.executable, "-I", "-B", "-c", "import torch"]
+        bare = [sys.executable, "-I", "-c", "import torch"]
         pairs = [(_seconds(grade), _seconds(bare)) for _ in range(repetitions + 1)][1:]
     ours, torch = (sorted(times)[len(times) // 2] for times in zip(*pairs, strict=True))
     name = "one submission, above a bare `import torch`"

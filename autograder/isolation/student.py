@@ -24,12 +24,10 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from autograder.core import GIVEN
+
 OLD_PACKAGES = ("codebase", "gan_vae")
 """Top-level packages that older handouts had; `codebase.utils` means `utils`."""
-
-
-GIVEN = ".given"
-"""The folder in the box that holds the template as it was handed out."""
 
 
 class Missing(Exception):

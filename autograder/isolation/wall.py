@@ -87,7 +87,7 @@ class Pool:
         with theirs:
             program = Path(__file__).with_name("zygote.py")
             self._zygote = subprocess.Popen(
-                [sys.executable, "-I", "-B", str(program), str(theirs.fileno()), self.wall.probes],
+                [sys.executable, "-I", str(program), str(theirs.fileno()), self.wall.probes],
                 pass_fds=[theirs.fileno()],
                 env=ENVIRONMENT,
                 cwd="/",
