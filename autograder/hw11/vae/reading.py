@@ -224,9 +224,15 @@ WRONG_ORDERS: tuple[Order, ...] = (
 
 @dataclass(frozen=True)
 class Reading:
-    """The whole answer, read in the order and with the decoded z that fit it best."""
+    """The whole answer, read in the order and with the decoded z that fit it best.
+
+    `alike` holds for each case every reading that explains the three values as well as the one in `cases`:
+    a wrong choice of z can come within the rounding bound by chance, so what is said of z must be allowed
+    to hold for any of them.
+    """
 
     cases: tuple[Seen, ...]
+    alike: tuple[tuple[Seen, ...], ...]
     order: Order
 
     def part(self, case: int, which: str) -> Array:
@@ -317,5 +323,14 @@ def read(trial: Trial) -> Reading:
         quality = qualities(order)
         if total(quality) > total(best_quality):
             best, best_quality = order, quality
-    chosen = (ones[quality.index(max(quality))] for ones, quality in zip(readings, best_quality, strict=True))
-    return Reading(tuple(chosen), best)
+    alike = tuple(
+        tuple(seen for seen, points in zip(ones, quality, strict=True) if points == max(quality))
+        for ones, quality in zip(readings, best_quality, strict=True)
+    )
+    place = best.index("rec")
+    return Reading(tuple(min(ones, key=lambda seen: _far(seen, place)) for ones in alike), alike, best)
+
+
+def _far(s: Seen, place: int) -> float:
+    """How far the value at this place is from the reconstruction term, as a share of the rounding bound."""
+    return share(float(s.parts[place].reshape(())), s.rec.mean(), s.rec_bound) if s.parts[place].size == 1 else 0.0
