@@ -1,0 +1,94 @@
+"""The homework as a whole: points, numbers, names that students rely on, and what the README shows of it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from autograder.hw11 import ASSIGNMENT
+from autograder.hw11.mistakes import HALF_RIGHT, WRONG
+
+ROOT = Path(__file__).resolve().parents[1]
+TAGS = {
+    1: "summarization",
+    2: "distributions",
+    3: "continual_learning",
+    4: "vae",
+    5: "gan",
+    6: "policy_gradient",
+    7: "process",
+}
+NAMED = {
+    "variance_as_std",
+    "variance_as_log_variance",
+    "no_noise",
+    "shared_noise",
+    "detached_sample",
+    "kl_swapped",
+    "kl_sign",
+    "rec_sign",
+    "sum_not_mean",
+    "mean_over_pixels",
+    "sigmoid_twice",
+    "decodes_mean",
+    "decodes_prior",
+    "wrong_signed_part",
+    "kl_monte_carlo",
+    "seeded_inside",
+    "uniform_noise",
+    "in_place",
+    "wrong_order",
+}
+
+
+def test_points_numbers_and_tags_are_the_handouts() -> None:
+    points = {question.number: question.points for question in ASSIGNMENT.questions}
+    assert points == {4: 25}
+    assert all(question.id == TAGS[question.number] for question in ASSIGNMENT.questions)
+    ids = [check.id for question in ASSIGNMENT.questions for check in question.checks]
+    assert len(set(ids)) == len(ids)
+    assert all(check.points > 0 for question in ASSIGNMENT.questions for check in question.checks)
+
+
+def test_the_known_mistakes_have_names() -> None:
+    diagnosed = {variant.diagnosis for variant in [*WRONG, *(variant for variant, _, _ in HALF_RIGHT)]}
+    assert diagnosed >= NAMED
+
+
+def test_the_public_tests_carry_their_checks_numbers_and_weights() -> None:
+    checks = {
+        f"{question.number}.{place}": check.points
+        for question in ASSIGNMENT.questions
+        for place, check in enumerate(question.checks, 1)
+    }
+    tree = ast.parse((ASSIGNMENT.template / "gan_vae" / "test_public.py").read_text())
+    tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    carried = {}
+    for test in tests:
+        marks = {
+            node.func.id: ast.literal_eval(node.args[0])
+            for node in test.decorator_list
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("number", "weight")
+        }
+        carried[marks["number"]] = marks["weight"]
+    assert carried == checks
+
+
+def test_the_readme_shows_what_the_example_gives(tmp_path: Path) -> None:
+    """Line by line, but for the numbers that are drawn (and the seconds, and the folder)."""
+    shown = (ROOT / "README.md").read_text().split("```console\n")[1].split("```")[0].split("$ ./run_tests")[0]
+    command = [str(ROOT / "run_autograder"), str(ROOT / "tests" / "example"), "--out", str(tmp_path / "results.json")]
+    run = subprocess.run(command, env={**os.environ, "COLUMNS": "100"}, capture_output=True, text=True, check=True)
+
+    def plain(text: str) -> list[str]:
+        return [re.sub(r"\d{3,}", "N", line.rstrip()) for line in text.splitlines() if line.strip()]
+
+    printed = plain(run.stdout)
+    for line in plain(shown)[1:]:
+        if line.strip() != "..." and " points in " not in line and not line.startswith("isolation"):
+            assert line in printed
+    assert "18 of 25 points" in run.stdout
+    assert "18 of 25 points" in shown
