@@ -1,5 +1,6 @@
 """Wrong, right and half-right solutions for question 4: the VAE's sampler and its negative bound."""
 
+from functools import partial
 from textwrap import dedent
 
 from autograder.audit.variants import Variant
@@ -32,7 +33,11 @@ WRONG_RECONSTRUCTION = (
 )
 
 
-def _sampler(
+FILES = {"sample": "gan_vae/utils.py", "bound": "gan_vae/models/vae.py"}
+
+
+def _variant(
+    function: str,
     id: str,
     about: str,
     source: str,
@@ -41,11 +46,11 @@ def _sampler(
     diagnosis: str = "",
     prelude: str = "",
 ) -> Variant:
-    """One way to write `sample_gaussian(m, v)`; source and prelude may be indented."""
+    """One way to write the function; source and prelude may be indented."""
     return Variant(
-        id=f"sample-{id}",
+        id=f"{function}-{id}",
         about=about,
-        file="gan_vae/utils.py",
+        file=FILES[function],
         source=dedent(source).lstrip("\r\n"),
         caught_by=caught_by,
         diagnosis=diagnosis,
@@ -53,26 +58,8 @@ def _sampler(
     )
 
 
-def _bound(
-    id: str,
-    about: str,
-    source: str,
-    *,
-    caught_by: tuple[str, ...] = (),
-    diagnosis: str = "",
-    prelude: str = "",
-) -> Variant:
-    """One way to write `VAE.negative_elbo_bound(self, x)`; source and prelude may be indented."""
-    return Variant(
-        id=f"bound-{id}",
-        about=about,
-        file="gan_vae/models/vae.py",
-        source=dedent(source).lstrip("\r\n"),
-        caught_by=caught_by,
-        diagnosis=diagnosis,
-        prelude=dedent(prelude).lstrip("\r\n"),
-    )
-
+_sampler = partial(_variant, "sample")  # sample_gaussian(m, v)
+_bound = partial(_variant, "bound")  # VAE.negative_elbo_bound(self, x)
 
 # ----------------------------------------------------------------------------------------------------
 # Wrong samplers
