@@ -15,10 +15,10 @@ for _pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 def _in_environment() -> None:
     """Goes on in the environment that setup.sh makes, if this interpreter lacks what is needed."""
-    try:
-        import numpy  # noqa: F401
-        import scipy  # noqa: F401
-    except ImportError:
+    import importlib.util
+
+    needed = ("numpy", "scipy", "torch", "rich", *(("pyseccomp", "landlockpy") if sys.platform == "linux" else ()))
+    if not all(importlib.util.find_spec(name) for name in needed):
         command = ["bash", str(ROOT / "setup.sh"), "--python"]
         setup = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if setup.returncode != 0 or os.environ.get("AUTOGRADER_ENVIRONMENT") == "made":
@@ -61,8 +61,11 @@ def main(arguments: list[str]) -> int:
         print(template.run(ROOT))
         return 0
     if options.command == "bench":
-        from autograder.audit import bench as benchmark
-
+        try:
+            from autograder.audit import bench as benchmark
+        except ImportError:
+            print("The benchmark is not in this copy; it comes with the whole repository.", file=sys.stderr)
+            return 2
         return benchmark.run(options.homework, quick=options.quick)
     from autograder import terminal
 

@@ -66,7 +66,8 @@ class Grading:
         """One check. A statistical one that fails is asked again with fresh inputs before it counts.
 
         The second attempt fails if any statistical check of the same ask fails it: a wrong answer may
-        break another property each time, and the bound still holds (STATISTICS: alpha squared, summed).
+        break another property each time. For a right one both attempts fail with a probability below the
+        product of the check's alpha and the sum of its siblings'.
         """
         started = time.monotonic()
         if self.left() < LEAST_SECONDS:
@@ -77,7 +78,9 @@ class Grading:
             attempts = 2
             siblings = [other for other in question.checks if other.ask == check.ask and other.judge.alpha > 0]
             again = [self._attempt(other, 1) for other in siblings]
-            if all(second.score == 1 for _, second, _ in again):
+            if any(state == "grader error" for _, _, state in again):
+                status, verdict = "grader error", Verdict(1.0, GRADER_ERROR)  # one look alone proves nothing
+            elif all(second.score == 1 for _, second, _ in again):
                 own = next(second for other, (_, second, _) in zip(siblings, again, strict=True) if other == check)
                 verdict = own
         return Result(question, check, verdict, time.monotonic() - started, attempts, status, first.log)

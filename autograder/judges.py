@@ -10,6 +10,9 @@ import numpy as np
 from autograder.core import Array, Reject, Trial, Values, Verdict
 from autograder.stats import Finding, smallest
 
+HUGE = 1e30
+"""Larger values are refused before anything is computed with them: squares of sums must not overflow."""
+
 
 @dataclass(frozen=True)
 class Exact:
@@ -56,7 +59,10 @@ def array(values: Values, name: str, *, shape: Sequence[int] | None = None, what
         raise Reject(f"{what or name} has shape {list(value.shape)}; expected {list(shape)}.", diagnosis="shape")
     if not np.isfinite(value).all():
         raise Reject(f"{what or name} holds an infinity or a nan. Expected: finite numbers.", diagnosis="not_finite")
-    return value.astype(np.float64)
+    plain = value.astype(np.float64)
+    if np.abs(plain).max(initial=0.0) > HUGE:
+        raise Reject(f"{what or name} holds values beyond {HUGE:.0e}.", diagnosis="not_finite")
+    return plain
 
 
 def whole(values: Values, name: str, *, least: int, most: int) -> int:

@@ -119,10 +119,11 @@ def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | Non
     placed = _arrange(intake, assignment)
     absent = tuple(file for file in assignment.graded if PurePosixPath(file) not in placed)
     if len(absent) == len(assignment.graded):
-        held = ", ".join(clean(str(path), limit=60, line=True) for path in sorted(intake.files)[:12]) or "nothing"
+        held = ", ".join(clean(str(path), limit=60, line=True) for path in sorted(intake.files)[:12])
         raise Reject(
             f"None of the files that are graded ({', '.join(assignment.graded)}) is in the upload. "
-            f"What could be read of it: {held}. Please upload a zip of your homework folder."
+            + (f"What could be read of it: {held}. " if held else "Nothing in it could be read. ")
+            + "Please upload a zip of your homework folder."
         )
     for file in absent:
         intake.remarks.append(f"{file} was not found in the upload.")

@@ -231,7 +231,11 @@ def doctor(homework: str) -> int:
     confine.shield()
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
     with Pool(Wall(homework + PROBES)) as pool, tempfile.TemporaryDirectory() as results:
-        report = canary.inspect(pool, beside=assignment.reference, results=Path(results))
+        try:
+            report = canary.inspect(pool, beside=assignment.reference, results=Path(results))
+        except RuntimeError as error:
+            print(f"No worker could be started, so nothing can be graded here: {error}")
+            return OUR_FAULT
     print(report.line())
     for aspect in canary.ASPECTS:
         leak = report.leaks[aspect]

@@ -269,3 +269,11 @@ def describe(fault: BaseException, box: Path) -> tuple[str, str]:
                 if not Path(frame.filename).is_absolute() and (box / frame.filename).is_file():
                     where = f"{frame.filename}, line {frame.lineno} (in {frame.name})"
     return text.strip().splitlines()[0][:400], where[:300]
+
+
+def raised_in(fault: BaseException, box: Path) -> bool:
+    """Whether the line that raised it is the submission's own, not a library's."""
+    with contextlib.suppress(Exception):
+        last = traceback.extract_tb(fault.__traceback__, limit=-1)[-1].filename
+        return not Path(last).is_absolute() and (box / last).is_file()
+    return False

@@ -24,7 +24,7 @@ import torch
 from autograder.core import Array, Value, Values
 from autograder.faults import Fault
 from autograder.isolation import confine, wire
-from autograder.isolation.student import ImportFault, Missing, Student, calm, describe
+from autograder.isolation.student import ImportFault, Missing, Student, calm, describe, raised_in
 
 Probe = Callable[[Mapping[str, Any], Student], Mapping[str, Any]]
 
@@ -106,8 +106,8 @@ def fault(error: BaseException, box: Path) -> Fault:
     if isinstance(error, ImportFault):
         cause, kind = error.cause, "import"
     text, where = describe(cause, box)
-    if isinstance(cause, NotImplementedError):
-        kind = "unfilled"
+    if isinstance(cause, NotImplementedError) and raised_in(cause, box):
+        kind = "unfilled"  # torch raises NotImplementedError too, for what it does not support
     elif isinstance(cause, MemoryError) or "can't allocate memory" in text or "DefaultCPUAllocator" in text:
         kind = "memory"
     elif isinstance(cause, wire.Breach):

@@ -2191,7 +2191,7 @@ _WRONG_BOUNDS = (
             rec = -ut.log_bernoulli_with_logits(x, logits).mean()
             return kl + rec, kl, rec
         """,
-        caught_by=("vae.bound.posterior",),
+        caught_by=("vae.bound.gradient_encoder", "vae.bound.posterior"),
         diagnosis="shared_noise",
     ),
     _bound(
@@ -2237,7 +2237,7 @@ _WRONG_BOUNDS = (
             rec = -ut.log_bernoulli_with_logits(x, logits).mean()
             return kl + rec, kl, rec
         """,
-        caught_by=("vae.bound.posterior",),
+        caught_by=("vae.bound.gradient_encoder", "vae.bound.posterior"),
     ),
     _bound(
         "sampler-given-std",
@@ -2433,6 +2433,36 @@ _WRONG_BOUNDS = (
         """,
         caught_by=("vae.bound.gradient_decoder",),
         diagnosis="no_gradient",
+    ),
+    _bound(
+        "detached-in-batches",
+        "The sample is detached for every batch but those of one example.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            if len(x) > 1:
+                z = z.detach()
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=("vae.bound.gradient_encoder",),
+        diagnosis="detached_sample",
+    ),
+    _bound(
+        "drowned-in-noise",
+        "A huge z is decoded, so that rounding might excuse three values that mean nothing.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            logits = self.dec.decode(1e9 * ut.sample_gaussian(m, v))
+            a = 1 + 0 * (m.sum() + v.sum() + logits.sum())
+            return a, a, a
+        """,
+        caught_by=EVERY_BOUND_CHECK,
+        diagnosis="far_z",
     ),
     _bound(
         "only-nelbo",

@@ -20,6 +20,8 @@ from autograder.stats import UNIT, gamma
 
 PIXELS = 784
 STEEPEST = 3.5  # the stub decoder's logits are 3.5 tanh(z W + b)
+MOST_SAMPLES = 64  # of z for each example
+FURTHEST = 50  # standard deviations
 CASES = ((1, 1), (1, 3), (1, 8), (2, 3), (5, 8), (7, 1))
 """(batch, dim). One example at a time tells what the terms are; larger batches, how they are averaged."""
 ALONE = tuple(case for case, (batch, _) in enumerate(CASES) if batch == 1)
@@ -46,6 +48,12 @@ class Seen:
     rec: Array
     rec_bound: float
     kl_bound: float
+    mc_bound: float
+
+    @property
+    def kl_truths(self) -> tuple[tuple[Array, float], tuple[Array, float]]:
+        """The closed form and the unbiased estimate at z, (batch,), each with its rounding bound."""
+        return (self.kl, self.kl_bound), (self.monte_carlo, self.mc_bound)
 
 
 def _divergence(m: Array, v: Array) -> Array:
@@ -80,6 +88,19 @@ def _read(trial: Trial, case: int) -> list[Seen]:
             diagnosis="shape",
         )
     raw = tuple(array(got, f"{case}.part{i}", what=f"Value {i + 1} of the three") for i in range(3))
+    if len(z) > MOST_SAMPLES * batch:
+        raise Reject(
+            f"The decoder was given {len(z)} z for a batch of {batch}; expected one for each example. More than "
+            f"{MOST_SAMPLES} of each are not judged."
+        )
+    spread = np.abs(z.reshape(-1, batch, dim) - m) / np.sqrt(v)
+    if np.minimum(spread, np.abs(z.reshape(batch, -1, dim) - m[:, None]).swapaxes(0, 1) / np.sqrt(v)).max() > FURTHEST:
+        # The rounding bounds below grow with z: a z that is chosen large would make them meaningless.
+        raise Reject(
+            f"A z that was decoded lies more than {FURTHEST} standard deviations from the mean m. Expected: a draw "
+            "from q(z|x) = N(m, diag v).",
+            diagnosis="far_z",
+        )
     # Usually one z per example. Several may be averaged, stacked in either order or in a loop; or only
     # the first or the last of several decodes may count (the others were for display, say).
     chosen = [z.reshape(-1, batch, dim)]
@@ -108,9 +129,12 @@ def _reading(
     e2 = (z - m) ** 2 / v
     # A Monte-Carlo KL, log q(z) - log p(z) = 1/2 sum (z^2 - e^2 - log v), forms z - m first.
     size_mc = 0.5 * (z**2 + e2 + np.abs(np.log(v)) + 4 + 4 * np.abs(z - m) * (np.abs(z) + np.abs(m)) / v).sum(-1)
-    kl_bound = gamma(dim + batch + 40) * float(size.mean() + size_mc.mean())
+    kl_bound = gamma(dim + batch + 40) * float(size.mean())
+    mc_bound = gamma(dim + batch + 40) * float(size.mean() + size_mc.mean())
     monte_carlo = 0.5 * (z**2 - e2 - np.log(v)).sum(-1).mean(0)
-    return Seen(batch, dim, m, v, x, logits, z, parts, _divergence(m, v), monte_carlo, rec, rec_bound, kl_bound)
+    return Seen(
+        batch, dim, m, v, x, logits, z, parts, _divergence(m, v), monte_carlo, rec, rec_bound, kl_bound, mc_bound
+    )
 
 
 KL_MISTAKES = (
@@ -251,7 +275,7 @@ class Reading:
     def kl_used(self, case: int, *, sign: int = 1) -> float:
         """Share of the rounding bound, against the closed form and the unbiased estimate at z."""
         s, got = self.cases[case], self.single(case, "kl")
-        return min(share(got, sign * truth.mean(), s.kl_bound) for truth in (s.kl, s.monte_carlo))
+        return min(share(got, sign * truth.mean(), bound) for truth, bound in s.kl_truths)
 
     def rec_used(self, case: int, *, sign: int = 1) -> float:
         s = self.cases[case]
@@ -279,8 +303,17 @@ class Reading:
 
 def _is_bound(value: float, s: Seen) -> bool:
     rec = float(s.rec.mean())
-    slack = s.rec_bound + s.kl_bound + gamma(4) * (abs(rec) + float(np.abs(s.kl).mean()))
-    return any(fits(value, rec + float(kl.mean()), slack) for kl in (s.kl, s.monte_carlo))
+    return any(
+        fits(value, rec + float(kl.mean()), s.rec_bound + bound + gamma(4) * (abs(rec) + abs(float(kl.mean()))))
+        for kl, bound in s.kl_truths
+    )
+
+
+def is_mistake(value: float, known: Misconception, s: Seen) -> bool:
+    """Whether the value is what this misconception gives. The bound follows the size of what it gives."""
+    given = float(np.mean(known.formula(s)))
+    scale = abs(given) / float(s.rec.mean()) * s.rec_bound if known in REC_MISTAKES else s.kl_bound
+    return fits(value, given, scale + gamma(100) * abs(given) + 1e-6)
 
 
 RIGHT = 4
@@ -293,12 +326,10 @@ def _score(s: Seen, place: int, which: str) -> int:
     value = float(s.parts[place].reshape(()))
     if which == "nelbo":
         return RIGHT if _is_bound(value, s) else int(_is_bound(-value, s))
-    right, known, bound = (
-        ((s.kl, s.monte_carlo), KL_MISTAKES, 2 * s.kl_bound) if which == "kl" else ((s.rec,), REC_MISTAKES, s.rec_bound)
-    )
-    if any(fits(value, truth.mean(), bound) for truth in right):
+    truths, mistakes = (s.kl_truths, KL_MISTAKES) if which == "kl" else (((s.rec, s.rec_bound),), REC_MISTAKES)
+    if any(fits(value, truth.mean(), bound) for truth, bound in truths):
         return RIGHT
-    return int(any(fits(value, float(np.mean(mistake.formula(s))), bound) for mistake in known))
+    return int(any(is_mistake(value, known, s) for known in mistakes))
 
 
 @lru_cache(maxsize=2)

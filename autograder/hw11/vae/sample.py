@@ -121,7 +121,7 @@ def noise(trial: Trial, alpha: float) -> Verdict:
     verdict, worst = luck(marginal(e), alpha, "With m = 0 and v = 1 the samples are standard normal.")
     if verdict:
         return verdict
-    seen = f"mean {e.mean():.2f}, variance {e.var():.2f}, largest {np.abs(e).max():.1f}"
+    seen = f"mean {e.mean():.3g}, variance {e.var():.3g}, largest {np.abs(e).max():.3g}"
     message = (
         f"With m = 0 and v = 1 the samples are not standard normal: {worst.what} does not fit "
         f"({e.size} values: {seen}). Expected: noise from N(0, 1)."
@@ -145,11 +145,11 @@ def family(e: Array) -> tuple[str, str]:
     if low >= 0:
         return " None is negative.", "positive_noise"
     if mean(e).p < 1e-6 and normal(e - e.mean()):
-        return f" They are shifted by {e.mean():.2f}.", "shifted_noise"
+        return f" They are shifted by {e.mean():.3g}.", "shifted_noise"
     if variance(e).p < 1e-6 and normal(e / e.std()):
-        return f" They are scaled by {e.std():.2f}.", "noise_scaled"
+        return f" They are scaled by {e.std():.3g}.", "noise_scaled"
     if e.size >= 10_000 and 1.9 <= most <= 3.2 and abs(e.mean()) < 0.1:
-        return f" None is further out than {most:.2f}: is the noise clipped or truncated?", "truncated_noise"
+        return f" None is further out than {most:.3g}: is the noise clipped or truncated?", "truncated_noise"
     return "", ""
 
 
