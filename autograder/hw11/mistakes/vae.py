@@ -3179,6 +3179,20 @@ _RIGHT_SAMPLERS = (
 _RIGHT_BOUNDS = (
     # The order and the kind of what is returned.
     _bound(
+        "checkpointed",
+        "The decoder's activations are not kept, but computed again for the gradient.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = checkpoint(self.dec.decode, z, use_reentrant=False)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+        prelude="from torch.utils.checkpoint import checkpoint",
+    ),
+    _bound(
         "keepdim",
         "The three values have one entry and one axis each.",
         """
