@@ -32,7 +32,7 @@ def run(homework: str, *, quick: bool) -> int:
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
     variants = importlib.import_module(f"{homework}.mistakes")
     right, wrong = len(variants.RIGHT), len(variants.WRONG)
-    print(f"Measuring on {os.cpu_count()} cores; this takes {'about two minutes' if quick else 'about 20 minutes'}.")
+    print(f"Measuring on {os.cpu_count()} cores; this takes {'about two minutes' if quick else 'about half an hour'}.")
     promises = [
         _latency(3 if quick else 9),
         _class(assignment, homework, 8 if quick else 20),
