@@ -66,7 +66,7 @@ def live(job: Job, channel: int) -> NoReturn:
     os._exit(0)
 
 
-LATE = (b"torch.compile", b"checkpoint", b"torch._dynamo")
+LATE = (b"torch.compile", b"utils.checkpoint", b"torch._dynamo")
 
 
 def _import_late_parts(box: Path) -> None:
