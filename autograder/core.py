@@ -30,13 +30,15 @@ class Ask:
 
     `inputs` draws what the probe is given from the generator alone, so that the seed fixes it.
     Equal asks are put once, however many checks judge the answer. With `reference=True` the same
-    inputs also go to the reference, and the judge sees its answer as `Trial.want`.
+    inputs also go to the reference, and the judge sees its answer as `Trial.want`. `collector` names a
+    class in the probe's module that watches a notebook's whole run from inside its kernel.
     """
 
     probe: str
     inputs: Callable[[np.random.Generator], Values]
     seconds: float = 10.0
     reference: bool = False
+    collector: str = ""
 
     @property
     def name(self) -> str:
@@ -115,11 +117,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Question:
-    """A question of the handout; its checks are numbered `number`.1, `number`.2, ..."""
+    """A question of the handout; its checks are numbered `number`.1, `number`.2, ...
+
+    `files` must come from the student, as paths below the template.
+    """
 
     id: str
     number: int
     title: str
+    files: tuple[str, ...]
     checks: tuple[Check, ...]
     optional: bool = False
 
@@ -132,18 +138,21 @@ class Question:
 class Assignment:
     """A homework: its questions, and where its files are.
 
-    `graded` are the files that must come from the student, as paths below the template; every other
-    file of the template is added to a submission that lacks it. `probes` is the package inside of
-    which the probes' modules are found.
+    Every file of the template that no question grades is added to a submission that lacks it. `probes` is
+    the package inside of which the probes' modules are found.
     """
 
     id: str
     title: str
     questions: tuple[Question, ...]
-    graded: tuple[str, ...]
     probes: str
     reference: Path
     template: Path
+
+    @property
+    def graded(self) -> tuple[str, ...]:
+        """The files of all questions."""
+        return tuple(file for question in self.questions for file in question.files)
 
     @property
     def alpha(self) -> float:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import itertools
 import os
+import re
 import stat
 import struct
 import unicodedata
@@ -250,15 +251,14 @@ def _arrange(intake: _Intake, assignment: Assignment) -> dict[PurePosixPath, byt
     """The upload's files under the template's paths."""
     placed: dict[PurePosixPath, bytes] = {}
     for graded in map(PurePosixPath, assignment.graded):
+        likeness = {path: alike for path in intake.files if (alike := _alike(path.name, graded.name))}
         ranked = sorted(
-            (-_common_end(path, graded), len(path.parts), str(path), path)
-            for path in intake.files
-            if path.name.casefold() == graded.name.casefold()
+            (-alike, -_common_end(path, graded), len(path.parts), str(path), path) for path, alike in likeness.items()
         )
         if not ranked:
             continue
         found = ranked[0][-1]
-        if len(ranked) > 1 and ranked[1][:2] == ranked[0][:2]:
+        if len(ranked) > 1 and ranked[1][:3] == ranked[0][:3]:
             intake.remarks.append(f"There is more than one {graded.name}; {clean(str(found), line=True)} was graded.")
         inside = PurePosixPath(*graded.parts[1:])
         if len(graded.parts) > 1 and _common_end(found, graded) >= len(inside.parts):
@@ -268,6 +268,23 @@ def _arrange(intake: _Intake, assignment: Assignment) -> dict[PurePosixPath, byt
                     placed.setdefault(PurePosixPath(graded.parts[0], path.relative_to(root)), data)
         placed[graded] = intake.files[found]
     return placed
+
+
+COPY = re.compile(r"^copy[ _-]*of[ _-]*|[ _-]*\(\d+\)$|[ _-]*copy[ _-]*\d*$")
+"""What Colab, browsers and Jupyter add to the name of a file that is there already."""
+
+
+def _alike(name: str, graded: str) -> int:
+    """3 where this is the graded file's name, 2 where it is a copy's, 1 where a notebook's name holds it, else 0."""
+    mine, theirs = PurePosixPath(name.casefold()), PurePosixPath(graded.casefold())
+    if mine == theirs:
+        return 3
+    if mine.suffix != theirs.suffix:
+        return 0
+    if COPY.sub("", COPY.sub("", mine.stem)) == theirs.stem:
+        return 2
+    own, wanted = (re.sub(r"[^a-z]", "", path.stem) for path in (mine, theirs))
+    return int(mine.suffix == ".ipynb" and wanted in own)
 
 
 def _common_end(path: PurePosixPath, other: PurePosixPath) -> int:

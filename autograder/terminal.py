@@ -47,6 +47,8 @@ def grade(path: Path | None, out: Path | None, homework: str, seconds: float) ->
     out = out or Path("results.json")
     # The zygote begins to import torch now, beside everything that the judge still has to do.
     with Pool(Wall(homework + PROBES)) as pool, _tidy() as scratch:
+        if sys.stderr.isatty():
+            pool.tell = _tell
         return _grade(path, out.absolute(), homework, seconds, started, on_gradescope, pool, scratch)
 
 
@@ -110,6 +112,11 @@ def _grade(
     if logged and on_gradescope:
         print(f"\nWhat the submission printed (for the staff only):\n{logged}")
     return OUR_FAULT if any(result.status == "grader error" for result in results) else GRADED
+
+
+def _tell(line: str) -> None:
+    """Shows how far a notebook's run has come, on one line of the terminal that the next one takes."""
+    print(f"\r\033[Krunning the notebook: {line}", end="\r", file=sys.stderr, flush=True)
 
 
 def secret() -> bytes:
@@ -185,7 +192,8 @@ def show(
     for question in assignment.questions:
         own = [result for result in results if result.question == question]
         score = sum(result.score for result in own)
-        title = f"Question {question.number}: {question.title}   {_points(score)} of {_points(question.points)}"
+        kind = " (optional)" if question.optional else ""
+        title = f"Question {question.number}: {question.title}{kind}   {_points(score)} of {_points(question.points)}"
         table = Table(
             title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False
         )

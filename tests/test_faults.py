@@ -129,7 +129,7 @@ def test_fault_through_the_script_itself(tmp_path: Path) -> None:
     assert done.returncode == 0, errors
     assert "Traceback" not in errors
     content = helpers.is_valid_results(tmp_path / "results.json")
-    assert content["score"] == BOUND
+    assert points(content, "vae") == BOUND
     assert "-> STRONG" in content["extra_data"]["isolation"] or os.geteuid() != 0
 
 

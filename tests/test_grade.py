@@ -46,7 +46,7 @@ class Echo:
 
 
 def homework(*checks: Check) -> Assignment:
-    return replace(ASSIGNMENT, questions=(Question("q", 4, "Title", checks),))
+    return replace(ASSIGNMENT, questions=(Question("q", 4, "Title", ("file.py",), checks),))
 
 
 def passes(_trial: Trial) -> Verdict:

@@ -41,12 +41,25 @@ NAMED = {
     "uniform_noise",
     "in_place",
     "wrong_order",
+    "minimax_generator",
+    "d_halved",
+    "labels_swapped",
+    "detached_generator",
+    "unstable",
+    "pg_sign",
+    "probabilities",
+    "broadcast_nxn",
+    "reward_ignored",
+    "all_actions",
+    "greedy_action",
+    "averaged_twice",
 }
 
 
 def test_points_numbers_and_tags_are_the_handouts() -> None:
     points = {question.number: question.points for question in ASSIGNMENT.questions}
-    assert points == {4: 25}
+    assert points == {4: 25, 5: 15, 6: 20}
+    assert [question.number for question in ASSIGNMENT.questions if question.optional] == [5]
     assert all(question.id == TAGS[question.number] for question in ASSIGNMENT.questions)
     ids = [check.id for question in ASSIGNMENT.questions for check in question.checks]
     assert len(set(ids)) == len(ids)
@@ -59,10 +72,12 @@ def test_the_known_mistakes_have_names() -> None:
 
 
 def test_the_public_tests_carry_their_checks_numbers_and_weights() -> None:
+    """Those of gan_vae/; a notebook checks itself, in a cell of its own."""
     checks = {
         f"{question.number}.{place}": check.points
         for question in ASSIGNMENT.questions
         for place, check in enumerate(question.checks, 1)
+        if all(file.startswith("gan_vae/") for file in question.files)
     }
     tree = ast.parse((ASSIGNMENT.template / "gan_vae" / "test_public.py").read_text())
     tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
@@ -90,5 +105,9 @@ def test_the_readme_shows_what_the_example_gives(tmp_path: Path) -> None:
     for line in plain(shown)[1:]:
         if line.strip() != "..." and " points in " not in line and not line.startswith("isolation"):
             assert line in printed
-    assert "18 of 25 points" in run.stdout
-    assert "18 of 25 points" in shown
+    assert "33 of 60 points" in run.stdout
+    assert "33 of 60 points" in shown
+
+
+def test_all_false_fails_together_are_below_one_in_a_billion() -> None:
+    assert 0 < ASSIGNMENT.alpha < 1e-9

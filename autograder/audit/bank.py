@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from autograder import submission
 from autograder.audit.inprocess import InProcess
 from autograder.audit.variants import Variant, write
-from autograder.core import Assignment, Result, Submission
+from autograder.core import Assignment, Check, Result, Submission
 from autograder.grade import Grading
 
 
@@ -45,6 +47,28 @@ def only(assignment: Assignment, checks: Collection[str]) -> Assignment:
         for question in assignment.questions
     )
     return replace(assignment, questions=tuple(question for question in questions if question.checks))
+
+
+def of(assignment: Assignment, variant: Variant) -> Assignment:
+    """The assignment with the variant's question alone, and of that what can be graded without a kernel."""
+    questions = (
+        replace(question, checks=tuple(check for check in question.checks if not check.ask.collector))
+        for question in assignment.questions
+        if variant.file in question.files
+    )
+    return replace(assignment, questions=tuple(questions))
+
+
+def is_fixed(check: Check) -> bool:
+    """Whether the check asks the same of everybody: nothing in its inputs is drawn."""
+    first, second = (check.ask.inputs(np.random.Generator(np.random.Philox(seed))) for seed in (0, 1))
+    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def drawn(assignment: Assignment) -> Assignment:
+    """The assignment without the checks that ask the same of everybody."""
+    kept = {check.id for question in assignment.questions for check in question.checks if not is_fixed(check)}
+    return only(assignment, kept)
 
 
 def outcome(received: Submission, assignment: Assignment, *, salt: str = "") -> Outcome:

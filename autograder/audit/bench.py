@@ -6,6 +6,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -14,11 +15,12 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 
 from autograder import submission
 from autograder.audit import bank
 from autograder.audit.variants import Variant
-from autograder.core import Assignment
+from autograder.core import Assignment, Check, Question
 from autograder.grade import Grading
 from autograder.isolation.wall import Pool, Wall
 
@@ -35,7 +37,8 @@ def run(homework: str, *, quick: bool) -> int:
     print(f"Measuring on {os.cpu_count()} cores; this takes {'about two minutes' if quick else 'about half an hour'}.")
     promises = [
         _latency(3 if quick else 9),
-        _class(assignment, homework, 8 if quick else 20),
+        *(_question(question, assignment, homework, 8 if quick else 20) for question in assignment.questions),
+        *(_notebook(question, assignment, homework) for question in assignment.questions if _whole(question)),
         _memory(),
         _limited(),
         _right(assignment, homework, right, 1 if quick else -(-2000 // right)),
@@ -55,20 +58,21 @@ def _seconds(command: list[str]) -> float:
     return time.perf_counter() - started
 
 
-def _grade(folder: str) -> list[str]:
-    """The command that grades the reference, as run_autograder starts it."""
+def _grade(folder: str, upload: Path = ROOT / "reference") -> list[str]:
+    """The command that grades the reference or another upload, as run_autograder starts it."""
     program = [sys.executable, "-I", str(ROOT / "autograder" / "__main__.py"), "grade"]
-    return [*program, str(ROOT / "reference"), "--out", f"{folder}/results.json"]
+    return [*program, str(upload), "--out", f"{folder}/results.json"]
 
 
 def _latency(repetitions: int) -> bool:
     """One submission from process start to results.json, beside a bare `import torch`; medians, alternating."""
     with tempfile.TemporaryDirectory() as folder:
-        grade = _grade(folder)
+        copytree(ROOT / "reference" / "gan_vae", Path(folder, "upload", "gan_vae"))
+        grade = _grade(folder, Path(folder, "upload"))
         bare = [sys.executable, "-I", "-c", "import torch"]
         pairs = [(_seconds(grade), _seconds(bare)) for _ in range(repetitions + 1)][1:]
     ours, torch = (sorted(times)[len(times) // 2] for times in zip(*pairs, strict=True))
-    name = "one submission, above a bare `import torch`"
+    name = "one submission of gan_vae/, above `import torch`"
     return _line(name, f"{ours - torch:.2f} s ({ours:.2f} - {torch:.2f})", "at most 1.0 s", ours - torch <= 1.0)
 
 
@@ -87,8 +91,20 @@ def _zygote_cpu(pool: Pool) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def _class(assignment: Assignment, homework: str, number: int) -> bool:
-    """Many submissions in one process: CPU seconds of judge, zygote and workers, after the first."""
+def _whole(question: Question) -> list[Check]:
+    """The question's checks of a notebook's whole run."""
+    return [check for check in question.checks if check.ask.collector]
+
+
+def _functions(question: Question) -> Question:
+    """The question without what trains a network: its checks of single functions."""
+    checks = (check for check in question.checks if not check.ask.collector and not bank.is_fixed(check))
+    return replace(question, checks=tuple(checks))
+
+
+def _question(question: Question, assignment: Assignment, homework: str, number: int) -> bool:
+    """One question of many submissions in one process: CPU seconds of judge, zygote and workers, after the first."""
+    assignment = replace(assignment, questions=(_functions(question),))
     with Pool(Wall(f"{homework}.probes")) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o711)
         before = 0.0
@@ -100,7 +116,27 @@ def _class(assignment: Assignment, homework: str, number: int) -> bool:
             if index == 0:
                 before = _cpu() + _zygote_cpu(pool)
         each = (_cpu() + _zygote_cpu(pool) - before) / number
-    return _line(f"{number} submissions in one process, CPU each", f"{each:.3f} s", "at most 0.25 s", each <= 0.25)
+    name = f"functions of question {question.number} ({question.title}), CPU each of {number}"
+    return _line(name, f"{each:.3f} s", "at most 0.3 s", each <= 0.3)
+
+
+def _notebook(question: Question, assignment: Assignment, homework: str) -> bool:
+    """A notebook's whole run with a single training step: what it costs beside the training itself, in CPU seconds."""
+    assignment = replace(assignment, questions=(replace(question, checks=tuple(_whole(question))),))
+    with Pool(Wall(f"{homework}.probes")) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        upload, box = Path(folder, "upload"), Path(folder, "box")
+        copytree(assignment.reference, upload, ignore=ignore_patterns("__pycache__", ".*"))
+        for file in upload.glob("*.ipynb"):
+            file.write_text(re.sub(r"\biterations = \d+", "iterations = 1", file.read_text()))
+        box.mkdir()
+        received = submission.receive(upload, assignment, box, group=pool.uid)
+        pool.ask(received, assignment.questions[0].checks[0].ask, {}, seed=0, seconds=120)
+        before = _cpu() + _zygote_cpu(pool)
+        pool.ask(received, assignment.questions[0].checks[0].ask, {}, seed=0, seconds=120)
+        spent = _cpu() + _zygote_cpu(pool) - before
+    name = f"notebook of question {question.number}, CPU above its training"
+    return _line(name, f"{spent:.2f} s", "at most 6 s", 0 < spent <= 6)
 
 
 def _memory() -> bool:
@@ -223,14 +259,19 @@ def _one_thread() -> None:
 def _tally(homework: str, bank_name: str, index: int, times: int) -> Tally:
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
     variant: Variant = getattr(importlib.import_module(f"{homework}.mistakes"), bank_name)[index]
-    expected = set(variant.caught_by)
-    judged = bank.only(assignment, expected) if expected else assignment
+    whole = bank.of(assignment, variant)
+    judged = bank.only(whole, variant.caught_by) if variant.caught_by else whole
     surprises = second = 0
     used, checks = 0.0, set()
     with bank.submitted(variant, judged) as received:
         for salt in range(times):
+            if salt == 1:  # what is asked without drawing anything need not be asked again
+                judged = bank.drawn(judged)
+                if not judged.questions:
+                    break
             outcome = bank.outcome(received, judged, salt=f"bench{salt}")
-            wrong = expected ^ outcome.failed
+            here = {result.check.id for result in outcome.results}
+            wrong = (set(variant.caught_by) & here) ^ outcome.failed
             surprises += bool(wrong)
             checks |= wrong
             second += sum(result.attempts - 1 for result in outcome.results)

@@ -18,6 +18,7 @@ import torch
 from autograder.core import Ask, Observation, Submission, Values
 from autograder.faults import told
 from autograder.isolation import wire, worker
+from autograder.isolation.student import Student
 
 
 class InProcess:
@@ -32,7 +33,7 @@ class InProcess:
         module = worker.load_probe(self.probes, name)
         request = wire.Frame("audit", values={**given, "seed": seed})
         with _undisturbed():
-            reply = worker.answer(request, module, function, submission.box, submission.absent)
+            reply = worker.answer(request, module, function, Student(submission.box, submission.absent))
         header, body = wire.lengths(reply[: wire.PREFIX.size])
         cut = wire.PREFIX.size + header
         frame = wire.decode(reply[wire.PREFIX.size : cut], reply[cut : cut + body])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,22 @@ class Variant:
 
 
 def applied(variant: Variant, reference: str) -> str:
-    """The reference file's text with the variant's definitions in place of its own."""
+    """The reference file's text with the variant's definitions in place of its own.
+
+    In a notebook the first cell that defines one of them is changed; the prelude goes to its top.
+    """
+    if not variant.file.endswith(".ipynb"):
+        return _changed(variant, reference)
+    notebook = json.loads(reference)
+    names = [node.name for node in _functions(ast.parse(variant.source.strip("\r\n")))]
+    cells = (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    chosen = next(cell for cell in cells if any(f"def {name}(" in "".join(cell["source"]) for name in names))
+    chosen["source"] = _changed(variant, "".join(chosen["source"])).splitlines(keepends=True)
+    return json.dumps(notebook, indent=1, ensure_ascii=False)
+
+
+def _changed(variant: Variant, reference: str) -> str:
+    """Python text with the variant's definitions in place of its own."""
     source = variant.source.replace("\r\n", "\n").strip("\n")
     if "\n\t" in source:  # one file has one kind of indentation
         reference = re.sub(r"^(?: {4})+", lambda spaces: "\t" * (len(spaces[0]) // 4), reference, flags=re.M)

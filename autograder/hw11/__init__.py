@@ -6,15 +6,14 @@
 from pathlib import Path
 
 from autograder.core import Assignment
-from autograder.hw11 import vae
+from autograder.hw11 import gan, policy_gradient, vae
 
 ROOT = Path(__file__).resolve().parents[2]
 
 ASSIGNMENT = Assignment(
     id="hw11",
     title="Homework 11",
-    questions=(vae.QUESTION,),
-    graded=("gan_vae/utils.py", "gan_vae/models/vae.py"),
+    questions=(vae.QUESTION, gan.QUESTION, policy_gradient.QUESTION),
     probes="autograder.hw11.probes",
     reference=ROOT / "reference",
     template=ROOT / "student_template",

@@ -14,17 +14,23 @@ import importlib
 import os
 import resource
 import signal
+import socket
 import stat
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 4, 38, 36
 LAYERS = ("user", "prctl", "rlimits", "landlock", "seccomp")
 NOBODY = 65534
+Sockets = Literal["none", "listen", "connect"]
+"""What a worker may do with sockets: nothing; or, of UNIX sockets, bind and accept; or connect."""
+SCRATCH = 64 * 1024**2
+"""Bytes that a notebook's kernel may write into one file of its folder."""
 
 
 class Unavailable(Exception):
@@ -65,17 +71,29 @@ def shield() -> None:
         prctl(PR_SET_DUMPABLE, 0)
 
 
-def confine(*, uid: int | None, limits: Limits, readable: Sequence[Path], layers: Sequence[str] = LAYERS) -> list[str]:
-    """Applies every layer of `layers` that this machine offers, in the order in which they must come."""
+def confine(
+    *,
+    uid: int | None,
+    limits: Limits,
+    readable: Sequence[Path],
+    writable: Sequence[Path] = (),
+    sockets: Sockets = "none",
+    layers: Sequence[str] = LAYERS,
+) -> list[str]:
+    """Applies every layer of `layers` that this machine offers, in the order in which they must come.
+
+    Whatever is not in `readable` and `writable` can be neither read nor written. A worker of the usual
+    kind can write nowhere and has no `sockets`; a notebook's kernel and its client need a little of both.
+    """
     baseline = _mapped()
     _first_to_go()  # while /proc/self is still ours to write
-    steps = {
+    steps: dict[str, Callable[[], None]] = {
         # The user first: changing it clears the death signal and needs what seccomp takes away.
         "user": lambda: _become(uid),
         "prctl": _no_return,
         "rlimits": lambda: _limit(limits, baseline),
-        "landlock": lambda: _landlock(readable),
-        "seccomp": _seccomp,
+        "landlock": lambda: _landlock(readable, writable, sockets),
+        "seccomp": lambda: _seccomp(sockets),
     }
     applied = []
     for name, step in steps.items():
@@ -204,13 +222,17 @@ def python_folders() -> list[Path]:
     return sorted(path for path in found if path.exists())
 
 
-def _landlock(readable: Sequence[Path]) -> None:
-    """Only `readable` can be read, nothing written; no TCP; no signals or abstract sockets outwards."""
+def _landlock(readable: Sequence[Path], writable: Sequence[Path], sockets: Sockets) -> None:
+    """Only `readable` can be read, only `writable` written; no TCP; no signals or abstract sockets outwards."""
     try:
         import landlockpy
         from landlockpy import AccessFS, Scope
     except ImportError:
         raise Unavailable("landlockpy is not installed") from None
+    written = AccessFS.WRITE_FILE | AccessFS.TRUNCATE | AccessFS.MAKE_REG | AccessFS.MAKE_DIR | AccessFS.MAKE_SOCK
+    read = AccessFS.READ_FILE | AccessFS.READ_DIR
+    if sockets == "connect":
+        read |= AccessFS.RESOLVE_UNIX
     try:
         if not landlockpy.supported():
             raise Unavailable("this kernel has no Landlock")
@@ -218,9 +240,11 @@ def _landlock(readable: Sequence[Path]) -> None:
             for path in readable:
                 with contextlib.suppress(FileNotFoundError, PermissionError):  # or closed to the worker's user
                     if stat.S_ISDIR(path.stat().st_mode):
-                        ruleset.allow_path(path, AccessFS.READ_FILE | AccessFS.READ_DIR)
+                        ruleset.allow_path(path, read)
                     else:  # directory rights on a plain file are EINVAL
                         ruleset.allow_path(path, AccessFS.READ_FILE)
+            for path in writable:
+                ruleset.allow_path(path, read | written)
             for device in ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"):
                 if Path(device).exists():
                     ruleset.allow_path(device, AccessFS.READ_FILE | AccessFS.WRITE_FILE)
@@ -236,8 +260,10 @@ def _landlock(readable: Sequence[Path]) -> None:
 # Sockets and what stands in for them, new processes, other processes, the kernel's wide doors, and the
 # rights, owners and times of files, which Landlock leaves open: a worker of the same user could lock the
 # judge out of its own results folder.
+SOCKETS = "socket socketpair connect bind listen accept accept4 sendto sendmsg sendmmsg"
+ALLOWED = {"none": "", "listen": "bind listen accept accept4", "connect": "connect"}
+"""Of those, what goes beside making and using UNIX sockets; sendmsg stays denied, since it can carry an address."""
 DENIED = """
-socket socketpair connect bind listen accept accept4 sendto sendmsg sendmmsg
 io_uring_setup io_uring_enter io_uring_register
 fork vfork execve execveat
 ptrace process_vm_readv process_vm_writev process_madvise kcmp pidfd_open pidfd_getfd pidfd_send_signal
@@ -247,17 +273,22 @@ bpf keyctl add_key request_key userfaultfd perf_event_open seccomp personality
 shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl mq_open mq_unlink
 memfd_create memfd_secret name_to_handle_at open_by_handle_at fanotify_init inotify_init inotify_init1
 setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid capset
-sched_setaffinity sched_setscheduler sched_setattr setpriority ioprio_set
+sched_setaffinity sched_setattr setpriority ioprio_set
 init_module finit_module delete_module kexec_load reboot swapon swapoff acct quotactl syslog process_mrelease
 chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat
 setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat
 """
+# A file that was removed or replaced while it is open takes room that the judge cannot count, and there
+# may be any number of them. What a notebook removes therefore stays, without an error.
+REMOVED, REPLACED = "unlink unlinkat rmdir", "rename renameat renameat2"
+O_TMPFILE = 0o20000000
+"""Its own bit of the flag: a file that never had a name."""
 CLONE_THREAD = 0x00010000
 LOW_WORD = 0xFFFFFFFF
 F_SETOWN, F_SETSIG, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP = 8, 10, 15, 0x8901, 0x8902
 
 
-def _seccomp() -> None:
+def _seccomp(sockets: Sockets) -> None:
     """A deny-list with EPERM: what a numeric function never needs. Threads stay allowed."""
     try:
         import pyseccomp
@@ -266,7 +297,23 @@ def _seccomp() -> None:
     refuse, me = pyseccomp.ERRNO(errno.EPERM), os.getpid()
     try:
         rules = pyseccomp.SyscallFilter(defaction=pyseccomp.ALLOW)
-        for name in DENIED.split():
+        denied = {*DENIED.split(), *SOCKETS.split()} - set(ALLOWED[sockets].split())
+        if sockets != "none":
+            denied -= {"socket", "socketpair", "sendto"}
+            for name in ("socket", "socketpair"):
+                rules.add_rule(refuse, name, pyseccomp.Arg(0, pyseccomp.NE, socket.AF_UNIX))
+            rules.add_rule(refuse, "sendto", pyseccomp.Arg(4, pyseccomp.NE, 0))  # with an address of its own
+        if sockets == "listen":  # a kernel, which has a folder to write to
+            denied |= set(REPLACED.split())
+            for name in REMOVED.split():
+                with contextlib.suppress(OSError):  # as below
+                    rules.add_rule(pyseccomp.ERRNO(0), name)
+            for name, position in (("open", 1), ("openat", 2)):
+                with contextlib.suppress(OSError):
+                    rules.add_rule(refuse, name, pyseccomp.Arg(position, pyseccomp.MASKED_EQ, O_TMPFILE, O_TMPFILE))
+            with contextlib.suppress(OSError):
+                rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "openat2")  # its flags are in memory
+        for name in sorted(denied):
             with contextlib.suppress(OSError):  # unknown to this libseccomp or this architecture
                 rules.add_rule(refuse, name)
         # clone without CLONE_THREAD makes a process; clone3 hides its flags in memory, so glibc is
@@ -276,6 +323,8 @@ def _seccomp() -> None:
             rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
         for name in ("kill", "tgkill"):  # oneself is fine: abort() does it
             rules.add_rule(refuse, name, pyseccomp.Arg(0, pyseccomp.NE, me))
+        # To ask for the ordinary policy changes nothing, and ZeroMQ's threads insist on asking.
+        rules.add_rule(refuse, "sched_setscheduler", pyseccomp.Arg(1, pyseccomp.NE, 0))
         rules.add_rule(refuse, "prlimit64", pyseccomp.Arg(0, pyseccomp.GT, 0))  # 0 is oneself: getrlimit()
         # Who is signalled by a descriptor's events is a kill() by another name; PDEATHSIG and DUMPABLE stay.
         for name, position, values in (

@@ -19,12 +19,16 @@ import traceback
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
+from autograder import notebooks
 from autograder.core import GIVEN
+
+if TYPE_CHECKING:
+    from autograder.isolation.kernel import Kernel
 
 OLD_PACKAGES = ("codebase", "gan_vae")
 """Top-level packages that older handouts had; `codebase.utils` means `utils`."""
@@ -43,24 +47,32 @@ class ImportFault(Exception):
 
 
 class Student:
-    """The submission in `box`. `absent` are graded files that it lacks (the box may hold the template's)."""
+    """The submission in `box`. `absent` are graded files that it lacks (the box may hold the template's).
 
-    def __init__(self, box: Path, absent: Sequence[str] = ()) -> None:
+    `kernel` is there where the ask is for a notebook's whole run, `seconds` the time for all of the ask.
+    """
+
+    def __init__(
+        self, box: Path, absent: Sequence[str] = (), *, kernel: Kernel | None = None, seconds: float = 10.0
+    ) -> None:
         self.box = box
         self.absent = frozenset(absent)
+        self.kernel, self.seconds = kernel, seconds
         self.faults: dict[str, BaseException] = {}
+        self._sources: dict[str, notebooks.Source] = {}
         self._finder = _Finder(self)
 
     def function(self, file: str, name: str) -> Callable[..., Any]:
-        """The function or class `name` that `file` ("gan_vae/utils.py") defines."""
+        """The function or class `name` that `file` ("gan_vae/utils.py", or a notebook) defines."""
         if file in self.absent:
             raise Missing(f"{file} is not in the upload")
-        module = self.module(file)
+        module = self.definitions(file, name) if file.endswith(".ipynb") else self.module(file)
         found = getattr(module, name, None)
         if found is None:
-            if file in self.faults:
-                raise ImportFault(file, self.faults[file])
-            raise Missing(f"{file} defines no {name}")
+            for place in (f"{file}: {name}", file):
+                if place in self.faults:
+                    raise ImportFault(file, self.faults[place])
+            raise Missing(f"{file} defines no {name}" + self._unread(file))
         if not callable(found):
             raise Missing(f"{name} in {file} is a {type(found).__name__}, not something to call")
         return found  # type: ignore[no-any-return]
@@ -72,6 +84,39 @@ class Student:
         if self._finder not in sys.meta_path:
             sys.meta_path.insert(0, self._finder)
         return importlib.import_module(path.removesuffix(".py").replace("/", "."))
+
+    def cells(self, file: str) -> tuple[notebooks.Cell, ...]:
+        """The code cells of the notebook `file`."""
+        if file in self.absent:
+            raise Missing(f"{file} is not in the upload")
+        try:
+            return notebooks.read((self.box / file).read_bytes())
+        except (notebooks.Unreadable, OSError) as fault:
+            raise Missing(f"{file} could not be read: {fault}") from None
+
+    def source(self, file: str) -> notebooks.Source:
+        """The statements of the notebook `file`, parsed once."""
+        if file not in self._sources:
+            self._sources[file] = notebooks.source_of(self.cells(file))
+        return self._sources[file]
+
+    def definitions(self, file: str, *names: str) -> types.ModuleType:
+        """A fresh module of a notebook's `names` and what they need: neither its training nor its downloads."""
+        root = (self.box / file).parent
+        if str(root) not in sys.path:
+            sys.path.insert(0, str(root))  # a notebook may import files beside it
+        module = types.ModuleType(Path(file).stem)
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": Importer(root)}
+        chosen = self.source(file).definitions(names)
+        faults = notebooks.execute(file, chosen, module.__dict__)
+        self.faults |= {f"{file}: {name}": fault for name, fault in faults.items()}
+        return module
+
+    def _unread(self, file: str) -> str:
+        """What could not be read of a notebook, as the end of a sentence."""
+        faults = self._sources[file].faults if file in self._sources else {}
+        told = [f"code cell {cell} could not be read as Python: {fault}" for cell, fault in sorted(faults.items())]
+        return "".join(f"; {words}" for words in told[:1])
 
     def given(self, file: str) -> types.ModuleType:
         """The template's own version of `file`, for what a broken file of the submission fails to define."""
@@ -114,7 +159,7 @@ class _Loader(importlib.abc.Loader):
     def exec_module(self, module: types.ModuleType) -> None:
         name = f"{self.root.name}/{self.file.relative_to(self.root).as_posix()}"
         module.__file__ = str(self.file)
-        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import}
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": Importer(self.root)}
         try:
             source = self.file.read_bytes()
             if b"cuda" in source and not torch.cuda.is_available():
@@ -127,7 +172,15 @@ class _Loader(importlib.abc.Loader):
         except BaseException as fault:  # SystemExit and KeyboardInterrupt too
             self.student.faults[name] = fault
 
-    def _import(
+
+class Importer:
+    """`import` as the submission's files see it: what is not installed fails when it is used."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.python = builtins.__import__
+
+    def __call__(
         self,
         name: str,
         globals: dict[str, Any] | None = None,
@@ -135,17 +188,16 @@ class _Loader(importlib.abc.Loader):
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> Any:
-        """`import` as the submission's files see it: what is not installed fails when it is used."""
         top, _, rest = name.partition(".")
         if level == 0 and top in OLD_PACKAGES and not (self.root / top).exists():
             if rest:
-                found = self._import(rest, globals, locals, fromlist or ("*",), 0)
+                found = self(rest, globals, locals, fromlist or ("*",), 0)
                 return found if fromlist else _namespace(top, self.root)
             return _namespace(top, self.root)
         if level == 0 and top in SLOW and top not in sys.modules:
             return Later(name if fromlist else top)
         try:
-            return builtins.__import__(name, globals, locals, fromlist or (), level)
+            return self.python(name, globals, locals, fromlist or (), level)
         except ImportError as error:
             known = (self.root / top).exists() or (self.root / f"{top}.py").exists()
             if level > 0 or known or not _absent(error, name):
@@ -266,7 +318,7 @@ def describe(fault: BaseException, box: Path) -> tuple[str, str]:
     else:
         with contextlib.suppress(Exception):
             for frame in traceback.extract_tb(fault.__traceback__, limit=-200):
-                if not Path(frame.filename).is_absolute() and (box / frame.filename).is_file():
+                if _own(frame.filename, box):
                     where = f"{frame.filename}, line {frame.lineno} (in {frame.name})"
     return text.strip().splitlines()[0][:400], where[:300]
 
@@ -274,6 +326,10 @@ def describe(fault: BaseException, box: Path) -> tuple[str, str]:
 def raised_in(fault: BaseException, box: Path) -> bool:
     """Whether the line that raised it is the submission's own, not a library's."""
     with contextlib.suppress(Exception):
-        last = traceback.extract_tb(fault.__traceback__, limit=-1)[-1].filename
-        return not Path(last).is_absolute() and (box / last).is_file()
+        return _own(traceback.extract_tb(fault.__traceback__, limit=-1)[-1].filename, box)
     return False
+
+
+def _own(filename: str, box: Path) -> bool:
+    """Whether a frame's file is one of the submission's, or a cell of its notebook."""
+    return not Path(filename).is_absolute() and (box / notebooks.file_of(filename)).is_file()

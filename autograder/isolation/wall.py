@@ -16,7 +16,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -36,8 +38,15 @@ FIRST_UID = 0x10000000
 """Workers of the judge with process id p run as user FIRST_UID + p: one user per judge, nobody's else."""
 
 
+PROGRESS = b"\x1e"
+"""What a line of a worker's log begins with that is meant for whoever waits at the terminal."""
 PING = Ask("canary:ping", lambda _rng: {})
 """The ask that touches nothing of the submission: whether the wall works at all."""
+
+
+GLANCE = 0.25
+"""Seconds between two looks at the folder that a notebook's kernel may write to."""
+SCRATCH_BYTES, SCRATCH_FILES = 128 * 1024**2, 1000
 
 
 class WallError(Exception):
@@ -54,7 +63,10 @@ class Wall:
 
 
 class Pool:
-    """A zygote, and the workers forked from it one after the other. A context manager."""
+    """A zygote, and the workers forked from it one after the other. A context manager.
+
+    `tell`, if set, is called with a short line for whoever waits while a notebook runs.
+    """
 
     def __init__(self, wall: Wall) -> None:
         self.wall = wall
@@ -63,6 +75,7 @@ class Pool:
         self._zygote: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ready = False
+        self.tell: Callable[[str], None] | None = None
 
     def __enter__(self) -> Pool:
         self.start()
@@ -139,6 +152,12 @@ class Pool:
     # --------------------------------------------------------------------------------------------------
 
     def _converse(self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float) -> Observation:
+        with _scratch(submission, ask, self.uid) as scratch:
+            return self._converse_in(scratch, submission, ask, given, seed, seconds)
+
+    def _converse_in(
+        self, scratch: Path | None, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float
+    ) -> Observation:
         identity = secrets.token_hex(16)
         request = wire.encode(wire.Frame(identity, values={**given, "seed": seed}))
         self._wait_until_ready()
@@ -155,12 +174,14 @@ class Pool:
                     "seconds": seconds,
                     "memory": self.wall.memory,
                     "layers": list(self.wall.layers),
+                    "collector": ask.collector,
+                    "scratch": str(scratch or ""),
                 }
                 pid = self._command({"spawn": job}, [theirs.fileno(), log_in])["pid"]
                 theirs.close()
                 os.close(log_in)
                 log_in = -1
-                conversation = _Conversation(ours, log_out, request, time.monotonic() + seconds)
+                conversation = _Conversation(ours, log_out, request, time.monotonic() + seconds, scratch, self.tell)
                 try:
                     ended = conversation.run()
                 finally:
@@ -195,11 +216,61 @@ class Pool:
         return reply
 
 
+@contextlib.contextmanager
+def _scratch(submission: Submission, ask: Ask, uid: int | None) -> Iterator[Path | None]:
+    """A folder for a notebook's kernel, where it finds the submission's files and may write a little."""
+    if not ask.collector:
+        yield None
+        return
+    # A UNIX socket's path may have 107 characters, which a TMPDIR may exceed.
+    folder = Path(tempfile.mkdtemp(prefix="autograder-", dir="/tmp"))
+    try:
+        for path in submission.box.iterdir():
+            (folder / path.name).symlink_to(path)
+        if uid is not None and not submission.ours:
+            os.chown(folder, uid, uid)
+        yield folder
+    finally:
+        # Its owner may have nested folders deeper than Python's own rmtree can go.
+        subprocess.run(["rm", "-rf", "--", str(folder)], check=False, stderr=subprocess.DEVNULL)
+
+
+def _too_full(folder: Path) -> bool:
+    """Whether a kernel has written more into its folder than a notebook has any use for."""
+    count = size = 0
+    folders = [str(folder)]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    count += 1
+                    with contextlib.suppress(FileNotFoundError):
+                        size += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    if count > SCRATCH_FILES or size > SCRATCH_BYTES:
+                        return True
+        except FileNotFoundError:
+            continue
+        except OSError:  # too deep for a path
+            return True
+    return False
+
+
 class _Conversation:
     """One request, one reply, and the worker's output meanwhile; all against one deadline."""
 
-    def __init__(self, channel: socket.socket, log: int, request: bytes, deadline: float) -> None:
+    def __init__(
+        self,
+        channel: socket.socket,
+        log: int,
+        request: bytes,
+        deadline: float,
+        scratch: Path | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         self.channel, self.log_pipe, self.deadline = channel, log, deadline
+        self.scratch, self.tell = scratch, tell
         self.unsent = memoryview(request)
         self.reply = bytearray()
         self.needed = wire.PREFIX.size
@@ -211,12 +282,14 @@ class _Conversation:
         os.set_blocking(log, False)
 
     def run(self) -> str:
-        """How it ended: "answered", "closed", "deadline", "breach" or "flood"."""
+        """How it ended: "answered", "closed", "deadline", "breach", "flood" or "filled" (its folder)."""
         with selectors.DefaultSelector() as selector:
             selector.register(self.channel, selectors.EVENT_READ | selectors.EVENT_WRITE)
             selector.register(self.log_pipe, selectors.EVENT_READ)
             while (left := self.deadline - time.monotonic()) > 0:
-                for key, events in selector.select(left):
+                if self.scratch is not None and _too_full(self.scratch):
+                    return "filled"
+                for key, events in selector.select(left if self.scratch is None else min(left, GLANCE)):
                     if key.fileobj == self.log_pipe:
                         if not self._read_log():
                             selector.unregister(self.log_pipe)
@@ -276,6 +349,8 @@ class _Conversation:
         except BlockingIOError:
             return True
         self.printed += len(chunk)
+        if self.tell is not None and chunk.startswith(PROGRESS):
+            self.tell(clean(chunk[1:].partition(b"\n")[0].decode("utf-8", "replace"), limit=80, line=True))
         self.log += chunk[: max(0, LOG_KEPT - len(self.log))]
         return bool(chunk)
 
@@ -294,6 +369,12 @@ def _judge_end(
     if ended == "flood":
         return Observation(
             error=f"The code printed more than {LOG_ALLOWED // 1024**2} MB and was stopped.",
+            diagnosis="flood",
+        )
+    if ended == "filled":
+        return Observation(
+            error=f"The notebook wrote more than {SCRATCH_BYTES // 1024**2} MB or {SCRATCH_FILES} files and was "
+            "stopped.",
             diagnosis="flood",
         )
     killed_by = usage["signal"]

@@ -23,7 +23,7 @@ import torch
 
 from autograder.core import Array, Value, Values
 from autograder.faults import Fault
-from autograder.isolation import confine, wire
+from autograder.isolation import confine, kernel, wire
 from autograder.isolation.student import ImportFault, Missing, Student, calm, describe, raised_in
 
 Probe = Callable[[Mapping[str, Any], Student], Mapping[str, Any]]
@@ -31,7 +31,10 @@ Probe = Callable[[Mapping[str, Any], Student], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Job:
-    """What the zygote is told about a worker: whose files, which probe, under which limits."""
+    """What the zygote is told about a worker: whose files, which probe, under which limits.
+
+    With a `collector` (a class in the probe's module) a notebook's kernel runs beside it, in `scratch`.
+    """
 
     box: str
     absent: tuple[str, ...]
@@ -41,6 +44,25 @@ class Job:
     seconds: float
     memory: int
     layers: tuple[str, ...]
+    collector: str = ""
+    scratch: str = ""
+
+    def confined(self, *, sockets: confine.Sockets = "none", writable: Sequence[Path] = ()) -> None:
+        """Confines this process by what the job allows."""
+        notebook = bool(self.scratch)
+        confine.confine(
+            uid=self.uid,
+            limits=confine.Limits(
+                seconds=self.seconds,
+                memory=2 * self.memory if notebook else self.memory,
+                files=256 if notebook else confine.Limits.files,
+                written=confine.SCRATCH if writable else 0,
+            ),
+            readable=[Path(self.box), *([Path(self.scratch)] if self.scratch else []), *confine.python_folders()],
+            writable=writable,
+            sockets=sockets,
+            layers=self.layers,
+        )
 
 
 def live(job: Job, channel: int) -> NoReturn:
@@ -50,20 +72,27 @@ def live(job: Job, channel: int) -> NoReturn:
         module = load_probe(job.probes, job.probe.partition(":")[0])  # while our files can still be read
         os.chdir(job.box)
         _import_late_parts(Path(job.box))
-        confine.confine(
-            uid=job.uid,
-            limits=confine.Limits(seconds=job.seconds, memory=job.memory),
-            readable=[Path(job.box), *confine.python_folders()],
-            layers=job.layers,
-        )
+        running = _start_kernel(job, module) if job.collector else None
+        job.confined(sockets="connect" if running else "none")
         request = wire.read(lambda count: _receive(channel, count))
-        reply = answer(request, module, job.probe.partition(":")[2], Path(job.box), job.absent)
+        student = Student(Path(job.box), job.absent, kernel=running, seconds=job.seconds)
+        reply = answer(request, module, job.probe.partition(":")[2], student)
         with contextlib.suppress(Exception):  # what was printed is for the staff; os._exit would drop it
             sys.stdout.flush()
         _send(channel, reply)
     except BaseException:  # whatever it is, this process must not go on as a second zygote
         os._exit(70)
     os._exit(0)
+
+
+def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
+    scratch = Path(job.scratch)
+    return kernel.start(
+        scratch,
+        getattr(module, job.collector)(),
+        _plain,
+        lambda: job.confined(sockets="listen", writable=[scratch]),
+    )
 
 
 LATE = (b"torch.compile", b"utils.checkpoint", b"torch._dynamo")
@@ -82,22 +111,22 @@ def _import_late_parts(box: Path) -> None:
 
 
 def load_probe(package: str, name: str) -> ModuleType:
-    """The probes' module `name`; "isolation" names our own, which the canary lives in."""
+    """The probes' module `name`; "canary" is our own."""
     if name == "canary":
         return importlib.import_module("autograder.isolation.canary")
     return importlib.import_module(f"{package}.{name}")
 
 
-def answer(request: wire.Frame, module: ModuleType, function: str, box: Path, absent: Sequence[str]) -> bytes:
+def answer(request: wire.Frame, module: ModuleType, function: str, student: Student) -> bytes:
     """The reply to one request, as bytes."""
     inputs = dict(request.values)
     seed = inputs.pop("seed")
     assert isinstance(seed, int)
     probe: Probe = getattr(module, function)
     try:
-        return wire.encode(wire.Frame(request.id, values=run(probe, inputs, seed, Student(box, absent))))
+        return wire.encode(wire.Frame(request.id, values=run(probe, inputs, seed, student)))
     except BaseException as error:
-        return wire.encode(wire.Frame(request.id, fault=fault(error, box)))
+        return wire.encode(wire.Frame(request.id, fault=fault(error, student.box)))
 
 
 def run(probe: Probe, inputs: Values, seed: int, student: Student) -> Values:

@@ -155,18 +155,21 @@ class Zygote:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)  # it may have left its group
         _, status, usage = os.wait4(pid, 0)
-        escaped = self._sweep(uid)
+        escaped, spent = self._sweep(uid)
         return {
             "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
             "exit": os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0,
-            "cpu": usage.ru_utime + usage.ru_stime,
+            "cpu": usage.ru_utime + usage.ru_stime + spent,
             "memory": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
             "escaped": escaped,
         }
 
-    def _sweep(self, uid: int | None) -> int:
-        """Kills what outlived its worker: as our subreaper's children, and by the worker's own user."""
-        killed = 0
+    def _sweep(self, uid: int | None) -> tuple[int, float]:
+        """Kills what outlived its worker, a notebook's kernel too: how many, and the CPU seconds they had used.
+
+        It finds them as our children, whose subreaper we are, and as processes of the worker's own user.
+        """
+        killed, spent = 0, 0.0
         deadline = time.monotonic() + 5
         while strays := self._strays():
             if uid and uid not in self.workers.values():
@@ -176,11 +179,11 @@ class Zygote:
                     os.kill(stray, signal.SIGKILL)
             for stray in strays:
                 with contextlib.suppress(ChildProcessError):
-                    os.waitpid(stray, 0)
-                    killed += 1
+                    usage = os.wait4(stray, 0)[2]
+                    killed, spent = killed + 1, spent + usage.ru_utime + usage.ru_stime
             if time.monotonic() > deadline:
                 break
-        return killed
+        return killed, spent
 
     def _strays(self) -> list[int]:
         try:

@@ -70,25 +70,25 @@ def _model(made: Any, case: Mapping[str, torch.Tensor]) -> Any:
     return made
 
 
-def _class(student: Student) -> Any:
-    """The student's VAE, with our sampler in place of theirs wherever it was imported."""
+def class_of(student: Student, file: str, name: str) -> Any:
+    """The student's class `name`, with our sampler in place of theirs wherever it was imported."""
     utils = student.module(UTILS)
     theirs = getattr(utils, "sample_gaussian", None)
     if UTILS in student.faults:  # a broken utils.py is judged elsewhere; here its helpers are needed
-        for name, value in vars(student.given(UTILS)).items():
-            utils.__dict__.setdefault(name, value)
+        for helper, value in vars(student.given(UTILS)).items():
+            utils.__dict__.setdefault(helper, value)
     utils.__dict__["sample_gaussian"] = _sample
-    found = student.function(VAE, "VAE")
-    module = student.module(VAE)
-    for name, value in list(vars(module).items()):
+    found = student.function(file, name)
+    module = student.module(file)
+    for imported, value in list(vars(module).items()):
         if theirs is not None and value is theirs:
-            setattr(module, name, _sample)
+            setattr(module, imported, _sample)
     return found
 
 
 def bound(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The parts `values` and `noise`, each with inputs and values of its own."""
-    vae = _class(student)
+    vae = class_of(student, VAE, "VAE")
     return sections.run(
         fault_of(student),
         values=lambda: values(sections.take(given, "values"), vae),

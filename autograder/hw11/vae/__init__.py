@@ -22,6 +22,7 @@ QUESTION = Question(
     id="vae",
     number=4,
     title="VAE",
+    files=("gan_vae/utils.py", "gan_vae/models/vae.py"),
     checks=(
         Check("vae.sample.contract", "sample_gaussian: shape and type", 1, sample.ASK, Exact(sample.contract)),
         Check("vae.sample.inputs", "sample_gaussian: inputs left alone", 1, sample.ASK, Exact(sample.inputs)),

@@ -1,0 +1,57 @@
+"""Question 5: the losses of a generative adversarial network.
+
+As in question 4 the randomness is taken out first: a stub generator records the z that it is given, a stub
+discriminator has analytic logits, and given z both losses and their gradients are known up to rounding.
+
+`reading.py` reads what `loss_nonsaturating` returned, `loss.py` asks and judges it. The probe that runs
+beside the student's code is `probes/with_gan.py`. Points, names and the order of the checks are here.
+"""
+
+from autograder.core import Check, Question
+from autograder.hw11.gan import loss
+from autograder.judges import Exact, Statistical
+
+ALPHA = 1e-11
+
+QUESTION = Question(
+    id="gan",
+    number=5,
+    title="GAN",
+    files=("gan_vae/models/gan.py",),
+    optional=True,
+    checks=(
+        Check("gan.contract", "loss_nonsaturating: two scalars", 1, loss.ASK, Exact(loss.contract)),
+        Check("gan.discriminator", "loss_nonsaturating: discriminator's loss", 3, loss.ASK, Exact(loss.discriminator)),
+        Check("gan.generator", "loss_nonsaturating: generator's loss", 3, loss.ASK, Exact(loss.generator)),
+        Check("gan.average", "loss_nonsaturating: average over the batch", 1, loss.ASK, Exact(loss.average)),
+        Check(
+            "gan.gradient_discriminator",
+            "loss_nonsaturating: gradient to the discriminator",
+            2,
+            loss.ASK,
+            Exact(loss.gradient_discriminator),
+        ),
+        Check(
+            "gan.gradient_generator",
+            "loss_nonsaturating: gradient to the generator",
+            2,
+            loss.ASK,
+            Exact(loss.gradient_generator),
+        ),
+        Check("gan.stable", "loss_nonsaturating: large logits", 1, loss.ASK, Exact(loss.stable)),
+        Check(
+            "gan.noise",
+            "loss_nonsaturating: z standard normal",
+            1,
+            loss.ASK,
+            Statistical(loss.noise, ALPHA, "at 8,064 values: a mean off by 0.14, a variance by 22 %"),
+        ),
+        Check(
+            "gan.fresh",
+            "loss_nonsaturating: new z each time",
+            1,
+            loss.ASK,
+            Statistical(loss.fresh, ALPHA, "a correlation of 0.5 between two images or two calls"),
+        ),
+    ),
+)

@@ -1,0 +1,340 @@
+"""Asks and judges `loss_nonsaturating(x_real, device)`: its two losses, their gradients, and the z behind them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from scipy.special import expit
+
+from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.hw11.gan.reading import (
+    AGGREGATED,
+    CASES,
+    PIXELS,
+    SEEN,
+    STEEPEST,
+    WORDS,
+    D,
+    Fakes,
+    G,
+    Reading,
+    Seen,
+    count,
+    factors,
+    read,
+    softplus,
+)
+from autograder.hw11.vae.sample import family, same
+from autograder.judges import array, luck, passed, share
+from autograder.sections import join, section
+from autograder.stats import UNIT, dependence, gamma, marginal, repetition
+
+# ------------------------------------------------------------------------------------- what is asked
+
+
+def _case(rng: Generator, batch: int, dim: int) -> dict[str, Array]:
+    """Real images, a generator tanh(z A) + b and a discriminator 3.5 tanh(x w + c), with logits of either sign.
+
+    The discriminator looks at 32 pixels only: the fewer products are summed, the less rounding must be allowed.
+    """
+    w = np.zeros(PIXELS)
+    w[rng.choice(PIXELS, SEEN, replace=False)] = 0.5 * rng.standard_normal(SEEN)
+    return {
+        "x": rng.random((batch, PIXELS)).astype(np.float32),
+        "a": (rng.standard_normal((dim, PIXELS)) / np.sqrt(dim)).astype(np.float32),
+        "b": rng.uniform(0.2, 0.8, PIXELS).astype(np.float32),
+        "w": w.astype(np.float32),
+        "c": np.array(rng.uniform(-0.3, 0.3), np.float32),
+    }
+
+
+def _cases(rng: Generator) -> Values:
+    return {f"{name}{i}": value for i, case in enumerate(CASES) for name, value in _case(rng, *case).items()}
+
+
+FARTHEST = 100.0
+REAL = (20.0, -20.0, 60.0, -60.0, 100.0, -100.0, 100.0, -100.0)
+
+
+def _extreme(rng: Generator) -> Values:
+    return {"real": rng.permutation(REAL).astype(np.float32), "size": FARTHEST}
+
+
+CALLS = 24
+
+
+def _noise(rng: Generator) -> Values:
+    return {**_case(rng, 48, 7), "calls": CALLS}
+
+
+def _everything(rng: Generator) -> Values:
+    return join(values=_cases(rng), extreme=_extreme(rng), noise=_noise(rng))
+
+
+ASK = Ask("with_gan:loss", _everything)
+
+# ------------------------------------------------------------------------------------ how it is judged
+
+
+def contract(trial: Trial) -> Verdict:
+    trial = section(trial, "values")
+    reading = read(trial)
+    for case, seen in enumerate(reading.cases):
+        if count(trial, case) != 2:
+            raise Reject(
+                f"{count(trial, case)} values were returned; expected two: d_loss and g_loss.", diagnosis="third_value"
+            )
+        for index, which in enumerate((D, G)):
+            if seen.losses[index].size != 1:
+                raise Reject(
+                    f"{which} has shape {list(seen.losses[index].shape)} for a batch of {seen.batch}; expected a "
+                    "scalar, the average over the batch.",
+                    diagnosis="not_averaged",
+                )
+            if trial.got.get(f"{case}.is_tensor{index}") is not True:
+                raise Reject(
+                    f"{which} is a plain number; expected a scalar tensor, which backward() needs.", diagnosis="item"
+                )
+    if reading.order != (D, G):
+        raise Reject(
+            "The losses were returned as (g_loss, d_loss); expected (d_loss, g_loss).", diagnosis="order_swapped"
+        )
+    return passed("Two finite scalars, the discriminator's loss and the generator's.")
+
+
+def _value(trial: Trial, which: str, right: str) -> Verdict:
+    reading = read(section(trial, "values"))
+    found = reading.found[which]
+    if found is not None:
+        return passed(right, used=max(match.used for match in found))
+    case = len(CASES) - 1
+    seen, loss = reading.cases[case], reading.loss(case, which)
+    got = f"{float(loss.reshape(())):.3g}" if loss.size == 1 else f"of shape {list(loss.shape)}"
+    fakes = seen.fakes[0].h
+    want = softplus(-seen.h).mean() + softplus(fakes).mean() if which == D else softplus(-fakes).mean()
+    formula = "-log D(x) - log(1 - D(G(z)))" if which == D else "-log D(G(z))"
+    begin = f"For a batch of {seen.batch} the {WORDS[which]} was {got}; expected {want:.3g}, the average of {formula}."
+    known = reading.known(which)
+    return Verdict(0.0, f"{begin} {known.sentence}" if known else begin, known.id if known else "")
+
+
+def discriminator(trial: Trial) -> Verdict:
+    return _value(trial, D, "The discriminator's loss is that of real images as real and generated ones as fake.")
+
+
+def generator(trial: Trial) -> Verdict:
+    return _value(trial, G, "The generator's loss is the non-saturating one, -log D(G(z)).")
+
+
+def average(trial: Trial) -> Verdict:
+    reading = read(section(trial, "values"))
+    hows = {which: reading.how(which) for which in (D, G)}
+    if all(how is None for how in hows.values()):
+        raise Reject(
+            "Neither loss is right yet, so this cannot be judged. Expected: at least one right up to its average."
+        )
+    for which, how in hows.items():
+        if how:
+            raise Reject(
+                f"The {WORDS[which]} is not the average over the batch, which was expected. {AGGREGATED[how]}",
+                diagnosis=how,
+            )
+    return passed("The losses are averages over the batch.")
+
+
+def _slope(trial: Trial, reading: Reading, case: int, which: str) -> Array:
+    """The gradient of a loss to its own network, (784,): to the discriminator's w or the generator's b."""
+    key = f"{case}.to_{'w' if which == D else 'b'}{reading.index(which)}"
+    if key not in trial.got:
+        network = "discriminator" if which == D else "generator"
+        reason = "" if which == D else " Were the fakes detached for this loss as well, or made under no_grad?"
+        raise Reject(
+            f"No gradient of the {WORDS[which]} reached the {network}, so it could not be trained.{reason} "
+            "Expected: every loss can move its own network.",
+            diagnosis="no_gradient" if which == D else "detached_generator",
+        )
+    return array(trial.got, key, shape=(PIXELS,), what="The gradient")
+
+
+def _want(seen: Seen, fakes: Fakes, which: str) -> tuple[Array, Array]:
+    """The right gradient (784,) and what rounding may change it by.
+
+    d softplus(h) / dh = sigmoid(h), dh/ds = 3.5 (1 - (h / 3.5)^2) with s = x w + c, and ds/dw = x, ds/dx = w.
+    """
+
+    def steep(h: Array) -> Array:
+        result: Array = STEEPEST * (1 - (h / STEEPEST) ** 2)
+        return result
+
+    # Each row's slope errs by what its logit does times at most 3.5 + 7, and by 300 u as written with sigmoids.
+    rough = 11 * seen.slack + 300 * UNIT * STEEPEST + gamma(200)
+    if which == D:
+        real, fake = (expit(seen.h) - 1) * steep(seen.h), expit(fakes.h) * steep(fakes.h)
+        want = real @ seen.x / len(real) + fake @ fakes.x / len(fake)
+        return want, rough * (np.abs(seen.x).mean(0) + np.abs(fakes.x).mean(0)) * (1 + STEEPEST)
+    slope = float(((expit(fakes.h) - 1) * steep(fakes.h)).mean())
+    return slope * seen.w, rough * np.abs(seen.w) * (1 + STEEPEST)
+
+
+def _gradient(trial: Trial, which: str, right: str) -> Verdict:
+    trial = section(trial, "values")
+    reading = read(trial)
+    used = 0.0
+    for case, seen in enumerate(reading.cases):
+        slope = _slope(trial, reading, case, which)
+        found = reading.found[which]
+        fakes = seen.fakes if found is None else found[case].fakes
+        how = reading.how(which) or ""
+        factor = 1.0 if how == "not_averaged" else factors(seen.batch)[how]
+        if how == "not_averaged":
+            factor = float(seen.batch)  # the probe adds the examples' losses up
+        pairs = [_want(seen, one, which) for one in fakes]
+        one = min(share(slope, factor * want, factor * bound + 1e-12) for want, bound in pairs)
+        used = max(used, one)
+        if one > 1:
+            network, formula = ("discriminator", D) if which == D else ("generator", "-log D(G(z))")
+            message = (
+                f"The gradient of the {WORDS[which]} to the {network} is not right. Expected: that of the average of "
+                + ("-log D(x) - log(1 - D(G(z)))." if formula == D else "-log D(G(z)), through D and G.")
+            )
+            if min(share(slope, -factor * want, factor * bound + 1e-12) for want, bound in pairs) <= 1:
+                raise Reject(f"{message} It has the wrong sign.", diagnosis="d_sign" if which == D else "g_sign")
+            if np.abs(slope).max() < 1e-12:
+                raise Reject(f"{message} It is zero everywhere.", diagnosis="no_gradient")
+            raise Reject(message)
+    return passed(right, used=used)
+
+
+def gradient_discriminator(trial: Trial) -> Verdict:
+    return _gradient(trial, D, "The gradient of d_loss to the discriminator is right.")
+
+
+def gradient_generator(trial: Trial) -> Verdict:
+    return _gradient(trial, G, "The gradient of g_loss to the generator is right.")
+
+
+def _gradient_right(trial: Trial, which: str) -> bool:
+    try:
+        return _gradient(trial, which, "").score == 1
+    except Reject:
+        return False
+
+
+def stable(trial: Trial) -> Verdict:
+    """At logits of +-20, +-60 and +-100: finite, and right where the loss is right at moderate ones."""
+    extreme, reading = section(trial, "extreme"), read(section(trial, "values"))
+    expected = "Expected: right and finite at any logit; logsigmoid and the cross entropies with logits are."
+    real = array(extreme.given, "real")
+    fake = np.array([FARTHEST, -FARTHEST])
+    right = {
+        D: (
+            softplus(-real).mean() + softplus(fake).mean(),
+            ((expit(real) - 1) * real).mean() + (expit(fake) * fake).mean(),
+        ),
+        G: (softplus(-fake).mean(), (expit(fake) - 1).mean()),
+    }
+    used = 0.0
+    for which, (value, slope) in right.items():
+        place = reading.index(which)
+        loss, key = extreme.got.get(f"loss{place}"), f"to_{'w' if which == D else 'b'}{place}"
+        steep = extreme.got.get(key)
+        for name, seen in (("value", loss), ("gradient", steep)):
+            if isinstance(seen, np.ndarray) and not np.isfinite(seen).all():
+                raise Reject(
+                    f"At logits of up to +-100 the {WORDS[which]} has a {name} that is infinite or nan: a sigmoid "
+                    f"rounds to 0 or 1 there, and log(0) is infinite. {expected}",
+                    diagnosis="unstable",
+                )
+        how = reading.how(which)
+        if how is None or not isinstance(loss, np.ndarray) or not isinstance(steep, np.ndarray):
+            continue  # what is wrong with it at moderate logits is another check's matter
+        rows = len(real)
+        right_slope = _gradient_right(trial, which)
+        factor = 1.0 if how == "not_averaged" else factors(rows)[how]
+        summed = float(rows) if how == "not_averaged" else factor
+        for name, seen, want, scale in (("value", loss, value, factor), ("gradient", steep, slope, summed)):
+            if name == "gradient" and not right_slope:
+                continue
+            # Terms are at most 100 and exact to a few u each; sums over 16 rows. What is left at +-20 is below 1e-8.
+            bound = scale * (gamma(100) * 2 * FARTHEST + 1e-6)
+            one = share(float(np.mean(seen)), scale * float(want), bound)
+            used = max(used, one)
+            if one > 1:
+                raise Reject(
+                    f"At logits of up to +-100 the {name} of the {WORDS[which]} is wrong, though it is right at small "
+                    f"ones: the sigmoid has rounded to 0 or 1 before its logarithm was taken. {expected}",
+                    diagnosis="unstable",
+                )
+    return passed("Values and gradients are right and finite at logits of up to +-100.", used=used)
+
+
+def _drawn(trial: Trial) -> Array:
+    """The z of all calls that went into the losses, (calls, rows, dim)."""
+    noise = section(trial, "noise")
+    batch, dim = array(noise.given, "x").shape[0], array(noise.given, "a").shape[0]
+    z, rows = array(noise.got, "z", what="The z given to the generator"), array(noise.got, "rows").astype(int)
+    if (
+        z.ndim != 3
+        or z.shape[0] != CALLS
+        or z.shape[2] != dim
+        or rows.ndim != 1
+        or (rows % batch).any()
+        or not rows.all()
+    ):
+        shape = [int(rows[0]), z.shape[2]] if rows.ndim == 1 and len(rows) and z.ndim == 3 else list(z.shape[1:])
+        raise Reject(
+            f"For a batch of {batch} and z_dim {dim} the generator was given z of shape {shape}; expected "
+            f"[{batch}, {dim}].",
+            diagnosis="wrong_shape",
+        )
+    whole = [z[:, at : at + batch] for at in range(0, z.shape[1], batch)]
+    counted = _counted(trial)
+    if counted is not None and counted and max(counted) < len(whole):
+        whole = [whole[place] for place in counted]  # others may have been for display
+    # The same z may go through the generator twice: what is a copy in every call is one draw.
+    distinct: list[Array] = []
+    for one in whole[:4]:
+        if not any(np.array_equal(one, other) for other in distinct):
+            distinct.append(one)
+    drawn: Array = np.concatenate(distinct, 1)
+    return drawn
+
+
+def _counted(trial: Trial) -> list[int] | None:
+    """Which of the generator's batches went into the losses, as far as the losses' values tell."""
+    try:
+        return read(section(trial, "values")).counted()
+    except Reject:
+        return None
+
+
+def noise(trial: Trial, alpha: float) -> Verdict:
+    z = _drawn(trial)
+    verdict, worst = luck(marginal(z), alpha, "The z are standard normal, one for each image.")
+    if verdict:
+        return verdict
+    sentence, diagnosis = family(z)
+    if np.ptp(z) < 1e-6:
+        sentence, diagnosis = " They are all the same number.", "no_noise"
+    message = (
+        f"The z given to the generator are not standard normal: {worst.what} does not fit. "
+        f"Expected: z from N(0, I), one for each image of the batch.{sentence}"
+    )
+    return Verdict(0.0, message, diagnosis, p=worst.p)
+
+
+def fresh(trial: Trial, alpha: float) -> Verdict:
+    z = _drawn(trial)
+    verdict, worst = luck([*dependence(z), *repetition(z)], alpha, "Every image and every call has a z of its own.")
+    if verdict:
+        return verdict
+    if same(z, 0):
+        told = "Two calls with the same batch used the same z: is a seed set, or z kept, inside the code?"
+        diagnosis = "seeded_inside"
+    elif same(z, 1) or same(z, 2):
+        told = f"All {'images' if same(z, 1) else 'dimensions'} of a batch got the same noise."
+        diagnosis = "shared_noise"
+    else:
+        told, diagnosis = f"The z given to the generator are related {worst.what}.", ""
+    expected = "Expected: new, independent z for every image and every call."
+    return Verdict(0.0, f"{told} {expected}", diagnosis, p=worst.p)

@@ -1,0 +1,404 @@
+"""Reads what `loss_nonsaturating` returned: which z counted, in which order the losses come, what is right.
+
+With h the discriminator's logits, D = sigmoid(h) and softplus(h) = log(1 + exp(h)) = -log(1 - D):
+    d_loss    mean softplus(-h(x)) + mean softplus(h(G(z)))     (Goodfellow et al. 2014, eq. 1, negated)
+    g_loss    mean softplus(-h(G(z)))                           (ibid., section 3: the non-saturating loss)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import expit
+
+from autograder.core import Array, Reject, Trial
+from autograder.judges import Misconception, array, share, whole
+from autograder.stats import UNIT, gamma
+
+PIXELS = 784
+SEEN = 32  # pixels that the stub discriminator looks at: the others' weights are 0 and add no rounding
+STEEPEST = 3.5  # the stub discriminator's logits are 3.5 tanh(x w + c)
+CASES = ((2, 3), (5, 7), (12, 3))
+"""(batch, dim)."""
+MOST_FAKES = 16
+"""Batches of fakes that are looked at in a case; one or two are usual."""
+D, G = "d_loss", "g_loss"
+WORDS = {D: "discriminator's loss", G: "generator's loss"}
+
+
+def softplus(h: Array) -> Array:
+    """log(1 + exp(h)), elementwise."""
+    result: Array = np.maximum(h, 0) + np.log1p(np.exp(-np.abs(h)))
+    return result
+
+
+def uneven(h: Array) -> Array:
+    """What rounding may change a term by: the sigmoid p errs by 8u / (1 - p), or by 1e-8 / p under a logarithm."""
+    result: Array = np.full_like(h, 300 * UNIT + 2e-8 * (1 + np.exp(STEEPEST)))
+    return result
+
+
+@dataclass(frozen=True)
+class Fakes:
+    """A batch of fakes that may have counted: images (rows, 784), logits (rows,), and its rows among all z."""
+
+    x: Array
+    h: Array
+    rows: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One case, read: what was given, what was returned, every batch of fakes that may have counted."""
+
+    batch: int
+    x: Array  # (batch, 784)
+    w: Array  # (784,)
+    h: Array  # (batch,) logits of the real images
+    fakes: tuple[Fakes, ...]
+    losses: tuple[Array, Array]
+    slack: float  # what a logit may err by
+
+    def terms(self, formula: Misconception, fakes: Fakes) -> float:
+        return float(formula.formula(self.h, fakes.h))
+
+
+@dataclass(frozen=True)
+class Match:
+    """How a loss fits: the fakes that counted, and how the batch was aggregated ("" is the mean)."""
+
+    fakes: tuple[Fakes, ...]
+    how: str
+    used: float
+
+
+def _mean(values: Array) -> float:
+    return float(values.mean())
+
+
+RIGHT = {
+    D: Misconception("", "", lambda real, fake: _mean(softplus(-real)) + _mean(softplus(fake))),
+    G: Misconception("", "", lambda real, fake: _mean(softplus(-fake))),
+}
+
+D_MISTAKES = (
+    Misconception(
+        "d_real_ignored",
+        "Only the fake images are in it: the term -log D(x) of the real ones is missing.",
+        lambda real, fake: _mean(softplus(fake)),
+    ),
+    Misconception(
+        "d_fake_ignored",
+        "Only the real images are in it: the term -log(1 - D(G(z))) of the fakes is missing.",
+        lambda real, fake: _mean(softplus(-real)),
+    ),
+    Misconception(
+        "labels_swapped",
+        "Real and fake have changed places: it is smallest for a discriminator that takes fakes for real.",
+        lambda real, fake: _mean(softplus(real)) + _mean(softplus(-fake)),
+    ),
+    Misconception(
+        "labels_swapped",
+        "The fakes count as real in it: their term is -log D(G(z)), expected -log(1 - D(G(z))).",
+        lambda real, fake: _mean(softplus(-real)) + _mean(softplus(-fake)),
+    ),
+    Misconception(
+        "labels_swapped",
+        "The real images count as fakes in it: their term is -log(1 - D(x)), expected -log D(x).",
+        lambda real, fake: _mean(softplus(real)) + _mean(softplus(fake)),
+    ),
+    Misconception(
+        "d_halved",
+        "It was divided by two; expected the sum of the two averages, as the handout has it.",
+        lambda real, fake: (_mean(softplus(-real)) + _mean(softplus(fake))) / 2,
+    ),
+    Misconception(
+        "d_sign",
+        "It has the wrong sign: it is log D(x) + log(1 - D(G(z))), which is to be maximised, but training minimises.",
+        lambda real, fake: -(_mean(softplus(-real)) + _mean(softplus(fake))),
+    ),
+    Misconception(
+        "d_sign",
+        "The term of the fakes has the wrong sign; expected -log D(x) - log(1 - D(G(z))).",
+        lambda real, fake: _mean(softplus(-real)) - _mean(softplus(fake)),
+    ),
+    Misconception(
+        "d_sign",
+        "The term of the real images has the wrong sign; expected -log D(x) - log(1 - D(G(z))).",
+        lambda real, fake: _mean(softplus(fake)) - _mean(softplus(-real)),
+    ),
+    Misconception(
+        "sigmoid_twice",
+        "The sigmoid was applied twice: the discriminator returns logits, and so does the function expect them.",
+        lambda real, fake: _mean(softplus(-expit(real))) + _mean(softplus(expit(fake))),
+    ),
+    Misconception(
+        "d_label_smoothing",
+        "The real images' labels are 0.9, a trick of its own; expected labels of 1.",
+        lambda real, fake: _mean(0.9 * softplus(-real) + 0.1 * softplus(real)) + _mean(softplus(fake)),
+    ),
+    Misconception(
+        "d_label_smoothing",
+        "The labels are 0.9 and 0.1, a trick of its own; expected 1 and 0.",
+        lambda real, fake: (
+            _mean(0.9 * softplus(-real) + 0.1 * softplus(real)) + _mean(0.9 * softplus(fake) + 0.1 * softplus(-fake))
+        ),
+    ),
+    Misconception(
+        "log_missing",
+        "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        lambda real, fake: _mean(fake) - _mean(real),
+    ),
+    Misconception(
+        "log_missing",
+        "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        lambda real, fake: _mean(expit(fake)) - _mean(expit(real)),
+    ),
+    Misconception(
+        "log_missing",
+        "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        lambda real, fake: _mean(expit(fake)) + 1 - _mean(expit(real)),
+    ),
+    Misconception(
+        "log_missing",
+        "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        lambda real, fake: _mean(expit(fake)) - 1 - _mean(expit(real)),
+    ),
+    Misconception(
+        "least_squares",
+        "It is a squared error; expected the cross entropy.",
+        lambda real, fake: _mean((real - 1) ** 2) + _mean(fake**2),
+    ),
+    Misconception(
+        "least_squares",
+        "It is a squared error; expected the cross entropy.",
+        lambda real, fake: _mean((expit(real) - 1) ** 2) + _mean(expit(fake) ** 2),
+    ),
+    Misconception(
+        "least_squares",
+        "It is half a squared error; expected the cross entropy.",
+        lambda real, fake: (_mean((real - 1) ** 2) + _mean(fake**2)) / 2,
+    ),
+    Misconception(
+        "hinge",
+        "It is a hinge loss; expected the cross entropy.",
+        lambda real, fake: _mean(np.maximum(0, 1 - real)) + _mean(np.maximum(0, 1 + fake)),
+    ),
+)
+
+SATURATES = (
+    "Where the fakes are recognised, D(G(z)) = 0.01 say, its slope in the logit is only 0.01, and that of "
+    "-log D(G(z)), which was expected, is 0.99: the generator would learn least when it has most to learn."
+)
+G_MISTAKES = (
+    Misconception(
+        "minimax_generator",
+        f"It is the minimax loss log(1 - D(G(z))). {SATURATES}",
+        lambda real, fake: -_mean(softplus(fake)),
+    ),
+    Misconception(
+        "g_sign",
+        "It has the wrong sign: it is log D(G(z)), and to minimise that makes the fakes worse. Expected: -log D(G(z)).",
+        lambda real, fake: -_mean(softplus(-fake)),
+    ),
+    Misconception(
+        "g_trains_fake",
+        "It is -log(1 - D(G(z))), the discriminator's own term: minimised by fakes that are recognised. "
+        "Expected: -log D(G(z)), as if the fakes' labels were those of real images.",
+        lambda real, fake: _mean(softplus(fake)),
+    ),
+    Misconception(
+        "g_uses_real",
+        "It is made of the real images; expected the generated ones.",
+        lambda real, fake: _mean(softplus(-real)),
+    ),
+    Misconception(
+        "g_halved", "It was divided by two; expected the average of -log D(G(z)).",
+        lambda real, fake: _mean(softplus(-fake)) / 2,
+    ),
+    Misconception(
+        "sigmoid_twice",
+        "The sigmoid was applied twice: the discriminator returns logits, and so does the function expect them.",
+        lambda real, fake: _mean(softplus(-expit(fake))),
+    ),
+    Misconception(
+        "log_missing", "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        lambda real, fake: -_mean(fake),
+    ),
+    Misconception(
+        "log_missing", "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        lambda real, fake: -_mean(expit(fake)),
+    ),
+    Misconception(
+        "log_missing", "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        lambda real, fake: 1 - _mean(expit(fake)),
+    ),
+    Misconception(
+        "least_squares", "It is a squared error; expected the cross entropy.", lambda real, fake: _mean((fake - 1) ** 2)
+    ),
+    Misconception(
+        "least_squares", "It is half a squared error; expected the cross entropy.",
+        lambda real, fake: _mean((fake - 1) ** 2) / 2,
+    ),
+    Misconception(
+        "least_squares", "It is a squared error; expected the cross entropy.",
+        lambda real, fake: _mean((expit(fake) - 1) ** 2),
+    ),
+    Misconception(
+        "both_terms",
+        "The real images' term is in it as well; expected -log D(G(z)) alone.",
+        lambda real, fake: _mean(softplus(-fake)) + _mean(softplus(real)),
+    ),
+    Misconception(
+        "both_terms",
+        "The real images' term is in it as well; expected -log D(G(z)) alone.",
+        lambda real, fake: _mean(softplus(-fake)) + _mean(softplus(-real)),
+    ),
+)  # fmt: skip
+MISTAKES = {D: D_MISTAKES, G: G_MISTAKES}
+AGGREGATED = {
+    "": "",
+    "sum_not_mean": "It is their sum.",
+    "averaged_twice": "It was divided by the batch size twice.",
+    "not_averaged": "It was not averaged at all.",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The whole answer: the cases, which of the two values is which, and how each loss fits (None: not)."""
+
+    cases: tuple[Seen, ...]
+    order: tuple[str, str]
+    found: dict[str, tuple[Match, ...] | None]
+
+    def index(self, which: str) -> int:
+        return self.order.index(which)
+
+    def loss(self, case: int, which: str) -> Array:
+        return self.cases[case].losses[self.index(which)]
+
+    def how(self, which: str) -> str | None:
+        """How the batch was aggregated in every case; None where the loss is not right."""
+        found = self.found[which]
+        return None if found is None else found[-1].how
+
+    def counted(self) -> list[int] | None:
+        """Which batches of fakes went into the losses, as their places among all; None where that is not known."""
+        found = [self.found[which] for which in (D, G)]
+        if None in found:
+            return None
+        places: set[int] = set()
+        for matches in found:
+            assert matches is not None
+            begin, end = matches[-1].fakes[0].rows
+            places |= set(range(begin // self.cases[-1].batch, -(-end // self.cases[-1].batch)))
+        return sorted(places)
+
+    def known(self, which: str) -> Misconception | None:
+        """The mistake that explains this loss in every case, if one is known."""
+        place = self.index(which)
+        for known in MISTAKES[which]:
+            if match(self.cases, place, known) is not None:
+                return known
+        return None
+
+
+def _fakes(z: Array, rows: Array, batch: int, a: Array, b: Array, w: Array, c: float) -> tuple[Fakes, ...]:
+    """Every batch that may have counted: whole calls, their parts of `batch` rows, and all calls together."""
+    places: list[tuple[int, int]] = []
+    begin = 0
+    for count in rows:
+        end = begin + int(count)
+        places.append((begin, end))
+        if count > batch and count % batch == 0:
+            places += [(at, at + batch) for at in range(begin, end, batch)]
+        begin = end
+    if len(rows) > 1:
+        places.append((0, len(z)))
+    found = []
+    for begin, end in places[:MOST_FAKES]:
+        x = np.tanh(z[begin:end] @ a) + b
+        found.append(Fakes(x, STEEPEST * np.tanh(x @ w + c), (begin, end)))
+    return tuple(found)
+
+
+def _read(trial: Trial, case: int) -> Seen:
+    batch, dim = CASES[case]
+    given, got = trial.given, trial.got
+    x, a, b, w = (array(given, f"{name}{case}") for name in "xabw")
+    c = float(array(given, f"c{case}"))
+    z = array(got, f"{case}.z", what="The z given to the generator")
+    rows = array(got, f"{case}.rows").astype(int)
+    if z.ndim != 2 or z.shape[1] != dim or not len(z) or rows.ndim != 1 or rows.sum() != len(z) or (rows < 1).any():
+        raise Reject(
+            f"The generator was given z of shape {list(z.shape)}; expected [{batch}, {dim}] for a batch of {batch} and "
+            f"z_dim {dim}.",
+            diagnosis="wrong_shape",
+        )
+    if len(z) > 64 * batch or np.abs(z).max() > 50:
+        raise Reject(
+            f"The generator was given {len(z)} z for a batch of {batch}, of up to {np.abs(z).max():.0f} standard "
+            "deviations. Expected: one draw from N(0, I) for each image; this cannot be judged."
+        )
+    losses = tuple(array(got, f"{case}.loss{i}", what=f"Loss {i + 1} of the two") for i in range(2))
+    fakes = _fakes(z, rows, batch, a, b, w, c)
+    # A logit 3.5 tanh(s), s = x w + c, errs by 3.5 times what s does: SEEN products, and pixels that err by
+    # gamma (|z| |A| + |b|) themselves.
+    pixels = gamma(dim + 8) * (np.abs(z) @ np.abs(a) + 2 * np.abs(b)).max(0)
+    largest = np.max([np.abs(x).max(0), *(np.abs(fake.x).max(0) for fake in fakes)], axis=0)
+    slack = STEEPEST * (float(pixels @ np.abs(w)) + gamma(SEEN + 8) * (float(largest @ np.abs(w)) + abs(c)))
+    real = STEEPEST * np.tanh(x @ w + c)
+    return Seen(batch, x, w, real, fakes, losses, slack)  # type: ignore[arg-type]
+
+
+def factors(batch: int) -> dict[str, float]:
+    """What a mean over the batch may be multiplied by."""
+    return {"": 1.0, "sum_not_mean": float(batch), "averaged_twice": 1 / batch}
+
+
+def match(cases: tuple[Seen, ...], place: int, known: Misconception) -> tuple[Match, ...] | None:
+    """How the value at this place fits the formula in every case, aggregated in one and the same way; or None."""
+    for how in AGGREGATED:
+        matches = []
+        for seen in cases:
+            loss = seen.losses[place]
+            if how == "not_averaged":
+                got, factor = (_mean(loss), 1.0) if loss.ndim and loss.size == seen.batch else (np.nan, 1.0)
+            else:
+                got, factor = (float(loss.reshape(())), factors(seen.batch)[how]) if loss.size == 1 else (np.nan, 1.0)
+            fitting = []
+            best = np.inf
+            for fakes in seen.fakes:
+                want = factor * seen.terms(known, fakes)
+                size = _mean(np.abs(seen.h)) + _mean(np.abs(fakes.h)) + 2
+                one = share(got, want, factor * (2 * seen.slack + 2 * float(uneven(seen.h)[0]) + gamma(100) * size))
+                best = min(best, one)
+                if one <= 1:
+                    fitting.append(fakes)
+            if not fitting:
+                break
+            matches.append(Match(tuple(fitting), how, best))
+        else:
+            return tuple(matches)
+    return None
+
+
+@lru_cache(maxsize=2)
+def read(trial: Trial) -> Reading:
+    """The best reading of all cases. The other order is believed only where it explains both losses."""
+    cases = tuple(_read(trial, case) for case in range(len(CASES)))
+    order = (D, G)
+    found = {which: match(cases, place, RIGHT[which]) for place, which in enumerate(order)}
+    if None in found.values():
+        other = {which: match(cases, 1 - place, RIGHT[which]) for place, which in enumerate(order)}
+        if None not in other.values():
+            return Reading(cases, (G, D), other)
+    return Reading(cases, order, found)
+
+
+def count(trial: Trial, case: int) -> int:
+    """How many values were returned."""
+    return whole(trial.got, f"{case}.count", least=2, most=10_000)

@@ -1,0 +1,48 @@
+"""Question 6: the policy gradient's loss, what comes of training with it, and the notebook that it lives in.
+
+`loss.py` asks and judges the function (or the loss written out in the loop of a notebook without one),
+`training.py` a network trained with it and the notebook's whole run. The probes that run beside the
+student's code are in `probes/policy_gradient.py`. Points, names and the order of the checks are here.
+"""
+
+from autograder.core import Check, Question
+from autograder.hw11.policy_gradient import loss, training
+from autograder.judges import Exact, Statistical
+
+ALPHA = 1e-11
+"""For the one check of luck; training's own bound is stated in training.py."""
+
+QUESTION = Question(
+    id="policy_gradient",
+    number=6,
+    title="Policy gradient",
+    files=("policy_gradient.ipynb",),
+    checks=(
+        Check("policy_gradient.contract", "loss: one number with a gradient", 1, loss.ASK, Exact(loss.contract)),
+        Check("policy_gradient.gradient", "loss: reward times score", 5, loss.ASK, Exact(loss.gradient)),
+        Check("policy_gradient.sign", "loss: sign", 2, loss.ASK, Exact(loss.sign)),
+        Check("policy_gradient.average", "loss: average over the batch", 2, loss.ASK, Exact(loss.average)),
+        Check("policy_gradient.inputs", "loss: inputs left alone", 1, loss.ASK, Exact(loss.inputs)),
+        Check(
+            "policy_gradient.unbiased",
+            "loss: unbiased with drawn actions",
+            3,
+            loss.ASK,
+            Statistical(loss.unbiased, ALPHA, "at 8,192 actions: a bias of 25 % of the exact gradient"),
+        ),
+        Check(
+            "policy_gradient.training",
+            "training with the loss",
+            3,
+            training.TRAINING,
+            Statistical(training.training, 1e-12, "a network right on less than 59 % of new points"),
+        ),
+        Check(
+            "policy_gradient.notebook",
+            "the notebook runs and trains",
+            3,
+            training.NOTEBOOK,
+            Statistical(training.notebook, 1e-12, "a network right on less than 56 % of new points"),
+        ),
+    ),
+)

@@ -1,0 +1,466 @@
+"""Asks and judges `policy_gradient_loss(logprob, predicted, reward)`: its gradient, with given and with drawn actions.
+
+With given actions the loss has no luck in it: with p = softmax(logits), the gradient to row i's logits is
+    -(onehot(a_i) - p_i) R_i / N                                      (Williams 1992, REINFORCE)
+exactly, up to rounding. A baseline b_i in place of 0, R_i - b_i, leaves the estimate unbiased where it does
+not depend on row i's own action and reward (ibid., section 3); whether it does is tried by changing one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.random import Generator
+from scipy.special import softmax
+
+from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.judges import Misconception, array, fits, passed, share
+from autograder.sections import join, section
+from autograder.stats import gamma
+
+CLASSES = 4
+CASES = (2, 5, 12, 64)
+"""Batch sizes."""
+CALLS, ROWS = 512, 64
+ALTERED = 6
+"""Batch size where one row at a time is changed."""
+REWARDS = (-3, -2, -1, 1, 2, 3)
+
+# ------------------------------------------------------------------------------------- what is asked
+
+
+def _values(rng: Generator) -> Values:
+    """Cases whose actions are the likeliest ones, as the homework's training loop picks them.
+
+    In one case all rewards are punishments: what takes their size alone, or their mean, goes wrong there.
+    """
+    given: dict[str, Array] = {}
+    for case, rows in enumerate(CASES):
+        logits = (1.5 * rng.standard_normal((rows, CLASSES))).astype(np.float32)
+        reward = rng.choice(REWARDS, rows).astype(np.float32)
+        if case == 2:
+            reward = -np.abs(reward)
+            reward[:3] = rng.permutation([-3, -2, -1])
+        elif case == 3:
+            reward[:6] = rng.permutation(REWARDS)
+        else:
+            reward[:2] = rng.permutation([3, -1])  # never all alike, and with a mean that is not 0
+        given |= {f"logits{case}": logits, f"action{case}": logits.argmax(1), f"reward{case}": reward}
+    return given
+
+
+def _draw(rng: Generator, p: Array) -> Array:
+    """One action for each row of p (rows, classes)."""
+    actions: Array = (rng.random((len(p), 1)) > p.cumsum(1)).sum(1).clip(0, CLASSES - 1)
+    return actions
+
+
+def _sampled(rng: Generator) -> Values:
+    """Actions drawn from the policy, and a reward for each that depends on its row and on itself."""
+    logits = (0.8 * rng.standard_normal((ROWS, CLASSES))).astype(np.float32)
+    table = rng.choice(REWARDS, (ROWS, CLASSES)).astype(np.float32)
+    p = softmax(logits.astype(float), axis=1)
+    actions = np.stack([_draw(rng, p) for _ in range(CALLS)])
+    return {
+        "logits": logits,
+        "table": table,
+        "actions": actions,
+        "rewards": table[np.arange(ROWS), actions],
+    }
+
+
+def _altered(rng: Generator) -> Values:
+    """The same batch again and again: as it is, then with another action and reward in each row in turn."""
+    logits = (0.8 * rng.standard_normal((ALTERED, CLASSES))).astype(np.float32)
+    actions = np.tile(rng.integers(0, CLASSES, ALTERED), (1 + ALTERED, 1))
+    rewards = np.tile(np.array([-3, 1, 2, -3, 1, -1], np.float32), (1 + ALTERED, 1))
+    for row in range(ALTERED):
+        actions[1 + row, row] = (actions[1 + row, row] + 1) % CLASSES
+        rewards[1 + row, row] = 3
+    return {"logits": logits, "actions": actions, "rewards": rewards}
+
+
+def _loss(rng: Generator) -> Values:
+    return join(values=_values(rng), sampled=_sampled(rng), altered=_altered(rng))
+
+
+ASK = Ask("policy_gradient:loss", _loss)
+
+# ---------------------------------------------------------------------------------- reading gradients
+
+
+@dataclass(frozen=True)
+class Slope:
+    """One gradient (N, classes) of the loss to the logits, and what is right for it."""
+
+    got: Array
+    p: Array
+    action: Array
+    reward: Array
+
+    @property
+    def score(self) -> Array:
+        """onehot(a) - p: the gradient of log p(a), (N, classes)."""
+        score: Array = np.eye(CLASSES)[self.action] - self.p
+        return score
+
+    @property
+    def want(self) -> Array:
+        want: Array = -self.score * self.reward[:, None] / len(self.p)
+        return want
+
+    @property
+    def bound(self) -> Array:
+        """Rounding: log_softmax, exp and the sums over N and the classes err by a few u of R / N each.
+
+        200 covers every way of writing it: normalising once more, one-hot sums, loops over rows.
+        """
+        size = (np.abs(self.reward).max() + np.abs(self.reward)) / len(self.p)
+        bound: Array = np.broadcast_to(gamma(200 + len(self.p)) * size[:, None], self.p.shape)
+        return bound
+
+    def size(self) -> float:
+        """The multiple of `want` that fits best; its sign is negative where the loss would be maximised."""
+        return float((self.got * self.want).sum() / (self.want**2).sum())
+
+    def used(self, want: Array | float, factor: float) -> float:
+        """Share of the rounding bound against `want` times the factor."""
+        return share(self.got, factor * np.asarray(want), abs(factor) * self.bound + 1e-12)
+
+    def weights(self, factor: float) -> Array | None:
+        """k (N,) where the gradient is -k_i times the score / N times the factor in every row, else None."""
+        n, score = len(self.p), self.score
+        k: Array = -(self.got * score).sum(1) / (score**2).sum(1) * n / factor
+        bound = abs(factor) * self.bound * (1 + np.abs(k)[:, None])
+        return k if fits(self.got, -factor * k[:, None] * score / n, bound) else None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The loss, read: how large its gradients are beside the right ones, and what is subtracted from the rewards.
+
+    `sizes` is empty where some gradient is no multiple of the right one. `baseline` is "none", "independent",
+    or "own" where it depends on the row's own reward by at most its share in the batch's mean.
+    """
+
+    slopes: tuple[Slope, ...]
+    sizes: tuple[float, ...]
+    sign: int
+    baseline: str
+    used: float
+
+
+def slopes(trial: Trial) -> tuple[Slope, ...]:
+    """The gradients of all cases. Raises `Reject` where none arrived."""
+    values = section(trial, "values")
+    found = []
+    for case, rows in enumerate(CASES):
+        if f"{case}.slope" not in values.got:
+            raise Reject(
+                "No gradient of the loss reached the network's logits. Expected: a loss that depends on logprob, the "
+                "log-probability of the chosen actions; the reward itself has no gradient.",
+                diagnosis=_no_gradient(values),
+            )
+        logits = array(values.given, f"logits{case}")
+        found.append(
+            Slope(
+                array(values.got, f"{case}.slope", shape=(rows, CLASSES), what="The gradient to the logits"),
+                softmax(logits, axis=1),
+                array(values.given, f"action{case}").astype(int),
+                array(values.given, f"reward{case}"),
+            )
+        )
+    return tuple(found)
+
+
+def _no_gradient(values: Trial) -> str:
+    """Which misconception leaves no gradient: a loss of the rewards alone, or one that was cut off."""
+    for case in range(len(CASES)):
+        reward, loss = array(values.given, f"reward{case}"), values.got.get(f"{case}.loss")
+        if not isinstance(loss, np.ndarray) or loss.size != 1:
+            return "detached"
+        known = [sign * each for each in (reward.mean(), reward.sum()) for sign in (1, -1)]
+        if not any(fits(loss, value, 1e-5 * (1 + abs(value))) for value in known):
+            return "detached"
+    return "reward_only"
+
+
+def _signs(numbers: Sequence[float]) -> int:
+    """1 where some are positive and none negative, -1 where it is the other way round, else 0."""
+    return int(max(numbers) > 0 <= min(numbers)) - int(min(numbers) < 0 >= max(numbers))
+
+
+@lru_cache(maxsize=2)
+def read(trial: Trial) -> Reading:
+    """The reading that explains all cases."""
+    found = slopes(trial)
+    sizes = tuple(slope.size() for slope in found)
+    used = max(slope.used(slope.want, size) for slope, size in zip(found, sizes, strict=True))
+    if used <= 1 and all(sizes):
+        return Reading(found, sizes, _signs(sizes), "none", used)
+    for sign in (1, -1):
+        for scale in ([1.0] * len(found), [float(len(slope.p)) for slope in found]):  # the mean, or the sum
+            signed = tuple(sign * one for one in scale)
+            if kind := _baseline(trial, found, signed):
+                return Reading(found, signed, sign, kind, 0.0)
+    return Reading(found, (), _signs(sizes), "", 0.0)
+
+
+def _baseline(trial: Trial, found: tuple[Slope, ...], sizes: tuple[float, ...]) -> str:
+    """ "independent" or "own" where R_i - b_i explains every gradient with a baseline b that is one, else ""."""
+    for slope, size in zip(found, sizes, strict=True):
+        k = slope.weights(size)
+        # A baseline lies among the rewards: -(the sum of all others), which N x N products amount to, does not.
+        if k is None or np.abs(slope.reward - k).max() > np.abs(slope.reward).max() * (1 + 1e-4):
+            return ""
+    versions = _slopes_of(trial, "altered")
+    factor = sizes[0] * (ALTERED / CASES[0] if abs(sizes[0]) > 1 else 1)
+    ks = [slope.weights(factor) for slope in versions]
+    kept = []
+    for row, after in enumerate(ks[1:]):
+        if ks[0] is None or after is None:
+            return ""
+        kept.append(float(after[row] - ks[0][row]) / float(versions[1 + row].reward[row] - versions[0].reward[row]))
+    # k changes by as much as the reward where the baseline stays, by 1 - 1/N of it where it is the batch's mean.
+    if np.ptp(kept) > 1e-3 or not 1 - 1 / ALTERED - 1e-3 <= kept[0] <= 1 + 1e-3:
+        return ""
+    return "independent" if abs(kept[0] - 1) <= 1e-3 else "own"
+
+
+def _slopes_of(trial: Trial, part: str) -> list[Slope]:
+    """The gradients of a part that was asked with several actions and rewards for the same logits."""
+    of = section(trial, part)
+    actions, rewards = array(of.given, "actions").astype(int), array(of.given, "rewards")
+    p = softmax(array(of.given, "logits"), axis=1)
+    got = array(of.got, "slopes", shape=(*actions.shape, CLASSES), what="The gradient to the logits")
+    return [Slope(*each[:1], p, *each[1:]) for each in zip(got, actions, rewards, strict=True)]
+
+
+# ------------------------------------------------------------------------------------ how it is judged
+
+EXPECTED = (
+    "Expected: the gradient of the average of -reward times the log-probability of the chosen action, "
+    "which pushes that action's logit up by reward (1 - p) and every other one down by reward p."
+)
+
+MISTAKES = (
+    Misconception(
+        "probabilities",
+        "It is the gradient of the probability itself: its logarithm is missing, so unlikely actions hardly count.",
+        lambda s: s.want * s.p[np.arange(len(s.p)), s.action][:, None],
+    ),
+    Misconception(
+        "broadcast_nxn",
+        "Every row was weighed by the rewards of all rows together: shapes (N, 1) and (N,) broadcast to N x N.",
+        lambda s: -s.score * s.reward.mean() / len(s.p),
+    ),
+    Misconception("reward_ignored", "The reward has no part in it.", lambda s: -s.score / len(s.p)),
+    Misconception(
+        "all_actions",
+        "The log-probabilities of all actions are in it; only the chosen one's was tried and rewarded.",
+        lambda s: -(1 - CLASSES * s.p) * s.reward[:, None] / len(s.p),
+    ),
+    Misconception("reward_squared", "It is weighed by the square of the reward.", lambda s: s.want * s.reward[:, None]),
+    Misconception(
+        "reward_magnitude",
+        "It is weighed by the size of the reward, so that a punishment counts as a reward.",
+        lambda s: s.want * np.sign(s.reward)[:, None],
+    ),
+    Misconception(
+        "reward_sign",
+        "Only the reward's sign counts in it, not its size.",
+        lambda s: s.want / np.abs(s.reward)[:, None],
+    ),
+    Misconception("reward_clipped", "Negative rewards are left out of it.", lambda s: s.want * (s.reward > 0)[:, None]),
+    Misconception(
+        "reward_clipped",
+        "Large rewards were cut down to 2 in it.",
+        lambda s: -s.score * np.clip(s.reward, -2, 2)[:, None] / len(s.p),
+    ),
+    Misconception(
+        "reward_normalised",
+        "The rewards were divided by their standard deviation, which changes with every batch.",
+        lambda s: -s.score * ((s.reward - s.reward.mean()) / s.reward.std())[:, None] / len(s.p),
+    ),
+    Misconception(
+        "reward_normalised",
+        "The rewards were divided by their standard deviation, which changes with every batch.",
+        lambda s: -s.score * ((s.reward - s.reward.mean()) / s.reward.std(ddof=1))[:, None] / len(s.p),
+    ),
+)
+SIZES = (
+    ("sum_not_mean", float, "It is the sum over the batch; expected the average."),
+    (
+        "averaged_twice",
+        lambda rows: 1 / rows,
+        "It was divided by the batch size twice; expected the average over the batch.",
+    ),
+    (
+        "mean_over_classes",
+        lambda rows: 1 / CLASSES,
+        "It was divided by the number of classes as well; expected the average over the batch only.",
+    ),
+    ("sum_not_mean", lambda rows: rows / CLASSES, "It is the sum over the batch, divided by the number of classes."),
+)
+
+
+def contract(trial: Trial) -> Verdict:
+    values = section(trial, "values")
+    for case, rows in enumerate(CASES):
+        if values.got.get(f"{case}.is_tensor") is not True:
+            raise Reject(
+                "A plain number was returned; expected a scalar tensor, which backward() needs.", diagnosis="item"
+            )
+        loss = values.got.get(f"{case}.loss")
+        if isinstance(loss, np.ndarray) and loss.shape != ():
+            raise Reject(
+                f"For a batch of {rows} the loss has shape {list(loss.shape)}; expected a scalar, the average over it.",
+                diagnosis="not_averaged",
+            )
+        array(values.got, f"{case}.loss", shape=(), what="The loss")
+    slopes(trial)
+    return passed("The loss is one finite number, and a gradient flows from it.")
+
+
+def gradient(trial: Trial) -> Verdict:
+    reading = read(trial)
+    if reading.sizes:
+        remark = {
+            "none": "",
+            "independent": " A baseline is subtracted from the reward, which keeps the estimate unbiased.",
+            "own": " The batch's mean is subtracted from the reward; that biases the estimate by 1/N only.",
+        }[reading.baseline]
+        told = "The gradient is the reward times that of the chosen action's log-probability, up to its size."
+        return passed(told + remark, used=reading.used)
+    for known in MISTAKES:
+        for scale in (lambda rows: 1.0, *(size for _, size, _ in SIZES)):
+            for sign in (1, -1):
+                wants = [(slope, known.formula(slope), sign * scale(len(slope.p))) for slope in reading.slopes]
+                if all(slope.used(want, factor) <= 2 for slope, want, factor in wants):
+                    message = f"The gradient to the logits is not right. {known.sentence} {EXPECTED}"
+                    return Verdict(0.0, message, known.id)
+    return Verdict(0.0, f"The gradient to the logits is not right. {EXPECTED}")
+
+
+def sign(trial: Trial) -> Verdict:
+    reading = read(trial)
+    if reading.sign > 0:
+        return passed("Minimising the loss makes rewarded actions likelier.")
+    if reading.sign < 0:
+        raise Reject(
+            "Minimising the loss makes rewarded actions less likely: its sign is wrong. Expected: -reward times "
+            "log-probability, since the optimiser minimises and the reward is to be maximised.",
+            diagnosis="pg_sign",
+        )
+    raise Reject(
+        "Minimising the loss makes rewarded actions likelier in some batches and less likely in others. Expected: "
+        "likelier in every batch, by the gradient of -reward times log-probability."
+    )
+
+
+def average(trial: Trial) -> Verdict:
+    reading = read(trial)
+    if not reading.sizes:
+        raise Reject(
+            "The gradient is not like the right one yet, so its size cannot be judged. "
+            "Expected: the average over the batch."
+        )
+    rows = [len(slope.p) for slope in reading.slopes]
+
+    def are(scale: Callable[[int], float]) -> bool:
+        return all(abs(abs(size) - scale(n)) <= 1e-4 * scale(n) for size, n in zip(reading.sizes, rows, strict=True))
+
+    if not are(lambda _rows: 1.0):
+        known = next(((name, sentence) for name, scale, sentence in SIZES if are(scale)), None)
+        seen = ", ".join(f"{abs(size):.3g} times for {n} rows" for size, n in zip(reading.sizes, rows, strict=True))
+        name, sentence = known or ("scaled", f"Its gradient has the wrong size, {seen}.")
+        raise Reject(f"The loss is not the average over the batch, which was expected. {sentence}", diagnosis=name)
+    return passed("The loss is the average over the batch.")
+
+
+def inputs(trial: Trial) -> Verdict:
+    values = section(trial, "values")
+    for case, rows in enumerate(CASES):
+        for name, word in (("action", "predicted"), ("reward", "reward")):
+            after = array(values.got, f"{case}.{name}", what=f"After the call {word}")
+            if not np.array_equal(after, array(values.given, f"{name}{case}")):
+                raise Reject(
+                    f"After the call {word} has changed, which the caller uses afterwards. Expected: {word} as it was; "
+                    "+= and operations that end in an underscore write into their argument.",
+                    diagnosis="in_place",
+                )
+        if values.got.get(f"{case}.kept") is not True:
+            raise Reject(
+                f"For a batch of {rows} logprob was written to, or the reward made to require a gradient. Expected: "
+                "both as they were; the reward comes from a black box and is a constant.",
+                diagnosis="in_place",
+            )
+    return passed("logprob, predicted and reward are as they were before the call.")
+
+
+def unbiased(trial: Trial, alpha: float) -> Verdict:
+    """Null: the gradients are an unbiased estimate, of independent rows, with weights among the rewards."""
+    reading, calls = read(trial), _slopes_of(trial, "sampled")
+    if reading.sizes:
+        size = reading.sizes[-1]  # of a batch as large
+        if all(call.used(call.want, size) <= 1 for call in calls):
+            return passed("With actions drawn from the policy the estimate is unbiased.")
+        if reading.baseline != "none" and all(call.weights(size) is not None for call in calls):
+            return passed("With actions drawn from the policy the estimate is unbiased, baseline included.")
+    sizes = reading.sizes[-1:] or ((float(reading.sign),) if reading.sign else (1.0, -1.0))
+    table = array(section(trial, "sampled").given, "table")
+    p = calls[0].p
+    exact = -p * (table - (p * table).sum(1, keepdims=True))  # sum_a p_a R_a (onehot(a) - p), times N, negated
+    got = np.stack([call.got for call in calls]).mean(0) * ROWS
+    p_value, seen = max(_bias(got / size, exact, p, table) for size in sizes)
+    if p_value >= alpha:
+        return passed(f"Over {CALLS * ROWS:,} actions no bias of the estimate can be told from chance.", p=p_value)
+    message = (
+        f"Over {CALLS * ROWS:,} actions drawn from the policy the average gradient, measured along the exact one, is "
+        f"{seen:.2f} of it; expected 1: an unbiased estimate of the gradient summed over all actions."
+    )
+    if reading.sizes and all(_greedy(call, reading.sizes[-1]) for call in calls):
+        return Verdict(
+            0.0,
+            f"{message} The likeliest action was used in place of the chosen one, `predicted`.",
+            "greedy_action",
+            p=p_value,
+        )
+    return Verdict(0.0, f"{message} Only the log-probability of the action that was chosen may be rewarded.", p=p_value)
+
+
+def _greedy(call: Slope, size: float) -> bool:
+    """Whether the likeliest action took the chosen one's place."""
+    other = Slope(call.got, call.p, call.p.argmax(1), call.reward)
+    return other.used(other.want, size) <= 1
+
+
+def _bias(got: Array, exact: Array, p: Array, table: Array) -> tuple[float, float]:
+    """The smallest corrected p of the directions tried, and the average along the exact gradient as a share of it.
+
+    Each direction u gives a sum of independent terms k (onehot(a) - p) . u with |k| <= max R, so Bernstein's
+    inequality bounds its deviation: P(|mean - expected| >= t) <= 2 exp(-n t^2 / (2 (v + b t / 3))).
+    """
+    most, n = float(max(REWARDS)), CALLS * ROWS
+    surprise = -p * (np.log(p) - (p * np.log(p)).sum(1, keepdims=True))  # of the entropy, by the logits
+    directions = (
+        exact,
+        np.eye(CLASSES)[p.argmax(1)] - p,
+        np.eye(CLASSES)[p.argmin(1)] - p,
+        surprise,
+        (1 - CLASSES * p) * table.mean(1, keepdims=True),
+        *(np.eye(CLASSES)[action] - p for action in range(CLASSES)),
+    )
+    smallest = 1.0
+    for u in directions:
+        along = (np.eye(CLASSES)[None] - p[:, None]) @ u[:, :, None]  # (rows, actions, 1): what each action adds
+        variance = most**2 * float((p * along[..., 0] ** 2).sum(1).mean())
+        largest = most * float(np.abs(along).max())
+        t = abs(float(((got - exact) * u).sum(1).mean()))
+        bound = 2 * float(np.exp(-n * t**2 / (2 * (variance + largest * t / 3))))
+        smallest = min(smallest, bound * len(directions))
+    size = float((exact**2).sum(1).mean())
+    return min(1.0, smallest), float((got * exact).sum(1).mean()) / size

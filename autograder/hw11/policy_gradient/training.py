@@ -1,0 +1,149 @@
+"""Asks and judges what comes of the loss: a network trained with it, and the notebook's whole run."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+
+from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.hw11.policy_gradient.loss import CLASSES
+from autograder.judges import array, passed, whole
+from autograder.text import clean
+
+POINTS = 4096
+"""Test points that only the judge has."""
+INPUTS = 8
+
+
+def labels(x: Array) -> Array:
+    """The homework's rule for points (N, d): 0 near both of 1 and -1, 1 near 1 only, 2 near -1 only, 3 near neither."""
+    near = [((x - centre) ** 2).sum(1) <= 2.5 * x.shape[1] for centre in (1.0, -1.0)]
+    found: Array = np.select([near[0] & near[1], near[0], near[1]], [0, 1, 2], 3)
+    return found
+
+
+def points(rng: Generator, number: int) -> Array:
+    """Points uniform in [-2.2, 2.2]^8, (number, 8)."""
+    drawn: Array = rng.uniform(-2.2, 2.2, (number, INPUTS)).astype(np.float32)
+    return drawn
+
+
+TEST = points(np.random.Generator(np.random.Philox(4096)), POINTS)
+
+
+def accuracy(weights: tuple[Array, ...], x: Array = TEST) -> float:
+    """The share of the points x that the network labels as the rule does; weights (h, 8), (h,), (4, h), (4,)."""
+    w0, b0, w1, b1 = weights
+    scores = np.maximum(x @ w0.T + b0, 0) @ w1.T + b1
+    return float((scores.argmax(1) == labels(x)).mean())
+
+
+# ------------------------------------------------------------------------------- training with the loss
+
+
+def _fixed(_rng: Generator) -> Values:
+    """One and the same problem for everybody."""
+    own = np.random.Generator(np.random.Philox(6))
+    x = points(own, 512)
+    table = np.where(np.eye(CLASSES, dtype=bool)[labels(x)], 3.0, -1.0).astype(np.float32)
+    given: dict[str, Array | int] = {"x": x, "table": table, "steps": 400, "chance": 6}
+    for layer, (out, into) in enumerate(((32, INPUTS), (CLASSES, 32))):
+        width = 1 / np.sqrt(into)  # as nn.Linear begins
+        given[f"w{layer}"] = own.uniform(-width, width, (out, into)).astype(np.float32)
+        given[f"b{layer}"] = own.uniform(-width, width, out).astype(np.float32)
+    return given
+
+
+TRAINING = Ask("policy_gradient:training", _fixed, seconds=60.0)
+TRAINED = 0.65
+"""The pass mark. The problem is fixed, so a right loss takes the reference's path, to 74.5 % (a baseline changes
+that by 1 %). Hoeffding: of 4,096 test points fewer than 65 % are right with a probability below
+exp(-2 N 0.06^2) < 2e-13 for a network that is right on 71 %."""
+
+
+def training(trial: Trial, _alpha: float) -> Verdict:
+    shapes = ((32, INPUTS), (32,), (CLASSES, 32), (CLASSES,))
+    names = ("w0", "b0", "w1", "b1")
+    weights = tuple(
+        array(trial.got, name, shape=shape, what="A trained weight") for name, shape in zip(names, shapes, strict=True)
+    )
+    seen = accuracy(weights)
+    if seen >= TRAINED:
+        return passed(f"A network trained with your loss is right on {seen:.0%} of new points.")
+    return Verdict(
+        0.0,
+        f"A network trained with your loss for 400 steps, on actions drawn from its policy, is right on {seen:.0%} "
+        f"of new points. Expected: at least {TRAINED:.0%}; the reference's reaches 75 %, and always the commonest "
+        "class 34 %.",
+    )
+
+
+# ---------------------------------------------------------------------------------- the notebook's run
+
+
+def _nothing(_rng: Generator) -> Values:
+    return {}
+
+
+NOTEBOOK = Ask("policy_gradient:notebook", _nothing, seconds=150.0, collector="Trained")
+REACHED = 0.62
+"""The pass mark for the notebook's own network, from `python -m autograder.audit.training`: over 704 seeds of data
+and weights the reference's networks are right on 76.5 % (sd 2.5, least 69.3) with the likeliest actions, and over
+704 more on 82.5 % (sd 1.7, least 76.2) with drawn ones; untrained and wrongly trained ones (sign, no reward, all
+actions, N x N products) on 60 % at most. With the notebook's own seed a run is repeatable: 75 %, no luck in it.
+Where a student takes other seeds, none of 1,408 fell below 69 %, so that fewer than 0.22 % of seeds do (95 %, rule
+of three); and Hoeffding: a network right on 69 % scores below 62 % on the 4,096 points with probability < 4e-18.
+Probabilities in place of logarithms, and sums, train as well as the right loss: the gradient tells those."""
+
+
+def notebook(trial: Trial, _alpha: float) -> Verdict:
+    """Two thirds for the trained network, one third for coming to the end."""
+    cells = whole(trial.got, "cells", least=0, most=10_000)
+    failed = whole(trial.got, "failed", least=0, most=cells)
+    seen = _reached(trial)
+    if failed:
+        begin = _failure(trial, failed, cells)
+        if isinstance(seen, float) and seen >= REACHED:
+            return Verdict(
+                2 / 3, f"{begin} The network `model` was trained by then: {seen:.0%} of new points.", "cell_failed"
+            )
+        return Verdict(0.0, begin, "cell_failed")
+    if isinstance(seen, str):
+        return Verdict(1 / 3, f"All {cells} code cells ran. {seen}", "model_missing")
+    if seen < REACHED:
+        return Verdict(
+            1 / 3,
+            f"All {cells} code cells ran, but the network `model` is right on only {seen:.0%} of new points after "
+            f"them. Expected: at least {REACHED:.0%}; 76 % is usual with the likeliest actions, 83 % with drawn ones.",
+            "model_untrained",
+        )
+    return passed(f"All {cells} code cells ran from top to bottom; `model` is right on {seen:.0%} of new points.")
+
+
+def _failure(trial: Trial, failed: int, cells: int) -> str:
+    where = f"code cell {failed} of {cells} (the one that becomes In [{failed}])"
+    kind, text = trial.got.get("kind"), trial.got.get("text")
+    told = clean(text if isinstance(text, str) else "", limit=200, line=True)
+    if kind == "deadline":
+        what = f"was still running when the time was up, in {where}. Is there a loop that never ends in it?"
+    elif kind == "ended":
+        what = f"lost its kernel in {where}: did the code exit, crash, or use very much memory?"
+    else:
+        what = f"stopped in {where}: {told}"
+    return f'After "restart and run all" the notebook {what} Expected: every cell runs, from top to bottom.'
+
+
+def _reached(trial: Trial) -> float | str:
+    """The accuracy of the notebook's network on new points, or a sentence that says why there is none."""
+    found = [trial.got[name] for index in range(8) if (name := f"weight{index}") in trial.got]
+    hidden = len(found[0]) if found and isinstance(found[0], np.ndarray) and found[0].ndim == 2 else 0
+    shapes = ((hidden, INPUTS), (hidden,), (CLASSES, hidden), (CLASSES,))
+    if not found:
+        return "Expected: the network that the policy gradient trained, under the name `model`."
+    if len(found) != 4 or any(np.shape(one) != shape for one, shape in zip(found, shapes, strict=True)):
+        return "Expected: `model` is the network that get_model makes, Linear(8, 32), ReLU, Linear(32, 4)."
+    try:
+        weights = tuple(array(trial.got, f"weight{index}", what="A weight of `model`") for index in range(4))
+    except Reject as fault:
+        return str(fault)
+    return accuracy(weights)

@@ -1,0 +1,179 @@
+"""Probes of question 5: `loss_nonsaturating` with a stub generator and discriminator whose answers are known.
+
+They get the sampler of `with_sampler.py`, for whoever draws z by their own `sample_gaussian`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from autograder import sections
+from autograder.hw11.probes import fault_of, tensor
+from autograder.hw11.probes.with_sampler import STEEPEST, class_of
+from autograder.isolation.student import Student
+from autograder.isolation.wire import Breach
+
+GAN = "gan_vae/models/gan.py"
+PIXELS = 784
+SHAPE = (-1, 1, 28, 28)
+METHOD = "loss_nonsaturating"
+CPU = torch.device("cpu")
+
+
+class Generator(nn.Module):
+    """Images tanh(z W) + b of (..., dim) z, which it keeps as it received them."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        self.z_dim = len(weight)
+        self.received: list[torch.Tensor] = []
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        self.received.append(z.detach().reshape(-1, z.shape[-1]).clone())
+        return (torch.tanh(z @ self.weight) + self.bias).reshape(SHAPE)
+
+
+class Discriminator(nn.Module):
+    """Logits 3.5 tanh(x w + c), (batch,), for images of whatever shape."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return STEEPEST * torch.tanh(x.reshape(-1, PIXELS) @ self.weight + self.bias)
+
+
+class Extreme(nn.Module):
+    """A generator of images whose first pixel is +-100, by turns, whatever z is."""
+
+    def __init__(self, z_dim: int, size: float) -> None:
+        super().__init__()
+        self.z_dim, self.size = z_dim, size
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        rows = z.reshape(-1, z.shape[-1]).shape[0]
+        first = self.size * (1 - 2 * (torch.arange(rows) % 2).to(z.dtype)) + self.bias
+        return torch.cat([first[:, None], torch.zeros(rows, PIXELS - 1)], 1).reshape(SHAPE)
+
+
+class FirstPixel(nn.Module):
+    """A discriminator whose logit is the first pixel times a weight of 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.weight * x.reshape(-1, PIXELS)[:, 0]
+
+
+def loss(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The parts `values`, `extreme` and `noise`, each with inputs and values of its own."""
+    gan = class_of(student, GAN, "GAN")
+    made: dict[int, Any] = {}  # one model for each z_dim: filling the real networks' weights is most of the time
+
+    def model(z_dim: int, generator: nn.Module, discriminator: nn.Module) -> Any:
+        if z_dim not in made:
+            made[z_dim] = gan(z_dim=z_dim)
+        made[z_dim].g, made[z_dim].d = generator, discriminator
+        return made[z_dim]
+
+    return sections.run(
+        fault_of(student),
+        values=lambda: values(sections.take(given, "values"), model),
+        extreme=lambda: extreme(sections.take(given, "extreme"), model),
+        noise=lambda: noise(sections.take(given, "noise"), model),
+    )
+
+
+def values(given: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """Calls once per case: x (batch, 784), a (dim, 784), b (784,), w (784,), c () with the case's number behind.
+
+    Returns per case the losses (loss0, loss1), all z that the generator got ((rows, dim), and how many rows
+    each of its calls had), and the gradients of both losses to the discriminator's w and the generator's b,
+    where they arrived.
+    """
+    seen: dict[str, Any] = {}
+    for case in range(len(given) // 5):
+        x, a, b, w, c = (given[f"{name}{case}"] for name in "xabwc")
+        generator, discriminator = Generator(a, b), Discriminator(w, c)
+        gan = model(len(a), generator, discriminator)
+        parts = _parts(gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU))
+        seen[f"{case}.count"] = len(parts)
+        for index, part in enumerate(parts[:2]):
+            seen[f"{case}.is_tensor{index}"] = isinstance(part, torch.Tensor)
+            seen[f"{case}.loss{index}"] = torch.as_tensor(part)
+        if not generator.received:
+            raise Breach(f"{METHOD} returned without calling the generator, but one batch of fakes was expected")
+        if len({z.shape[1] for z in generator.received}) > 1:
+            raise Breach("the generator was given z of different sizes")
+        seen[f"{case}.z"] = torch.cat(generator.received)
+        seen[f"{case}.rows"] = torch.tensor([len(z) for z in generator.received])
+        slopes = _slopes(parts, w=discriminator.weight, b=generator.bias)
+        seen |= {f"{case}.{name}": slope for name, slope in slopes.items()}
+    return seen
+
+
+def extreme(given: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """The losses for fakes of logits +-`size` and reals of the given logits (batch,), and their gradients.
+
+    Those are to the discriminator's weight (to_w) and the generator's bias (to_b).
+    """
+    real = given["real"]
+    x = torch.zeros(len(real), PIXELS)
+    x[:, 0] = real
+    generator, discriminator = Extreme(3, given["size"]), FirstPixel()
+    gan = model(3, generator, discriminator)
+    parts = _parts(gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU))
+    seen: dict[str, Any] = {f"loss{index}": torch.as_tensor(part) for index, part in enumerate(parts[:2])}
+    return seen | _slopes(parts, w=discriminator.weight, b=generator.bias)
+
+
+def noise(given: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """`calls` calls with the same batch: the z of each call of the generator, (calls, rows, dim) and its rows."""
+    a, x = given["a"], given["x"]
+    generator = Generator(a, given["b"])
+    gan = model(len(a), generator, Discriminator(given["w"], given["c"]))
+    drawn, rows = [], set()
+    for _ in range(given["calls"]):
+        generator.received.clear()
+        with torch.no_grad():
+            gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU)
+        if not generator.received:
+            raise Breach(f"{METHOD} returned without calling the generator, but one batch of fakes was expected")
+        drawn.append(torch.cat(generator.received))
+        rows.add(tuple(len(z) for z in generator.received))
+    if len(rows) > 1:
+        raise Breach("the number of z given to the generator changes from call to call")
+    return {"z": torch.stack(drawn), "rows": torch.tensor(rows.pop())}
+
+
+def _slopes(parts: list[Any], **places: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The gradient of each loss to each place, as to_w0, to_b0, to_w1, ...; absent where none arrives."""
+    found = {}
+    for index, part in enumerate(parts[:2]):
+        for name, place in places.items():
+            if isinstance(part, torch.Tensor) and part.requires_grad and place.requires_grad:
+                (slope,) = torch.autograd.grad(part.sum(), (place,), allow_unused=True, retain_graph=True)
+                if slope is not None:
+                    found[f"to_{name}{index}"] = slope
+    return found
+
+
+def _parts(returned: Any) -> list[Any]:
+    if not isinstance(returned, tuple | list):
+        tensor(returned, f"what {METHOD} returned")  # tells None and other types apart
+        raise Breach(f"{METHOD} returned one tensor, but two losses were expected")
+    if len(returned) < 2:
+        raise Breach(f"{METHOD} returned {len(returned)} values, but two losses were expected")
+    for index, part in enumerate(returned[:2]):
+        if not isinstance(part, float | int):
+            tensor(part, f"loss {index + 1} of what {METHOD} returned")
+    return list(returned)

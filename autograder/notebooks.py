@@ -1,0 +1,252 @@
+"""A student's notebook: the definitions that are graded, found without running it, and its whole run.
+
+Everything here happens inside a worker: parsing hostile source can exhaust memory or the stack, and what a
+kernel answers is as little to be trusted as what a student wrote.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+import symtable
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MAX_CELLS = 2000
+MAX_TEXT = 1000
+"""Characters that are kept of an exception's text, which can be megabytes."""
+
+
+class Unreadable(Exception):
+    """The file is not a notebook; the sentence says why."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell that is not empty; `number` is what stands in `In [ ]` after "restart and run all"."""
+
+    number: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A top-level statement: the names that it binds or changes, and those that it or its functions use."""
+
+    cell: int
+    node: ast.stmt
+    binds: frozenset[str]
+    uses: frozenset[str]
+
+
+# ------------------------------------------------------------------------------------------ definitions
+
+
+def read(data: bytes) -> tuple[Cell, ...]:
+    """The code cells of a notebook of any version that nbformat knows. Raises `Unreadable`."""
+    import nbformat
+
+    try:
+        # utf-8-sig: some editors begin a file with a byte order mark.
+        notebook = nbformat.reads(data.decode("utf-8-sig"), as_version=4)
+        sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    except Exception as error:  # whatever nbformat meets in a file that is not a notebook
+        raise Unreadable(f"it is not a notebook that Jupyter could open ({type(error).__name__})") from None
+    written = [source for source in sources if isinstance(source, str) and source.strip()]
+    if len(written) > MAX_CELLS:
+        raise Unreadable(f"it has {len(written)} code cells; at most {MAX_CELLS} are read")
+    return tuple(Cell(number, source) for number, source in enumerate(written, 1))
+
+
+PYTHON_INSIDE = ("%%time", "%%timeit", "%%capture", "%%prun")
+"""Cell magics whose body is the notebook's own Python."""
+
+
+def parse(cell: Cell) -> list[ast.stmt]:
+    """The cell's statements, IPython's magics and shell lines taken as such. Raises `SyntaxError` or the like."""
+    source = cell.source
+    while source.lstrip().startswith(PYTHON_INSIDE):
+        source = "\n" + source.lstrip().partition("\n")[2]
+    if source.lstrip().startswith("%%"):
+        return []  # another language, or a file to be written
+    with contextlib.suppress(SyntaxError):
+        return ast.parse(source).body
+    from IPython.core.inputtransformer2 import TransformerManager  # 0.1 s: only where it is needed
+
+    return ast.parse(TransformerManager().transform_cell(source)).body
+
+
+@dataclass(frozen=True)
+class Source:
+    """All statements of a notebook in order, and why some cells have none."""
+
+    statements: tuple[Statement, ...]
+    faults: dict[int, BaseException]
+
+    def definitions(self, names: Iterable[str]) -> list[Statement]:
+        """The statements that these names need, transitively and in order: imports, constants, helpers.
+
+        Of a name that is bound several times all bindings are taken, since the last may build on the first;
+        but loops only where nothing else binds it: a training loop is not a definition. Names that nobody
+        binds may come from a `from x import *`.
+        """
+        chosen: set[int] = set()
+        known: set[str] = set()
+        wanted = list(names)
+        while wanted:
+            name = wanted.pop()
+            if name in known:
+                continue
+            known.add(name)
+            binding = [index for index, statement in enumerate(self.statements) if name in statement.binds]
+            plain = [index for index in binding if not isinstance(self.statements[index].node, ast.For | ast.While)]
+            found = plain or binding
+            if not found and not hasattr(builtins, name):
+                found = [index for index, statement in enumerate(self.statements) if "*" in statement.binds]
+            for index in set(found) - chosen:
+                chosen.add(index)
+                wanted += self.statements[index].uses
+        return [self.statements[index] for index in sorted(chosen)]
+
+
+def source_of(cells: Sequence[Cell]) -> Source:
+    """What can be read of the notebook's Python; a cell with a syntax error costs only itself."""
+    statements: list[Statement] = []
+    faults: dict[int, BaseException] = {}
+    for cell in cells:
+        try:
+            statements += [statement_of(cell.number, node) for node in parse(cell)]
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
+            faults[cell.number] = fault
+    return Source(tuple(statements), faults)
+
+
+def statement_of(cell: int, node: ast.stmt) -> Statement:
+    """A statement with its names, by Python's own rules of scope (symtable)."""
+    table = symtable.symtable(ast.unparse(ast.Module([node], [])), f"cell {cell}", "exec")
+    binds = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    uses = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
+    for child in table.get_children():
+        uses |= _globals_used(child)
+    if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+        binds.add("*")
+    if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):  # config["lr"] = 1 changes config
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        binds |= {name for target in targets if (name := base_name(target)) is not None}
+    return Statement(cell, node, frozenset(binds), frozenset(uses))
+
+
+def base_name(target: ast.expr) -> str | None:
+    """`d` of `d[k].a`, None where there is no name."""
+    while isinstance(target, ast.Subscript | ast.Attribute | ast.Starred):
+        target = target.value
+    return target.id if isinstance(target, ast.Name) else None
+
+
+def _globals_used(table: symtable.SymbolTable) -> set[str]:
+    used = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global() and symbol.is_referenced()}
+    for child in table.get_children():
+        used |= _globals_used(child)
+    return used
+
+
+def execute(file: str, statements: Sequence[Statement], space: dict[str, Any]) -> dict[str, BaseException]:
+    """Runs the statements in `space`, each for itself; the faults, by the names that they left unbound."""
+    faults: dict[str, BaseException] = {}
+    for statement in statements:
+        try:
+            code = compile(ast.Module([statement.node], []), place(file, statement.cell), "exec", dont_inherit=True)
+            exec(code, space)  # in the worker: this is what a worker is for
+        except BaseException as fault:  # SystemExit and KeyboardInterrupt too
+            faults |= dict.fromkeys(statement.binds, fault)
+        else:
+            faults = {name: fault for name, fault in faults.items() if name not in statement.binds}
+    return faults
+
+
+def place(file: str, cell: int) -> str:
+    """How a code cell is named in tracebacks and to the student."""
+    return f"{file}, code cell {cell}"
+
+
+def file_of(place: str) -> str:
+    """The file of a place."""
+    return place.partition(", code cell ")[0]
+
+
+# -------------------------------------------------------------------------------------------- whole run
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a whole run went: `failed` is the number of the first failing code cell, 0 where all ran.
+
+    `kind` is "raised", "deadline" or "ended" (the kernel died); `text` is the error in one line.
+    """
+
+    cells: int
+    ran: int
+    failed: int = 0
+    kind: str = ""
+    text: str = ""
+
+
+def run_all(
+    cells: Sequence[Cell], manager: Any, *, seconds: float, progress: Callable[[int, int], None]
+) -> tuple[Run, str]:
+    """Executes all cells in the manager's kernel by nbclient, and evaluates `manager.artefact` at the end.
+
+    Returns how it went and what the kernel answered for the artefact, "" where it is gone. Outputs are
+    dropped as they come: nobody reads them, and they may be endless.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    deadline = time.monotonic() + seconds
+    started = 0
+
+    class Client(NotebookClient):
+        def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> None:
+            return None
+
+        def handle_comm_msg(self, outs: Any, msg: Any, cell_index: int) -> None:
+            return None
+
+    def starts(cell: Any, cell_index: int) -> None:
+        nonlocal started
+        started = cell_index + 1
+        progress(started, len(cells))
+        if time.monotonic() > deadline:  # each of many quick cells would get a second of its own
+            raise CellTimeoutError
+
+    new = nbformat.v4
+    made = [new.new_code_cell(cell.source) for cell in cells]
+    notebook = new.new_notebook(cells=made)
+    client = Client(
+        notebook,
+        km=manager,
+        timeout_func=lambda _cell: max(1, int(deadline - time.monotonic())),
+        startup_timeout=max(1, int(seconds)),
+        on_cell_start=starts,
+        coalesce_streams=False,
+        record_timing=False,
+        force_raise_errors=True,
+        skip_cells_with_tag="",
+    )
+    failed, kind, text = 0, "", ""
+    with client.setup_kernel(cleanup_kc=False):
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            failed, kind, text = started, "raised", f"{error.ename}: {error.evalue}"[:MAX_TEXT]
+        except CellTimeoutError:
+            failed, kind = started, "deadline"
+        except (DeadKernelError, RuntimeError):
+            failed, kind = max(started, 1), "ended"
+        answer = "" if kind in ("deadline", "ended") else manager.artefact(client, deadline - time.monotonic())
+    ran = len(cells) if not failed else failed - 1
+    return Run(len(cells), ran, failed, kind, text), answer
