@@ -31,7 +31,8 @@ class Ask:
     `inputs` draws what the probe is given from the generator alone, so that the seed fixes it.
     Equal asks are put once, however many checks judge the answer. With `reference=True` the same
     inputs also go to the reference, and the judge sees its answer as `Trial.want`. `collector` names a
-    class in the probe's module that watches a notebook's whole run from inside its kernel.
+    class in the probe's module that watches a notebook's whole run from inside its kernel. `fixed` says that
+    `inputs` draws nothing: to ask again would tell nothing new.
     """
 
     probe: str
@@ -39,6 +40,7 @@ class Ask:
     seconds: float = 10.0
     reference: bool = False
     collector: str = ""
+    fixed: bool = False
 
     @property
     def name(self) -> str:

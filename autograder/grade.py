@@ -74,7 +74,8 @@ class Grading:
             return Result(question, check, Verdict(0.0, NOT_REACHED), status="not reached")
         first, verdict, status = self._attempt(check, 0)
         attempts = 1
-        if check.judge.alpha > 0 and verdict.score < 1 and first.values is not None and status == "graded":
+        may_be_luck = check.judge.alpha > 0 and not check.ask.fixed
+        if may_be_luck and verdict.score < 1 and first.values is not None and status == "graded":
             attempts = 2
             siblings = [other for other in question.checks if other.ask == check.ask and other.judge.alpha > 0]
             again = [self._attempt(other, 1) for other in siblings]

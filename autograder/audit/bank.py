@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from autograder import submission
 from autograder.audit.inprocess import InProcess
 from autograder.audit.variants import Variant, write
-from autograder.core import Assignment, Check, Result, Submission
+from autograder.core import Assignment, Result, Submission
 from autograder.grade import Grading
 
 
@@ -59,15 +57,9 @@ def of(assignment: Assignment, variant: Variant) -> Assignment:
     return replace(assignment, questions=tuple(questions))
 
 
-def is_fixed(check: Check) -> bool:
-    """Whether the check asks the same of everybody: nothing in its inputs is drawn."""
-    first, second = (check.ask.inputs(np.random.Generator(np.random.Philox(seed))) for seed in (0, 1))
-    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
-
-
 def drawn(assignment: Assignment) -> Assignment:
     """The assignment without the checks that ask the same of everybody."""
-    kept = {check.id for question in assignment.questions for check in question.checks if not is_fixed(check)}
+    kept = {check.id for question in assignment.questions for check in question.checks if not check.ask.fixed}
     return only(assignment, kept)
 
 

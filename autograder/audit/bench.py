@@ -98,8 +98,7 @@ def _whole(question: Question) -> list[Check]:
 
 def _functions(question: Question) -> Question:
     """The question without what trains a network: its checks of single functions."""
-    checks = (check for check in question.checks if not check.ask.collector and not bank.is_fixed(check))
-    return replace(question, checks=tuple(checks))
+    return replace(question, checks=tuple(check for check in question.checks if not check.ask.fixed))
 
 
 def _question(question: Question, assignment: Assignment, homework: str, number: int) -> bool:

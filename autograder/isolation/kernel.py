@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from autograder.isolation import wire
-from autograder.isolation.student import Importer, _pretend_cuda, calm
+from autograder.isolation.student import Importer, calm, pretend_cuda
 from autograder.notebooks import Cell, Run, run_all
 
 ARTEFACT = "get_ipython().artefact()"
@@ -207,7 +207,7 @@ def _prepare(shell: Any, folder: Path, collector: Collector, plain: Callable[[An
     shell.InteractiveTB.set_mode("Minimal")
     shell.compile.get_code_name = lambda _raw, _code, number: f"code cell {number}"
     if any(b"cuda" in text and b"is_available" not in text for text in _texts(folder)):
-        _pretend_cuda()
+        pretend_cuda()
     sys.modules.update(_colab())
     _plain_bars()
     own = Importer(folder)

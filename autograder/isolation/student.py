@@ -105,6 +105,8 @@ class Student:
         root = (self.box / file).parent
         if str(root) not in sys.path:
             sys.path.insert(0, str(root))  # a notebook may import files beside it
+        if any("cuda" in cell.source for cell in self.cells(file)) and not torch.cuda.is_available():
+            pretend_cuda()
         module = types.ModuleType(Path(file).stem)
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": Importer(root)}
         chosen = self.source(file).definitions(names)
@@ -163,7 +165,7 @@ class _Loader(importlib.abc.Loader):
         try:
             source = self.file.read_bytes()
             if b"cuda" in source and not torch.cuda.is_available():
-                _pretend_cuda()
+                pretend_cuda()
             code = compile(source, name, "exec", dont_inherit=True)
             # Tracebacks quote the line; linecache cannot find a file by this relative name itself.
             text = source.decode("utf-8", "replace")
@@ -286,7 +288,7 @@ def _cpu(value: Any) -> Any:
 _pretending: list[_OnTheCpu] = []
 
 
-def _pretend_cuda() -> None:
+def pretend_cuda() -> None:
     if not _pretending:
         _pretending.append(_OnTheCpu())
         _pretending[0].__enter__()  # type: ignore[no-untyped-call]

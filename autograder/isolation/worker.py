@@ -54,7 +54,7 @@ class Job:
             uid=self.uid,
             limits=confine.Limits(
                 seconds=self.seconds,
-                memory=2 * self.memory if notebook else self.memory,
+                memory=2 * self.memory if writable else self.memory,
                 files=256 if notebook else confine.Limits.files,
                 written=confine.SCRATCH if writable else 0,
             ),

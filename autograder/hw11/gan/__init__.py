@@ -51,7 +51,7 @@ QUESTION = Question(
             "loss_nonsaturating: new z each time",
             1,
             loss.ASK,
-            Statistical(loss.fresh, ALPHA, "a correlation of 0.5 between two images or two calls"),
+            Statistical(loss.fresh, ALPHA, "a correlation of 0.6 between two calls, of 0.75 between two images"),
         ),
     ),
 )

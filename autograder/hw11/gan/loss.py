@@ -248,6 +248,8 @@ def stable(trial: Trial) -> Verdict:
         how = reading.how(which)
         if how is None or not isinstance(loss, np.ndarray) or not isinstance(steep, np.ndarray):
             continue  # what is wrong with it at moderate logits is another check's matter
+        if not loss.size or not steep.size:
+            raise Reject(f"At large logits the {WORDS[which]} is empty. Expected: one number.", diagnosis="shape")
         rows = len(real)
         right_slope = _gradient_right(trial, which)
         factor = 1.0 if how == "not_averaged" else factors(rows)[how]

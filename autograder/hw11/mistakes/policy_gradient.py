@@ -21,19 +21,18 @@ NO_GRADIENT = (
     "policy_gradient.unbiased",
     "policy_gradient.training",
 )
-# Where the gradient is wrong, it cannot be told whether it is averaged.
-WRONG_GRADIENT = ("policy_gradient.gradient", "policy_gradient.average", "policy_gradient.unbiased")
+WRONG_GRADIENT = ("policy_gradient.gradient", "policy_gradient.unbiased")
 EVERY_CHECK_BUT_THE_FORM = (
     "policy_gradient.gradient",
     "policy_gradient.sign",
-    "policy_gradient.average",
     "policy_gradient.unbiased",
     "policy_gradient.training",
 )
-# A product of every reward with every score is unbiased, since foreign rewards are a baseline; the noise ruins it.
+# A product of every reward with every score is 1/N of an unbiased estimate, since foreign rewards are a baseline; the
+# noise ruins it.
 EVERY_REWARD_FOR_EVERY_ROW = (
     "policy_gradient.gradient",
-    "policy_gradient.average",
+    "policy_gradient.unbiased",
     "policy_gradient.training",
 )
 WRONG_SIGN = ("policy_gradient.sign", "policy_gradient.training")
@@ -375,7 +374,7 @@ WRONG: tuple[Variant, ...] = (
             probs = torch.exp(logprob)
             return torch.mean(reward * F.cross_entropy(probs, predicted, reduction="none"))
         """,
-        caught_by=("policy_gradient.gradient", "policy_gradient.average"),
+        caught_by=("policy_gradient.gradient",),
     ),
     _loss(
         "log-probability-squared",
@@ -586,7 +585,7 @@ WRONG: tuple[Variant, ...] = (
         def policy_gradient_loss(logprob, predicted, reward):
             return F.nll_loss(logprob, predicted) * reward.mean()
         """,
-        caught_by=(*EVERY_REWARD_FOR_EVERY_ROW, "policy_gradient.sign"),
+        caught_by=EVERY_REWARD_FOR_EVERY_ROW,
     ),
     _loss(
         "columns-for-pairs",
@@ -645,10 +644,7 @@ WRONG: tuple[Variant, ...] = (
             chosen = logprob.gather(1, predicted.unsqueeze(1)).squeeze(1)
             return -(reward.clamp(-2, 2) * chosen).mean()
         """,
-        caught_by=(
-            "policy_gradient.gradient",
-            "policy_gradient.average",
-        ),
+        caught_by=("policy_gradient.gradient",),
         diagnosis="reward_clipped",
     ),
     _loss(
@@ -659,7 +655,7 @@ WRONG: tuple[Variant, ...] = (
             nll = F.nll_loss(logprob, predicted, reduction="none")
             return (F.relu(reward) * nll).mean()
         """,
-        caught_by=("policy_gradient.gradient", "policy_gradient.average"),
+        caught_by=("policy_gradient.gradient",),
         diagnosis="reward_clipped",
     ),
     _loss(
@@ -670,10 +666,7 @@ WRONG: tuple[Variant, ...] = (
             chosen = logprob.gather(1, predicted.unsqueeze(1)).squeeze(1)
             return -(torch.sign(reward) * chosen).mean()
         """,
-        caught_by=(
-            "policy_gradient.gradient",
-            "policy_gradient.average",
-        ),
+        caught_by=("policy_gradient.gradient",),
         diagnosis="reward_sign",
     ),
     _loss(
@@ -684,10 +677,7 @@ WRONG: tuple[Variant, ...] = (
             chosen = logprob.gather(1, predicted.unsqueeze(1)).squeeze(1)
             return -(torch.tanh(reward) * chosen).mean()
         """,
-        caught_by=(
-            "policy_gradient.gradient",
-            "policy_gradient.average",
-        ),
+        caught_by=("policy_gradient.gradient",),
     ),
     _loss(
         "reward-times-magnitude",
@@ -697,10 +687,7 @@ WRONG: tuple[Variant, ...] = (
             chosen = logprob.gather(1, predicted.unsqueeze(1)).squeeze(1)
             return -(reward * reward.abs() * chosen).mean()
         """,
-        caught_by=(
-            "policy_gradient.gradient",
-            "policy_gradient.average",
-        ),
+        caught_by=("policy_gradient.gradient",),
     ),
     _loss(
         "reward-squared",
@@ -749,10 +736,7 @@ WRONG: tuple[Variant, ...] = (
             entropy = -(logprob.exp() * logprob).sum(dim=1)
             return -(reward * chosen + 0.05 * entropy).mean()
         """,
-        caught_by=(
-            "policy_gradient.gradient",
-            "policy_gradient.average",
-        ),
+        caught_by=("policy_gradient.gradient",),
     ),
     _loss(
         "large-logits-penalised",
@@ -763,10 +747,7 @@ WRONG: tuple[Variant, ...] = (
             penalty = 0.01 * logprob.pow(2).sum(dim=1)
             return (penalty - reward * chosen).mean()
         """,
-        caught_by=(
-            "policy_gradient.gradient",
-            "policy_gradient.average",
-        ),
+        caught_by=("policy_gradient.gradient",),
     ),
     # The arguments are changed.
     _loss(
@@ -822,7 +803,7 @@ WRONG: tuple[Variant, ...] = (
             chosen = logprob.gather(1, predicted.unsqueeze(1)).squeeze(1)
             return -(reward * chosen).mean()
         """,
-        caught_by=("policy_gradient.gradient", "policy_gradient.average", "policy_gradient.inputs"),
+        caught_by=("policy_gradient.gradient", "policy_gradient.inputs"),
     ),
     _loss(
         "log-probabilities-overwritten",
@@ -857,21 +838,6 @@ WRONG: tuple[Variant, ...] = (
             for log_p, action, r in zip(logprob.split(85), predicted.split(85), reward.split(85)):
                 total = float(total) + (r * F.nll_loss(log_p, action, reduction="none")).sum()
             return total / len(reward)
-        """,
-        caught_by=("policy_gradient.training",),
-    ),
-    _loss(
-        "empty-last-chunk",
-        "Batches of a multiple of 128 rows get one chunk too many, whose mean over no rows is not a number.",
-        """
-        def policy_gradient_loss(logprob, predicted, reward):
-            n = len(reward)
-            loss = 0.0
-            for start in range(0, n + 1, 128):
-                rows = slice(start, start + 128)
-                losses = reward[rows] * F.nll_loss(logprob[rows], predicted[rows], reduction="none")
-                loss = loss + losses.mean() * min(128, n - start) / n
-            return loss
         """,
         caught_by=("policy_gradient.training",),
     ),

@@ -22,8 +22,12 @@ from autograder.sections import join, section
 from autograder.stats import gamma
 
 CLASSES = 4
-CASES = (2, 5, 12, 64)
+CASES = (2, 5, 12, 64, 10)
 """Batch sizes."""
+TWICE, ONCE = 4, 1
+"""One case has the rows of another twice: that leaves an average as it is, whatever is averaged."""
+CLEAR = {2: -1, 3: 1}
+"""Cases whose rewards are all of one sign."""
 CALLS, ROWS = 512, 64
 ALTERED = 6
 """Batch size where one row at a time is changed."""
@@ -35,19 +39,17 @@ REWARDS = (-3, -2, -1, 1, 2, 3)
 def _values(rng: Generator) -> Values:
     """Cases whose actions are the likeliest ones, as the homework's training loop picks them.
 
-    In one case all rewards are punishments: what takes their size alone, or their mean, goes wrong there.
+    In one case all rewards are punishments, in another none is: there the sign of a wrong loss shows clearly.
     """
     given: dict[str, Array] = {}
     for case, rows in enumerate(CASES):
         logits = (1.5 * rng.standard_normal((rows, CLASSES))).astype(np.float32)
         reward = rng.choice(REWARDS, rows).astype(np.float32)
-        if case == 2:
-            reward = -np.abs(reward)
-            reward[:3] = rng.permutation([-3, -2, -1])
-        elif case == 3:
-            reward[:6] = rng.permutation(REWARDS)
-        else:
-            reward[:2] = rng.permutation([3, -1])  # never all alike, and with a mean that is not 0
+        reward[:2] = rng.permutation([3, -1])  # never all alike, and with a mean that is not 0
+        if case in CLEAR:
+            reward = CLEAR[case] * np.abs(reward)
+        if case == TWICE:
+            logits, reward = (np.concatenate([given[f"{name}{ONCE}"]] * 2) for name in ("logits", "reward"))
         given |= {f"logits{case}": logits, f"action{case}": logits.argmax(1), f"reward{case}": reward}
     return given
 
@@ -206,7 +208,7 @@ def read(trial: Trial) -> Reading:
             signed = tuple(sign * one for one in scale)
             if kind := _baseline(trial, found, signed):
                 return Reading(found, signed, sign, kind, 0.0)
-    return Reading(found, (), _signs(sizes), "", 0.0)
+    return Reading(found, (), _signs([sizes[case] for case in CLEAR]), "", 0.0)
 
 
 def _baseline(trial: Trial, found: tuple[Slope, ...], sizes: tuple[float, ...]) -> str:
@@ -363,10 +365,16 @@ def sign(trial: Trial) -> Verdict:
 
 def average(trial: Trial) -> Verdict:
     reading = read(trial)
-    if not reading.sizes:
+    if not reading.sizes:  # then what is averaged is not known, but whether it is an average can be
+        values = section(trial, "values")
+        once, twice = (array(values.got, f"{case}.loss", what="The loss").mean() for case in (ONCE, TWICE))
+        # The rounding of any formula is far below 1 %, and a sum is twice as large.
+        if abs(twice - once) <= 0.01 * abs(once) + 1e-6:
+            return passed("A batch whose rows are there twice has the same loss, as an average has.")
         raise Reject(
-            "The gradient is not like the right one yet, so its size cannot be judged. "
-            "Expected: the average over the batch."
+            f"A batch whose rows are there twice has a loss of {twice:.3g}, and one where they are there once "
+            f"{once:.3g}. Expected: the average over the batch, which is the same for both.",
+            diagnosis="sum_not_mean" if abs(twice - 2 * once) <= 0.01 * abs(once) else "",
         )
     rows = [len(slope.p) for slope in reading.slopes]
 
@@ -405,12 +413,16 @@ def unbiased(trial: Trial, alpha: float) -> Verdict:
     """Null: the gradients are an unbiased estimate, of independent rows, with weights among the rewards."""
     reading, calls = read(trial), _slopes_of(trial, "sampled")
     if reading.sizes:
-        size = reading.sizes[-1]  # of a batch as large
+        size = reading.sizes[CASES.index(ROWS)]  # of a batch as large
         if all(call.used(call.want, size) <= 1 for call in calls):
             return passed("With actions drawn from the policy the estimate is unbiased.")
         if reading.baseline != "none" and all(call.weights(size) is not None for call in calls):
             return passed("With actions drawn from the policy the estimate is unbiased, baseline included.")
-    sizes = reading.sizes[-1:] or ((float(reading.sign),) if reading.sign else (1.0, -1.0))
+    sizes = (
+        (reading.sizes[CASES.index(ROWS)],)
+        if reading.sizes
+        else ((float(reading.sign),) if reading.sign else (1.0, -1.0))
+    )
     table = array(section(trial, "sampled").given, "table")
     p = calls[0].p
     exact = -p * (table - (p * table).sum(1, keepdims=True))  # sum_a p_a R_a (onehot(a) - p), times N, negated
@@ -422,7 +434,7 @@ def unbiased(trial: Trial, alpha: float) -> Verdict:
         f"Over {CALLS * ROWS:,} actions drawn from the policy the average gradient, measured along the exact one, is "
         f"{seen:.2f} of it; expected 1: an unbiased estimate of the gradient summed over all actions."
     )
-    if reading.sizes and all(_greedy(call, reading.sizes[-1]) for call in calls):
+    if reading.sizes and all(_greedy(call, sizes[0]) for call in calls):
         return Verdict(
             0.0,
             f"{message} The likeliest action was used in place of the chosen one, `predicted`.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Trial, Values, Verdict
 from autograder.hw11.policy_gradient.loss import CLASSES
 from autograder.judges import array, passed, whole
 from autograder.text import clean
@@ -54,7 +54,7 @@ def _fixed(_rng: Generator) -> Values:
     return given
 
 
-TRAINING = Ask("policy_gradient:training", _fixed, seconds=60.0)
+TRAINING = Ask("policy_gradient:training", _fixed, seconds=60.0, fixed=True)
 TRAINED = 0.65
 """The pass mark. The problem is fixed, so a right loss takes the reference's path, to 74.5 % (a baseline changes
 that by 1 %). Hoeffding: of 4,096 test points fewer than 65 % are right with a probability below
@@ -85,7 +85,7 @@ def _nothing(_rng: Generator) -> Values:
     return {}
 
 
-NOTEBOOK = Ask("policy_gradient:notebook", _nothing, seconds=150.0, collector="Trained")
+NOTEBOOK = Ask("policy_gradient:notebook", _nothing, seconds=150.0, collector="Trained", fixed=True)
 REACHED = 0.62
 """The pass mark for the notebook's own network, from `python -m autograder.audit.training`: over 704 seeds of data
 and weights the reference's networks are right on 76.5 % (sd 2.5, least 69.3) with the likeliest actions, and over
@@ -97,7 +97,7 @@ Probabilities in place of logarithms, and sums, train as well as the right loss:
 
 
 def notebook(trial: Trial, _alpha: float) -> Verdict:
-    """Two thirds for the trained network, one third for coming to the end."""
+    """Two thirds for the trained network, one third for coming to the end with a network, trained or not."""
     cells = whole(trial.got, "cells", least=0, most=10_000)
     failed = whole(trial.got, "failed", least=0, most=cells)
     seen = _reached(trial)
@@ -109,7 +109,8 @@ def notebook(trial: Trial, _alpha: float) -> Verdict:
             )
         return Verdict(0.0, begin, "cell_failed")
     if isinstance(seen, str):
-        return Verdict(1 / 3, f"All {cells} code cells ran. {seen}", "model_missing")
+        there = "weight0" in trial.got
+        return Verdict(1 / 3 if there else 0.0, f"All {cells} code cells ran. {seen}", "model_missing")
     if seen < REACHED:
         return Verdict(
             1 / 3,
@@ -142,8 +143,5 @@ def _reached(trial: Trial) -> float | str:
         return "Expected: the network that the policy gradient trained, under the name `model`."
     if len(found) != 4 or any(np.shape(one) != shape for one, shape in zip(found, shapes, strict=True)):
         return "Expected: `model` is the network that get_model makes, Linear(8, 32), ReLU, Linear(32, 4)."
-    try:
-        weights = tuple(array(trial.got, f"weight{index}", what="A weight of `model`") for index in range(4))
-    except Reject as fault:
-        return str(fault)
+    weights = tuple(array(trial.got, f"weight{index}", what="A weight of `model`") for index in range(4))
     return accuracy(weights)
