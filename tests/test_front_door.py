@@ -122,12 +122,13 @@ def pool() -> Iterator[Pool]:
 )
 def test_the_wall_changes_no_grade(pool: Pool, variant: Variant) -> None:
     """Through zygote, worker and wire the same checks fail as in this process."""
-    with bank.submitted(variant, ASSIGNMENT) as received:
-        inside = bank.outcome(received, ASSIGNMENT)
+    own = bank.of(ASSIGNMENT, variant)
+    with bank.submitted(variant, own) as received:
+        inside = bank.outcome(received, own)
     with reachable_folder() as folder:
-        write(variant, ASSIGNMENT.reference, folder / "upload")
+        write(variant, own.reference, folder / "upload")
         (folder / "box").mkdir()
-        received = submission.receive(folder / "upload", ASSIGNMENT, folder / "box", group=pool.uid)
-        results = list(Grading(pool, received, ASSIGNMENT).results())
+        received = submission.receive(folder / "upload", own, folder / "box", group=pool.uid)
+        results = list(Grading(pool, received, own).results())
     assert {result.check.id for result in results if result.verdict.score < 1} == inside.failed
     assert all(result.status == "graded" for result in results)

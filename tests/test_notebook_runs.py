@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -662,3 +663,41 @@ def test_the_rest_of_the_upload_is_graded_as_ever(pool: Pool) -> None:
     graded = helpers.grade(pool, files, assignment=asked)
     lost = {result.check.id for result in graded.results if result.score < result.check.points}
     assert lost == {"policy_gradient.notebook"}
+
+
+def test_a_kernel_dies_with_its_judge(tmp_path: Path) -> None:
+    """SIGKILL leaves the judge no time to clear up; its kernel must not go on with an endless cell."""
+    upload = helpers.zip_of({NAME: notebook("x = 1", "while True: pass")}, tmp_path / "upload.zip")
+    command = [sys.executable, "-I", str(helpers.ROOT / "autograder" / "__main__.py"), "grade", str(upload)]
+    judge = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "results.json")],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+
+    def processes() -> set[int]:
+        """The judge's session: its zygote; and the sessions that the zygote's workers open, by their ancestry."""
+        found, new = {judge.pid}, [judge.pid]
+        while new:
+            parent = new.pop()
+            with contextlib.suppress(OSError):
+                children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+                new += map(int, children)
+                found |= set(map(int, children))
+        return found
+
+    def alive(pid: int) -> bool:
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return False
+
+    deadline = time.monotonic() + 60
+    while len(seen := processes()) < 4 and time.monotonic() < deadline:  # judge, zygote, client, kernel
+        time.sleep(0.02)
+    assert len(seen) == 4
+    time.sleep(2)  # into the endless cell
+    judge.kill()
+    judge.wait()
+    deadline = time.monotonic() + 10
+    while (left := {pid for pid in seen if alive(pid)}) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == set()

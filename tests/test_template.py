@@ -23,7 +23,8 @@ sys.path.insert(0, str(ROOT))
 from autograder import template  # noqa: E402
 
 REFERENCE, TEMPLATE = ROOT / "reference", ROOT / "student_template"
-WEIGHTS = dict(zip((f"4.{i}" for i in range(1, 17)), (1, 1, 2, 2, 1, 1, 2, 1, 3, 1, 3, 2, 1, 1, 1, 2), strict=True))
+VAE_WEIGHTS = dict(zip((f"4.{i}" for i in range(1, 17)), (1, 1, 2, 2, 1, 1, 2, 1, 3, 1, 3, 2, 1, 1, 1, 2), strict=True))
+WEIGHTS = VAE_WEIGHTS | dict(zip((f"5.{i}" for i in range(1, 10)), (1, 3, 3, 1, 2, 2, 1, 1, 1), strict=True))
 
 
 # ------------------------------------------------------------------------------------ the folder
@@ -38,10 +39,10 @@ def test_signatures_agree():
 
 
 def test_template_names_every_function_to_write():
-    text = "".join(path.read_text("utf-8") for path in TEMPLATE.glob("gan_vae/**/*.py"))
+    text = "".join(path.read_text("utf-8") for path in TEMPLATE.rglob("*") if path.suffix in (".py", ".ipynb"))
     assert "SOLUTION" not in text
-    for function in ("sample_gaussian", "negative_elbo_bound", "loss_nonsaturating"):
-        assert re.search(rf'raise NotImplementedError\(\s*"{function}: \w', text), function
+    for function in ("sample_gaussian", "negative_elbo_bound", "loss_nonsaturating", "policy_gradient_loss"):
+        assert re.search(rf'raise NotImplementedError\(\s*\\?"{function}: \w', text), function
 
 
 def test_only_the_regions_change(tmp_path):
@@ -210,25 +211,27 @@ def pytest_in(folder, tmp_path):
 
 
 def test_reference_passes_its_public_tests(tmp_path):
-    assert re.search(r"^16 passed in ", pytest_in(REFERENCE, tmp_path), re.MULTILINE)
+    assert re.search(rf"^{len(WEIGHTS)} passed in ", pytest_in(REFERENCE, tmp_path), re.MULTILINE)
 
 
 def test_template_fails_every_public_test_with_a_helpful_sentence(tmp_path):
     output = pytest_in(TEMPLATE, tmp_path)
-    assert re.search(r"^16 failed in ", output, re.MULTILINE)
+    assert re.search(rf"^{len(WEIGHTS)} failed in ", output, re.MULTILINE)
     assert "Traceback" not in output
     sentences = re.findall(r"^FAILED test_public.py::\w+ - (.*)$", output, re.MULTILINE)
-    written = re.compile(r"(Failed: )?Still to be written: (sample_gaussian|negative_elbo_bound): \w.*\w")
-    assert len(sentences) == 16
+    written = re.compile(
+        r"(Failed: )?Still to be written: (sample_gaussian|negative_elbo_bound|loss_nonsaturating): \w.*\w"
+    )
+    assert len(sentences) == len(WEIGHTS)
     assert all(written.fullmatch(sentence) for sentence in sentences), sentences
-    assert len(output.splitlines()) < 16 * 5 + 20  # a sentence for each test, and no page of frames
+    assert len(output.splitlines()) < len(WEIGHTS) * 5 + 20  # a sentence for each test, and no page of frames
 
 
 @pytest.fixture(scope="module")
 def gan_vae():
     """The public tests, the reference's utils and its VAE, imported once and then forgotten by Python."""
     folder = str(REFERENCE / "gan_vae")
-    names = ("test_public", "utils", "models", "models.nns", "models.vae")
+    names = ("test_public", "utils", "models", "models.nns", "models.vae", "models.gan")
     hidden = {name: sys.modules.pop(name) for name in names if name in sys.modules}
     sys.path.insert(0, folder)
     try:
@@ -252,7 +255,7 @@ def test_public_tests_are_labelled_as_the_checks(gan_vae):
     assert labels == WEIGHTS
 
 
-def failing(gan_vae, monkeypatch, *, sampler=None, bound=None, asked=tuple(WEIGHTS)):
+def failing(gan_vae, monkeypatch, *, sampler=None, bound=None, asked=tuple(VAE_WEIGHTS)):
     """Which of the public tests `asked` fail with another sampler or bound in the reference."""
     if sampler:
         monkeypatch.setattr(gan_vae.utils, "sample_gaussian", sampler)

@@ -236,7 +236,10 @@ def _landlock(readable: Sequence[Path], writable: Sequence[Path], sockets: Socke
     try:
         if not landlockpy.supported():
             raise Unavailable("this kernel has no Landlock")
-        with landlockpy.Ruleset(scoped=Scope.SIGNAL | Scope.ABSTRACT_UNIX_SOCKET) as ruleset:
+        scope = Scope.SIGNAL | Scope.ABSTRACT_UNIX_SOCKET
+        if sockets == "connect":  # or the signal that ends a kernel with its client would be refused as well
+            scope = Scope.ABSTRACT_UNIX_SOCKET
+        with landlockpy.Ruleset(scoped=scope) as ruleset:
             for path in readable:
                 with contextlib.suppress(FileNotFoundError, PermissionError):  # or closed to the worker's user
                     if stat.S_ISDIR(path.stat().st_mode):

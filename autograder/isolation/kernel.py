@@ -175,7 +175,9 @@ def _serve(folder: Path, key: bytes, collector: Collector, plain: Callable[[Any]
             self.iopub_thread.start()
             self.iopub_socket = self.iopub_thread.background_socket
 
-    app = App.instance(**connection(folder), capture_fd_output=False, log_level="CRITICAL")
+    # Where the system sends no signal when a parent dies, ipykernel looks for itself.
+    quiet = {"capture_fd_output": False, "log_level": "CRITICAL", "parent_handle": os.getppid()}
+    app = App.instance(**connection(folder), **quiet)
     app.config.HistoryManager.enabled = False
     app.session.key = key
     app.initialize([])

@@ -1,11 +1,13 @@
-"""Checks of question 4 that need no solution to compare with: run `pytest test_public.py` in this folder.
+"""Checks of questions 4 and 5 that need no solution to compare with: run `pytest test_public.py` in this folder.
 
 Where the randomness can be taken out, it is: small networks below record which z your code drew, and given z
 everything else is known exactly, up to rounding. What remains random is tested with bounds: a right answer
 fails one of them in less than one of 10^11 runs (ALPHA). The grader asks alike, with other numbers.
 """
 
+import copy
 import functools
+import itertools
 import math
 import random
 import sys
@@ -98,6 +100,13 @@ def utils():
 @functools.cache
 def vae():
     from models import vae as module
+
+    return module
+
+
+@functools.cache
+def gan():
+    from models import gan as module
 
     return module
 
@@ -583,3 +592,467 @@ def rounded(row):
     """The first entries of a row of numbers, for a message."""
     shown = [f"{float(entry):.2f}" for entry in row.detach()[0][:3]]
     return f"[{', '.join(shown)}{', ...' if row.shape[1] > 3 else ''}]"
+
+
+# ------------------------------------------------------------------------------------ loss_nonsaturating
+
+
+class StubGenerator(torch.nn.Module):
+    """Images that are known functions of z, and a record of every z."""
+
+    def __init__(self, z_dim):
+        super().__init__()
+        generator = torch.Generator().manual_seed(5)
+        self.z_dim = z_dim
+        self.weight = torch.randn(z_dim, PIXELS, generator=generator) / math.sqrt(z_dim)
+        self.bias = torch.nn.Parameter(0.5 * torch.randn(PIXELS, generator=generator))
+        self.seen, self.known = [], set()
+
+    def forward(self, z):
+        self.record(z)
+        return self.images(z)
+
+    def record(self, z):
+        if not isinstance(z, torch.Tensor) or z.dim() != 2 or z.shape[1] != self.z_dim:
+            seen = f"of shape {tuple(z.shape)}" if isinstance(z, torch.Tensor) else f"that is {type(z).__name__}"
+            fail(f"The generator was given a z {seen}; the shape (batch, {self.z_dim}) was expected.")
+        if z.dtype != torch.float32:
+            fail(f"The generator was given a z of {z.dtype}; torch.float32, as of its weights, was expected.")
+        digits = z.detach().numpy().tobytes()
+        if digits not in self.known:  # the same z twice is drawn once
+            self.known.add(digits)
+            self.seen.append(z.detach().clone())
+
+    def images(self, z):
+        pixels = torch.sigmoid(z @ self.weight.to(z.dtype) + self.bias)  # (batch, PIXELS)
+        return pixels.reshape(-1, 1, 28, 28)
+
+
+class StubDiscriminator(torch.nn.Module):
+    """Logits that are known functions of eight pixels of each image."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(6)
+        self.weight = torch.nn.Parameter(torch.randn(8, generator=generator))
+        self.bias = torch.nn.Parameter(torch.tensor(0.25))
+
+    def forward(self, x):
+        score = (x.reshape(-1, PIXELS)[:, ::98] - 0.5) @ self.weight + self.bias  # (batch,)
+        # Within +-3.5, where a sigmoid keeps its digits: log(sigmoid(h)) is then a right way to write it.
+        return 3.5 * torch.tanh(score)
+
+
+class LevelGenerator(StubGenerator):
+    """Images whose logits have the slope 1 in the one parameter, whatever z is."""
+
+    def __init__(self):
+        super().__init__(2)
+        self.level = torch.nn.Parameter(torch.zeros(()))
+
+    def images(self, z):
+        return torch.cat([torch.zeros(len(z), PIXELS - 1), self.level.expand(len(z), 1)], 1).reshape(-1, 1, 28, 28)
+
+
+class LevelDiscriminator(torch.nn.Module):
+    """One given logit for all real images, whose first pixel is 1, and one for all fakes, where it is 0."""
+
+    def __init__(self, real, fake):
+        super().__init__()
+        self.real, self.fake = (torch.nn.Parameter(torch.tensor(logit)) for logit in (real, fake))
+
+    def forward(self, x):
+        pixels = x.reshape(-1, PIXELS)
+        return pixels[:, 0] * self.real + (1 - pixels[:, 0]) * self.fake + pixels[:, -1]
+
+
+def opponents(g, d):
+    """Your GAN with these two networks in the place of its own."""
+    module = attempt("importing models/gan.py", gan)
+    model = attempt("GAN(z_dim=...)", lambda: module.GAN(z_dim=g.z_dim))
+    model.g, model.d = g, d
+    return model
+
+
+def losses(model, x):
+    """What `loss_nonsaturating(x_real)` returns, known to be at least two values."""
+    returned = attempt("loss_nonsaturating(x_real)", lambda: model.loss_nonsaturating(x.clone(), device="cpu"))
+    if not isinstance(returned, tuple | list) or len(returned) < 2:
+        fail("loss_nonsaturating(x_real) was to return two scalars: d_loss, g_loss.")
+    for value in returned[:2]:
+        if not isinstance(value, torch.Tensor | float | int):
+            fail(f"loss_nonsaturating(x_real) returned a {type(value).__name__}, not scalars: d_loss, g_loss.")
+    if not model.g.seen:
+        fail("loss_nonsaturating(x_real) never called self.g(z); both losses need generated images.")
+    return returned
+
+
+def slopes(name, loss, weights):
+    """The gradients of one of your losses, summed over whatever shape it has; None where there is none."""
+    if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
+        return [None] * len(weights)
+    gradients = attempt(
+        f"The gradient of {name}",
+        lambda: torch.autograd.grad(loss.sum(), weights, retain_graph=True, allow_unused=True),
+    )
+    return [None if gradient is None else gradient.double() for gradient in gradients]
+
+
+class Duel:
+    """One call of your `loss_nonsaturating` on real images x, with all that is known about it."""
+
+    def __init__(self, x, z_dim):
+        self.x = x
+        self.g, self.d = StubGenerator(z_dim), StubDiscriminator()
+        self.exact_g, self.exact_d = copy.deepcopy(self.g).double(), copy.deepcopy(self.d).double()
+        self.returned = losses(opponents(self.g, self.d), x)
+        # How often an average counts, where it is one, is a sum, or is divided by the batch once more.
+        self.factors = {1, len(x), 1 / len(x)}
+
+    @functools.cached_property
+    def turned(self):
+        """Whether the losses are right in the other order alone. They are read in that one then; 5.1 is about it."""
+        d_first, g_second, g_first, d_second = (
+            self.fits(position, total(self.returned[place])) for position, place in ((0, 0), (1, 1), (1, 0), (0, 1))
+        )
+        return g_first and d_second and not (d_first or g_second)
+
+    def loss(self, position):
+        """d_loss (0) or g_loss (1), as it was returned."""
+        return self.returned[1 - position if self.turned else position]
+
+    def value(self, position):
+        return total(self.loss(position))
+
+    def right(self, position):
+        return self.fits(position, self.value(position))
+
+    def fits(self, position, value):
+        """Whether a number is what a loss should be, up to the factors."""
+        return any(
+            close(value, [(times * expected, times * slack) for expected, slack in self.expected(position)])
+            for times in self.factors
+        )
+
+    def fakes(self):
+        """The batches of z from which a loss may have been made: of one call, a part of one, or of all calls."""
+        batch, found = len(self.x), [torch.cat(self.g.seen)]
+        for z in self.g.seen:
+            found += [z, *(z.split(batch) if len(z) > batch and len(z) % batch == 0 else [])]
+        return [z.double() for z in found]
+
+    def logits(self):
+        """The logits of the real images and of each such batch of fakes, in float64: pairs of vectors."""
+        return [(self.exact_d(self.x.double()), self.exact_d(self.exact_g.images(z))) for z in self.fakes()]
+
+    def expected(self, position):
+        """For each such batch what the loss is, and how far rounding may take it."""
+        slack = 2 * (3.5 * self.score_slack() + TERM_SLACK + (len(self.x) + 16) * U * 3.6)
+        return [(float(LOSSES[position](real, fake).detach()), slack) for real, fake in self.logits()]
+
+    def score_slack(self):
+        """How far rounding may take what the discriminator's tanh is taken of."""
+        size = 2 + max(float((z.abs() @ self.exact_g.weight.double().abs()).max()) for z in self.fakes())
+        # A dot product of z_dim terms and a bias below 2, through a sigmoid of slope at most 1/4; then a dot product
+        # of 8 terms. Each operation errs by U of the terms' sizes; sigmoid and tanh by at most 4 U themselves.
+        pixel = (self.g.z_dim + 3) * U * size / 4 + 4 * U
+        weights = float(self.d.weight.detach().abs().sum())
+        return 11 * U * (1 + weights / 2) + weights * pixel + 4 * U
+
+    def gradient_slack(self):
+        """How far rounding may take the derivative of one term by the tanh's argument.
+
+        It is sigmoid(+-h) 3.5 (1 - tanh^2), below 3.5, and its own derivative is below 3.5^2 / 4 + 3.5 * 0.77 < 6.
+        """
+        return 6 * self.score_slack() + 3.5 * (2 * TERM_SLACK + (len(self.x) + 32) * U)
+
+
+# -log(p) and -log(1 - p) where |logit| <= 3.5: 1/p < 35 and p errs by 4 U, so they err by 140 U and some roundings;
+# 35e-8 more where 1e-8 is added inside of the logarithm.
+TERM_SLACK = 160 * U + 35e-8
+
+
+def total(loss):
+    """One of your losses as a float: the sum, should it be several numbers."""
+    return float(torch.as_tensor(loss, dtype=torch.float64).detach().sum())
+
+
+def d_loss(real, fake):
+    """-log D(x) - log(1 - D(G(z))), each averaged over its images: -log sigmoid(h) = softplus(-h)."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def g_loss(real, fake):
+    """-log D(G(z)), averaged over the fakes."""
+    return F.softplus(-fake).mean()
+
+
+LOSSES = (d_loss, g_loss)
+TWICE = "That is what a sigmoid of a sigmoid gives: self.d returns logits, so one is enough."
+
+# What it may be in place of the loss: a formula of the logits, and a sentence.
+INSTEAD_OF_D = (
+    (
+        lambda real, fake: d_loss(real, fake) / 2,
+        "That is half of it: the averages over real and over fake images are added.",
+    ),
+    (lambda real, fake: -d_loss(real, fake), "The sign is turned: training makes the loss small."),
+    (
+        lambda real, fake: d_loss(-real, -fake),
+        "Real and fake images have changed places: D is to be near 1 for real ones.",
+    ),
+    (lambda real, fake: d_loss(real, -fake), "The fakes are treated as real ones: their term is -log(1 - D(G(z)))."),
+    (lambda real, fake: F.softplus(-real).mean(), "The fakes are missing."),
+    (lambda real, fake: F.softplus(fake).mean(), "The real images are missing."),
+    (lambda real, fake: d_loss(real.sigmoid(), fake.sigmoid()), TWICE),
+)
+INSTEAD_OF_G = (
+    (
+        lambda real, fake: -F.softplus(fake).mean(),
+        "That is the minimax loss, log(1 - D(G(z))). Its slope by the logit is -D, which vanishes where the "
+        "discriminator recognises the fakes (D(G(z)) near 0), just when the generator has most to learn; "
+        "-log D(G(z)) has the slope -(1 - D) there, close to -1.",
+    ),
+    (lambda real, fake: -g_loss(real, fake), "The sign is turned: training makes the loss small."),
+    (lambda real, fake: g_loss(real, -fake), "That is -log(1 - D(G(z))): small when the fakes are recognised."),
+    (lambda real, fake: g_loss(real, fake) / 2, "That is half of it."),
+    (lambda real, fake: g_loss(real, fake.sigmoid()), TWICE),
+)
+
+
+def instead(duel, position):
+    """A sentence for a wrong loss that is well known, or nothing."""
+    if not math.isfinite(duel.value(position)):
+        return " self.d returns logits, of either sign: D(x) is their sigmoid."
+    slack = duel.expected(position)[0][1]
+    for formula, sentence in (INSTEAD_OF_D, INSTEAD_OF_G)[position]:
+        if any(abs(duel.value(position) - float(formula(*pair).detach())) <= slack for pair in duel.logits()):
+            return f" {sentence}"
+    return ""
+
+
+def real_images(batch, number):
+    return torch.rand(batch, 1, 28, 28, generator=torch.Generator().manual_seed(number))
+
+
+one_real = st.builds(real_images, st.just(1), st.integers(0, 999))
+several_real = st.builds(real_images, st.integers(3, 9), st.integers(0, 999))
+z_dims = st.integers(1, 8)
+
+
+@number("5.1")
+@weight(1)
+@few
+@given(one_real | several_real, z_dims)
+def test_gan_returns_two_finite_scalars(x, z_dim):
+    seed(51)
+    duel = Duel(x, z_dim)
+    returned = duel.returned
+    if len(returned) != 2:
+        fail(f"loss_nonsaturating(x_real) returned {len(returned)} values; two were expected: d_loss, g_loss.")
+    for position, value in zip(("first", "second"), returned, strict=True):
+        if not isinstance(value, torch.Tensor) or value.numel() != 1:
+            seen = (
+                f"has shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else f"is {type(value).__name__}"
+            )
+            fail(f"The {position} value of loss_nonsaturating(x_real) {seen}; a scalar tensor was expected.")
+        if not torch.isfinite(value):
+            fail(f"The {position} value of loss_nonsaturating(x_real) is {float(value.detach())}, not finite.")
+    if duel.turned:
+        fail("loss_nonsaturating(x_real) returned g_loss, d_loss; the order d_loss, g_loss was expected.")
+
+
+@number("5.2")
+@weight(3)
+@few
+@given(one_real, z_dims)
+def test_gan_loss_of_the_discriminator(x, z_dim):
+    seed(52)
+    duel = Duel(x, z_dim)
+    if not duel.right(0):
+        real, fake = (float(logit.detach().mean()) for logit in duel.logits()[0])
+        fail(
+            f"For one real image with the logit {real:.3f} and one fake with {fake:.3f}, d_loss is "
+            f"-log D(x) - log(1 - D(G(z))) = {duel.expected(0)[0][0]:.3f}; what was returned is "
+            f"{duel.value(0):.3f}.{instead(duel, 0)}"
+        )
+
+
+@number("5.3")
+@weight(3)
+@few
+@given(one_real, z_dims)
+def test_gan_loss_of_the_generator(x, z_dim):
+    seed(53)
+    duel = Duel(x, z_dim)
+    if not duel.right(1):
+        fake = float(duel.logits()[0][1].detach().mean())
+        fail(
+            f"For one fake with the logit {fake:.3f} g_loss is -log D(G(z)) = {duel.expected(1)[0][0]:.3f}; "
+            f"what was returned is {duel.value(1):.3f}.{instead(duel, 1)}"
+        )
+
+
+@number("5.4")
+@weight(1)
+@few
+@given(several_real, z_dims)
+def test_gan_losses_average_over_the_batch(x, z_dim):
+    seed(54)
+    alone, duel = Duel(x[:1], z_dim), Duel(x, z_dim)
+    judged = [position for position in (0, 1) if alone.right(position)]
+    if not judged:
+        fail("Neither d_loss nor g_loss is right for a single image yet, so their averages cannot be judged.")
+    for position in judged:
+        name, value = LOSSES[position].__name__, torch.as_tensor(duel.loss(position))
+        expected = duel.expected(position)
+        if value.numel() != 1:
+            fail(f"For {len(x)} images {name} has shape {tuple(value.shape)}; their average was expected, a scalar.")
+        if not close(float(value.detach()), expected):
+            is_sum = close(float(value.detach()) / len(x), expected)
+            fail(
+                f"For {len(x)} real images and as many fakes the average {name} is {expected[0][0]:.3f}; what was "
+                f"returned is {float(value.detach()):.3f}{', their sum' if is_sum else ''}."
+            )
+
+
+@number("5.5")
+@weight(2)
+@few
+@given(one_real | several_real, z_dims)
+def test_gan_gradient_to_the_discriminator(x, z_dim):
+    seed(55)
+    duel = Duel(x, z_dim)
+    seen = slopes("d_loss", duel.loss(0), list(duel.d.parameters()))
+    if any(gradient is None for gradient in seen):
+        fail("No gradient leads from d_loss to the discriminator; d_loss was expected to train it.")
+    # Real and fake images have a term each. By the bias it is that of gradient_slack; by a weight times a pixel
+    # - 1/2, which is below 1, and known to within score_slack.
+    slack = 2 * (duel.gradient_slack() + 3.5 * duel.score_slack())
+    if not same_slopes(duel, seen, d_loss, list(duel.exact_d.parameters()), slack):
+        fail(
+            "The gradient of d_loss at the discriminator's weights was expected to be the average of -(1 - D(x)) "
+            "dh/dw over the real images plus that of D(G(z)) dh/dw over the fakes, h being the logit; it is not. "
+            "(Both train the discriminator: where fakes are detached, that is before self.d sees them.)"
+        )
+
+
+@number("5.6")
+@weight(2)
+@few
+@given(one_real | several_real, z_dims)
+def test_gan_gradient_to_the_generator(x, z_dim):
+    seed(56)
+    duel = Duel(x, z_dim)
+    seen = slopes("g_loss", duel.loss(1), [duel.g.bias])
+    if seen[0] is None:
+        fail("No gradient leads from g_loss to the generator; g_loss was expected to train it.")
+    # As in 5.5, now times the discriminator's weight and the slope of the pixel's sigmoid, at most 1/4.
+    slack = float(duel.d.weight.detach().abs().max()) * (duel.gradient_slack() + 3.5 * duel.score_slack())
+    if not same_slopes(duel, seen, g_loss, [duel.exact_g.bias], slack):
+        fail(
+            "The gradient of g_loss at the generator's weights was expected to be the average of "
+            "-(1 - D(G(z))) dh/dw over the fakes, h being the logit, through the discriminator and the image; "
+            "it is not."
+        )
+
+
+def same_slopes(duel, seen, loss, weights, slack):
+    """Whether gradients are those of `loss`, up to the factors."""
+    for pair in duel.logits():
+        expected = torch.autograd.grad(loss(*pair), weights)
+        for times in duel.factors:
+            if all(((a - times * b).abs() <= times * slack).all() for a, b in zip(seen, expected, strict=True)):
+                return True
+    return False
+
+
+@number("5.7")
+@weight(1)
+def test_gan_losses_where_the_discriminator_is_sure():
+    seed(57)
+    model = opponents(LevelGenerator(), None)
+    # What is wrong at small logits already is the matter of other tests.
+    judged = {what for what, seen, expected, slack in levels(model, 1.5, -0.5) if abs(seen - expected) <= slack}
+    for size, real, fake in itertools.product((20.0, 60.0, 100.0), (1, -1), (1, -1)):
+        for what, seen, expected, slack in levels(model, real * size, fake * size):
+            if not math.isfinite(seen) or (what in judged and not abs(seen - expected) <= slack):
+                fail(
+                    f"For a real image with the logit {real * size:g} and a fake with {fake * size:g}, {what} was "
+                    f"expected to be {expected:.3g}; it is {seen:.3g}. (A sigmoid rounds to 0 or 1 there: take its "
+                    "logarithm in one step, from the logit.)"
+                )
+
+
+def levels(model, real, fake):
+    """At two given logits: each loss and each slope, as it is, as expected, and how far rounding may take it."""
+    x = torch.zeros(1, 1, 28, 28)
+    x[0, 0, 0, 0] = 1
+    model.d = LevelDiscriminator(real, fake)
+    returned = losses(model, x)
+    by_real, by_fake = slopes("d_loss", returned[0], [model.d.real, model.d.fake])
+    (by_level,) = slopes("g_loss", returned[1], [model.g.level])
+    h_real, h_fake = (torch.tensor([logit], dtype=torch.float64) for logit in (real, fake))
+    return [
+        # A few float32 operations, on logits of this size or on numbers up to 1.
+        (
+            what,
+            0.0 if seen is None else float(torch.as_tensor(seen).detach().sum()),
+            float(expected),
+            32 * U * (1 + size),
+        )
+        for what, seen, expected, size in (
+            ("d_loss", returned[0], d_loss(h_real, h_fake), abs(real) + abs(fake)),
+            ("g_loss", returned[1], g_loss(h_real, h_fake), abs(fake)),
+            ("the slope of d_loss by the real image's logit", by_real, -torch.sigmoid(-h_real), 0),
+            ("the slope of d_loss by the fake's logit", by_fake, torch.sigmoid(h_fake), 0),
+            ("the slope of g_loss by the fake's logit", by_level, -torch.sigmoid(-h_fake), 0),
+        )
+    ]
+
+
+def drawn(batch, z_dim):
+    """All z (at least batch, z_dim) that one call draws, in float64."""
+    z = torch.cat(Duel(real_images(batch, 59), z_dim).g.seen).double()
+    if len(z) < batch:
+        fail(f"For {batch} real images the generator was given {len(z)} z; one for each was expected.")
+    return z
+
+
+def differences_depend(z):
+    """As rows_depend, whatever the mean: the differences of neighbours in a row, over sqrt(2), are as normal and as
+    independent as z. There are 256 of them in a row of 512, as in the test of 4.5."""
+    pairs = z[:, : z.shape[1] // 2 * 2]
+    return rows_depend((pairs[:, ::2] - pairs[:, 1::2]) / math.sqrt(2))
+
+
+@number("5.8")
+@weight(1)
+def test_gan_z_is_standard_normal():
+    seed(58)
+    # 16384 numbers, as in the test of 4.3; and short rows, where it shows if each is scaled to one length.
+    for batch, z_dim in ((128, 128), (4096, 2)):
+        z = drawn(batch, z_dim).unique(dim=0).unique(dim=1)  # equal rows or columns count once: 5.9 is about them
+        if mean_is_off(z, 2):
+            fail(f"The z that the generator was given average {float(z.mean()):.2f}; about 0 was expected.")
+        if variance_is_off(z, 2) or not z.any():
+            fail(f"The z that the generator was given have variance {float(z.square().mean()):.2f}; 1 was expected.")
+        if shape_is_off(z) or z.abs().max() > normal_limit(2 * z.numel()):
+            fail("The z that the generator was given have mean 0 and variance 1, but not the shape of N(0, 1).")
+
+
+@number("5.9")
+@weight(1)
+def test_gan_z_is_new_for_every_row_and_call():
+    seed(59)
+    for name, z in (("rows", drawn(16, 512)), ("columns", drawn(512, 16).T)):
+        if differences_depend(z):
+            fail(f"Two {name} of z share their noise; every entry should have noise of its own.")
+    model, calls = opponents(StubGenerator(8), StubDiscriminator()), []
+    for _ in range(2):
+        model.g = StubGenerator(8)
+        losses(model, real_images(8, 59))
+        calls.append(torch.cat(model.g.seen))
+    # Two float32 normals are equal with a chance below 1e-6, so two rows of eight with less than 1e-48.
+    if (calls[0][:, None] == calls[1]).all(-1).any():
+        fail("Two calls of loss_nonsaturating had the same z; new noise was expected (is a seed set?).")
