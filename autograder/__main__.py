@@ -47,6 +47,8 @@ def main(arguments: list[str]) -> int:
 
     bench = commands.add_parser("bench", help="measure the figures that the README states")
     bench.add_argument("--quick", action="store_true", help="fewer repetitions")
+    bench.add_argument("--question", default="", metavar="ID", help="only that question's right and wrong solutions")
+    bench.add_argument("--times", type=int, default=0, help="gradings of each wrong solution (default: 200, quick: 1)")
     bench.add_argument("--homework", default="autograder.hw11", help="the homework's package")
 
     commands.add_parser("template", help="make student_template/ from reference/")
@@ -66,7 +68,7 @@ def main(arguments: list[str]) -> int:
         except ImportError:
             print("The benchmark is not in this copy; it comes with the whole repository.", file=sys.stderr)
             return 2
-        return benchmark.run(options.homework, quick=options.quick)
+        return benchmark.run(options.homework, quick=options.quick, question=options.question, times=options.times)
     from autograder import terminal
 
     if options.command == "doctor":

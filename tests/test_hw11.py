@@ -52,6 +52,7 @@ NAMED = {
     "reward_ignored",
     "all_actions",
     "greedy_action",
+    "true_labels",
     "averaged_twice",
 }
 

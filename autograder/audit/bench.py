@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,11 +30,21 @@ CLEAN = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "HO
 MEMORY_LIMIT = 600 * 1024**2
 
 
-def run(homework: str, *, quick: bool) -> int:
-    """Prints the table. Returns 1 if a figure that we promise is missed."""
+def run(homework: str, *, quick: bool, question: str = "", times: int = 0) -> int:
+    """Prints the table. Returns 1 if a figure that we promise is missed.
+
+    With `question` only the bank of that question is graded; every wrong solution `times` times.
+    """
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    variants = importlib.import_module(f"{homework}.mistakes")
-    right, wrong = len(variants.RIGHT), len(variants.WRONG)
+    right, wrong = (_chosen(assignment, homework, name, question) for name in ("RIGHT", "WRONG"))
+    if question and not wrong:
+        print(f"There is no question {question}; there are: {', '.join(one.id for one in assignment.questions)}.")
+        return 2
+    rounds = times or (1 if quick else 200)
+    repeated = 1 if quick else -(-2000 // len(right))
+    if question:
+        kept = _right(assignment, homework, right, repeated)
+        return 0 if _wrong(assignment, homework, wrong, rounds) and kept else 1
     print(f"Measuring on {os.cpu_count()} cores; this takes {'about two minutes' if quick else 'about half an hour'}.")
     promises = [
         _latency(3 if quick else 9),
@@ -41,10 +52,17 @@ def run(homework: str, *, quick: bool) -> int:
         *(_notebook(question, assignment, homework) for question in assignment.questions if _whole(question)),
         _memory(),
         _limited(),
-        _right(assignment, homework, right, 1 if quick else -(-2000 // right)),
-        _wrong(assignment, homework, wrong, 1 if quick else 200),
+        _right(assignment, homework, right, repeated),
+        _wrong(assignment, homework, wrong, rounds),
     ]
     return 0 if all(promises) else 1
+
+
+def _chosen(assignment: Assignment, homework: str, name: str, question: str) -> list[int]:
+    """The places in the bank of what belongs to the question, or of everything."""
+    files = {file for one in assignment.questions if question in ("", one.id) for file in one.files}
+    variants: Sequence[Variant] = getattr(importlib.import_module(f"{homework}.mistakes"), name)
+    return [place for place, variant in enumerate(variants) if variant.file in files]
 
 
 def _line(name: str, measured: str, promised: str, kept: bool) -> bool:
@@ -198,9 +216,9 @@ def _pss(pid: int) -> int:
     return 0
 
 
-def _right(assignment: Assignment, homework: str, number: int, times: int) -> bool:
+def _right(assignment: Assignment, homework: str, places: list[int], times: int) -> bool:
     """Right solutions with fresh seeds: none may lose a point. Counts second attempts and tolerances used."""
-    tallies = _tallies(assignment, homework, "RIGHT", number, times)
+    tallies = _tallies(assignment, homework, "RIGHT", places, times)
     gradings, bad = len(tallies) * times, [tally for tally in tallies if tally.surprises]
     for tally in bad:
         print(f"      {tally.variant} failed {', '.join(sorted(tally.checks))}")
@@ -214,9 +232,9 @@ def _right(assignment: Assignment, homework: str, number: int, times: int) -> bo
     )
 
 
-def _wrong(assignment: Assignment, homework: str, number: int, times: int) -> bool:
+def _wrong(assignment: Assignment, homework: str, places: list[int], times: int) -> bool:
     """Wrong solutions with fresh seeds: each must fail every check that it names, every time."""
-    tallies = _tallies(assignment, homework, "WRONG", number, times)
+    tallies = _tallies(assignment, homework, "WRONG", places, times)
     for tally in tallies:
         if tally.surprises:
             print(f"      {tally.variant} passed {', '.join(sorted(tally.checks))}")
@@ -236,16 +254,17 @@ class Tally:
     used: float
 
 
-def _tallies(assignment: Assignment, homework: str, bank_name: str, number: int, times: int) -> list[Tally]:
+def _tallies(assignment: Assignment, homework: str, bank_name: str, places: list[int], times: int) -> list[Tally]:
     """One tally for each variant, on all cores; a progress line goes to the terminal."""
     context = multiprocessing.get_context("spawn")  # a fork after torch has started threads may hang
     found = []
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=_one_thread) as executor:
-        jobs = [executor.submit(_tally, homework, bank_name, index, times) for index in range(number)]
+        jobs = [executor.submit(_tally, homework, bank_name, index, times) for index in places]
         for job in as_completed(jobs):
             found.append(job.result())
             if sys.stderr.isatty():
-                print(f"\r\033[K{bank_name.lower()} solutions: {len(found)} of {number}", end="\r", file=sys.stderr)
+                told = f"{bank_name.lower()} solutions: {len(found)} of {len(places)}"
+                print(f"\r\033[K{told}", end="\r", file=sys.stderr)
     return found
 
 

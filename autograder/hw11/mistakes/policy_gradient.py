@@ -480,6 +480,22 @@ WRONG: tuple[Variant, ...] = (
         caught_by=EVERY_CHECK_BUT_THE_FORM,
     ),
     _loss(
+        "true-labels",
+        "The labels of the training points take the place of the decisions and their rewards.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            return F.nll_loss(logprob, y_train[:len(logprob)])
+        """,
+        caught_by=(
+            "policy_gradient.gradient",
+            "policy_gradient.sign",
+            "policy_gradient.average",
+            "policy_gradient.unbiased",
+            "policy_gradient.training",
+        ),
+        diagnosis="true_labels",
+    ),
+    _loss(
         "inferred-labels",
         "Where the reward is bad, some other class is taught as if it were the right one.",
         """

@@ -20,6 +20,7 @@ from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
 from autograder.judges import Misconception, array, fits, passed, share
 from autograder.sections import join, section
 from autograder.stats import gamma
+from autograder.text import clean
 
 CLASSES = 4
 CASES = (2, 5, 12, 64, 10)
@@ -309,6 +310,12 @@ SIZES = (
 )
 
 
+def labels_in(trial: Trial) -> str:
+    """The name of the labels that the loss uses, "" where it uses none."""
+    name = section(trial, "values").got.get("labels")
+    return clean(name, limit=40, line=True) if isinstance(name, str) else ""
+
+
 def contract(trial: Trial) -> Verdict:
     values = section(trial, "values")
     for case, rows in enumerate(CASES):
@@ -337,6 +344,12 @@ def gradient(trial: Trial) -> Verdict:
         }[reading.baseline]
         told = "The gradient is the reward times that of the chosen action's log-probability, up to its size."
         return passed(told + remark, used=reading.used)
+    if name := labels_in(trial):
+        raise Reject(
+            f"The gradient to the logits is not right. The loss uses the labels, `{name}`, which a policy gradient is "
+            f"never told: it learns from the reward of what it chose. {EXPECTED}",
+            diagnosis="true_labels",
+        )
     for known in MISTAKES:
         for scale in (lambda rows: 1.0, *(size for _, size, _ in SIZES)):
             for sign in (1, -1):
@@ -349,6 +362,12 @@ def gradient(trial: Trial) -> Verdict:
 
 def sign(trial: Trial) -> Verdict:
     reading = read(trial)
+    if not reading.sizes and (name := labels_in(trial)):
+        raise Reject(
+            f"The loss uses the labels, `{name}`, so this cannot be judged. Expected: what is made likelier depends on "
+            "the reward of the chosen action alone.",
+            diagnosis="true_labels",
+        )
     if reading.sign > 0:
         return passed("Minimising the loss makes rewarded actions likelier.")
     if reading.sign < 0:

@@ -22,7 +22,7 @@ def loss(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     own = loss_of(student)
     return sections.run(
         fault_of(student),
-        values=lambda: values(sections.take(given, "values"), own),
+        values=lambda: {**values(sections.take(given, "values"), own), "labels": labels_used(student)},
         sampled=lambda: sampled(sections.take(given, "sampled"), own),
         altered=lambda: altered(sections.take(given, "altered"), lambda: loss_of(student)),
     )
@@ -124,6 +124,18 @@ def written_out(student: Student) -> Loss | None:
             found: Loss = module.__dict__[NAME]
             return found
     return None
+
+
+def labels_used(student: Student) -> str:
+    """The name of a global that holds the data's labels, where the loss or what it calls uses one; else ""."""
+    source = student.source(NOTEBOOK)
+    function = next((one for one in reversed(source.statements) if NAME in one.binds), None)
+    data = [one for one in source.statements if "generate_data" in one.uses and NAME not in one.binds]
+    if function is None or isinstance(function.node, ast.For | ast.While):
+        return ""
+    needed = {name for one in source.definitions([NAME]) if one not in data for name in one.uses}
+    drawn = {name for one in data for name in one.binds}
+    return min((name for name in needed & drawn if "y" in name.lower()), default="")[:40]
 
 
 def _suites(node: ast.AST) -> list[list[ast.stmt]]:
