@@ -592,7 +592,7 @@ FORGED = [
     Hostile("model-of-nan", MODEL + "with torch.no_grad():\n    model[0].weight.fill_(float('nan'))", (0, ALL_RAN)),
     Hostile("model-of-another-shape", MODEL + "model = nn.Linear(8, 4)\nnn.init.zeros_(model.weight)", (ALL_RAN,),
             "Linear(8, 32), ReLU, Linear(32, 4)", before="pass"),
-    Hostile("model-that-is-large", MODEL + "model = nn.Linear(3000, 3000)", (ALL_RAN,), before="pass"),
+    Hostile("model-that-is-large", MODEL + "model = nn.Linear(3000, 3000)", (0,), before="pass"),
     Hostile("model-that-raises", MODEL +
             "class Model(nn.Module):\n    def parameters(self): raise SystemExit\nmodel = Model()", (ALL_RAN, 0),
             before="pass"),

@@ -156,7 +156,7 @@ def fault(error: BaseException, box: Path) -> Fault:
     elif isinstance(cause, MemoryError) or "can't allocate memory" in text or "DefaultCPUAllocator" in text:
         kind = "memory"
     elif isinstance(cause, wire.Breach):
-        kind, where = "unusable", ""
+        kind, text, where = "unusable", str(cause)[:400], ""  # our own words, without the exception's name
     return Fault(kind, text, where)
 
 

@@ -41,12 +41,15 @@ def accuracy(weights: tuple[Array, ...], x: Array = TEST) -> float:
 # ------------------------------------------------------------------------------- training with the loss
 
 
+STEPS = 250
+
+
 def _fixed(_rng: Generator) -> Values:
     """One and the same problem for everybody."""
     own = np.random.Generator(np.random.Philox(6))
-    x = points(own, 512)
+    x = points(own, 256)
     table = np.where(np.eye(CLASSES, dtype=bool)[labels(x)], 3.0, -1.0).astype(np.float32)
-    given: dict[str, Array | int] = {"x": x, "table": table, "steps": 400, "chance": 6}
+    given: dict[str, Array | int] = {"x": x, "table": table, "steps": STEPS, "chance": 6}
     for layer, (out, into) in enumerate(((32, INPUTS), (CLASSES, 32))):
         width = 1 / np.sqrt(into)  # as nn.Linear begins
         given[f"w{layer}"] = own.uniform(-width, width, (out, into)).astype(np.float32)
@@ -55,10 +58,9 @@ def _fixed(_rng: Generator) -> Values:
 
 
 TRAINING = Ask("policy_gradient:training", _fixed, seconds=60.0, fixed=True)
-TRAINED = 0.65
-"""The pass mark. The problem is fixed, so a right loss takes the reference's path, to 74.5 % (a baseline changes
-that by 1 %). Hoeffding: of 4,096 test points fewer than 65 % are right with a probability below
-exp(-2 N 0.06^2) < 2e-13 for a network that is right on 71 %."""
+TRAINED = 0.63
+"""The pass mark. The problem is fixed, so a right loss takes the reference's path, to 69 % (a baseline changes
+that by 1 %): no luck is in it but that of rounding."""
 
 
 def training(trial: Trial, _alpha: float) -> Verdict:
@@ -69,12 +71,12 @@ def training(trial: Trial, _alpha: float) -> Verdict:
     )
     seen = accuracy(weights)
     if seen >= TRAINED:
-        return passed(f"A network trained with your loss is right on {seen:.0%} of new points.")
+        return passed(f"A network trained with your loss is right on {100 * seen:.0f} % of new points.")
     return Verdict(
         0.0,
-        f"A network trained with your loss for 400 steps, on actions drawn from its policy, is right on {seen:.0%} "
-        f"of new points. Expected: at least {TRAINED:.0%}; the reference's reaches 75 %, and always the commonest "
-        "class 34 %.",
+        f"A network trained with your loss for {STEPS} steps, on actions drawn from its policy, is right on "
+        f"{100 * seen:.0f} % of new points. Expected: at least {100 * TRAINED:.0f} %. The reference's network reaches "
+        "69 %, and one that names the commonest class for every point 34 %.",
     )
 
 
@@ -85,7 +87,7 @@ def _nothing(_rng: Generator) -> Values:
     return {}
 
 
-NOTEBOOK = Ask("policy_gradient:notebook", _nothing, seconds=150.0, collector="Trained", fixed=True)
+NOTEBOOK = Ask("policy_gradient:notebook", _nothing, seconds=300.0, collector="Trained", fixed=True)
 REACHED = 0.62
 """The pass mark for the notebook's own network, from `python -m autograder.audit.training`: over 704 seeds of data
 and weights the reference's networks are right on 76.5 % (sd 2.5, least 69.3) with the likeliest actions, and over
@@ -105,7 +107,9 @@ def notebook(trial: Trial, _alpha: float) -> Verdict:
         begin = _failure(trial, failed, cells)
         if isinstance(seen, float) and seen >= REACHED:
             return Verdict(
-                2 / 3, f"{begin} The network `model` was trained by then: {seen:.0%} of new points.", "cell_failed"
+                2 / 3,
+                f"{begin} The network `model` was trained by then: {100 * seen:.0f} % of new points.",
+                "cell_failed",
             )
         return Verdict(0.0, begin, "cell_failed")
     if isinstance(seen, str):
@@ -114,11 +118,13 @@ def notebook(trial: Trial, _alpha: float) -> Verdict:
     if seen < REACHED:
         return Verdict(
             1 / 3,
-            f"All {cells} code cells ran, but the network `model` is right on only {seen:.0%} of new points after "
-            f"them. Expected: at least {REACHED:.0%}; 76 % is usual with the likeliest actions, 83 % with drawn ones.",
+            f"All {cells} code cells ran, but the network `model` is right on only {100 * seen:.0f} % of new points after "
+            f"them. Expected: at least {100 * REACHED:.0f} %; 76 % is usual with the likeliest actions, 83 % with drawn ones.",
             "model_untrained",
         )
-    return passed(f"All {cells} code cells ran from top to bottom; `model` is right on {seen:.0%} of new points.")
+    return passed(
+        f"All {cells} code cells ran from top to bottom; `model` is right on {100 * seen:.0f} % of new points."
+    )
 
 
 def _failure(trial: Trial, failed: int, cells: int) -> str:
