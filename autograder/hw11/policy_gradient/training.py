@@ -118,8 +118,9 @@ def notebook(trial: Trial, _alpha: float) -> Verdict:
     if seen < REACHED:
         return Verdict(
             1 / 3,
-            f"All {cells} code cells ran, but the network `model` is right on only {100 * seen:.0f} % of new points after "
-            f"them. Expected: at least {100 * REACHED:.0f} %; 76 % is usual with the likeliest actions, 83 % with drawn ones.",
+            f"All {cells} code cells ran, but the network `model` is right on only {100 * seen:.0f} % of new points "
+            f"after that. Expected: at least {100 * REACHED:.0f} %; 76 % is usual with the likeliest actions, and 83 % "
+            "with drawn ones.",
             "model_untrained",
         )
     return passed(
