@@ -59,6 +59,7 @@ class Student:
         self.absent = frozenset(absent)
         self.kernel, self.seconds = kernel, seconds
         self.faults: dict[str, BaseException] = {}
+        self._cells: dict[str, tuple[notebooks.Cell, ...]] = {}
         self._sources: dict[str, notebooks.Source] = {}
         self._finder = _Finder(self)
 
@@ -86,13 +87,15 @@ class Student:
         return importlib.import_module(path.removesuffix(".py").replace("/", "."))
 
     def cells(self, file: str) -> tuple[notebooks.Cell, ...]:
-        """The code cells of the notebook `file`."""
+        """The code cells of the notebook `file`, read once."""
         if file in self.absent:
             raise Missing(f"{file} is not in the upload")
-        try:
-            return notebooks.read((self.box / file).read_bytes())
-        except (notebooks.Unreadable, OSError) as fault:
-            raise Missing(f"{file} could not be read: {fault}") from None
+        if file not in self._cells:
+            try:
+                self._cells[file] = notebooks.read((self.box / file).read_bytes())
+            except (notebooks.Unreadable, OSError) as fault:
+                raise Missing(f"{file} could not be read: {fault}") from None
+        return self._cells[file]
 
     def source(self, file: str) -> notebooks.Source:
         """The statements of the notebook `file`, parsed once."""

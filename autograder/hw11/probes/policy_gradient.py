@@ -31,8 +31,8 @@ def loss(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
 def values(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:
     """Calls once per case: logits0 (N, C), action0 (N,), reward0 (N,), logits1, ...
 
-    Returns the loss, whether it is a tensor that a gradient can flow from, its gradient to the logits
-    (N, C) where one arrives, and logprob, action and reward as they are after the call.
+    Returns the loss, whether it is a tensor, its gradient to the logits (N, C) where one arrives, and what
+    the call left of logprob, action and reward.
     """
     seen: dict[str, Any] = {}
     for case in range(len(given) // 3):
@@ -45,15 +45,13 @@ def values(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:
         seen |= {
             f"{case}.loss": torch.as_tensor(returned),
             f"{case}.is_tensor": plain,
-            f"{case}.differentiable": plain and returned.requires_grad,
             f"{case}.kept": torch.equal(logprob.detach(), before) and not reward.requires_grad,
             f"{case}.action": action,
             f"{case}.reward": reward,
         }
-        if plain and returned.requires_grad:
-            (slope,) = torch.autograd.grad(returned.sum(), (logits,), allow_unused=True)
-            if slope is not None:
-                seen[f"{case}.slope"] = slope
+        slope = _slope(returned, logits)
+        if slope is not None:
+            seen[f"{case}.slope"] = slope
     return seen
 
 
@@ -73,10 +71,16 @@ def gradient(own: Loss, given: torch.Tensor, action: torch.Tensor, reward: torch
     """d loss / d logits, (N, C); zeros where none arrives."""
     logits, logprob, action, reward = _inputs(given, action, reward)
     returned = tensor(own(logprob, action, reward), f"what {NAME} returned")
-    if not returned.requires_grad:
-        return torch.zeros_like(logits)
-    (slope,) = torch.autograd.grad(returned.sum(), (logits,), allow_unused=True)
+    slope = _slope(returned, logits)
     return torch.zeros_like(logits) if slope is None else slope
+
+
+def _slope(returned: Any, logits: torch.Tensor) -> torch.Tensor | None:
+    """d loss / d logits, None where no gradient arrives."""
+    if not isinstance(returned, torch.Tensor) or not returned.requires_grad:
+        return None
+    (slope,) = torch.autograd.grad(returned.sum(), (logits,), allow_unused=True)
+    return slope
 
 
 def _inputs(logits: torch.Tensor, action: torch.Tensor, reward: torch.Tensor) -> tuple[torch.Tensor, ...]:
