@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
+from textwrap import dedent
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,29 @@ class Variant:
     caught_by: tuple[str, ...] = ()
     diagnosis: str = ""
     prelude: str = ""
+
+
+def written(
+    prefix: str,
+    file: str,
+    id: str,
+    about: str,
+    source: str,
+    *,
+    caught_by: tuple[str, ...] = (),
+    diagnosis: str = "",
+    prelude: str = "",
+) -> Variant:
+    """One way to write a function of `file`, in the bank as "prefix-id"; source and prelude may be indented."""
+    return Variant(
+        id=f"{prefix}-{id}",
+        about=about,
+        file=file,
+        source=dedent(source).lstrip("\r\n"),
+        caught_by=caught_by,
+        diagnosis=diagnosis,
+        prelude=dedent(prelude).lstrip("\r\n"),
+    )
 
 
 def applied(variant: Variant, reference: str) -> str:

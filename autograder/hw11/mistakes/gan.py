@@ -1,8 +1,8 @@
 """Wrong, right and half-right solutions for question 5: the GAN's two losses."""
 
-from textwrap import dedent
+from functools import partial
 
-from autograder.audit.variants import Variant
+from autograder.audit.variants import Variant, written
 
 EVERY_CHECK = (
     "gan.contract",
@@ -26,26 +26,7 @@ BOTH_WRONG = (
 )
 
 
-def _gan(
-    id: str,
-    about: str,
-    source: str,
-    *,
-    caught_by: tuple[str, ...] = (),
-    diagnosis: str = "",
-    prelude: str = "",
-) -> Variant:
-    """One way to write GAN.loss_nonsaturating(self, x_real, *, device); source and prelude may be indented."""
-    return Variant(
-        id=f"gan-{id}",
-        about=about,
-        file="gan_vae/models/gan.py",
-        source=dedent(source).lstrip("\r\n"),
-        caught_by=caught_by,
-        diagnosis=diagnosis,
-        prelude=dedent(prelude).lstrip("\r\n"),
-    )
-
+_gan = partial(written, "gan", "gan_vae/models/gan.py")  # GAN.loss_nonsaturating(self, x_real, *, device)
 
 # ----------------------------------------------------------------------------------------------------
 # Wrong discriminator losses

@@ -1,8 +1,8 @@
 """Wrong, right and half-right solutions for question 6: the scalar whose gradient is the score-function estimate."""
 
-from textwrap import dedent
+from functools import partial
 
-from autograder.audit.variants import Variant
+from autograder.audit.variants import Variant, written
 
 EVERY_CHECK = (
     "policy_gradient.contract",
@@ -38,26 +38,7 @@ EVERY_REWARD_FOR_EVERY_ROW = (
 WRONG_SIGN = ("policy_gradient.sign", "policy_gradient.training")
 
 
-def _loss(
-    id: str,
-    about: str,
-    source: str,
-    *,
-    caught_by: tuple[str, ...] = (),
-    diagnosis: str = "",
-    prelude: str = "",
-) -> Variant:
-    """One way to write policy_gradient_loss(logprob, predicted, reward); source and prelude may be indented."""
-    return Variant(
-        id=f"pg-{id}",
-        about=about,
-        file="policy_gradient.ipynb",
-        source=dedent(source).lstrip("\r\n"),
-        caught_by=caught_by,
-        diagnosis=diagnosis,
-        prelude=dedent(prelude).lstrip("\r\n"),
-    )
-
+_loss = partial(written, "pg", "policy_gradient.ipynb")  # policy_gradient_loss(logprob, predicted, reward)
 
 # ----------------------------------------------------------------------------------------------------
 # Wrong solutions

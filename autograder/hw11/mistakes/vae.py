@@ -1,9 +1,8 @@
 """Wrong, right and half-right solutions for question 4: the VAE's sampler and its negative bound."""
 
 from functools import partial
-from textwrap import dedent
 
-from autograder.audit.variants import Variant
+from autograder.audit.variants import Variant, written
 
 EVERY_SAMPLE_CHECK = (
     "vae.sample.contract",
@@ -33,33 +32,8 @@ WRONG_RECONSTRUCTION = (
 )
 
 
-FILES = {"sample": "gan_vae/utils.py", "bound": "gan_vae/models/vae.py"}
-
-
-def _variant(
-    function: str,
-    id: str,
-    about: str,
-    source: str,
-    *,
-    caught_by: tuple[str, ...] = (),
-    diagnosis: str = "",
-    prelude: str = "",
-) -> Variant:
-    """One way to write the function; source and prelude may be indented."""
-    return Variant(
-        id=f"{function}-{id}",
-        about=about,
-        file=FILES[function],
-        source=dedent(source).lstrip("\r\n"),
-        caught_by=caught_by,
-        diagnosis=diagnosis,
-        prelude=dedent(prelude).lstrip("\r\n"),
-    )
-
-
-_sampler = partial(_variant, "sample")  # sample_gaussian(m, v)
-_bound = partial(_variant, "bound")  # VAE.negative_elbo_bound(self, x)
+_sampler = partial(written, "sample", "gan_vae/utils.py")  # sample_gaussian(m, v)
+_bound = partial(written, "bound", "gan_vae/models/vae.py")  # VAE.negative_elbo_bound(self, x)
 
 # ----------------------------------------------------------------------------------------------------
 # Wrong samplers
