@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -266,29 +266,45 @@ def _remove(path: Path) -> None:
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-@pytest.fixture(scope="module")
-def levels(port: int) -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """One process for each level, all at work at the same time."""
-    running = {}
-    for level, (as_root, layers, blocked) in LEVELS.items():
-        weak = not all(blocked[aspect] for aspect in ("processes", "judge"))
-        names = [attack.id for attack in ATTACKS if attack.id in TRIED and (attack.weak or not weak)]
-        rights = ["--bounding-set", "-all," + ",".join(f"+{name}" for name in DOCKER.split(","))]
-        if not as_root:
-            rights = ["--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups", "--inh-caps=-all"]
-        program = (
-            f"import sys, json; sys.path[:0] = [{str(helpers.ROOT)!r}]; from tests import test_attacks as t;"
-            f"print(json.dumps(t._at_level({list(layers)!r}, {names!r}, {port})))"
-        )
-        running[level] = subprocess.Popen(
-            ["setpriv", *rights, sys.executable, "-I", "-B", "-c", program],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
-        )  # fmt: skip
-    yield running
+def is_weak(level: str) -> bool:
+    """Whether attacks could do harm at this level: not everything that protects other processes is there."""
+    return not all(LEVELS[level][2][aspect] for aspect in ("processes", "judge"))
+
+
+def start(level: str, module: str, *arguments: Any) -> subprocess.Popen[str]:
+    """Runs a test module's `_at_level(layers, *arguments)` with the rights of a level, and prints what it returns."""
+    as_root, layers, _ = LEVELS[level]
+    rights = ["--bounding-set", "-all," + ",".join(f"+{name}" for name in DOCKER.split(","))]
+    if not as_root:
+        rights = ["--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups", "--inh-caps=-all"]
+    given = ", ".join(map(repr, (list(layers), *arguments)))
+    program = (
+        f"import sys, json; sys.path[:0] = [{str(helpers.ROOT)!r}]; from tests import {module} as t;"
+        f"print(json.dumps(t._at_level({given})))"
+    )
+    return subprocess.Popen(
+        ["setpriv", *rights, sys.executable, "-I", "-B", "-c", program],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
+    )  # fmt: skip
+
+
+def end(running: Mapping[str, subprocess.Popen[str]]) -> None:
+    """Ends what `start` began."""
     for process in running.values():
         if process.poll() is None:
             process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def levels(port: int) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """One process for each level, all at work at the same time."""
+    running = {}
+    for level in LEVELS:
+        names = [attack.id for attack in ATTACKS if attack.id in TRIED and (attack.weak or not is_weak(level))]
+        running[level] = start(level, "test_attacks", names, port)
+    yield running
+    end(running)
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv (Linux)")

@@ -37,7 +37,7 @@ from tests.notebook_helpers import (
     told,
     trained,
 )
-from tests.test_attacks import DOCKER, LEVELS, STRANGER
+from tests.test_attacks import LEVELS, end, is_weak, start
 
 MARK = f"notebook{os.getpid()}x"
 RIGHT = trained()
@@ -494,25 +494,10 @@ def levels() -> Iterator[dict[str, subprocess.Popen[str]]]:
     """One process for each level, all at work at the same time."""
     running = {}
     for level in CHOSEN:
-        as_root, layers, blocked = LEVELS[level]
-        weak = not all(blocked[aspect] for aspect in ("processes", "judge"))
-        names = [attempt.id for attempt in ATTEMPTS if not (weak and attempt.harmful)]
-        rights = ["--bounding-set", "-all," + ",".join(f"+{name}" for name in DOCKER.split(","))]
-        if not as_root:
-            rights = ["--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups", "--inh-caps=-all"]
-        program = (
-            f"import sys, json; sys.path[:0] = [{str(helpers.ROOT)!r}]; from tests import test_notebook_runs as t;"
-            f"print(json.dumps(t._at_level({list(layers)!r}, {names!r})))"
-        )
-        running[level] = subprocess.Popen(
-            ["setpriv", *rights, sys.executable, "-I", "-B", "-c", program],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
-        )  # fmt: skip
+        names = [attempt.id for attempt in ATTEMPTS if not (attempt.harmful and is_weak(level))]
+        running[level] = start(level, "test_notebook_runs", names)
     yield running
-    for process in running.values():
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+    end(running)
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv (Linux)")

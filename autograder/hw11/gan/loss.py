@@ -20,7 +20,6 @@ from autograder.hw11.gan.reading import (
     Reading,
     Seen,
     count,
-    factors,
     read,
     softplus,
 )
@@ -186,18 +185,16 @@ def _gradient(trial: Trial, which: str, right: str) -> Verdict:
         slope = _slope(trial, reading, case, which)
         found = reading.found[which]
         fakes = seen.fakes if found is None else found[case].fakes
-        how = reading.how(which) or ""
-        factor = 1.0 if how == "not_averaged" else factors(seen.batch)[how]
-        if how == "not_averaged":
-            factor = float(seen.batch)  # the probe adds the examples' losses up
+        factor = reading.scale(which, seen.batch, summed=True)
         pairs = [_want(seen, one, which) for one in fakes]
         one = min(share(slope, factor * want, factor * bound + 1e-12) for want, bound in pairs)
         used = max(used, one)
         if one > 1:
-            network, formula = ("discriminator", D) if which == D else ("generator", "-log D(G(z))")
+            network = "discriminator" if which == D else "generator"
+            formula = "-log D(x) - log(1 - D(G(z)))." if which == D else "-log D(G(z)), through D and G."
             message = (
                 f"The gradient of the {WORDS[which]} to the {network} is not right. Expected: that of the average of "
-                + ("-log D(x) - log(1 - D(G(z)))." if formula == D else "-log D(G(z)), through D and G.")
+                f"{formula}"
             )
             if min(share(slope, -factor * want, factor * bound + 1e-12) for want, bound in pairs) <= 1:
                 raise Reject(f"{message} It has the wrong sign.", diagnosis="d_sign" if which == D else "g_sign")
@@ -247,18 +244,14 @@ def stable(trial: Trial) -> Verdict:
                     f"rounds to 0 or 1 there, and log(0) is infinite. {expected}",
                     diagnosis="unstable",
                 )
-        how = reading.how(which)
-        if how is None or not isinstance(loss, np.ndarray) or not isinstance(steep, np.ndarray):
+        if reading.how(which) is None or not isinstance(loss, np.ndarray) or not isinstance(steep, np.ndarray):
             continue  # what is wrong with it at moderate logits is another check's matter
         if not loss.size or not steep.size:
             raise Reject(f"At large logits the {WORDS[which]} is empty. Expected: one number.", diagnosis="shape")
-        rows = len(real)
-        right_slope = _gradient_right(trial, which)
-        factor = 1.0 if how == "not_averaged" else factors(rows)[how]
-        summed = float(rows) if how == "not_averaged" else factor
-        for name, seen, want, scale in (("value", loss, value, factor), ("gradient", steep, slope, summed)):
-            if name == "gradient" and not right_slope:
-                continue
+        judged = [("value", loss, value, reading.scale(which, len(real)))]
+        if _gradient_right(trial, which):
+            judged.append(("gradient", steep, slope, reading.scale(which, len(real), summed=True)))
+        for name, seen, want, scale in judged:
             # Terms are at most 100 and exact to a few u each; sums over 16 rows. What is left at +-20 is below 1e-8.
             bound = scale * (gamma(100) * 2 * FARTHEST + 1e-6)
             one = share(float(np.mean(seen)), scale * float(want), bound)

@@ -297,6 +297,13 @@ class Reading:
             places |= set(range(begin // self.cases[-1].batch, -(-end // self.cases[-1].batch)))
         return sorted(places)
 
+    def scale(self, which: str, batch: int, *, summed: bool = False) -> float:
+        """What a loss of `batch` rows is a multiple of its average by; `summed`, where the probe adds a vector up."""
+        how = self.how(which) or ""
+        if how == "not_averaged":
+            return float(batch) if summed else 1.0
+        return factors(batch)[how]
+
     def known(self, which: str) -> Misconception | None:
         """The mistake that explains this loss in every case, if one is known."""
         place = self.index(which)
