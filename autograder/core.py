@@ -32,7 +32,8 @@ class Ask:
     Equal asks are put once, however many checks judge the answer. With `reference=True` the same
     inputs also go to the reference, and the judge sees its answer as `Trial.want`. `collector` names a
     class in the probe's module that watches a notebook's whole run from inside its kernel. `fixed` says that
-    `inputs` draws nothing: to ask again would tell nothing new.
+    `inputs` draws nothing: to ask again would tell nothing new. `file` names the one of the question's files that
+    it is about, where it is about one alone.
     """
 
     probe: str
@@ -41,6 +42,7 @@ class Ask:
     reference: bool = False
     collector: str = ""
     fixed: bool = False
+    file: str = ""
 
     @property
     def name(self) -> str:
@@ -69,12 +71,15 @@ class Observation:
 class Trial:
     """What a judge sees: what was given, what the student's code made of it, what the reference did.
 
+    `got_cpu` and `want_cpu` are the CPU seconds that the kernel counted for their workers, 0 where no worker was.
     Compared by identity, so that several judges of one trial can share a cached reading of it.
     """
 
     given: Values
     got: Values
     want: Values = field(default_factory=dict)
+    got_cpu: float = 0.0
+    want_cpu: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,8 @@ class Verdict:
 
     `diagnosis` is the id of a recognised misconception, or "". `p` is the smallest corrected p-value
     of a statistical judge; `used` the largest share of a tolerance that was used up. Both are kept with
-    the result: a right answer that uses more than a fifth of a tolerance is an alarm for us.
+    the result: a right answer that uses more than a fifth of a tolerance is an alarm for us. `notes` are
+    for the staff alone, and cost nothing: what a report on the whole class may compare, and hints.
     """
 
     score: float
@@ -91,6 +97,7 @@ class Verdict:
     diagnosis: str = ""
     p: float | None = None
     used: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Judge(Protocol):

@@ -111,14 +111,16 @@ class Grading:
             seconds = min(ask.seconds, self.left())
             got = self.asker.ask(self.submission, ask, given, seed=seed % 2**63, seconds=seconds)
             want: Values = {}
+            want_cpu = 0.0
             if ask.reference and got.values is not None:
                 reference = Submission(self.assignment.reference, "reference", ours=True)
                 answer = self.asker.ask(reference, ask, given, seed=seed % 2**63, seconds=ask.seconds)
                 if answer.values is None:
                     got = Observation(error=f"The reference failed: {answer.error}", cause="grader")
                 else:
-                    want = answer.values
-            self._seen[key] = got, None if got.values is None else Trial(given, got.values, want)
+                    want, want_cpu = answer.values, answer.cpu
+            trial = None if got.values is None else Trial(given, got.values, want, got.cpu, want_cpu)
+            self._seen[key] = got, trial
         return self._seen[key]
 
     def _seed(self, ask: Ask, attempt: int) -> int:

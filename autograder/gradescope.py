@@ -85,6 +85,8 @@ def _extra(check: str, result: Result | None) -> dict[str, Any]:
             extra["p"] = float(f"{verdict.p:.3g}")
         if verdict.used is not None and math.isfinite(verdict.used):
             extra["tolerance_used"] = float(f"{verdict.used:.3g}")
+        if verdict.notes:
+            extra["notes"] = list(verdict.notes)
     return extra
 
 

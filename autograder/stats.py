@@ -29,9 +29,9 @@ which is 5e-5 where |m| = 9 and v = 1e-4 meet and far less elsewhere; with rando
 less than 1e-4 of itself."""
 
 
-def gamma(operations: int) -> float:
-    """Higham (2002), lemma 3.1: n float32 operations change a result by at most this, relatively."""
-    return operations * UNIT / (1 - operations * UNIT)
+def gamma(operations: float, *, u: float = UNIT) -> float:
+    """Higham (2002), lemma 3.1: n operations of unit roundoff u (float32's) change a result by at most this share."""
+    return operations * u / (1 - operations * u)
 
 
 @dataclass(frozen=True)

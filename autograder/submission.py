@@ -16,7 +16,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -32,6 +32,7 @@ MAX_NAME = 200
 MAX_REMARKS = 40
 ENTRY = b"PK\x01\x02"
 """What every entry of a zip's directory begins with."""
+ZIP = frozenset((".zip",))
 KEPT = frozenset((".py", ".ipynb", ".json", ".toml", ".txt", ".md", ".csv", ".png", ".jpg", ".jpeg"))
 JUNK = frozenset(
     (
@@ -45,12 +46,17 @@ JUNK = frozenset(
 
 @dataclass
 class _Intake:
-    """What was read so far: the files by their cleaned path, the bytes counted, the remarks."""
+    """What was read so far: the files by their cleaned path, the bytes counted, the remarks.
 
-    files: dict[PurePosixPath, bytes]
-    total: int
-    remarks: list[str]
+    `sought` are the graded files; `inner` is a zip within the upload, if there is one and some of them are lacking.
+    """
+
+    sought: tuple[str, ...]
+    total: int = 0
+    files: dict[PurePosixPath, bytes] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
+    inner: tuple[str, bytes] | None = None
 
     def place(self, name: str, size: int) -> PurePosixPath | None:
         """Where a file of this announced size goes, or None. Counts the bytes before any is unpacked."""
@@ -73,10 +79,15 @@ class _Intake:
         if len(self.remarks) < MAX_REMARKS:
             self.remarks.append(sentence)
 
-    def wants(self, name: str) -> bool:
+    def wants(self, name: str, kept: Container[str] = KEPT) -> bool:
         """Whether a file of this name is looked at; junk and data are passed over without a word."""
         path = PurePosixPath(name.replace("\\", "/"))
-        return path.suffix.lower() in KEPT and not JUNK.intersection(path.parts) and not path.name.startswith("._")
+        return path.suffix.lower() in kept and not JUNK.intersection(path.parts) and not path.name.startswith("._")
+
+    def lacks(self) -> bool:
+        """Whether nothing that was read could be one of the graded files."""
+        graded = {PurePosixPath(file).name for file in self.sought}
+        return any(not any(_alike(path.name, name) for path in self.files) for name in graded)
 
     def _safe(self, name: str) -> PurePosixPath | None:
         told = shown(name)
@@ -103,12 +114,15 @@ def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | Non
     """Copies `upload` into the empty folder `box` in the layout of the assignment's template.
 
     Files are found by the end of their path, so that a zip of the folder, of its content or of single
-    files all work. What the upload lacks and is not graded is taken from the template. With `group` the
-    box can be read by that group only. Raises `Reject` where there is nothing that could be graded.
+    files all work, and so do a single file and a zip within the upload. What the upload lacks and is not
+    graded is taken from the template. With `group` the box can be read by that group only. Raises
+    `Reject` where there is nothing that could be graded.
     """
-    intake = _Intake({}, 0, [])
+    intake = _Intake(assignment.graded)
     if upload.is_dir():
         _read_folder(upload, intake)
+    elif upload.is_file() and intake.wants(upload.name):
+        _read_single(upload, intake)
     elif upload.is_file():
         try:
             data = upload.read_bytes() if upload.stat().st_size <= MAX_TOTAL else b""
@@ -117,13 +131,15 @@ def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | Non
         _read_zip(data, intake, upload.name)
     else:
         raise Reject(f"There is no file or folder {shown(str(upload))}.")
-    placed = _arrange(intake, assignment)
+    placed = _arrange(intake, assignment.graded)
+    placed |= _arrange_inner(intake, placed)
     absent = tuple(file for file in assignment.graded if PurePosixPath(file) not in placed)
     if len(absent) == len(assignment.graded):
         held = ", ".join(clean(str(path), limit=60, line=True) for path in sorted(intake.files)[:12])
         raise Reject(
             f"None of the files that are graded ({', '.join(assignment.graded)}) is in the upload. "
             + (f"What could be read of it: {held}. " if held else "Nothing in it could be read. ")
+            + "".join(f"{remark} " for remark in intake.remarks[:3])
             + "Please upload a zip of your homework folder."
         )
     for file in absent:
@@ -154,7 +170,7 @@ def _read_zip(data: bytes, intake: _Intake, name: str, *, nested: bool = False) 
             entries = archive.infolist()
             if len(entries) > MAX_ENTRIES:
                 raise Reject(f"The zip holds {len(entries)} entries; at most {MAX_ENTRIES} are read.")
-            zips = [entry for entry in entries if entry.filename.lower().endswith(".zip")]
+            zips = [entry for entry in entries if intake.wants(entry.filename, ZIP)]
             for entry in entries:
                 if entry.is_dir() or not intake.wants(entry.filename):
                     continue
@@ -162,9 +178,10 @@ def _read_zip(data: bytes, intake: _Intake, name: str, *, nested: bool = False) 
                     intake.remark(f"{shown(entry.filename)} is a link and was left out.")
                     continue
                 _read_entry(archive, entry, intake)
-            if not intake.files and len(zips) == 1 and not nested and zips[0].file_size <= MAX_TOTAL:
-                with archive.open(zips[0]) as stream:  # a zip within a zip: the folder was zipped twice
-                    _read_zip(stream.read(MAX_TOTAL), intake, zips[0].filename, nested=True)
+            if len(zips) == 1 and not nested and zips[0].file_size <= MAX_TOTAL and intake.lacks():
+                # The folder was zipped twice, or a file was put beside its zip.
+                inner = _bytes_of(archive, zips[0], intake, MAX_TOTAL) if _is_readable(zips[0], intake) else None
+                intake.inner = None if inner is None else (zips[0].filename, inner)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, ValueError, EOFError, OSError, *BROKEN):
         raise Reject(
             f"{shown(name)} is not a zip archive that can be read. "
@@ -173,21 +190,43 @@ def _read_zip(data: bytes, intake: _Intake, name: str, *, nested: bool = False) 
 
 
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, intake: _Intake) -> None:
+    if _is_readable(entry, intake):
+        path = intake.place(entry.filename, entry.file_size)
+        data = None if path is None else _bytes_of(archive, entry, intake, MAX_FILE)
+        if path is not None and data is not None:
+            intake.keep(path, data)
+
+
+def _is_readable(entry: zipfile.ZipInfo, intake: _Intake) -> bool:
     if entry.flag_bits & 1:
         intake.remark(f"{shown(entry.filename)} is encrypted and was left out.")
-        return
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    elif entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # Python unpacks bzip2 and LZMA in one go, without a limit: kilobytes become gigabytes.
         intake.remark(f"{shown(entry.filename)} is packed by a method that is not read here (deflate is).")
-        return
-    path = intake.place(entry.filename, entry.file_size)
-    if path is None:
-        return
+    else:
+        return True
+    return False
+
+
+def _bytes_of(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, intake: _Intake, most: int) -> bytes | None:
+    """The entry's bytes: never more than `most`, nor than the size that it announced. None where it is damaged."""
     try:
         with archive.open(entry) as stream:
-            intake.keep(path, stream.read(MAX_FILE))  # never more than the size that the entry announced
+            return stream.read(most)
     except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OSError, *BROKEN):
         intake.remark(f"{shown(entry.filename)} is damaged in the zip and was left out.")
+        return None
+
+
+def _read_single(upload: Path, intake: _Intake) -> None:
+    """One file that was not zipped."""
+    try:
+        with upload.open("rb") as stream:
+            path = intake.place(upload.name, os.fstat(stream.fileno()).st_size)
+            if path is not None:
+                intake.keep(path, stream.read(MAX_FILE))
+    except OSError as error:
+        raise Reject(f"{shown(upload.name)} cannot be read: {error.strerror}.") from None
 
 
 def _read_folder(folder: Path, intake: _Intake) -> None:
@@ -209,11 +248,11 @@ def _read_folder(folder: Path, intake: _Intake) -> None:
                 where = intake.place(str(path), os.fstat(descriptor).st_size)
                 if where is not None:
                     intake.keep(where, stream.read(MAX_FILE))
-            elif path.suffix.lower() == ".zip":
+            elif intake.wants(str(path), ZIP):
                 zips.append(str(path))
                 single = stream.read(MAX_TOTAL + 1) if len(zips) == 1 else b""
-    if not intake.files and len(zips) == 1 and len(single) <= MAX_TOTAL:
-        _read_zip(single, intake, zips[0])
+    if len(zips) == 1 and len(single) <= MAX_TOTAL and intake.lacks():
+        intake.inner = zips[0], single
 
 
 def _walk(folder: int, prefix: PurePosixPath, intake: _Intake) -> Iterator[tuple[PurePosixPath, int | None]]:
@@ -247,10 +286,10 @@ def _walk(folder: int, prefix: PurePosixPath, intake: _Intake) -> Iterator[tuple
 # ----------------------------------------------------------------------------------------- arranging
 
 
-def _arrange(intake: _Intake, assignment: Assignment) -> dict[PurePosixPath, bytes]:
+def _arrange(intake: _Intake, sought: Sequence[str]) -> dict[PurePosixPath, bytes]:
     """The upload's files under the template's paths."""
     placed: dict[PurePosixPath, bytes] = {}
-    for graded in map(PurePosixPath, assignment.graded):
+    for graded in map(PurePosixPath, sought):
         likeness = {path: alike for path in intake.files if (alike := _alike(path.name, graded.name))}
         ranked = sorted(
             (-alike, -_common_end(path, graded), len(path.parts), str(path), path) for path, alike in likeness.items()
@@ -260,6 +299,8 @@ def _arrange(intake: _Intake, assignment: Assignment) -> dict[PurePosixPath, byt
         found = ranked[0][-1]
         if len(ranked) > 1 and ranked[1][:3] == ranked[0][:3]:
             intake.remarks.append(f"There is more than one {graded.name}; {clean(str(found), line=True)} was graded.")
+        if likeness[found] < 3:
+            intake.remark(f"{shown(str(found))} was graded as {graded}.")
         inside = PurePosixPath(*graded.parts[1:])
         if len(graded.parts) > 1 and _common_end(found, graded) >= len(inside.parts):
             root = PurePosixPath(*found.parts[: len(found.parts) - len(inside.parts)])
@@ -270,12 +311,44 @@ def _arrange(intake: _Intake, assignment: Assignment) -> dict[PurePosixPath, byt
     return placed
 
 
+def _arrange_inner(intake: _Intake, placed: dict[PurePosixPath, bytes]) -> dict[PurePosixPath, bytes]:
+    """What the zip within the upload adds: graded files of which the upload has nothing, nor of their folder.
+
+    Where something else can be graded, a fault of that zip is a remark; a starter that lies in it replaces nothing.
+    """
+    roots = {path.parts[0] for path in placed}
+    sought = tuple(file for file in intake.sought if PurePosixPath(file).parts[0] not in roots)
+    if intake.inner is None or not sought:
+        return {}
+    name, data = intake.inner
+    inside = _Intake(sought, intake.total)
+    try:
+        _read_zip(data, inside, name, nested=True)
+    except Reject as fault:
+        if not placed:
+            raise
+        intake.remark(f"{shown(name)} was left out: {fault}")
+        return {}
+    found = _arrange(inside, sought)
+    if found or not placed:
+        for remark in inside.remarks:
+            intake.remark(remark)
+        intake.files |= inside.files
+    if found and placed:
+        files = ", ".join(file for file in sought if PurePosixPath(file) in found)
+        intake.remark(f"Inside of {shown(name)} there is {files}, which was graded.")
+    return found
+
+
 COPY = re.compile(r"^copy[ _-]*of[ _-]*|[ _-]*\(\d+\)$|[ _-]*copy[ _-]*\d*$")
 """What Colab, browsers and Jupyter add to the name of a file that is there already."""
 
 
 def _alike(name: str, graded: str) -> int:
-    """3 where this is the graded file's name, 2 where it is a copy's, 1 where a notebook's name holds it, else 0."""
+    """3 where this is the graded file's name, 2 where it is a copy's, 1 where the name holds it, else 0.
+
+    The last for notebooks and what they write: a Python file's name is what others import it by.
+    """
     mine, theirs = PurePosixPath(name.casefold()), PurePosixPath(graded.casefold())
     if mine == theirs:
         return 3
@@ -284,7 +357,7 @@ def _alike(name: str, graded: str) -> int:
     if COPY.sub("", COPY.sub("", mine.stem)) == theirs.stem:
         return 2
     own, wanted = (re.sub(r"[^a-z]", "", path.stem) for path in (mine, theirs))
-    return int(mine.suffix == ".ipynb" and wanted in own)
+    return int(mine.suffix in (".ipynb", ".json") and wanted in own)
 
 
 def _common_end(path: PurePosixPath, other: PurePosixPath) -> int:

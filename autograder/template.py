@@ -18,7 +18,7 @@ _MARKER = re.compile(r"#[\W_]*(BEGIN|END)[\W_]*SOLUTION", re.IGNORECASE)  # gene
 _BEGIN = re.compile(r"(?P<indent>[ \t]*)# BEGIN SOLUTION (?P<hint>\S.*)")
 _END = re.compile(r"(?P<indent>[ \t]*)# END SOLUTION")
 _DEFINITION = re.compile(r"(?P<indent>[ \t]*)(?:async[ \t]+)?def[ \t]+(?P<name>\w+)")
-_LEFT_BY_RUNS = {"__pycache__", "data", "results"}  # and whatever begins with a dot
+_LEFT_BY_RUNS = {"__pycache__", "data", "results", "submission_log.json"}  # and whatever begins with a dot
 _WIDTH = 100  # columns of a raised sentence
 
 

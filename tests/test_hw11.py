@@ -54,12 +54,36 @@ NAMED = {
     "greedy_action",
     "true_labels",
     "averaged_twice",
+    "sum_activation",
+    "sum_cache_leaks",
+    "sum_cache_lost",
+    "sum_cache_of_outputs",
+    "sum_cache_shared",
+    "sum_causal_in_cache",
+    "sum_cross_from_cache",
+    "sum_detached",
+    "sum_first_finished",
+    "sum_greedy",
+    "sum_in_place",
+    "sum_layers",
+    "sum_norm_lost",
+    "sum_not_causal",
+    "sum_not_reordered",
+    "sum_padding_ignored",
+    "sum_padding_inverted",
+    "sum_penalty_ignored",
+    "sum_penalty_inverted",
+    "sum_positions_off_by_one",
+    "sum_positions_restart",
+    "sum_pre_norm",
+    "sum_recomputed",
+    "sum_residual_lost",
 }
 
 
 def test_points_numbers_and_tags_are_the_handouts() -> None:
     points = {question.number: question.points for question in ASSIGNMENT.questions}
-    assert points == {4: 25, 5: 15, 6: 20}
+    assert points == {1: 35, 4: 25, 5: 15, 6: 20}
     assert [question.number for question in ASSIGNMENT.questions if question.optional] == [5]
     assert all(question.id == TAGS[question.number] for question in ASSIGNMENT.questions)
     ids = [check.id for question in ASSIGNMENT.questions for check in question.checks]
@@ -106,8 +130,8 @@ def test_the_readme_shows_what_the_example_gives(tmp_path: Path) -> None:
     for line in plain(shown)[1:]:
         if line.strip() != "..." and " points in " not in line and not line.startswith("isolation"):
             assert line in printed
-    assert "35 of 60 points" in run.stdout
-    assert "35 of 60 points" in shown
+    assert "57 of 95 points" in run.stdout
+    assert "57 of 95 points" in shown
 
 
 def test_all_false_fails_together_are_below_one_in_a_billion() -> None:

@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder import submission
-from autograder.core import Reject, Submission
+from autograder.core import Question, Reject, Submission
 from tests import helpers
 from tests.helpers import UTILS, VAE, VAE_ONLY, solved, zip_of
 
@@ -488,3 +489,131 @@ def test_folders_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "closed.py" in done.stdout
     assert "cannot be read" in done.stdout
+
+
+# ------------------------------------------------------------------------ the summarization log and its like
+
+
+LOG, NOTEBOOK = "submission_log.json", "summarization.ipynb"
+WITH_LOG = replace(VAE_ONLY, questions=(*VAE_ONLY.questions, Question("s", 1, "S", (NOTEBOOK, LOG), ())))
+ALL = {**SMALL, NOTEBOOK: b'{"cells": []}', LOG: b'{"time": 1}'}
+
+
+def placed(upload: Path, box: Path) -> Submission:
+    return submission.receive(upload, WITH_LOG, box)
+
+
+@pytest.mark.parametrize("form", ["zip", "folder", "zip in a zip", "zip in a folder"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("submission_log.json", "submission_logs.json", "Submission_Log.json", "hw11/submission_logs.json"),
+        *("a/b/c/submission_log.json", "submission_log (1).json", "Copy of submission_log.json"),
+        *("submission_logs (2).json", "alice_submission_log_final.json", "submission-log.json"),
+    ],
+)
+def test_the_log_is_found_wherever_it_stands(name: str, form: str, tmp_path: Path, box: Path) -> None:
+    """Alone, or in a zip within the upload; under another name it is graded with a remark."""
+    files = {name: b'{"time": 1}', "notes.txt": b"x"}
+    upload = tmp_path / "upload"
+    if form.startswith("zip in"):
+        files = {"hw.zip": zipped(files)}
+    if form in ("zip", "zip in a zip"):
+        zip_of(files, upload)
+    else:
+        for path, data in files.items():
+            (upload / path).parent.mkdir(parents=True, exist_ok=True)
+            (upload / path).write_bytes(data)
+    taken = placed(upload, box)
+    assert (box / LOG).read_bytes() == b'{"time": 1}'
+    assert LOG not in taken.absent
+    renamed = any(f"was graded as {LOG}" in remark for remark in taken.remarks)
+    assert renamed == (Path(name).name.lower() != LOG)
+    assert taken.absent == (UTILS, VAE, NOTEBOOK)
+
+
+@pytest.mark.parametrize("name", [LOG, "submission_logs.json", NOTEBOOK, "utils.py"])
+def test_one_file_that_was_not_zipped(name: str, tmp_path: Path, box: Path) -> None:
+    (tmp_path / name).write_bytes(b'{"time": 1}')
+    taken = placed(tmp_path / name, box)
+    assert len(taken.absent) == 3
+    (found,) = {UTILS, VAE, NOTEBOOK, LOG} - set(taken.absent)
+    assert (box / found).read_bytes() == b'{"time": 1}'
+
+
+def test_single_files_that_cannot_be_graded(tmp_path: Path, box: Path) -> None:
+    for name, words in (("notes.json", "notes.json"), (LOG, "larger than 50 MB")):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(1 if name == "notes.json" else 200 << 20)
+        with pytest.raises(Reject, match=words):
+            placed(tmp_path / name, box)
+
+
+def test_the_exact_name_wins(tmp_path: Path, box: Path) -> None:
+    files = {"a/submission_logs.json": b"1", "z/submission_log.json": b"2", "submission_log (1).json": b"3"}
+    taken = placed(zip_of(files, tmp_path / "a.zip"), box)
+    assert (box / LOG).read_bytes() == b"2"
+    assert not any("was graded as" in remark for remark in taken.remarks)
+
+
+@pytest.mark.parametrize("name", ["log.json", "submission.json", "submission_log.txt", ".ipynb_checkpoints/" + LOG])
+def test_what_is_no_log(name: str, tmp_path: Path, box: Path) -> None:
+    assert LOG in placed(zip_of({**SMALL, name: b"{}"}, tmp_path / "a.zip"), box).absent
+
+
+@pytest.mark.parametrize("form", ["zip", "folder"])
+@pytest.mark.parametrize("outside", [[LOG], [NOTEBOOK, LOG], [UTILS, VAE], [UTILS]])
+def test_files_beside_a_zip_with_the_others(outside: list[str], form: str, tmp_path: Path, box: Path) -> None:
+    """What stands outside wins, with its folder; the rest comes from inside, and that is told."""
+    inside = {**dict.fromkeys(ALL, b"inside"), "gan_vae/more.py": b"inside"}
+    files = {**{name: ALL[name] for name in outside}, "hw11.zip": zipped(inside)}
+    upload = tmp_path / "upload"
+    if form == "zip":
+        zip_of(files, upload)
+    else:
+        for path, data in files.items():
+            (upload / path).parent.mkdir(parents=True, exist_ok=True)
+            (upload / path).write_bytes(data)
+    taken = placed(upload, box)
+    for name in outside:
+        assert (box / name).read_bytes() == ALL[name]
+    for name in (NOTEBOOK, LOG):
+        assert (box / name).read_bytes() == (ALL[name] if name in outside else b"inside")
+    own = UTILS in outside
+    assert (box / "gan_vae/more.py").exists() == (not own)  # no starter is mixed into a student's folder
+    assert taken.absent == ((VAE,) if outside == [UTILS] else ())
+    assert any("hw11.zip" in remark and "which was graded" in remark for remark in taken.remarks)
+
+
+def damaged_zip() -> bytes:
+    data = bytearray(zipped({LOG: b'{"time": 1}' * 50}))
+    data[45] ^= 0xFF
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [b"", b"PK", b"\x89PNG" * 50, zipped({})[:-4], damaged_zip(), zipped({"notes.md": b"x"}), zipped({})],
+    ids=["empty", "short", "picture", "cut", "damaged", "without", "nothing"],
+)
+def test_a_zip_within_costs_nothing_else(inner: bytes, tmp_path: Path, box: Path) -> None:
+    taken = placed(zip_of({**SMALL, "data.zip": inner, "notes.md": b"x"}, tmp_path / "a.zip"), box)
+    assert taken.absent == (NOTEBOOK, LOG)
+    assert (box / UTILS).read_bytes() == SMALL[UTILS]
+
+
+def test_a_bomb_within_costs_nothing_else(tmp_path: Path, box: Path) -> None:
+    inner = zipped({f"{index}/{LOG}": bytes(30 << 20) for index in range(8)})
+    taken = placed(zip_of({**SMALL, "data.zip": inner}, tmp_path / "a.zip"), box)
+    assert taken.absent == (NOTEBOOK, LOG)
+    assert any("data.zip" in remark and "more than 200 MB" in remark for remark in taken.remarks)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_within_that_is_packed_without_a_limit(method: int, tmp_path: Path, box: Path) -> None:
+    upload = zip_of(SMALL, tmp_path / "a.zip")
+    with zipfile.ZipFile(upload, "a", method) as archive:
+        archive.writestr("hw.zip", zipped({LOG: b"{}"}))
+    taken = placed(upload, box)
+    assert LOG in taken.absent
+    assert any("hw.zip" in remark and "method" in remark for remark in taken.remarks)

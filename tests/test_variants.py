@@ -9,8 +9,13 @@ from autograder.audit.variants import Variant
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.mistakes import HALF_RIGHT, RIGHT, WRONG
 
-CHECKS = {check.id: check for question in ASSIGNMENT.questions for check in question.checks if not check.ask.collector}
-"""What can be graded without a kernel; test_notebook_runs.py grades the rest."""
+CHECKS = {
+    check.id: check
+    for question in ASSIGNMENT.questions
+    for check in question.checks
+    if not check.ask.collector and not check.ask.file
+}
+"""What grades code, and needs no kernel; test_notebook_runs.py and test_log.py grade the rest."""
 ALARM = 0.2
 """A right answer that uses more than this share of a rounding bound is too near to being failed."""
 

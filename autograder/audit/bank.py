@@ -48,9 +48,14 @@ def only(assignment: Assignment, checks: Collection[str]) -> Assignment:
 
 
 def of(assignment: Assignment, variant: Variant) -> Assignment:
-    """The assignment with the variant's question alone, and of that what can be graded without a kernel."""
+    """The assignment with the variant's question alone, and of that what is about its file and needs no kernel."""
     questions = (
-        replace(question, checks=tuple(check for check in question.checks if not check.ask.collector))
+        replace(
+            question,
+            checks=tuple(
+                check for check in question.checks if not check.ask.collector and check.ask.file in ("", variant.file)
+            ),
+        )
         for question in assignment.questions
         if variant.file in question.files
     )

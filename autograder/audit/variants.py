@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
-from textwrap import dedent
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,10 @@ class Variant:
     """A solution that differs from the reference in the definitions of one file.
 
     `source` holds the definitions that replace those of the same name (a method is written at top level
-    as `def negative_elbo_bound(self, x):`), `prelude` what is put at the top of the file. `caught_by`
-    are the ids of the checks that must fail, () for a right solution; `diagnosis` is the misconception
-    that the feedback must name, "" where none is expected.
+    as `def negative_elbo_bound(self, x):`, or, where several classes have one of that name, below the line
+    `class VAE:`; there it may also be new). `prelude` is put at the top of the file. `caught_by` are the
+    ids of the checks that must fail, () for a right solution; `diagnosis` is the misconception that the
+    feedback must name, "" where none is expected.
     """
 
     id: str
@@ -46,56 +47,80 @@ def written(
         id=f"{prefix}-{id}",
         about=about,
         file=file,
-        source=dedent(source).lstrip("\r\n"),
+        source=textwrap.dedent(source).lstrip("\r\n"),
         caught_by=caught_by,
         diagnosis=diagnosis,
-        prelude=dedent(prelude).lstrip("\r\n"),
+        prelude=textwrap.dedent(prelude).lstrip("\r\n"),
     )
 
 
 def applied(variant: Variant, reference: str) -> str:
     """The reference file's text with the variant's definitions in place of its own.
 
-    In a notebook the first cell that defines one of them is changed; the prelude goes to its top.
+    In a notebook the cells that define them are changed; the prelude goes to the top of the first of those.
     """
     if not variant.file.endswith(".ipynb"):
-        return _changed(variant, reference)
+        return _changed(variant.source, variant.prelude, reference)
     notebook = json.loads(reference)
-    names = [node.name for node in _functions(ast.parse(variant.source.strip("\r\n")))]
-    cells = (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
-    chosen = next(cell for cell in cells if any(f"def {name}(" in "".join(cell["source"]) for name in names))
-    chosen["source"] = _changed(variant, "".join(chosen["source"])).splitlines(keepends=True)
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    prelude = variant.prelude
+    for node in ast.parse(variant.source).body:
+        assert isinstance(node, Definition), f"{variant.id}: only functions and classes can be replaced"
+        kind = "class" if isinstance(node, ast.ClassDef) else "def"
+        start = re.compile(rf"^[ \t]*{kind} {node.name}\b", re.M)
+        chosen = next(cell for cell in cells if start.search("".join(cell["source"])))
+        lines = variant.source.splitlines(keepends=True)
+        own = "".join(lines[_first_line(node) - 1 : node.end_lineno])
+        chosen["source"] = _changed(own, prelude, "".join(chosen["source"])).splitlines(keepends=True)
+        prelude = ""
     return json.dumps(notebook, indent=1, ensure_ascii=False)
 
 
-def _changed(variant: Variant, reference: str) -> str:
-    """Python text with the variant's definitions in place of its own."""
-    source = variant.source.replace("\r\n", "\n").strip("\n")
+def _changed(source: str, prelude: str, reference: str) -> str:
+    """Python text with the source's definitions in place of its own."""
+    crlf, source = "\r\n" in source, source.replace("\r\n", "\n").strip("\n")
     if "\n\t" in source:  # one file has one kind of indentation
         reference = re.sub(r"^(?: {4})+", lambda spaces: "\t" * (len(spaces[0]) // 4), reference, flags=re.M)
     lines, pieces = reference.splitlines(keepends=True), source.splitlines(keepends=True)
-    places = {node.name: node for node in _functions(ast.parse(reference))}
+    tree = ast.parse(reference)
+    places = {node.name: node for node in _definitions(tree)}
     swaps = []
     for node in ast.parse(source).body:
-        assert isinstance(node, ast.FunctionDef), f"{variant.id}: only functions can be replaced"
-        old = places[node.name]
-        indent = re.match(r"\s*", lines[old.lineno - 1])[0]  # type: ignore[index]
-        own = pieces[_first_line(node) - 1 : node.end_lineno]
-        text = "".join(indent + line if line.strip() else line for line in own).rstrip("\n") + "\n"
-        swaps.append((_first_line(old) - 1, old.end_lineno, text))
+        assert isinstance(node, Definition)
+        if isinstance(node, ast.ClassDef):
+            old = places[node.name]
+            inside = {method.name: method for method in _definitions(ast.Module(old.body, []))}
+            pairs = [(method, inside.get(method.name, old), 1) for method in _definitions(ast.Module(node.body, []))]
+        else:
+            pairs = [(node, places[node.name], 0)]
+        for new, old, depth in pairs:
+            indent = _indent(lines[old.lineno - 1]) if old.name == new.name else " " * 4
+            own = textwrap.dedent("".join(pieces[_first_line(new) - 1 : new.end_lineno]))
+            text = "".join(indent + line if line.strip() else line for line in own.splitlines(keepends=True))
+            first, last = _first_line(old) - 1, old.end_lineno or 0
+            if depth and old.name != new.name:  # a method that the reference lacks goes to the end of its class
+                first, text = last, "\n" + text
+            swaps.append((first, last, text.rstrip("\n") + "\n"))
     for first, last, text in sorted(swaps, reverse=True):
         lines[first:last] = [text]
-    prelude = variant.prelude.rstrip("\n") + "\n" if variant.prelude else ""
-    result = prelude + "".join(lines)
-    return result.replace("\n", "\r\n") if "\r\n" in variant.source else result
+    result = (prelude.rstrip("\n") + "\n" if prelude else "") + "".join(lines)
+    return result.replace("\n", "\r\n") if crlf else result
 
 
-def _first_line(node: ast.FunctionDef) -> int:
+Definition = ast.FunctionDef | ast.ClassDef
+
+
+def _indent(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
+
+
+def _first_line(node: Definition) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
-def _functions(tree: ast.AST) -> list[ast.FunctionDef]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+def _definitions(tree: ast.AST) -> list[Definition]:
+    """All functions and classes; of several with one name the last counts."""
+    return [node for node in ast.walk(tree) if isinstance(node, Definition)]
 
 
 def write(variant: Variant, reference: Path, folder: Path) -> Path:

@@ -6,14 +6,14 @@
 from pathlib import Path
 
 from autograder.core import Assignment
-from autograder.hw11 import gan, policy_gradient, vae
+from autograder.hw11 import gan, policy_gradient, summarization, vae
 
 ROOT = Path(__file__).resolve().parents[2]
 
 ASSIGNMENT = Assignment(
     id="hw11",
     title="Homework 11",
-    questions=(vae.QUESTION, gan.QUESTION, policy_gradient.QUESTION),
+    questions=(summarization.QUESTION, vae.QUESTION, gan.QUESTION, policy_gradient.QUESTION),
     probes="autograder.hw11.probes",
     reference=ROOT / "reference",
     template=ROOT / "student_template",

@@ -63,11 +63,15 @@ class Student:
         self._sources: dict[str, notebooks.Source] = {}
         self._finder = _Finder(self)
 
-    def function(self, file: str, name: str) -> Callable[..., Any]:
-        """The function or class `name` that `file` ("gan_vae/utils.py", or a notebook) defines."""
+    def function(self, file: str, name: str, **instead: Any) -> Callable[..., Any]:
+        """The function or class `name` that `file` ("gan_vae/utils.py", or a notebook) defines.
+
+        What it uses of the file's other names is taken from `instead`, where it is there.
+        """
         if file in self.absent:
             raise Missing(f"{file} is not in the upload")
         module = self.definitions(file, name) if file.endswith(".ipynb") else self.module(file)
+        module.__dict__.update(instead)
         found = getattr(module, name, None)
         if found is None:
             for place in (f"{file}: {name}", file):

@@ -1,0 +1,332 @@
+"""Probes of question 1: the Transformer's layer, by itself and with its cache, and decoding with a model of ours.
+
+Weights, by torch's names, come with the ask. A layer's cases hold x (batch, n, d), y like x, memory (batch, m, d),
+the encoder's output, padding (batch, n) and memory_padding (batch, m) with 1 at padding, "w.NAME" the weights,
+and heads; `double` says whether float64 is tried first.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from autograder import sections
+from autograder.hw11.probes import fault_of, tensor
+from autograder.isolation.student import Student
+from autograder.isolation.wire import Breach
+
+NOTEBOOK = "summarization.ipynb"
+P_DROP = 0.5
+
+
+def cases(given: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The cases "0.NAME", "1.NAME", ... of an ask."""
+    for case in range(given["cases"]):
+        yield case, sections.take(given, str(case))
+
+
+def parts(of: Mapping[str, Any], name: str) -> dict[str, torch.Tensor]:
+    """The tensors below a name, such as the weights "w.NAME"."""
+    return sections.take(of, name)
+
+
+def precise(case: Mapping[str, Any], action: Callable[[torch.dtype], dict[str, Any]]) -> dict[str, Any]:
+    """What `action` gives in float64, where the case allows that and the student's code, too; else in float32."""
+    if case["double"]:
+        torch.set_default_dtype(torch.float64)  # so that what the student's code makes goes with it
+        try:
+            return {**action(torch.float64), "double": True}
+        except Exception:  # it asks for float32 somewhere: that is no mistake, and one in the code shows again below
+            pass
+        finally:
+            torch.set_default_dtype(torch.float32)
+    return {**action(torch.float32), "double": False}
+
+
+def cast(values: Mapping[str, Any], dtype: torch.dtype) -> dict[str, Any]:
+    """Fresh copies, those of real numbers in `dtype`."""
+    fresh = {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in values.items()}
+    return {
+        name: value.to(dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+        for name, value in fresh.items()
+    }
+
+
+def fill(module: nn.Module, weights: Mapping[str, torch.Tensor], what: str) -> None:
+    """Sets the parameters of these names. Raises `Breach` where one is missing or has another shape."""
+    own = dict(module.named_parameters())
+    for name, weight in weights.items():
+        if name not in own:
+            raise Breach(f"{what} has no parameter {name}, which the template's has")
+        if own[name].shape != weight.shape:
+            raise Breach(f"{name} of {what} has shape {list(own[name].shape)}, but {list(weight.shape)} was expected")
+        own[name].data = weight.clone()
+
+
+# --------------------------------------------------------------------------------------------- the layer
+
+
+def layer(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The parts `encoder`, `decoder`, `cached` and `training`."""
+
+    def every(action: Callable[[dict[str, Any], Any], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+        def run() -> dict[str, Any]:
+            kind = student.function(NOTEBOOK, "TransformerLayer")
+            seen: dict[str, Any] = {}
+            for case, values in cases(given):
+                found = precise(values, lambda dtype: action(cast(values, dtype), kind))  # noqa: B023
+                seen |= {f"{case}.{name}": value for name, value in found.items()}
+            return seen
+
+        return run
+
+    return sections.run(
+        fault_of(student),
+        encoder=every(encoder),
+        decoder=every(decoder),
+        cached=every(cached),
+        training=every(training),
+    )
+
+
+def made(kind: Any, case: Mapping[str, Any], *, decodes: bool) -> Any:
+    """A layer of the student's class with the case's weights, in eval mode."""
+    weights = parts(case, "w")
+    if not decodes:
+        weights = {name: weight for name, weight in weights.items() if not name.startswith("cross_")}
+    d_model, d_ffn = weights["fc2.weight"].shape
+    one = kind(decodes, d_model, case["heads"], d_ffn, P_DROP)
+    if not isinstance(one, nn.Module):
+        raise Breach("TransformerLayer is no torch.nn.Module")
+    one = one.to(weights["fc2.weight"].dtype)
+    fill(one, weights, "TransformerLayer")
+    return one.eval()
+
+
+def called(one: Any, *values: Any, **named: Any) -> Any:
+    """The layer's answer, with masks as integers or, where it cannot do with those, as booleans."""
+    kinds: tuple[Callable[[torch.Tensor], torch.Tensor], ...] = (torch.Tensor.long, torch.Tensor.bool)
+    for turn in kinds:
+        masked = [turn(value) if isinstance(value, torch.Tensor) and value.dim() == 2 else value for value in values]
+        try:
+            return one(*masked, **named)
+        except (TypeError, RuntimeError):
+            if turn is kinds[-1]:
+                raise
+    raise AssertionError
+
+
+def plain(returned: Any, what: str) -> torch.Tensor:
+    """What a layer without cache returned, or the first of a pair whose second is None."""
+    if isinstance(returned, tuple | list) and len(returned) == 2 and returned[1] is None:
+        returned = returned[0]
+    return tensor(returned, what)
+
+
+def encoder(case: dict[str, Any], kind: Any) -> dict[str, Any]:
+    one = made(kind, case, decodes=False)
+    return {"out": plain(called(one, case["x"], case["padding"]), "what the encoder's layer returned")}
+
+
+def decoder(case: dict[str, Any], kind: Any) -> dict[str, Any]:
+    return {"out": taught(made(kind, case, decodes=True), case)}
+
+
+def taught(one: Any, case: Mapping[str, Any]) -> torch.Tensor:
+    """The decoder's layer without a cache, all positions at once."""
+    none = torch.zeros_like(case["padding"])
+    returned = called(one, case["x"], none, case["memory"], case["memory_padding"])
+    return plain(returned, "what the decoder's layer returned without a cache")
+
+
+def cached(case: dict[str, Any], kind: Any) -> dict[str, Any]:
+    """The sequences x and y, step by step, one after the other through one and the same layer; y turned."""
+    one = made(kind, case, decodes=True)
+    seen: dict[str, Any] = {}
+    for name in ("x", "y"):
+        with torch.no_grad():
+            found = steps(one, case, case[name], turned=name == "y")
+            seen |= {f"{name}.{key}": value for key, value in found.items()}
+    return seen
+
+
+def steps(one: Any, case: Mapping[str, Any], x: torch.Tensor, *, turned: bool = False) -> dict[str, Any]:
+    """x (batch, n, d) through the layer in n steps.
+
+    Where it is turned, every other step is made with all rows in reversed order, those of the cache, too, as beams
+    change places: who keeps the cache elsewhere has the wrong rows then. Returns out (batch, n, d); after each step
+    "cache0", ..., or "form0", ..., the words for what is no tensor; and `kept`, whether x, the encoder's output
+    and all caches stayed as they were.
+    """
+    outs, caches, past = [], [], None
+    seen: dict[str, Any] = {}
+    before = x.clone(), case["memory"].clone()
+    for index in range(x.shape[1]):
+        turn = turned and index % 2 == 1
+        newest, memory, mask = (
+            each.flip(0) if turn else each for each in (x[:, index : index + 1], case["memory"], case["memory_padding"])
+        )
+        none = torch.zeros(len(x), 1, dtype=torch.long)
+        if turned and isinstance(past, torch.Tensor) and past.dim() == 3:
+            past = past.flip(0)
+        returned = called(one, newest, none, memory, mask, use_cache=True, past_kv=past)
+        if isinstance(returned, torch.Tensor):
+            returned = returned, None  # as good as no cache: what comes of that shows in the later steps
+        if not isinstance(returned, tuple | list) or len(returned) != 2:
+            words = f"a {type(returned).__name__}"
+            raise Breach(
+                f"with use_cache TransformerLayer returned {words}; the output and the new cache were expected"
+            )
+        out, past = returned
+        out = tensor(out, "the output of TransformerLayer with use_cache").clone()
+        outs.append(out.flip(0) if turn else out)
+        if isinstance(past, torch.Tensor):
+            seen[f"cache{index}"] = past.clone()
+            caches.append((past, past.clone()))
+        else:
+            seen[f"form{index}"] = "None" if past is None else f"a {type(past).__name__}"
+    seen["kept"] = (
+        torch.equal(x, before[0])
+        and torch.equal(case["memory"], before[1])
+        and all(past.shape == copy.shape and torch.equal(past, copy) for past, copy in caches)
+    )
+    return {**seen, "out": torch.cat(outs, dim=1)}
+
+
+def training(case: dict[str, Any], kind: Any) -> dict[str, Any]:
+    """Gradients of sum(slope * output) to x, memory and each weight; two outputs in eval and in train mode."""
+    one = made(kind, case, decodes=True)
+    case["x"].requires_grad_()
+    case["memory"].requires_grad_()
+    out = taught(one, case)
+    seen: dict[str, Any] = {"out": out, "again": taught(one, case)}
+    if out.requires_grad and out.shape == case["slope"].shape:
+        (out * case["slope"]).sum().backward()
+    places = {"x": case["x"], "memory": case["memory"], **{f"w.{name}": p for name, p in one.named_parameters()}}
+    seen |= {f"to.{name}": place.grad for name, place in places.items() if place.grad is not None}
+    one.train()
+    seen |= {f"noisy{turn}": taught(one, case) for turn in (0, 1)}
+    return seen
+
+
+# -------------------------------------------------------------------------------------------- the config
+
+
+class Config(types.SimpleNamespace):
+    """Sizes and special tokens under our names and under those of Hugging Face's encoder-decoders."""
+
+    def __init__(self, *, vocab: int, d_model: int, heads: int, d_ffn: int, layers: int, positions: int) -> None:
+        super().__init__(
+            vocab_size=vocab,
+            d_model=d_model,
+            hidden_size=d_model,
+            p_drop=P_DROP,
+            dropout=P_DROP,
+            pad_token_id=0,
+            bos_token_id=1,
+            decoder_start_token_id=1,
+            eos_token_id=2,
+            **dict.fromkeys(("max_positions", "max_position_embeddings"), positions),
+            **dict.fromkeys(
+                ("n_layers", "num_layers", "encoder_layers", "decoder_layers", "num_hidden_layers"), layers
+            ),
+            **dict.fromkeys(("n_heads", "num_heads", "encoder_attention_heads", "decoder_attention_heads"), heads),
+            **dict.fromkeys(("d_ffn", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim"), d_ffn),
+        )
+
+
+# ---------------------------------------------------------------------------------------------- decoding
+
+
+class Automaton:
+    """A model whose logits are looked up, and which keeps account of how it is called.
+
+    Its state is folded from all tokens so far, state <- (31 state + 17 token + 5) mod P, beginning with the number of
+    the source; logits are tables[source, state]. What it sees of earlier tokens is in the caches that it is given,
+    by turns in one or the other of its two layers: (batch, i, 2), the token and the source. The source is
+    the sum of what is not padding in the encoder's output, which is (batch, m, 2).
+    """
+
+    def __init__(self, tables: torch.Tensor) -> None:
+        self.tables = tables
+        self.config = Config(vocab=tables.shape[2], d_model=2, heads=1, d_ffn=2, layers=2, positions=512)
+        self.encoded = 0
+        self.lengths: list[int] = []
+        self.cached: list[int] = []
+        self.rows: list[int] = []
+        self.training = False
+
+    def encode(self, input_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        self.encoded += 1
+        # At padding there is something, too, which the mask must hide.
+        return torch.stack([input_ids.float() - 3, torch.ones(input_ids.shape)], dim=2), (input_ids == 0).long()
+
+    def decode(
+        self,
+        decoder_input_ids: torch.Tensor,
+        encoder_out: torch.Tensor,
+        encoder_padding_mask: torch.Tensor,
+        use_cache: Any = None,
+        past_key_values: Any = None,
+    ) -> tuple[torch.Tensor, Any]:
+        ids = tensor(decoder_input_ids, "decoder_input_ids")
+        if ids.dim() != 2 or ids.is_floating_point():
+            raise Breach(f"model.decode got ids of shape {list(ids.shape)}, type {ids.dtype}; (batch, n) was expected")
+        if not len(ids) == len(encoder_out) == len(encoder_padding_mask):
+            sizes = (
+                f"{len(ids)} rows of ids, {len(encoder_out)} of encoder_out, {len(encoder_padding_mask)} of its mask"
+            )
+            raise Breach(f"model.decode got {sizes}; as many of each were expected")
+        if past_key_values is not None and not use_cache:
+            raise Breach("model.decode got past_key_values without use_cache")
+        earlier = 0 if past_key_values is None else past_key_values[0].shape[1]
+        self.lengths.append(ids.shape[1])
+        self.cached.append(earlier)
+        self.rows.append(len(ids))
+        shown = (encoder_padding_mask == 0) * encoder_out[:, :, 0]
+        source = shown.sum(1).long() % len(self.tables)
+        newest = torch.stack([ids.float(), source[:, None].expand_as(ids).float()], dim=2)
+        caches = [newest, newest]
+        if past_key_values is not None:
+            if len(past_key_values) != 2 or any(len(past) != len(ids) for past in past_key_values):
+                raise Breach("model.decode got past_key_values of other rows or layers than it had returned")
+            caches = [torch.cat([past, newest], dim=1) for past in past_key_values]
+        state, states = source, []
+        for index in range(earlier + ids.shape[1]):
+            token = caches[index % 2][:, index, 0].long()
+            state = (31 * state + 17 * token + 5) % self.tables.shape[1]
+            states.append(state)
+        found = torch.stack(states[earlier:], dim=1)  # (batch, n)
+        return self.tables[source[:, None], found].clone(), tuple(caches) if use_cache else None
+
+    def __call__(self, input_ids: torch.Tensor, decoder_input_ids: torch.Tensor) -> torch.Tensor:
+        return self.decode(decoder_input_ids, *self.encode(input_ids))[0]
+
+    def eval(self) -> Automaton:
+        return self
+
+
+def decoding(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The parts `greedy` and `beam`: ids returned, and how the model was called."""
+
+    def run(name: str) -> dict[str, Any]:
+        function = student.function(NOTEBOOK, f"{name}_decode" if name == "greedy" else f"{name}_search")
+        seen: dict[str, Any] = {}
+        for case, values in cases(sections.take(given, name)):
+            model = Automaton(values["tables"])
+            arguments = [values["width"], values["most"], values["penalty"]] if name == "beam" else [values["most"]]
+            ids = tensor(function(model, values["ids"], *arguments), f"what {function.__name__} returned")
+            seen |= {
+                f"{case}.ids": ids,
+                f"{case}.encoded": model.encoded,
+                f"{case}.lengths": torch.tensor(model.lengths, dtype=torch.long),
+                f"{case}.cached": torch.tensor(model.cached, dtype=torch.long),
+                f"{case}.rows": torch.tensor(model.rows, dtype=torch.long),
+            }
+        return seen
+
+    return sections.run(fault_of(student), greedy=lambda: run("greedy"), beam=lambda: run("beam"))

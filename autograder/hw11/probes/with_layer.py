@@ -1,0 +1,277 @@
+"""Probes of question 1 beside a right TransformerLayer: the stack, and how much work one cached step is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd import profiler
+from torch.nn import functional as F
+
+from autograder import sections
+from autograder.hw11.probes import fault_of, tensor
+from autograder.hw11.probes.summarization import NOTEBOOK, Config, called, cases, cast, fill, made, parts, precise
+from autograder.isolation.student import Student
+from autograder.isolation.wire import Breach
+
+
+class Attention(nn.Module):
+    def __init__(self, d_model: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (nn.Linear(d_model, d_model) for _ in range(4))
+
+    def forward(self, x: torch.Tensor, to: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """x (batch, n, d), to (batch, m, d), hidden (batch or 1, 1, n or 1, m) True where nothing is seen."""
+        q, k, v = (
+            part.unflatten(2, (self.n_heads, -1)).transpose(1, 2)
+            for part in (self.q_proj(x), self.k_proj(to), self.v_proj(to))
+        )
+        seen: torch.Tensor = F.scaled_dot_product_attention(q, k, v, attn_mask=~hidden)
+        found: torch.Tensor = self.o_proj(seen.transpose(1, 2).flatten(2))
+        return found
+
+
+class Layer(nn.Module):
+    """A right TransformerLayer, which tells how many positions each call has brought it."""
+
+    made: list[Layer]
+    """All that were made, in order; the probe empties it before it makes a stack."""
+    lengths: list[int]
+
+    def __init__(self, is_decoder: bool, d_model: int, n_heads: int, d_ffn: int, p_drop: float) -> None:
+        super().__init__()
+        self.is_decoder = is_decoder
+        self.self_attn, self.self_attn_ln = Attention(d_model, n_heads), nn.LayerNorm(d_model)
+        if is_decoder:
+            self.cross_attn, self.cross_attn_ln = Attention(d_model, n_heads), nn.LayerNorm(d_model)
+        self.fc1, self.fc2, self.ffn_ln = nn.Linear(d_model, d_ffn), nn.Linear(d_ffn, d_model), nn.LayerNorm(d_model)
+        self.drop = nn.Dropout(p_drop)
+        Layer.made.append(self)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        padding_mask: Any = None,
+        encoder_out: Any = None,
+        encoder_padding_mask: Any = None,
+        use_cache: Any = None,
+        past_kv: Any = None,
+    ) -> Any:
+        Layer.lengths.append(x.shape[1])
+        to, n = x, x.shape[1]
+        if use_cache:
+            to = x if past_kv is None else torch.cat([past_kv, x], dim=1)
+        hidden = torch.zeros(1, 1, n, to.shape[1], dtype=torch.bool)
+        if self.is_decoder and not use_cache:
+            hidden = torch.ones(n, n, dtype=torch.bool).triu(1)[None, None]
+        if padding_mask is not None and not use_cache:
+            hidden = hidden | padding_mask[:, None, None, :].bool()
+        x = self.self_attn_ln(x + self.drop(self.self_attn(x, to, hidden)))
+        if self.is_decoder:
+            if encoder_out is None:
+                raise Breach("a decoder's TransformerLayer got no encoder_out")
+            hidden = torch.zeros(1, 1, 1, encoder_out.shape[1], dtype=torch.bool)
+            if encoder_padding_mask is not None:
+                hidden = encoder_padding_mask[:, None, None, :].bool()
+            x = self.cross_attn_ln(x + self.drop(self.cross_attn(x, encoder_out, hidden)))
+        x = self.ffn_ln(x + self.drop(self.fc2(F.relu(self.fc1(x)))))
+        return (x, to) if use_cache else x
+
+
+# ----------------------------------------------------------------------------------------------- the stack
+
+
+def stack(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The parts `encoder`, `decoder`, `cached` and `again`, for stacks of the student's class with layers of ours.
+
+    A case holds ids and other (batch, n), memory (batch, m, d), memory_padding (batch, m), the embeddings' weights
+    "w.emb_word.weight", ..., those of layer 0 "l0.NAME", ..., heads and the number of layers.
+    """
+
+    def every(action: Any) -> Any:
+        def run() -> dict[str, Any]:
+            seen: dict[str, Any] = {}
+            for case, values in cases(given):
+                found = precise(values, lambda dtype: action(cast(values, dtype), student))  # noqa: B023
+                seen |= {f"{case}.{name}": value for name, value in found.items()}
+            return seen
+
+        return run
+
+    return sections.run(
+        fault_of(student),
+        encoder=every(encoder),
+        decoder=every(decoder),
+        cached=every(cached),
+        again=every(again),
+    )
+
+
+def stacked(case: Mapping[str, Any], student: Student, *, decodes: bool) -> Any:
+    """The student's stack with the case's weights, in eval mode."""
+    kind = student.function(NOTEBOOK, "TransformerStack", TransformerLayer=Layer)
+    Layer.made, Layer.lengths = [], []
+    weights, heads, layers = parts(case, "w"), case["heads"], case["layers"]
+    vocab, d_model = weights["emb_word.weight"].shape
+    positions, d_ffn, dtype = len(weights["emb_pos.weight"]), len(case["l0.fc1.weight"]), weights["emb_ln.bias"].dtype
+    config = Config(vocab=vocab, d_model=d_model, heads=heads, d_ffn=d_ffn, layers=layers, positions=positions)
+    shared: dict[str, nn.Module] = {
+        "emb_word": nn.Embedding(vocab, d_model),
+        "emb_pos": nn.Embedding(positions, d_model),
+        "emb_ln": nn.LayerNorm(d_model),
+    }
+    one = kind(config, *shared.values(), decodes)
+    if not isinstance(one, nn.Module):
+        raise Breach("TransformerStack is no torch.nn.Module")
+    if len(Layer.made) != layers:
+        raise Breach(f"TransformerStack made {len(Layer.made)} TransformerLayers, but {layers} were expected")
+    one.to(dtype)
+    for name, part in shared.items():
+        fill(part.to(dtype), parts(weights, name), name)
+    for index, layer in enumerate(Layer.made):
+        own = parts(case, f"l{index}")
+        used = {name: weight for name, weight in own.items() if decodes or not name.startswith("cross_")}
+        fill(layer.to(dtype), used, "TransformerLayer")
+    return one.eval()
+
+
+def answered(returned: Any) -> tuple[torch.Tensor, dict[str, Any]]:
+    """The state, and what the other two of three values are."""
+    if not isinstance(returned, tuple | list) or len(returned) != 3:
+        words = f"{len(returned)} values" if isinstance(returned, tuple | list) else f"a {type(returned).__name__}"
+        raise Breach(f"TransformerStack returned {words}, but the state, the padding mask and the caches were expected")
+    state, padding, caches = returned
+    seen: dict[str, Any] = {"none": caches is None}
+    if isinstance(padding, torch.Tensor):
+        seen["padding"] = padding
+    return tensor(state, "the state that TransformerStack returned"), seen
+
+
+def encoder(case: dict[str, Any], student: Student) -> dict[str, Any]:
+    state, seen = answered(stacked(case, student, decodes=False)(case["ids"]))
+    return {"out": state, **seen}
+
+
+def decoder(case: dict[str, Any], student: Student) -> dict[str, Any]:
+    one = stacked(case, student, decodes=True)
+    state, seen = answered(
+        one(case["other"], encoder_hidden_states=case["memory"], encoder_padding_mask=case["memory_padding"])
+    )
+    return {"out": state, **seen}
+
+
+def cached(case: dict[str, Any], student: Student) -> dict[str, Any]:
+    """The sequence `first` step by step."""
+    with torch.no_grad():
+        return steps(stacked(case, student, decodes=True), case, case["first"])
+
+
+def again(case: dict[str, Any], student: Student) -> dict[str, Any]:
+    """The same, turned, after another sequence has gone through the same stack."""
+    one = stacked(case, student, decodes=True)
+    with torch.no_grad():
+        steps(one, case, case["other"])
+        return {"out": steps(one, case, case["first"], turned=True)["out"]}
+
+
+def steps(one: Any, case: Mapping[str, Any], ids: torch.Tensor, *, turned: bool = False) -> dict[str, Any]:
+    """ids (batch, n) through the stack in n steps.
+
+    Where it is turned, every other step is made with all rows in reversed order, those of the caches, too. Returns
+    out (batch, n, d); after the last step "cache0", ..., one a layer, or `form`, words for what else there is;
+    `counts`, how many caches there were after each step; `kept`, whether what was handed over stayed as it was; and
+    `most`, the largest number of positions that a layer got at once.
+    """
+    outs: list[torch.Tensor] = []
+    counts, past, kept = [], None, True
+    memory, before = case["memory"], case["memory"].clone()
+    Layer.lengths = []
+    for index in range(ids.shape[1]):
+        turn = turned and index % 2 == 1
+        newest, seen_memory, mask = (
+            each.flip(0) if turn else each for each in (ids[:, index : index + 1], memory, case["memory_padding"])
+        )
+        if turned and isinstance(past, tuple | list):
+            past = tuple(each.flip(0) for each in past)
+        copies = [] if past is None else [each.clone() for each in past if isinstance(each, torch.Tensor)]
+        returned = one(
+            newest,
+            encoder_hidden_states=seen_memory,
+            encoder_padding_mask=mask,
+            use_cache=True,
+            past_key_values=past,
+        )
+        if past is not None:
+            kept = kept and len(past) == len(copies) and all(map(torch.equal, past, copies))
+        state, _ = answered(returned)
+        past = returned[2]
+        outs.append(state.flip(0) if turn else state.clone())
+        counts.append(len(past) if isinstance(past, tuple | list) else -1)
+    seen: dict[str, Any] = {
+        "out": torch.cat(outs, dim=1),
+        "counts": torch.tensor(counts),
+        "kept": kept and torch.equal(memory, before),
+        "most": max(Layer.lengths, default=0),
+    }
+    if not isinstance(past, tuple | list):
+        return {**seen, "form": "None" if past is None else f"a {type(past).__name__}"}
+    return {
+        **seen,
+        **{f"cache{index}": each for index, each in enumerate(past[:8]) if isinstance(each, torch.Tensor)},
+    }
+
+
+# ------------------------------------------------------------------------------------------------ the work
+
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
+
+
+def work(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The parts `layer` and `stack`: multiplications of one cached step, and then some long steps, for the kernel."""
+    return sections.run(
+        fault_of(student),
+        layer=lambda: layer_work(sections.take(given, "layer"), student),
+        stack=lambda: stack_work(sections.take(given, "stack"), student),
+    )
+
+
+def layer_work(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """products[k]: multiplications in the step that follows a cache of lengths[k]; then `steps` steps behind `long`."""
+    one = made(student.function(NOTEBOOK, "TransformerLayer"), given, decodes=True)
+    d_model = given["memory"].shape[2]
+    none = torch.zeros(1, 1, dtype=torch.long)
+
+    def step(past: torch.Tensor) -> None:
+        called(one, past[:, :1], none, given["memory"], given["memory_padding"], use_cache=True, past_kv=past)
+
+    counts = []
+    with torch.no_grad():
+        for length in given["lengths"].tolist():
+            past = torch.randn(1, length, d_model)
+            with profiler.profile(record_shapes=True) as record:
+                step(past)
+            counts.append(sum(_products(event) for event in record.function_events or []))
+        past = torch.randn(1, given["long"], d_model)
+        for _ in range(given["steps"]):
+            step(past)
+    return {"products": torch.tensor(counts, dtype=torch.long)}
+
+
+def stack_work(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    one = stacked(given, student, decodes=True)
+    with torch.no_grad():
+        return {"most": steps(one, given, given["ids"])["most"]}
+
+
+def _products(event: Any) -> int:
+    """The multiplications of one of torch's operations, by the shapes of what it got."""
+    shapes = [shape for shape in event.input_shapes if len(shape) > 1]
+    if event.name in PRODUCTS and len(shapes) >= 2:
+        left, right = shapes[-2:]
+        return int(torch.Size(left).numel()) * int(right[-1])
+    if "scaled_dot_product" in event.name and "for_cpu" in event.name and len(shapes) >= 2:
+        return 2 * int(torch.Size(shapes[0]).numel()) * int(shapes[1][-2])
+    return 0

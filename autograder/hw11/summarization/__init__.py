@@ -1,0 +1,34 @@
+"""Question 1: a Transformer's layer and stack with their caches, greedy and beam search, and the notebook's log.
+
+`layer.py`, `stack.py`, `decoding.py` and `work.py` ask and judge the functions; `transformer.py` computes what is
+right, with a bound on rounding. `log.py` judges submission_log.json. The probes that run beside the student's code are
+in `probes/summarization.py`, `probes/with_layer.py` and `probes/log.py`. Points, names and the order of the
+checks are here.
+"""
+
+from autograder.core import Check, Question
+from autograder.hw11.summarization import decoding, layer, log, stack, work
+from autograder.judges import Exact
+
+QUESTION = Question(
+    id="summarization",
+    number=1,
+    title="Summarization",
+    files=("summarization.ipynb", "submission_log.json"),
+    checks=(
+        Check("summarization.layer", "layer: without a cache", 3, layer.ASK, Exact(layer.plain)),
+        Check("summarization.layer_cached", "layer: step by step", 5, layer.ASK, Exact(layer.step_by_step)),
+        Check("summarization.layer_cache", "layer: the cache itself", 2, layer.ASK, Exact(layer.cache)),
+        Check("summarization.layer_training", "layer: gradients and dropout", 1, layer.ASK, Exact(layer.training)),
+        Check("summarization.stack", "stack: without a cache", 2, stack.ASK, Exact(stack.plain)),
+        Check("summarization.stack_cached", "stack: step by step", 4, stack.ASK, Exact(stack.step_by_step)),
+        Check("summarization.stack_cache", "stack: the caches themselves", 2, stack.ASK, Exact(stack.cache)),
+        Check("summarization.layer_work", "layer and stack: work per token", 2, work.ASK, Exact(work.linear)),
+        Check("summarization.greedy", "greedy_decode: tokens", 4, decoding.ASK, Exact(decoding.greedily)),
+        Check("summarization.beam", "beam_search: tokens", 5, decoding.ASK, Exact(decoding.beamed)),
+        Check("summarization.decode_work", "both: work per token", 2, decoding.ASK, Exact(decoding.economical)),
+        Check("summarization.log_modules", "log: module outputs", 1, log.LOG, Exact(log.modules)),
+        Check("summarization.log_rouge", "log: ROUGE recomputed", 1, log.LOG, Exact(log.rouge)),
+        Check("summarization.log_better", "log: fine-tuning helps", 1, log.LOG, Exact(log.better)),
+    ),
+)

@@ -1,0 +1,528 @@
+"""Asks and judges TransformerLayer: without a cache, step by step with it, the cache itself, and its gradients.
+
+No luck is in any of this: the judge computes what is right in float64, and how far rounding may lead from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from scipy.special import erf
+
+from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.hw11.summarization import transformer
+from autograder.hw11.summarization.transformer import Block, Sublayer, Weights, add_and_norm, normed
+from autograder.judges import array, fits, passed, share
+from autograder.rounding import Bounded, Number, add, exact
+from autograder.sections import section, take
+from autograder.text import clean
+
+CASES = ((8, 2, 16, 3, 5, 4, False), (12, 3, 20, 2, 7, 6, True), (6, 1, 8, 1, 1, 3, True), (16, 4, 24, 2, 4, 3, True))
+"""Of each case d_model, heads, d_ffn, batch, n, m, and whether float64 is tried."""
+SINGLE, DOUBLE = 2.0**-24, 2.0**-52
+"""Unit roundoffs; twice float64's own, since the judge's numbers are float64's, too."""
+CAP = 0.01
+"""Where a student's code knows float32 only, worst cases multiply to more than the values themselves after two or
+three layers, so no bound is larger than this. Right solutions differ by 1e-6 there (the benchmark shows the share
+of a bound that is used), mistakes by 0.1 and more; in float64, which nearly all can do, the bound is some 1e-9."""
+SPREAD = 0.4
+"""Scale of the weights: with larger ones rounding, at its worst, would blur the mistakes."""
+
+# ---------------------------------------------------------------------------------------- what is asked
+
+
+def weights_of(rng: Generator, d_model: int, d_ffn: int, *, spread: float = SPREAD) -> Weights:
+    """A decoder's layer; float32 numbers."""
+    found: dict[str, Array] = {}
+
+    def linear(name: str, out: int, into: int) -> None:
+        found[f"{name}.weight"] = spread * rng.standard_normal((out, into)) * np.sqrt(4 / into)
+        found[f"{name}.bias"] = spread * rng.standard_normal(out)
+
+    for block in ("self_attn", "cross_attn"):
+        for part in "qkvo":
+            linear(f"{block}.{part}_proj", d_model, d_model)
+    linear("fc1", d_ffn, d_model)
+    linear("fc2", d_model, d_ffn)
+    for norm in ("self_attn_ln", "cross_attn_ln", "ffn_ln"):
+        found[f"{norm}.weight"] = 1 + spread * rng.uniform(-1, 1, d_model)
+        found[f"{norm}.bias"] = spread * rng.standard_normal(d_model)
+    return {name: weight.astype(np.float32) for name, weight in found.items()}
+
+
+def padding_of(rng: Generator, batch: int, length: int) -> Array:
+    """(batch, length), 1 at padding, which is at the end; the first row has some where it can, the last has none."""
+    lengths = rng.integers(1, length + 1, batch)
+    lengths[0] = max(1, length - 1)
+    lengths[-1] = length
+    mask: Array = (np.arange(length) >= lengths[:, None]).astype(np.int64)
+    return mask
+
+
+def _layer(rng: Generator) -> Values:
+    given: dict[str, Any] = {"cases": len(CASES)}
+    for case, (d_model, heads, d_ffn, batch, n, m, double) in enumerate(CASES):
+
+        def normal(*shape: int) -> Array:
+            return rng.standard_normal(shape).astype(np.float32)
+
+        values = {
+            "heads": heads,
+            "double": double,
+            "x": normal(batch, n, d_model),
+            "y": normal(batch, n, d_model),
+            "slope": normal(batch, n, d_model),
+            "memory": normal(batch, m, d_model),
+            "padding": padding_of(rng, batch, n),
+            "memory_padding": padding_of(rng, batch, m),
+            **{f"w.{name}": weight for name, weight in weights_of(rng, d_model, d_ffn).items()},
+        }
+        given |= {f"{case}.{name}": value for name, value in values.items()}
+    return given
+
+
+ASK = Ask("summarization:layer", _layer, seconds=20.0)
+
+# ------------------------------------------------------------------------------------- what is expected
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One case in float64, and the unit roundoff in which it was answered."""
+
+    values: Mapping[str, Any]
+    weights: Weights
+    u: float
+
+    @property
+    def heads(self) -> int:
+        return int(self.values["heads"])
+
+    def number(self, name: str) -> Bounded:
+        return exact(self.values[name].astype(float), self.u)
+
+    def encoder(self, **changes: Any) -> Bounded:
+        named = _changed({"padding": self.values["padding"]}, changes, self.number("x"))
+        return self._bounded(transformer.layer(self.number("x"), self.weights, self.heads, **named))
+
+    def decoder(self, x: str = "x", **changes: Any) -> Bounded:
+        return self._bounded(self.decoded(self.number(x), self.number("memory"), self.weights, changes))
+
+    def decoded(self, x: Number, memory: Number, weights: Weights, changes: Mapping[str, Any]) -> Number:
+        """The decoder's layer, right but for the changes, of numbers of whatever kind."""
+        right = {"causal": True, "memory": memory, "memory_padding": self.values["memory_padding"]}
+        return transformer.layer(x, weights, self.heads, **_changed(right, changes, x))
+
+    def _bounded(self, found: Number) -> Bounded:
+        assert isinstance(found, Bounded)
+        return found.capped(CAP)
+
+
+INVERTED = "inverted"
+"""In place of a padding mask: the one that hides what the right one shows."""
+THE_INPUT = "x"
+"""In place of the encoder's output: the layer's own input."""
+
+
+def _changed(named: Mapping[str, Any], changes: Mapping[str, Any], x: Number) -> dict[str, Any]:
+    """The arguments of `transformer.layer` with a mistake's changes; what is hidden is a function of the length."""
+    found = dict(named)
+    for key, value in changes.items():
+        if value == INVERTED:
+            found[key] = 1 - named[key]
+        elif value == THE_INPUT:
+            found[key] = x
+        elif key.endswith("hidden"):
+            found[key] = value((x if isinstance(x, np.ndarray) else x.value).shape[1])
+        else:
+            found[key] = value
+    return found
+
+
+@lru_cache(maxsize=8)
+def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
+    """The cases, with what came back for each in one part. Raises `Reject` where the part has a fault."""
+    answers = section(trial, part).got
+    found = []
+    for index in range(len(CASES)):
+        values, got = take(trial.given, str(index)), take(answers, str(index))
+        u = DOUBLE if got.get("double") is True else SINGLE
+        weights = {name: weight.astype(float) for name, weight in take(values, "w").items()}
+        found.append((Case(values, weights, u), Trial(values, got)))
+    return tuple(found)
+
+
+def _output(trial: Trial, name: str, what: str) -> Array:
+    return array(trial.got, name, shape=np.shape(trial.given["x"]), what=what)
+
+
+# ------------------------------------------------------------------------------------- known mistakes
+
+
+def _without_residual(x: Number, change: Sublayer, weights: Weights, norm: str) -> Number:
+    return normed(change(x), weights, norm)
+
+
+def _without_norm(x: Number, change: Sublayer, weights: Weights, norm: str) -> Number:
+    return add(x, change(x))
+
+
+def _norm_inside(x: Number, change: Sublayer, weights: Weights, norm: str) -> Number:
+    return add(x, normed(change(x), weights, norm))
+
+
+def _pre_norm(x: Number, change: Sublayer, weights: Weights, norm: str) -> Number:
+    return add(x, change(normed(x, weights, norm)))
+
+
+def _gelu(x: Number) -> Number:
+    """Its slope is at most 1.13, and erf is as exact as any function."""
+    plain = x.value if isinstance(x, Bounded) else x
+    value: Array = plain * (1 + erf(plain / np.sqrt(2))) / 2
+    return Bounded(value, 1.13 * x.error, x.u).rounded(8) if isinstance(x, Bounded) else value
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known mistake of the layer: what it changes in an encoder's layer and in a decoder's."""
+
+    id: str
+    sentence: str
+    encoder: Mapping[str, Any] = field(default_factory=dict)
+    decoder: Mapping[str, Any] = field(default_factory=dict)
+
+
+RIGHT = Mistake("", "")
+
+
+def _everywhere(id: str, sentence: str, **changes: Any) -> Mistake:
+    return Mistake(id, sentence, changes, changes)
+
+
+def _only(norm: str, other: Block) -> Block:
+    """The other way in one block, the right one in all others."""
+
+    def block(x: Number, change: Sublayer, weights: Weights, name: str) -> Number:
+        return (other if name == norm else add_and_norm)(x, change, weights, name)
+
+    return block
+
+
+BLOCKS = {"self_attn_ln": "self-attention", "cross_attn_ln": "cross-attention", "ffn_ln": "feed-forward"}
+
+FORMS = (
+    _everywhere(
+        "sum_residual_lost",
+        "The residual connections are missing: each block normalises x + change, not the change alone.",
+        block=_without_residual,
+    ),
+    *(
+        _everywhere("sum_residual_lost", f"The {words} block lacks its x + .", block=_only(norm, _without_residual))
+        for norm, words in BLOCKS.items()
+    ),
+    _everywhere("sum_norm_lost", "The layer normalisations are missing after x + change.", block=_without_norm),
+    *(
+        _everywhere("sum_norm_lost", f"The {words} block lacks its LayerNorm.", block=_only(norm, _without_norm))
+        for norm, words in BLOCKS.items()
+    ),
+    _everywhere(
+        "sum_norm_lost", "Only the change was normalised; it is x + change that goes through it.", block=_norm_inside
+    ),
+    _everywhere(
+        "sum_pre_norm",
+        "The normalisation was applied before each block (pre-norm); here it comes after x + change.",
+        block=_pre_norm,
+    ),
+    _everywhere("sum_activation", "GELU was used between fc1 and fc2 in place of ReLU.", activation=_gelu),
+    _everywhere("sum_activation", "Nothing stands between fc1 and fc2, where ReLU belongs.", activation=lambda x: x),
+    Mistake(
+        "sum_padding_ignored",
+        "The encoder's padding mask does not reach the cross-attention, so padding is attended to.",
+        decoder={"memory_padding": None},
+    ),
+    Mistake(
+        "sum_padding_inverted",
+        "The encoder's padding mask is inverted in the cross-attention: 1 is where nothing may be seen.",
+        decoder={"memory_padding": INVERTED},
+    ),
+)
+"""Mistakes that have nothing to do with the cache: who makes them with and without it has made them once."""
+
+
+PLAIN = (
+    *FORMS,
+    Mistake(
+        "sum_padding_ignored",
+        "The padding mask does not reach the encoder's self-attention, so padding is attended to.",
+        encoder={"padding": None},
+    ),
+    Mistake(
+        "sum_padding_inverted",
+        "The padding mask is inverted in the self-attention: 1 is where nothing may be seen.",
+        encoder={"padding": INVERTED},
+        decoder={"hidden": lambda n: np.ones((n, n), bool)},
+    ),
+    Mistake(
+        "sum_not_causal",
+        "A decoder's position sees the positions behind it; its self-attention must be causal.",
+        decoder={"causal": False},
+    ),
+    Mistake(
+        "sum_not_causal",
+        "The causal mask is turned round: a decoder's position sees itself and those behind it, not those before it.",
+        decoder={"hidden": lambda n: np.tri(n, k=-1) > 0},
+    ),
+    Mistake(
+        "sum_causal_encoder",
+        "The encoder's positions see only those before them; its self-attention must not be causal.",
+        encoder={"causal": True},
+    ),
+)
+
+
+def _close(got: Array, want: Bounded, where: Any) -> bool:
+    """Whether it is this known mistake's output: its rounding is bounded like that of the right one."""
+    return fits(got[where], want.value[where], 2 * want.error[where] + 1e-9)
+
+
+# ------------------------------------------------------------------------------------------- the judges
+
+
+@lru_cache(maxsize=4)
+def _form(trial: Trial) -> Mistake | None:
+    """The mistake without a cache that explains the decoder's outputs, None where they are right or unexplained."""
+    try:
+        cases = _cases(trial, "decoder")
+        outs = [_output(one, "out", "The output") for _, one in cases]
+    except Reject:
+        return None
+    for form in FORMS:
+        if form.decoder and all(
+            _close(out, case.decoder(**form.decoder), ...) for out, (case, _) in zip(outs, cases, strict=True)
+        ):
+            right = all(_close(out, case.decoder(), ...) for out, (case, _) in zip(outs, cases, strict=True))
+            return None if right else form
+    return None
+
+
+def plain(trial: Trial) -> Verdict:
+    """Encoder's and decoder's layer without a cache, where positions are not padding."""
+    seen: list[tuple[Case, Array, Array]] = []
+    used, wrong = 0.0, ""
+    for part, kind in (("encoder", "an encoder"), ("decoder", "a decoder")):
+        for case, one in _cases(trial, part):
+            out = _output(one, "out", f"The output of {kind}'s layer")
+            padding: Array = case.values["padding"]
+            where: Array = padding == 0 if part == "encoder" else padding < 2
+            want = case.encoder() if part == "encoder" else case.decoder()
+            close = share(out[where], want.value[where], want.error[where])
+            seen.append((case, out, where))
+            used = max(used, close)
+            if close > 1 and not wrong:
+                wrong = kind
+    if not wrong:
+        return passed("Without a cache the layer gives what it should, in encoders and in decoders.", used=used)
+    half = len(CASES)
+    for mistake in PLAIN:
+        wants = [case.encoder(**mistake.encoder) for case, _, _ in seen[:half]]
+        wants += [case.decoder(**mistake.decoder) for case, _, _ in seen[half:]]
+        if all(_close(out, want, where) for (_, out, where), want in zip(seen, wants, strict=True)):
+            break
+    else:
+        mistake = Mistake("", "Compare each line with the formula of its block.")
+    raise Reject(
+        f"Without a cache the output of {wrong}'s layer is not the expected one: self-attention, cross-attention "
+        f"(decoders only) and feed-forward, each as LayerNorm(x + Dropout(change)). {mistake.sentence}",
+        diagnosis=mistake.id,
+    )
+
+
+IN_CACHE = (
+    Mistake(
+        "sum_causal_in_cache",
+        "The newest position sees only the first one: with one query a causal mask hides all keys but number 0. The "
+        "newest position may see everything in the cache.",
+        decoder={"hidden": lambda n: np.tile(np.arange(n) > 0, (n, 1))},
+    ),
+    Mistake(
+        "sum_cache_lost",
+        "The newest position sees only itself: keys and values must come from the cache and x.",
+        decoder={"hidden": lambda n: ~np.eye(n, dtype=bool)},
+    ),
+    Mistake(
+        "sum_cross_from_cache",
+        "The cross-attention sees the decoder's cache; its keys and values are made of encoder_out.",
+        decoder={
+            "memory": THE_INPUT,
+            "memory_padding": None,
+            "memory_hidden": lambda n: np.triu(np.ones((n, n), bool), 1),
+        },
+    ),
+)
+
+
+def step_by_step(trial: Trial) -> Verdict:
+    """The outputs with a cache against those of all positions at once."""
+    form = _form(trial)
+    outs = [
+        (case, name, _output(one, f"{name}.out", "The output with use_cache"))
+        for case, one in _cases(trial, "cached")
+        for name in ("x", "y")
+    ]
+    shares = [_shares(outs, mistake) for mistake in ((RIGHT, form) if form else (RIGHT,))]
+    used = min(max(float(each.max()) for each in found) for found in shares)
+    if used <= 1:
+        return passed("Step by step with the cache gives the same as all positions at once.", used=used)
+    (_, name, _), each = next(pair for pair in zip(outs, shares[-1], strict=True) if pair[1].max() > 1)
+    known = next((one for one in (*IN_CACHE, *FORMS) if all(_is(one, *out) for out in outs)), None)
+    which = "of a second sequence through the same layer " if name == "y" else ""
+    raise Reject(
+        f"With use_cache the output {which}differs from step {np.argmax(each > 1) + 1} on. Expected: at step i the "
+        "output of position i that the layer gives for all positions at once. "
+        + (known.sentence if known else "Which keys and values does the newest position see, and in which order?"),
+        diagnosis=known.id if known else "",
+    )
+
+
+def _shares(outs: Sequence[tuple[Case, str, Array]], form: Mistake) -> list[Array]:
+    """Of each sequence and step the share of the rounding bound that is used."""
+    found = []
+    for case, name, out in outs:
+        want = case.decoder(name, **form.decoder)
+        found.append(np.array([share(out[:, i], want.value[:, i], want.error[:, i]) for i in range(out.shape[1])]))
+    return found
+
+
+def _is(mistake: Mistake, case: Case, name: str, out: Array) -> bool:
+    """Whether the mistake is what gives this output."""
+    return bool(mistake.decoder) and _close(out, case.decoder(name, **mistake.decoder), ...)
+
+
+def cache(trial: Trial) -> Verdict:
+    """What is returned as the cache, and that nothing handed in was changed."""
+    for _, one in _cases(trial, "cached"):
+        if one.got.get("x.kept") is not True or one.got.get("y.kept") is not True:
+            raise Reject(
+                "x, the encoder's output or a cache that was handed in or returned earlier has changed. Expected: a "
+                "new tensor, as torch.cat makes one; other beams and other calls still need the old one.",
+                diagnosis="sum_in_place",
+            )
+    for case, one in _cases(trial, "cached"):
+        x: Array = case.values["x"]
+        for step in range(x.shape[1]):
+            if f"x.form{step}" in one.got:
+                form = clean(str(one.got[f"x.form{step}"]), limit=60, line=True)
+                raise Reject(
+                    f"The new cache that came back at step {step + 1} is {form}. Expected: a tensor (batch, i, "
+                    "d_model) with this layer's inputs so far, at the first step, too.",
+                    diagnosis="sum_cache_lost",
+                )
+            held = array(one.got, f"x.cache{step}", what=f"The cache after step {step + 1}")
+            want = x[:, : step + 1].astype(float)
+            if held.shape != want.shape:
+                raise Reject(
+                    f"After step {step + 1} the cache has shape {list(held.shape)}; expected {list(want.shape)}: "
+                    "batch, the positions so far, d_model.",
+                    diagnosis="sum_cache_wrong_axis" if held.size == want.size else "sum_cache_lost",
+                )
+            if not np.array_equal(held, want):
+                raise Reject(
+                    f"After step {step + 1} the cache does not hold the layer's inputs so far, unchanged and in their "
+                    f"order. {_instead(x, one, held, step)}",
+                    diagnosis="sum_cache_of_outputs" if _outputs(one, held, step) else "sum_cache_content",
+                )
+    return passed("The cache holds the layer's inputs so far, and nothing was changed in place.")
+
+
+def _outputs(one: Trial, held: Array, step: int) -> bool:
+    outs = one.got.get("x.out")
+    return isinstance(outs, np.ndarray) and held.shape == outs[:, : step + 1].shape and fits(
+        held, outs[:, : step + 1], 1e-6
+    )  # fmt: skip
+
+
+def _instead(x: Array, one: Trial, held: Array, step: int) -> str:
+    if _outputs(one, held, step):
+        return "It holds the layer's outputs; keys and values are made of its inputs."
+    if step and np.array_equal(held, np.roll(x[:, : step + 1].astype(float), 1, axis=1)):
+        return "The newest input stands in front; it belongs behind the others."
+    return "Expected: the x of each step, as the layer received it."
+
+
+def training(trial: Trial) -> Verdict:
+    """Gradients without a cache, dropout in train mode, none in eval mode."""
+    for case, one in _cases(trial, "training"):
+        out, again = (_output(one, name, "The output") for name in ("out", "again"))
+        if not np.array_equal(out, again):
+            raise Reject(
+                "In eval mode two calls with the same x gave different outputs. Expected: the same; is a dropout on "
+                "that does not know the mode?",
+                diagnosis="sum_dropout_in_eval",
+            )
+        if case.values["x"].shape[1] > 1:  # of one position's few numbers dropout may happen to keep all
+            noisy = [_output(one, f"noisy{turn}", "The output in train mode") for turn in (0, 1)]
+            if np.array_equal(noisy[0], noisy[1]):
+                raise Reject(
+                    "In train mode, with p_drop = 0.5, two calls with the same x gave the same output. Expected: "
+                    "dropout after each block's attention and after the feed-forward.",
+                    diagnosis="sum_no_dropout",
+                )
+        fitting = next((each for each in (RIGHT, *PLAIN) if _close(out, case.decoder(**each.decoder), ...)), None)
+        if fitting is None:
+            raise Reject(
+                "The output without a cache is not the expected one, so its gradients are not, either. Expected: "
+                "those of the layer's formula."
+            )
+        _slopes(case, one, fitting.decoder)
+    return passed("The gradients are right, and dropout is on in train mode only.")
+
+
+def _slopes(case: Case, one: Trial, changes: Mapping[str, Any]) -> None:
+    """Each gradient along one direction, against the derivative of the judge's own layer (a complex step)."""
+    forward = case.decoder(**changes)
+    slope: Array = case.values["slope"].astype(float)
+    rng = np.random.Generator(np.random.Philox(1))  # directions that are used once, after the answer is there
+    places = {"x": case.values["x"], "memory": case.values["memory"], **{f"w.{n}": w for n, w in case.weights.items()}}
+    # The way back goes through the same products as the way there, so rounding grows like there: by at most the
+    # largest error beside outputs of size 1, and twice, since the way there is part of it.
+    grown = 4 * float(forward.error.max())
+    for name, place in places.items():
+        along = rng.standard_normal(place.shape)
+        want = float((_derivative(case, name, along, changes) * slope).sum())
+        got = one.got.get(f"to.{name}")
+        what = name.removeprefix("w.")
+        if not isinstance(got, np.ndarray):
+            if abs(want) <= 1e-12:
+                continue  # a mistake of the output's: there nothing depends on it
+            raise Reject(
+                f"No gradient of the output reached {what}. Expected: one for everything that the output depends on; "
+                "is there a detach, .data or no_grad on the way?",
+                diagnosis="sum_detached",
+            )
+        seen = float((array(one.got, f"to.{name}", shape=place.shape, what=f"The gradient to {what}") * along).sum())
+        size = float(np.abs(slope).sum() + np.abs(array(one.got, f"to.{name}") * along).sum())
+        if not fits(seen, want, grown * size + 1e-12):
+            raise Reject(
+                f"The gradient to {what}, measured along one direction, is {seen:.4g}; expected {want:.4g}, the "
+                "derivative of the output. Is a part of it detached, or changed in place?",
+                diagnosis="sum_detached",
+            )
+
+
+def _derivative(case: Case, name: str, along: Array, changes: Mapping[str, Any]) -> Array:
+    """d output / d place along a direction, by a complex step (Squire and Trapp 1998): exact up to rounding."""
+    tiny = 1e-30
+    values: dict[str, Array] = {n: case.values[n].astype(complex) for n in ("x", "memory")}
+    weights = {n: weight.astype(complex) for n, weight in case.weights.items()}
+    if name in values:
+        values[name] = values[name] + 1j * tiny * along
+    else:
+        weights[name.removeprefix("w.")] = weights[name.removeprefix("w.")] + 1j * tiny * along
+    out = case.decoded(values["x"], values["memory"], weights, changes)
+    assert isinstance(out, np.ndarray)
+    return out.imag / tiny

@@ -1,0 +1,492 @@
+"""Asks and judges submission_log.json: the modules' outputs in it, its ROUGE figures, and which model is better.
+
+No code of the student's runs: a worker reads the file within limits (`probes/log.py`) and says what it holds.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from types import MappingProxyType
+
+import numpy as np
+from numpy.random import Generator
+
+from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.hw11.summarization import transformer
+from autograder.judges import array, share, whole
+from autograder.sections import take
+from autograder.stats import UNIT
+from autograder.text import clean
+
+FILE = "submission_log.json"
+MODELS = MappingProxyType({"scratch": "the from-scratch model", "t5": "T5"})
+ROUGE = ("rouge1", "rouge2", "rougeL")
+ENTRIES = 60
+"""Modules' outputs that the probe hands on."""
+SHOWN = 3
+"""Sentences about defects in one message."""
+FEW = 20
+"""Documents below which the staff is told how few there are."""
+
+
+def _nothing(_rng: Generator) -> Values:
+    return {}
+
+
+LOG = Ask("log:log", _nothing, seconds=60.0, fixed=True, file="submission_log.json")
+
+# ---------------------------------------------------------------------- what the notebook's tests give
+
+D_MODEL, HEADS, D_FFN, LAYERS, VOCABULARY, POSITIONS = 8, 2, 16, 2, 11, 12
+BOUNDS = MappingProxyType({"layer": (0.0001, 0.04), "stack": (0.0004, 0.13)})
+"""How far a right output may be from ours, which is of float64: on a CPU, and elsewhere.
+
+On a CPU all is float32. A GPU may be told to use TensorFloat-32, which rounds both factors of every product in a
+matrix product to 11 bits, u = 2^-11, so that each entry of a product a b errs by at most (2u + u^2) |a| |b| more. To
+first order an output errs by at most the sum of all these errors times the sizes of its derivatives by them. At worst
+that is, on a CPU and with TensorFloat-32, 0.00002 and 0.0088 in the encoder's layer, 0.00004 and 0.0162 in the
+decoder's, 0.00016 and 0.063 in the stack of two: tests/test_log.py works it out by automatic differentiation. Twice
+that covers the terms of higher order; random roundings use a fifth of it at most. Of mistakes the smallest, lost
+masks and the wrong number of heads, change an output by 0.005 and more, others by 0.07 to 4: the first kind shows in
+logs from a CPU only."""
+DECIMALS = 0.00051
+"""What rounding to three decimals changes, and float32's own; the notebook rounds to six."""
+
+
+def filled(shape: tuple[int, ...], name: str) -> Array:
+    """The parameter of this name as the notebook's tests set it: 0.3 sin(phase + 1.7 i), norms' weights 1 more."""
+    phase = zlib.crc32(name.encode()) % 1000
+    values: Array = 0.3 * np.sin(phase + 1.7 * np.arange(math.prod(shape))).reshape(shape)
+    return 1.0 + values if name.endswith("_ln.weight") else values
+
+
+def weights(decoder: bool, prefix: str = "") -> dict[str, Array]:
+    """A layer's parameters by their names within the layer; `prefix` is what stands before them in a stack."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for block in ("self_attn", "cross_attn") if decoder else ("self_attn",):
+        for part in "qkvo":
+            shapes[f"{block}.{part}_proj.weight"] = (D_MODEL, D_MODEL)
+            shapes[f"{block}.{part}_proj.bias"] = (D_MODEL,)
+        shapes |= {f"{block}_ln.{part}": (D_MODEL,) for part in ("weight", "bias")}
+    shapes |= {"fc1.weight": (D_FFN, D_MODEL), "fc1.bias": (D_FFN,), "fc2.weight": (D_MODEL, D_FFN)}
+    shapes |= dict.fromkeys(("fc2.bias", "ffn_ln.weight", "ffn_ln.bias"), (D_MODEL,))
+    return {name: filled(shape, prefix + name) for name, shape in shapes.items()}
+
+
+X: Array = np.sin(0.7 * np.arange(80)).reshape(2, 5, 8)
+MEMORY: Array = np.cos(0.9 * np.arange(64)).reshape(2, 4, 8)
+PADDING: Array = np.array([[0, 0, 0, 0, 1], [0, 0, 0, 0, 0]])
+MEMORY_PADDING: Array = np.array([[0, 0, 0, 1], [0, 0, 0, 0]])
+IDS: Array = np.array([[1, 3, 5, 7, 9], [1, 4, 6, 8, 10]])
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """What a test of the notebook gives: the values, how far right ones may be off, which of them count."""
+
+    value: Array
+    bound: float
+    counts: Array
+
+
+@cache
+def outputs(coarse: bool) -> Mapping[str, Output]:
+    """By the name of the entry in the log. `coarse` stands for arithmetic that may be TensorFloat-32's."""
+    layer, stack = (BOUNDS[name][coarse] for name in ("layer", "stack"))
+    encoded = transformer.layer(X, weights(False), HEADS, padding=PADDING)
+    memory = {"causal": True, "memory": MEMORY, "memory_padding": MEMORY_PADDING}
+    decoded = transformer.layer(X, weights(True), HEADS, **memory)  # type: ignore[arg-type]
+    shared = {
+        "emb_word.weight": (VOCABULARY, D_MODEL),
+        "emb_pos.weight": (POSITIONS, D_MODEL),
+        "emb_ln.weight": (D_MODEL,),
+        "emb_ln.bias": (D_MODEL,),
+    }
+    embedded = transformer.embed(IDS, {name: filled(shape, name) for name, shape in shared.items()}, UNIT).value
+    layers = [weights(True, f"layers.{index}.") for index in range(LAYERS)]
+    stacked = transformer.stack(embedded, layers, HEADS, **memory)  # type: ignore[arg-type]
+    assert isinstance(encoded, np.ndarray) and isinstance(decoded, np.ndarray) and isinstance(stacked, np.ndarray)
+    everywhere = np.ones((2, 5), bool)
+    return {
+        "transformer_layer.encoder.output": Output(encoded, layer, PADDING == 0),
+        "transformer_layer.decoder.output": Output(decoded, layer, everywhere),
+        "transformer_layer.cached.output": Output(decoded[:, -1:], layer, everywhere[:, -1:]),
+        "transformer_layer.cached.cache": Output(X, 0.0, everywhere),  # the layer's inputs as they are
+        "transformer_stack.decoder.output": Output(stacked, stack, everywhere),
+        "transformer_stack.cached.output": Output(stacked[:, -1:], stack, everywhere[:, -1:]),
+    }
+
+
+# ------------------------------------------------------------------------------------------- the file
+
+
+ENCODINGS = {
+    "bytes": " Some bytes of it are not UTF-8; they were read as unknown letters.",
+    "utf-16": " It is in UTF-16, and was read as that.",
+    "utf-32": " It is in UTF-32, and was read as that.",
+}
+WRITTEN = "Expected: the file that the notebook writes in its last cell, one JSON object."
+
+
+def _text(values: Values, name: str) -> str:
+    """A text from the probe, which may quote the file: one line, fit to be shown."""
+    value = values.get(name, "")
+    return clean(value, limit=100, line=True) if isinstance(value, str) else ""
+
+
+def opened(trial: Trial) -> Values:
+    """What the probe says of the file's form. Raises `Reject` where the file is no JSON object."""
+    form = take(trial.got, "file")
+    kind = form.get("kind")
+    if kind == "":
+        return form
+    begin = f"{FILE} could not be read: "
+    at = ""
+    if kind in ("cut", "syntax"):
+        at = f"line {whole(form, 'line', least=1, most=2**40)}, column {whole(form, 'column', least=1, most=2**40)}"
+    told = {
+        "large": f"it is larger than {form.get('limit')} MB, which is the most that is read.",
+        "empty": "it is empty.",
+        "cut": f"it ends in the middle of a value, after {at}. Was the download complete?",
+        "syntax": f"it is not JSON at {at}.",
+        "deep": "its lists or objects are nested too deep.",
+        "top": f"it holds {_text(form, 'found')}, but an object (a dict) was expected.",
+    }
+    sentence = told.get(kind if isinstance(kind, str) else "", "what came back of it makes no sense.")
+    raise Reject(f"{begin}{sentence} {WRITTEN}", diagnosis="sum_log_unreadable")
+
+
+def _notes(trial: Trial, name: str) -> tuple[str, ...]:
+    digest = trial.got.get(f"print.{name}")
+    return (f"{name}:{digest}",) if isinstance(digest, str) and digest.isalnum() else ()
+
+
+# ------------------------------------------------------------------------------- the modules' outputs
+
+
+def modules(trial: Trial) -> Verdict:
+    """The share of the modules' outputs that are right; every other defect of the file's form counts as one more.
+
+    The outputs of our notebook's tests are compared with what the judge computes. Others, the public notebook's, come
+    from random weights: of these only what holds for all weights is judged.
+    """
+    form = opened(trial)
+    number = whole(form, "entries", least=0, most=10**6)
+    entries = [one for index in range(min(number, ENTRIES)) if (one := take(trial.got, f"entry{index}"))]
+    ours = form.get("own") is True
+    wanted = outputs(form.get("device") != "cpu") if ours else {}
+    named = {name: one for one in entries if isinstance(name := one.get("name"), str)}
+    used, right, wrong = 0.0, 0, []
+    for name in {**dict.fromkeys(wanted), **named}:
+        try:
+            entry = named.get(name)
+            if entry is None:
+                raise Reject("is missing: the notebook leaves out what a test of yours raised in.")
+            used = max(used, _compared(entry, wanted[name]) if name in wanted else _plausible(name, entry))
+            right += name in wanted or not ours
+        except Reject as fault:
+            wrong.append((f"{clean(name, limit=80, line=True)} {fault}", fault.diagnosis))
+    wrong += [(sentence, "sum_log_form") for sentence in _elsewhere(form)]
+    note = ENCODINGS.get(str(form.get("encoding")), "")
+    notes = _notes(trial, "log")
+    if not named:
+        return Verdict(
+            0.0,
+            f"{FILE} holds no module's output. Expected: keys like "
+            f'"transformer_layer.encoder.output.shape" and "transformer_layer.encoder.output.value".{note}',
+            "sum_log_form",
+            notes=notes,
+        )
+    if wrong:
+        more = f" And {len(wrong) - SHOWN} more of that kind." if len(wrong) > SHOWN else ""
+        told = " ".join(sentence for sentence, _ in wrong[:SHOWN])
+        counted = f"{right} of {right + len(wrong)} are right. " if right else ""
+        message = f"Of what {FILE} says about the modules, {counted}{told}{more}{note}"
+        if not counted:
+            message = f"{told}{more}{note}"
+        return Verdict(right / (right + len(wrong)), message, wrong[0][1] or "sum_log_form", notes=notes)
+    if ours:
+        message = f"All {right} outputs of the notebook's module tests are right.{note}"
+    else:
+        message = (
+            f"All {right} entries hold finite numbers in the shapes that they name, and whole outputs have rows of "
+            f"mean 0 and variance 1, as a layer that ends in a LayerNorm has. More cannot be compared: the weights "
+            f"were random.{note}"
+        )
+    return Verdict(1.0, message, used=used, notes=notes)
+
+
+DEFECTS = {
+    "shape_kind": "has {found} for its shape. Expected: a list of whole numbers.",
+    "shape": "has a shape that is no list of at most 6 positive whole numbers.",
+    "no_value": "has a shape but no value.",
+    "text": "holds a text in its value. Expected: numbers, without quotation marks.",
+    "null": "holds null in its value. Expected: numbers.",
+    "bool": "holds true or false in its value. Expected: numbers.",
+    "object": "holds an object in its value. Expected: numbers, or lists of them.",
+    "not_finite": "holds NaN or an infinity, which JSON does not have. Expected: finite numbers.",
+    "ragged": "has a value whose lists are of different lengths, or empty.",
+    "deep": "has a value of more than 6 levels of lists.",
+    "large": "has a value of too many numbers.",
+}
+
+
+def _value(entry: Values) -> tuple[Array, list[int], list[int] | None]:
+    """An entry's numbers, flat, the shape of the nested list, and the shape that the entry names, if it does."""
+    defect = entry.get("defect")
+    if defect:
+        sentence = DEFECTS.get(str(defect), "could not be read.")
+        raise Reject(sentence.format(found=_text(entry, "found")), diagnosis="sum_log_form")
+    value, nested, shape = (entry.get(name) for name in ("value", "nested", "shape"))
+    assert isinstance(value, np.ndarray) and isinstance(nested, np.ndarray)
+    if np.abs(value).max(initial=0.0) > 1e30:
+        raise Reject("holds values beyond 1e30.", diagnosis="sum_log_form")
+    return value, nested.tolist(), shape.tolist() if isinstance(shape, np.ndarray) else None
+
+
+def _compared(entry: Values, want: Output) -> float:
+    """The share of the tolerance that an output of our notebook's tests uses. Raises `Reject` where it is too far."""
+    value, nested, shape = _value(entry)
+    right = list(want.value.shape)
+    if shape is not None and shape != right:
+        raise Reject(f"has the shape {shape}. Expected: {right}.", diagnosis="sum_log_shape")
+    if nested != right and nested != [want.value.size]:
+        raise Reject(f"holds a value of shape {nested}. Expected: {right}.", diagnosis="sum_log_shape")
+    got = value.reshape(want.value.shape)[want.counts]
+    used = share(got, want.value[want.counts], want.bound + DECIMALS)
+    if used > 1:
+        worst = float(np.abs(got - want.value[want.counts]).max())
+        raise Reject(
+            f"differs from what a right solution gives by up to {worst:.2g}. "
+            f"Expected: at most {want.bound + DECIMALS:.2g}, which rounding can do.",
+            diagnosis="sum_log_value",
+        )
+    return used
+
+
+MEAN, VARIANCE = 0.006, 0.021
+"""A LayerNorm of weight 1 and bias 0 gives rows of mean 0 and variance s / (s + 1e-5), where s is its input's.
+
+Values rounded to two decimals move a mean by at most 0.005, and a variance by at most 2 * 0.005 * mean(|y|) + 0.005^2
+< 0.0101, as mean(|y|) <= 1. With s >= 0.001 the variance is above 0.99. The rest is float32's."""
+
+
+def _plausible(name: str, entry: Values) -> float:
+    """What holds for an entry of whatever weights: numbers of the shape that it names, rows of a LayerNorm."""
+    value, nested, shape = _value(entry)
+    output = name.rpartition(".")[2] in ("output", "outputs", "out")
+    if output and shape is not None and len(shape) != 3:
+        raise Reject(f"has the shape {shape}. Expected: (batch, length, d_model).", diagnosis="sum_log_shape")
+    if shape is None or nested == []:
+        return 0.0  # a figure that sums the output up
+    size = math.prod(shape)
+    if nested == shape or (len(nested) == 1 and value.size == size):
+        if output and shape[-1] > 1:
+            rows = value.reshape(-1, shape[-1])
+            used = max(share(rows.mean(1), 0.0, MEAN), share(rows.var(1), 1.0, VARIANCE))
+            if used > 1:
+                raise Reject(
+                    "has rows whose mean is not 0 or whose variance is not 1. Expected of a layer that ends in a "
+                    "LayerNorm: both.",
+                    diagnosis="sum_log_value",
+                )
+            return used
+    elif len(nested) > 1 or value.size > size:
+        raise Reject(f"names the shape {shape}, but its value has {nested}.", diagnosis="sum_log_shape")
+    return 0.0
+
+
+def _elsewhere(form: Values) -> Iterator[str]:
+    """Defects of the file's form that belong to no module."""
+    if whole(form, "twice", least=0, most=10**9):
+        yield f'The key "{_text(form, "twice_key")}" is there more than once.'
+    if form.get("odd_key"):
+        yield f'"{_text(form, "odd_key")}" holds NaN or an infinity, which JSON does not have.'
+
+
+# --------------------------------------------------------------------------------------------- ROUGE
+
+
+CLAIMED = 0.05 + 0.01
+"""Points (of 100) between a claim and what comes out: a figure printed with one decimal is off by up to 0.05. The
+rest is for a word that another version's stemmer would cut elsewhere: in one of 200 summaries of 20 words against
+references of as many it moves the mean by 100 * 2 / 40 / 200 = 0.025 at most, and such a word has not been seen."""
+KEYS = (
+    'The notebook writes the lists "references", "scratch.predictions" and "t5.predictions", and the figures '
+    '"scratch.rouge" and "t5.rouge" (rouge1, rouge2 and rougeL, in percent).'
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What the log's texts give: F-measures by model and by figure (documents,), and what is wrong with the lists."""
+
+    scores: Mapping[str, Mapping[str, Array]]
+    defects: tuple[str, ...]
+    documents: int
+    notes: tuple[str, ...]
+
+
+@lru_cache(maxsize=8)
+def reading(trial: Trial) -> Reading:
+    """Read once for both judges."""
+    opened(trial)
+    seen = take(trial.got, "rouge")
+    if seen.get("missing") is True:
+        raise RuntimeError("rouge-score is not installed")  # our fault
+    lists = {"references": "references", **{model: f"{model}.predictions" for model in MODELS}}
+    defects = [_list_defect(key, _text(seen, f"defect.{name}")) for name, key in lists.items()]
+    found = {model for model in MODELS if f"{model}.rouge1" in seen}
+    documents = whole(seen, "documents", least=1, most=10**6) if found else 0
+    scores = {
+        model: {name: array(seen, f"{model}.{name}", shape=(documents,), what=f"{model} {name}") for name in ROUGE}
+        for model in sorted(found)
+    }
+    return Reading(scores, tuple(filter(None, defects)), documents, _hints(trial, seen, documents, found))
+
+
+def _list_defect(key: str, defect: str) -> str:
+    kind, _, rest = defect.partition(" ")
+    index, _, what = rest.partition(" ")
+    return {
+        "": "",
+        "missing": f'"{key}" is missing.',
+        "kind": f'"{key}" is {rest}. Expected: a list of texts.',
+        "empty": f'"{key}" is an empty list.',
+        "many": f'"{key}" holds {rest} texts, more than are read.',
+        "item": f'"{key}" holds {what} at place {index}, counted from 0. Expected: texts.',
+        "long": f'"{key}" holds a text of more than 5000 characters at place {rest}, counted from 0.',
+        "length": f'"{key}" holds {rest} texts. Expected: as many as "references" holds.',
+        "work": f'"{key}" holds longer texts than can be scored here. Expected: summaries.',
+    }.get(kind, f'"{key}" could not be read.')
+
+
+def _hints(trial: Trial, seen: Values, documents: int, found: set[str]) -> tuple[str, ...]:
+    """For the staff: what looks odd in a list of predictions, and never costs a point."""
+    notes = []
+    for model in sorted(found):
+        same = whole(seen, f"same.{model}", least=0, most=documents)
+        if 2 * same > documents:
+            notes.append(f"{model}.predictions are the references in {same} of {documents} documents")
+        if seen.get(f"one.{model}") is True and documents > 1:
+            notes.append(f"{model}.predictions are all one text")
+    if len(found) == len(MODELS) and 2 * (same := whole(seen, "same.both", least=0, most=documents)) > documents:
+        notes.append(f"both models' predictions are alike in {same} of {documents} documents")
+    if found and documents < FEW:
+        notes.append(f"only {documents} documents")
+    return (*_notes(trial, "predictions"), *notes)
+
+
+def _without(seen: Reading, what: str) -> str:
+    """The sentence where a model's texts are missing or unusable."""
+    if len(seen.defects) == len(MODELS) + 1 and all("missing" in defect for defect in seen.defects):
+        return f"{what}: {FILE} holds no summaries. {KEYS}"
+    return f"{what}. {' '.join(seen.defects)} {KEYS}"
+
+
+def rouge(trial: Trial) -> Verdict:
+    """The share of the six claimed figures that come out of the log's own texts."""
+    seen = reading(trial)
+    if not seen.scores:
+        return Verdict(0.0, _without(seen, "ROUGE could not be recomputed"), "sum_log_texts", notes=seen.notes)
+    told = take(trial.got, "rouge")
+    means = {model: {name: float(rows.mean()) for name, rows in own.items()} for model, own in seen.scores.items()}
+    claims = {
+        model: {name: claim for name in ROUGE if isinstance(claim := told.get(f"{model}.claim.{name}"), float)}
+        for model in MODELS
+    }
+    right, used, faults = 0, 0.0, []
+    for model in MODELS:
+        if model not in means:
+            continue
+        where = f'"{model}.rouge"'
+        if odd := _text(told, f"{model}.claims"):
+            told_kind = "is missing" if odd == "missing" else f"is {odd}"
+            faults.append(f"{where} {told_kind}. Expected: an object with rouge1, rouge2 and rougeL.")
+            continue
+        for name in ROUGE:
+            if name not in claims[model]:
+                faults.append(f"{name} in {where} is {_text(told, f'{model}.wrong.{name}')}. Expected: a number.")
+                continue
+            claim, mean = claims[model][name], means[model][name]
+            if share(claim, mean, CLAIMED) <= 1:
+                right, used = right + 1, max(used, share(claim, mean, CLAIMED))
+            else:
+                faults.append(
+                    f"{where} says {claim:.2f} for {name}, but the {seen.documents} predictions and references in the "
+                    f"log give {mean:.2f}."
+                )
+    missing = f" {' '.join(seen.defects)}" if seen.defects else ""
+    if right == len(MODELS) * len(ROUGE):
+        return Verdict(
+            1.0,
+            f"All six ROUGE figures come out of the log's {seen.documents} documents again.{missing}",
+            used=used,
+            notes=seen.notes,
+        )
+    known, diagnosis = _recognised(claims, means)
+    more = f" And {len(faults) - SHOWN} more of that kind." if len(faults) > SHOWN else ""
+    told_faults = "".join(f" {fault}" for fault in faults[:SHOWN])
+    message = f"{right} of {len(MODELS) * len(ROUGE)} ROUGE figures are right.{told_faults}{more}"
+    # What is said in another unit is right all the same: half of the points.
+    score = 0.5 if diagnosis == "sum_log_fractions" else right / (len(MODELS) * len(ROUGE))
+    return Verdict(score, f"{message}{missing}{known}", diagnosis, notes=seen.notes)
+
+
+def _recognised(claims: Mapping[str, Mapping[str, float]], means: Mapping[str, Mapping[str, float]]) -> tuple[str, str]:
+    """The mistake that the claims as a whole show: a sentence and a diagnosis."""
+
+    def agree(factor: float, swap: bool) -> bool:
+        names = dict(zip(MODELS, reversed(MODELS) if swap else MODELS, strict=True))
+        pairs = [(claims[m].get(n), means.get(names[m], {}).get(n)) for m in MODELS for n in ROUGE]
+        bound = CLAIMED if factor == 1 else 0.6  # fractions with two decimals
+        return all(a is not None and b is not None and share(factor * a, b, bound) <= 1 for a, b in pairs)
+
+    if agree(100.0, swap=False):
+        return " The figures are fractions of 1; percent were expected.", "sum_log_fractions"
+    if agree(1.0, swap=True):
+        return " Each model's figures fit the other one's predictions: were they swapped?", "sum_log_swapped"
+    return "", "sum_log_claims"
+
+
+# ------------------------------------------------------------------------------------- which is better
+
+
+def better(trial: Trial) -> Verdict:
+    """Half the point each for T5's mean ROUGE-1 and ROUGE-L, recomputed, above the from-scratch model's.
+
+    No more than that is asked, so that no right log fails by the luck of its documents: how sure the difference
+    is, is told as an interval of the paired differences. Nor has the from-scratch model to beat anything: in the time
+    that it is given it may learn little.
+    """
+    seen = reading(trial)
+    if len(seen.scores) < len(MODELS):
+        return Verdict(0.0, _without(seen, "The models could not be compared"), "sum_log_texts")
+    sentences, right, alike = [], 0, 0
+    for name, shown in (("rouge1", "ROUGE-1"), ("rougeL", "ROUGE-L")):
+        own, other = seen.scores["t5"][name], seen.scores["scratch"][name]
+        difference = own - other  # (documents,)
+        mean = float(difference.mean())
+        right += mean > 0
+        alike += not difference.any()
+        sentence = f"{shown}: T5 {own.mean():.1f}, from scratch {other.mean():.1f}"
+        if len(difference) > 1:
+            half = 1.96 * float(difference.std(ddof=1)) / math.sqrt(len(difference))
+            sentence += f" (difference {mean:+.1f}, 95 % interval {mean - half:+.1f} to {mean + half:+.1f})"
+        sentences.append(sentence + ".")
+    told = f"Over {seen.documents} documents, {' '.join(sentences)}"
+    if right == 2:
+        return Verdict(1.0, told)
+    if alike == 2:
+        why, diagnosis = "Both lists of predictions score the same in every document: is one the other's copy?", "equal"
+    else:
+        why, diagnosis = "Are the lists swapped, or was T5 not fine-tuned to the end?", "swapped"
+    return Verdict(
+        right / 2,
+        f"{told} Expected: the fine-tuned T5 above the model trained from scratch. {why}",
+        f"sum_log_{diagnosis}",
+    )

@@ -1,0 +1,377 @@
+"""Asks and judges TransformerStack, with layers of ours: embeddings, positions, masks, and a cache for each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.hw11.summarization import transformer
+from autograder.hw11.summarization.layer import CAP, DOUBLE, SINGLE, padding_of, weights_of
+from autograder.hw11.summarization.transformer import Weights
+from autograder.judges import array, fits, passed, share
+from autograder.rounding import Bounded, add, exact, layer_norm
+from autograder.sections import section, take
+from autograder.text import clean
+
+CASES = ((8, 2, 16, 1, 7, 2, 4, 3, False), (6, 1, 12, 3, 9, 3, 6, 5, True), (12, 3, 16, 2, 11, 1, 7, 1, True))
+"""Of each case d_model, heads, d_ffn, layers, vocabulary, batch, n, m, and whether float64 is tried."""
+SPREAD = 0.25
+PAD, FIRST = 0, 3
+"""The padding's id, and the first that is no special token."""
+
+# ---------------------------------------------------------------------------------------- what is asked
+
+
+def stack_values(rng: Generator, d_model: int, d_ffn: int, layers: int, vocab: int, positions: int) -> dict[str, Array]:
+    """The weights of the embeddings "w.NAME" and of the layers "l0.NAME", ..., float32 numbers."""
+    embeddings = {
+        "emb_word.weight": rng.standard_normal((vocab, d_model)),
+        "emb_pos.weight": rng.standard_normal((positions, d_model)),
+        "emb_ln.weight": 1 + 0.4 * rng.uniform(-1, 1, d_model),
+        "emb_ln.bias": 0.4 * rng.standard_normal(d_model),
+    }
+    found = {f"w.{name}": weight.astype(np.float32) for name, weight in embeddings.items()}
+    for layer in range(layers):
+        own = weights_of(rng, d_model, d_ffn, spread=SPREAD)
+        found |= {f"l{layer}.{name}": weight for name, weight in own.items()}
+    return found
+
+
+def _stack(rng: Generator) -> Values:
+    given: dict[str, Any] = {"cases": len(CASES)}
+    for case, (d_model, heads, d_ffn, layers, vocab, batch, n, m, double) in enumerate(CASES):
+        padding = padding_of(rng, batch, n)
+        values = {
+            "heads": heads,
+            "layers": layers,
+            "double": double,
+            "ids": np.where(padding == 1, PAD, rng.integers(FIRST, vocab, (batch, n))),
+            "first": rng.integers(FIRST, vocab, (batch, n)),
+            "other": rng.integers(FIRST, vocab, (batch, n)),
+            "memory": rng.standard_normal((batch, m, d_model)).astype(np.float32),
+            "memory_padding": padding_of(rng, batch, m),
+            **stack_values(rng, d_model, d_ffn, layers, vocab, n + 6),
+        }
+        given |= {f"{case}.{name}": value for name, value in values.items()}
+    return given
+
+
+ASK = Ask("with_layer:stack", _stack, seconds=20.0)
+
+# ------------------------------------------------------------------------------------- what is expected
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One case in float64, and the unit roundoff in which it was answered."""
+
+    values: Mapping[str, Any]
+    u: float
+
+    @property
+    def layers(self) -> list[Weights]:
+        return [
+            {name: weight.astype(float) for name, weight in take(self.values, f"l{index}").items()}
+            for index in range(self.values["layers"])
+        ]
+
+    def states(self, ids: Array, *, decodes: bool, form: Form | None = None) -> list[Bounded]:
+        """What goes into each layer, and what comes out of the last: (batch, n, d) each."""
+        form = form or Form()
+        weights = {name: weight.astype(float) for name, weight in take(self.values, "w").items()}
+        memory = self.values["memory_padding"]
+        named: dict[str, Any] = {"padding": ids == PAD}
+        if decodes:
+            named = {"causal": True, "memory": exact(self.values["memory"].astype(float), self.u)}
+            named["memory_padding"] = memory if form.memory_padding else None
+        elif not form.padding:
+            named = {}
+        found = [form.embed(ids, weights, self.u)]
+        for layer in form.order(self.layers):
+            state = transformer.layer(found[-1], layer, self.values["heads"], **named)
+            assert isinstance(state, Bounded)
+            found.append(state.capped(CAP))
+        return found
+
+
+def _positions(count: int) -> Array:
+    return np.arange(count)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way to write the stack; the right one, where nothing else is said."""
+
+    id: str = ""
+    sentence: str = ""
+    positions: Callable[[int], Array] = _positions
+    normed: bool = True
+    order: Callable[[Sequence[Weights]], Sequence[Weights]] = list
+    padding: bool = True
+    memory_padding: bool = True
+
+    def embed(self, ids: Array, weights: Weights, u: float) -> Bounded:
+        table = weights["emb_pos.weight"]
+        places = self.positions(ids.shape[1]) % len(table)
+        words = weights["emb_word.weight"][ids]
+        both = add(exact(words, u), exact(np.broadcast_to(table[places], words.shape), u))
+        found = layer_norm(both, weights["emb_ln.weight"], weights["emb_ln.bias"]) if self.normed else both
+        assert isinstance(found, Bounded)
+        return found
+
+
+FORMS = (
+    Form("sum_positions_from_one", "The first position is 0, not 1.", positions=lambda n: np.arange(n) + 1),
+    Form("sum_positions_lost", "All positions are taken for the first.", positions=lambda n: np.zeros(n, int)),
+    Form("sum_norm_lost", "emb_ln is missing after the sum of the embeddings.", normed=False),
+    Form("sum_layers", "The last layer is left out.", order=lambda layers: layers[:-1]),
+    Form("sum_layers", "Only the first layer is applied.", order=lambda layers: layers[:1]),
+    Form("sum_layers", "One and the same layer is applied each time.", order=lambda layers: [layers[0]] * len(layers)),
+    Form("sum_layers", "The layers are applied in reversed order.", order=lambda layers: layers[::-1]),
+    Form("sum_padding_ignored", "The encoder's padding mask does not reach the layers.", memory_padding=False),
+)
+"""Mistakes that have nothing to do with the cache: who makes them with and without it has made them once."""
+PLAIN = (*FORMS, Form("sum_padding_ignored", "The padding mask does not reach the layers.", padding=False))
+IN_CACHE = (
+    Form(
+        "sum_positions_restart",
+        "Every step was taken for position 0: positions go on behind what is in the cache.",
+        positions=lambda n: np.zeros(n, int),
+    ),
+    Form(
+        "sum_positions_off_by_one",
+        "Positions are one too large from the second step on: after i - 1 cached positions comes number i - 1, "
+        "counted from 0.",
+        positions=lambda n: np.arange(n) + (np.arange(n) > 0),
+    ),
+    Form(
+        "sum_positions_off_by_one",
+        "Positions are one too large: the first is 0, with an empty cache, too.",
+        positions=lambda n: np.arange(n) + 1,
+    ),
+    Form(
+        "sum_positions_off_by_one",
+        "Positions are one too small from the second step on.",
+        positions=lambda n: np.maximum(np.arange(n) - 1, 0),
+    ),
+)
+
+
+@lru_cache(maxsize=8)
+def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
+    """The cases, with what came back for each in one part. Raises `Reject` where the part has a fault."""
+    answers = section(trial, part).got
+    found = []
+    for index in range(len(CASES)):
+        values, got = take(trial.given, str(index)), take(answers, str(index))
+        found.append((Case(values, DOUBLE if got.get("double") is True else SINGLE), Trial(values, got)))
+    return tuple(found)
+
+
+def _output(case: Case, one: Trial, name: str) -> Array:
+    return array(one.got, name, shape=case.values["memory"].shape[:1] + _shape(case), what="The state")
+
+
+def _shape(case: Case) -> tuple[int, int]:
+    return case.values["ids"].shape[1], case.values["memory"].shape[2]
+
+
+def _explains(case: Case, ids: Array, out: Array, form: Form, *, decodes: bool) -> bool:
+    want, where = case.states(ids, decodes=decodes, form=form)[-1], ids != PAD
+    return fits(out[where], want.value[where], 2 * want.error[where] + 1e-9)
+
+
+# ------------------------------------------------------------------------------------------- the judges
+
+
+@lru_cache(maxsize=4)
+def _form(trial: Trial) -> Form:
+    """The form that explains the decoder's states without a cache; the right one where none does."""
+    try:
+        cases = [(case, _output(case, one, "out")) for case, one in _cases(trial, "decoder")]
+    except Reject:
+        return Form()
+    for form in (Form(), *FORMS):
+        if all(_explains(case, case.values["other"], out, form, decodes=True) for case, out in cases):
+            return form
+    return Form()
+
+
+def plain(trial: Trial) -> Verdict:
+    """Encoder and decoder without a cache: the state, the padding mask, and None for the caches."""
+    used, wrong = 0.0, ""
+    seen: list[tuple[Case, Array, Array, bool]] = []
+    for part, kind in (("encoder", "an encoder"), ("decoder", "a decoder")):
+        decodes = part == "decoder"
+        for case, one in _cases(trial, part):
+            ids = case.values["other" if decodes else "ids"]
+            out, where = _output(case, one, "out"), ids != PAD
+            _masks(one, ids)
+            want = case.states(ids, decodes=decodes)[-1]
+            close = share(out[where], want.value[where], want.error[where])
+            used = max(used, close)
+            seen.append((case, ids, out, decodes))
+            wrong = wrong or (kind if close > 1 else "")
+    if not wrong:
+        return passed("Without a cache state, padding mask and the third value are what they should be.", used=used)
+    for form in PLAIN:
+        if all(_explains(case, ids, out, form, decodes=decodes) for case, ids, out, decodes in seen):
+            break
+    else:
+        form = Form("", "Follow the state from the embeddings through each layer.")
+    raise Reject(
+        f"Without a cache the state of {wrong}'s stack is not the expected one: emb_ln(emb_word(id) + "
+        f"emb_pos(position)), positions counted from 0, then one layer after the other. {form.sentence}",
+        diagnosis=form.id,
+    )
+
+
+def _masks(one: Trial, ids: Array) -> None:
+    """Raises `Reject` where the second or third value is wrong."""
+    want = ids == PAD
+    got = one.got.get("padding")
+    if not isinstance(got, np.ndarray) or got.shape != want.shape:
+        seen = f"has shape {list(got.shape)}" if isinstance(got, np.ndarray) else "is no tensor"
+        raise Reject(f"The second value {seen}; expected: the padding mask, of the shape of input_ids.")
+    if not np.array_equal(got.astype(float), want.astype(float)):
+        inverted = np.array_equal(got.astype(float), (~want).astype(float))
+        raise Reject(
+            "The second value is not the padding mask. Expected: 1 where input_ids is config.pad_token_id, 0 elsewhere."
+            + (" It is inverted." if inverted else ""),
+            diagnosis="sum_padding_inverted" if inverted else "",
+        )
+    if one.got.get("none") is not True:
+        raise Reject("Without use_cache the third value is not None, as was expected.", diagnosis="sum_cache_unasked")
+
+
+def step_by_step(trial: Trial) -> Verdict:
+    """The states of a sequence with the cache against those of all positions at once."""
+    outs = [(case, case.values["first"], _output(case, one, "out")) for case, one in _cases(trial, "cached")]
+    shares = [_shares(outs, form) for form in (Form(), _form(trial))]
+    used = min(max(float(each.max()) for each in found) for found in shares)
+    if used <= 1:
+        return passed("Step by step with the cache gives the same as all positions at once.", used=used)
+    each = next(each for each in shares[-1] if each.max() > 1)
+    known = next(
+        (
+            form
+            for form in (*IN_CACHE, *FORMS)
+            if all(_explains(case, ids, out, form, decodes=True) for case, ids, out in outs)
+        ),
+        Form("sum_cache_shared" if _shared(trial) else "", _hint(trial)),
+    )
+    raise Reject(
+        f"With use_cache the state differs from step {np.argmax(each > 1) + 1} on. Expected: at step i the state of "
+        f"position i that the stack gives for all positions at once. {known.sentence}",
+        diagnosis=known.id,
+    )
+
+
+def _shares(outs: Sequence[tuple[Case, Array, Array]], form: Form) -> list[Array]:
+    """Of each case and step the share of the rounding bound that is used."""
+    found = []
+    for case, ids, out in outs:
+        want = case.states(ids, decodes=True, form=form)[-1]
+        found.append(np.array([share(out[:, i], want.value[:, i], want.error[:, i]) for i in range(out.shape[1])]))
+    return found
+
+
+def _shared(trial: Trial) -> bool:
+    """Whether several layers have the same cache, of the earlier positions at least."""
+    pairs = (
+        (one.got["cache0"], one.got["cache1"])
+        for case, one in _cases(trial, "cached")
+        if case.values["layers"] > 1 and {"cache0", "cache1"} <= set(one.got)
+    )
+    return any(
+        isinstance(first, np.ndarray)
+        and isinstance(second, np.ndarray)
+        and first.ndim == second.ndim == 3
+        and np.array_equal(first[:, :-1], second[:, :-1])
+        for first, second in pairs
+    )
+
+
+def _hint(trial: Trial) -> str:
+    if _shared(trial):
+        return "All layers got the cache of one: each layer has its own, in the order of the layers."
+    return "Which position, which cache and which encoder's mask does each layer get?"
+
+
+def cache(trial: Trial) -> Verdict:
+    """What is returned as past_key_values, that a sequence starts afresh, and that nothing was changed in place."""
+    cases = _cases(trial, "cached")
+    if any(one.got.get("kept") is not True for _, one in cases):
+        raise Reject(
+            "The past_key_values or the encoder's output that were handed in have changed. Expected: both as they "
+            "were, and a new tuple; other beams and other calls still need the old one.",
+            diagnosis="sum_in_place",
+        )
+    forms = (Form(), _form(trial))
+    for case, one in cases:
+        _counted(case, one)
+        states = [case.states(case.values["first"], decodes=True, form=form) for form in forms]
+        out = _output(case, one, "out")
+        wants = next((found for found in states if fits(out, found[-1].value, found[-1].error)), None)
+        for layer in range(int(case.values["layers"])):
+            held = array(
+                one.got,
+                f"cache{layer}",
+                shape=(len(case.values["first"]), *_shape(case)),
+                what=f"At the end the cache of layer {layer + 1}",
+            )
+            # Where the states are wrong these cannot be right, and the check of the states says so.
+            if wants is not None and not fits(held, wants[layer].value, wants[layer].error):
+                raise Reject(
+                    f"At the end cache {layer + 1} of {case.values['layers']} does not hold what layer {layer + 1} "
+                    "received as input. Expected: the caches in the order of the layers, each as its layer returned "
+                    "it.",
+                    diagnosis="sum_cache_shared" if _shared(trial) else "",
+                )
+    _afresh(trial, forms)
+    return passed("Each layer has its cache, a new sequence starts afresh, and nothing was changed in place.")
+
+
+def _counted(case: Case, one: Trial) -> None:
+    """Raises `Reject` where past_key_values is no tuple with one cache a layer."""
+    layers, ids = int(case.values["layers"]), case.values["first"]
+    if "form" in one.got:
+        seen = clean(str(one.got["form"]), limit=60, line=True)
+        words = f"past_key_values is {seen}; expected: a tuple with one cache a layer."
+        raise Reject(words, diagnosis="sum_cache_lost")
+    counts = array(one.got, "counts", shape=(ids.shape[1],), what="The number of caches")
+    if (counts != layers).any():
+        step = int(np.argmax(counts != layers))
+        seen = f"{max(counts[step], 0):g}"
+        raise Reject(
+            f"After step {step + 1} past_key_values holds {seen} caches; expected {layers}, one a layer.",
+            diagnosis="sum_cache_shared" if counts[step] == 1 else "",
+        )
+
+
+def _afresh(trial: Trial, forms: Sequence[Form]) -> None:
+    """Raises `Reject` where a second sequence sees the first one's cache."""
+    said = (
+        "A second sequence, begun with past_key_values None, gives other states than by itself. Expected: nothing of "
+        "the first sequence is left; is something kept in the module?"
+    )
+    firsts, alone = (
+        _cases(trial, "cached"),
+        {id(case): _output(case, one, "out") for case, one in _cases(trial, "cached")},
+    )
+    try:
+        seconds = _cases(trial, "again")
+    except Reject as fault:
+        raise Reject(f"{said} It ended like this: {fault}", diagnosis="sum_cache_leaks") from None
+    for (case, _), (_, one) in zip(firsts, seconds, strict=True):
+        # Compared with the same sequence by itself: what is wrong in both is not this check's.
+        if not fits(
+            _output(case, one, "out"), alone[id(case)], 2 * case.states(case.values["first"], decodes=True)[-1].error
+        ):
+            raise Reject(said, diagnosis="sum_cache_leaks")
