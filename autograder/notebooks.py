@@ -136,7 +136,15 @@ def statement_of(cell: int, node: ast.stmt) -> Statement:
     if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):  # config["lr"] = 1 changes config
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         binds |= {name for target in targets if (name := base_name(target)) is not None}
-    return Statement(cell, node, frozenset(binds), frozenset(uses))
+    passing = _caught(node)
+    return Statement(cell, node, frozenset(binds - passing), frozenset(uses - passing))
+
+
+def _caught(node: ast.stmt) -> set[str]:
+    """Names that stand for an exception while it is handled, and for nothing afterwards."""
+    inside = list(ast.walk(node))
+    stored = {one.id for one in inside if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    return {one.name for one in inside if isinstance(one, ast.ExceptHandler) and one.name} - stored
 
 
 def base_name(target: ast.expr) -> str | None:

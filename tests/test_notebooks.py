@@ -328,3 +328,16 @@ def test_the_references_definitions_leave_its_training_alone() -> None:
     got = loss(logprob, torch.tensor([0, 1]), torch.tensor([3.0, -1.0]))
     want = -(3 * logprob[0, 0] - logprob[1, 1]) / 2
     assert np.isclose(got.item(), want.item(), rtol=1e-6)  # two products, a sum and a quotient of float32
+
+
+def test_the_name_of_a_caught_exception_is_no_definition() -> None:
+    """It is gone when the exception has been handled, so a later use of the name means something else."""
+    source = notebooks.source_of(
+        [
+            notebooks.Cell(1, "try:\n    data = download()\nexcept OSError as error:\n    print(error)"),
+            notebooks.Cell(2, "try:\n    import json\nexcept ImportError as error:\n    raise SystemExit from error"),
+            notebooks.Cell(3, "def f():\n    return json"),
+        ]
+    )
+    assert [statement.cell for statement in source.definitions(["f"])] == [2, 3]
+    assert [statement.cell for statement in source.definitions(["error"])] == []

@@ -7,7 +7,6 @@ import itertools
 import json
 import math
 import random
-import sys
 import textwrap
 import types
 import zlib
@@ -25,7 +24,7 @@ from rouge_score import rouge_scorer, tokenizers
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from autograder import notebooks, template
+from autograder import notebooks, sections, template
 from autograder.hw11.probes.summarization import Automaton
 from autograder.hw11.summarization import decoding, transformer
 from autograder.hw11.summarization.decoding import BOS, EOS, PAD, Search, Source, Unclear
@@ -68,9 +67,10 @@ many = settings(settings.get_profile("reference"))
 
 U = 2.0**-53
 """Unit roundoff of float64."""
-TELLING = 1e-6
-"""Worst cases multiply from layer to layer. Where a bound is larger than this the example is left out, so that none
-of them hides a mistake: those change numbers of size 1 by 0.01 and more."""
+TELLING, DEEP = 1e-6, 1e-4
+"""Worst cases multiply from layer to layer. Where a bound is larger than the first, or in a model of up to six layers
+than the second, the example is left out, so that none hides a mistake: those change numbers of size 1 by 0.01."""
+LAYERS = pytest.mark.parametrize("layers", [1, 2, 3])
 
 # ------------------------------------------------------------------------------------ strategies
 
@@ -99,18 +99,18 @@ def shapes(draw, layers=1):
     )
 
 
-def drawn(module, rng):
+def drawn(module, rng, *, spread=0.8):
     """The module in float64 and eval mode, all its weights drawn: also those that begin as 0 or 1."""
     for name, weight in module.named_parameters():
         normal = rng.standard_normal(tuple(weight.shape))
         if "emb_" in name and name.endswith("weight") and weight.dim() == 2:
             value = normal
         elif weight.dim() == 2:
-            value = 0.8 * normal / math.sqrt(weight.shape[1])
+            value = spread * normal / math.sqrt(weight.shape[1])
         elif name.endswith("_ln.weight"):
             value = 1 + 0.4 * np.clip(normal, -1, 1)
         else:
-            value = 0.4 * normal
+            value = spread / 2 * normal
         weight.data = torch.from_numpy(value)
     return module.eval()
 
@@ -272,9 +272,9 @@ def tokens(rng, batch, length, vocab=VOCAB):
 
 
 def model_of(shape, vocab=VOCAB, positions=12, kind=None):
-    """A model of the notebook's, of this shape and with drawn weights."""
+    """A model of the notebook's, of this shape, with drawn weights: smaller ones, as rounding grows with them."""
     config = ref.Config(vocab, shape.d_model, shape.heads, shape.d_ffn, shape.layers, 0.5, positions)
-    return drawn((kind or ref.Seq2Seq)(config), shape.rng)
+    return drawn((kind or ref.Seq2Seq)(config), shape.rng, spread=0.25)
 
 
 def judged_model(model, shape, documents, ids):
@@ -299,14 +299,16 @@ def model_steps(model, ids, encoder, past=None):
     return torch.cat(outs, dim=1), past
 
 
-@many
-@given(shapes(layers=3))
+@LAYERS
+@few
+@given(shapes())
 @torch.no_grad()
-def test_model_step_by_step_is_teacher_forcing(shape):
+def test_model_step_by_step_is_teacher_forcing(layers, shape):
+    shape.layers = layers
     model = model_of(shape)
     documents, ids = (tokens(shape.rng, shape.batch, length) for length in (shape.m, shape.n))
     memory, want = judged_model(model, shape, documents, ids)
-    assume(want.error.max() < TELLING)
+    assume(want.error.max() < DEEP)
     encoder = model.encode(documents)
     assert torch.equal(encoder[1], (documents == PAD).long())
     known = documents != PAD
@@ -323,10 +325,12 @@ def test_model_step_by_step_is_teacher_forcing(shape):
     assert torch.equal(model.decoder(ids[:, -1:], *encoder, use_cache=True)[1], (ids[:, -1:] == PAD).long())
 
 
+@LAYERS
 @few
-@given(shapes(layers=3))
+@given(shapes())
 @torch.no_grad()
-def test_each_layers_cache_is_what_has_gone_into_it(shape):
+def test_each_layers_cache_is_what_has_gone_into_it(layers, shape):
+    shape.layers = layers
     model, seen = model_of(shape), []
     encoder = model.encode(tokens(shape.rng, shape.batch, shape.m))
     hooks = [layer.register_forward_pre_hook(lambda _, args: seen.append(args[0])) for layer in model.decoder.layers]
@@ -337,10 +341,12 @@ def test_each_layers_cache_is_what_has_gone_into_it(shape):
         assert torch.equal(cache, torch.cat(seen[index :: shape.layers], dim=1))
 
 
+@LAYERS
 @few
-@given(shapes(layers=3), st.integers(1, 3))
+@given(shapes(), st.integers(1, 3))
 @torch.no_grad()
-def test_two_continuations_of_a_models_cache(shape, length):
+def test_two_continuations_of_a_models_cache(layers, shape, length):
+    shape.layers = layers
     model, documents = model_of(shape), tokens(shape.rng, shape.batch, shape.m)
     begin, *ends = (torch.from_numpy(shape.rng.integers(1, VOCAB, (shape.batch, n))) for n in (shape.n, length, length))
     encoder = model.encode(documents)
@@ -354,7 +360,7 @@ def test_two_continuations_of_a_models_cache(shape, length):
     assert len(caches) == shape.layers and all(map(torch.equal, (*caches, *encoder), copies))
     for end, outs in zip(ends, logits, strict=True):
         _, want = judged_model(model, shape, documents, torch.cat([begin, end], dim=1))
-        assume(want.error.max() < TELLING)
+        assume(want.error.max() < DEEP)
         assert close(torch.cat(outs, dim=1), want.value[:, shape.n :], want.error[:, shape.n :])
 
 
@@ -462,12 +468,17 @@ def every(logp_of, words, most):
 def of_table(source):
     """The log-probabilities (vocab,) behind a prefix, by the rule in the probe's words."""
 
+    @functools.cache
+    def row_of(state):
+        row = source.logits[state].tolist()
+        whole = math.log(math.fsum(map(math.exp, row)))
+        return [logit - whole for logit in row]
+
     def logp_of(so_far):
         state = source.number
         for token in (BOS, *so_far):
             state = (31 * state + 17 * token + 5) % len(source.logits)
-        row = source.logits[state].tolist()
-        return [logit - math.log(math.fsum(map(math.exp, row))) for logit in row]
+        return row_of(state)
 
     return logp_of
 
@@ -528,8 +539,8 @@ def test_so_does_the_real_model(shape, penalty):
         of_all = every(of_model(model, document), words, most)
         scores = {each: logp / len(each) ** penalty for logp, each in of_all}
         best = max(scores.values())
-        # Step by step and all at once differ by twice a bound below TELLING (tested above), in each token's logits;
-        # in a logarithm of the softmax by twice that.
+        # Step by step and all at once each token's logits differ by twice a bound which is below TELLING for two
+        # layers; the logarithms of their softmax by twice that.
         assert scores[tokens_found] >= best + SLACK * best - 4 * most * TELLING
 
 
@@ -724,13 +735,11 @@ def test_the_judges_refilled_beam_is_the_textbooks(seed, search, early):
     assert clear(decoding.refilled, source, search, early=early) == naive_refilled(source, search, early)
 
 
-def drawn_cases(part, seed):
-    given = decoding._decoding(drawing(seed))
-    count = given[f"{part}.cases"]
-    names = [name for name in given if name.startswith(f"{part}.")]
-    for case in range(count):
-        prefix = f"{part}.{case}."
-        yield case, {name.removeprefix(prefix): given[name] for name in names if name.startswith(prefix)}
+def drawn_cases(ask, seed):
+    """The cases that are asked, by their number."""
+    given = ask.inputs(drawing(seed))
+    for case in range(given["cases"]):
+        yield case, sections.take(given, str(case))
 
 
 def test_each_mistake_is_a_target():
@@ -740,22 +749,21 @@ def test_each_mistake_is_a_target():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_cases_are_clear_and_tell_mistakes_apart(seed):
-    for case, values in drawn_cases("beam", seed):
+    for case, values in drawn_cases(decoding.BEAM, seed):
         search = decoding.SEARCHES[case]
         assert (values["width"], values["most"], values["penalty"]) == (search.width, search.most, search.penalty)
         numbers = []
         for source in decoding._sources(values):
             numbers.append(source.number)
             want = decoding.right(source, search)  # raises Unclear where right searches differ, or nearly choose
-            if search.width * 4**search.most < 5000:  # longer trees are seldom of width 1 or 40 only
-                assert want == naive_beam(source, search)
+            assert want == naive_beam(source, search)
             if case == decoding.LONG:
                 assert len(want) == search.most and EOS not in want
             if source.number == 0:
                 for place in decoding.TARGETS.get(case, ()):
                     assert decoding.MISTAKES[place].search(source, search) != want
         assert sorted(numbers) == list(range(len(numbers)))
-    for case, values in drawn_cases("greedy", seed):
+    for case, values in drawn_cases(decoding.GREEDY, seed):
         most = decoding.LENGTHS[case]
         lengths = {source.number: len(decoding.greedy(source, most)) for source in decoding._sources(values)}
         assert values["most"] == most and set(lengths) == set(range(decoding.BATCH))
@@ -898,7 +906,9 @@ def data(tmp_path_factory):
     # The notebook's own list of packages is left out, as it would need minutes.
     here = types.SimpleNamespace(get_path=lambda name: str(folder))
     found, space = define("pairs_of_docstrings", PACKAGES=PACKAGES, sysconfig=here, tqdm=lambda steps, **_: steps)
+    assert gc.isenabled()
     found.pairs, found.space = found.pairs_of_docstrings(10**6), space
+    assert gc.isenabled()  # as before
     return found
 
 
@@ -910,7 +920,6 @@ def test_data_of_a_small_library(data):
         "A class that has a summary.": f"a c: {LONG_ENOUGH.format(2)}",
         "A method that has a summary.": f"c method: {LONG_ENOUGH.format(3)}",
     }
-    assert gc.isenabled()
 
 
 def test_data_is_unique_and_of_the_stated_lengths(data):
@@ -944,6 +953,11 @@ def test_data_is_the_same_every_time(data):
         other = data.pairs_of_docstrings(10**6)
     known = [(places[pair], split) for split in data.SPLITS for pair in other[split] if pair in places]
     assert len(known) > 10 and all(one == split for one, split in known)
+
+
+def test_headings(data):
+    assert data.heading("numpy.linalg.LinAlgError.with_traceback") == "lin alg error with traceback"
+    assert [data.heading(name) for name in ("json", "a.b.c_d", "a.B2")] == ["json", "b c d", "a b 2"]
 
 
 def test_docstrings_have_qualified_names(data):
@@ -1120,7 +1134,3 @@ def test_self_checks_accept_the_reference():
 def test_self_checks_explain(old, new, check, sentence):
     with pytest.raises(AssertionError, match=sentence):
         self_check(old, new, (check,))
-
-
-def test_nothing_is_fetched_for_these_tests():
-    assert "datasets" not in sys.modules

@@ -1578,7 +1578,7 @@ _WRONG_STACKS = (
                     )
                 return x, padding_mask, present
         """,
-        caught_by=("summarization.stack_cached", "summarization.stack_cache", "summarization.layer_work"),
+        caught_by=("summarization.stack_cached", "summarization.stack_cache", "summarization.stack_work"),
     ),
     _sum(
         "caches-joined",
@@ -1608,7 +1608,7 @@ _WRONG_STACKS = (
                         x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
                 return x, padding_mask, torch.cat(caches, dim=1) if use_cache else None
         """,
-        caught_by=("summarization.stack_cached", "summarization.stack_cache", "summarization.layer_work"),
+        caught_by=("summarization.stack_cached", "summarization.stack_cache", "summarization.stack_work"),
     ),
     _sum(
         "caches-in-one-list",
@@ -2116,7 +2116,7 @@ _WRONG_STACKS = (
                         x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
                 return x, padding_mask, tuple(caches) if use_cache else None
         """,
-        caught_by=(*EVERY_VALUE_OF_THE_STACK, "summarization.stack_cache"),
+        caught_by=(*EVERY_VALUE_OF_THE_STACK, "summarization.stack_cache", "summarization.stack_work"),
     ),
     _sum(
         "layers-in-reverse",
@@ -2179,7 +2179,7 @@ _WRONG_STACKS = (
                     return x[:, -1:], padding_mask, tuple(caches)
                 return x, padding_mask, None
         """,
-        caught_by=("summarization.layer_work",),
+        caught_by=("summarization.stack_work",),
         diagnosis="sum_recomputed",
     ),
 )
@@ -2511,7 +2511,7 @@ _WRONG_DECODING = (
                     break
             return ids[:, 1:]
         """,
-        caught_by=("summarization.decode_work",),
+        caught_by=("summarization.greedy_work",),
         diagnosis="sum_recomputed",
     ),
     _sum(
@@ -2534,7 +2534,7 @@ _WRONG_DECODING = (
                     break
             return ids[:, 1:]
         """,
-        caught_by=("summarization.greedy", "summarization.decode_work"),
+        caught_by=("summarization.greedy", "summarization.greedy_work"),
         diagnosis="sum_recomputed",
     ),
     _sum(
@@ -2556,7 +2556,7 @@ _WRONG_DECODING = (
                     break
             return ids[:, 1:]
         """,
-        caught_by=("summarization.greedy", "summarization.decode_work"),
+        caught_by=("summarization.greedy", "summarization.greedy_work"),
         diagnosis="sum_recomputed",
     ),
     _sum(
@@ -2580,7 +2580,7 @@ _WRONG_DECODING = (
                     break
             return torch.cat(output, dim=1)
         """,
-        caught_by=("summarization.decode_work",),
+        caught_by=("summarization.greedy_work",),
     ),
     # Beams: what goes along with a beam.
     _sum(
@@ -3596,7 +3596,7 @@ _WRONG_DECODING = (
             best = (scores / lengths.view(batch, num_beams) ** length_penalty).argmax(dim=-1, keepdim=True)
             return ids[(first + best).view(-1), 1:]
         """,
-        caught_by=("summarization.decode_work",),
+        caught_by=("summarization.beam_work",),
         diagnosis="sum_recomputed",
     ),
     _sum(
@@ -3636,7 +3636,7 @@ _WRONG_DECODING = (
             best = (scores / lengths.view(batch, num_beams) ** length_penalty).argmax(dim=-1, keepdim=True)
             return ids[(first + best).view(-1), 1:]
         """,
-        caught_by=("summarization.decode_work",),
+        caught_by=("summarization.beam_work",),
     ),
 )
 
@@ -4840,7 +4840,7 @@ HALF_RIGHT: tuple[tuple[Variant, float, str], ...] = (
             caught_by=("summarization.layer_work",),
             diagnosis="sum_recomputed",
         ),
-        2.0,
+        1.0,
         _WORK,
     ),
     (
@@ -4875,10 +4875,10 @@ HALF_RIGHT: tuple[tuple[Variant, float, str], ...] = (
                         return states[-1][:, -1:], padding_mask, tuple(states[:-1])
                     return states[-1], padding_mask, None
             """,
-            caught_by=("summarization.layer_work",),
+            caught_by=("summarization.stack_work",),
             diagnosis="sum_recomputed",
         ),
-        2.0,
+        1.0,
         _WORK,
     ),
     (
@@ -4900,10 +4900,10 @@ HALF_RIGHT: tuple[tuple[Variant, float, str], ...] = (
                     ids = torch.cat([ids, newest], dim=1)
                 return ids[:, 1:]
             """,
-            caught_by=("summarization.decode_work",),
+            caught_by=("summarization.greedy_work",),
             diagnosis="sum_recomputed",
         ),
-        2.0,
+        1.0,
         _WORK,
     ),
     (
@@ -4937,10 +4937,10 @@ HALF_RIGHT: tuple[tuple[Variant, float, str], ...] = (
                 best = (scores / lengths**length_penalty).argmax(1, keepdim=True)
                 return ids[(first + best).flatten()]
             """,
-            caught_by=("summarization.decode_work",),
+            caught_by=("summarization.beam_work",),
             diagnosis="sum_recomputed",
         ),
-        2.0,
+        1.0,
         _WORK,
     ),
     (
@@ -4963,9 +4963,9 @@ HALF_RIGHT: tuple[tuple[Variant, float, str], ...] = (
                         break
                 return ids[:, 1:]
             """,
-            caught_by=("summarization.decode_work",),
+            caught_by=("summarization.greedy_work",),
         ),
-        2.0,
+        1.0,
         _WORK,
     ),
     (

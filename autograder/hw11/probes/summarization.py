@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd import profiler
 
 from autograder import sections
 from autograder.hw11.probes import fault_of, tensor
@@ -213,6 +214,45 @@ def training(case: dict[str, Any], kind: Any) -> dict[str, Any]:
     return seen
 
 
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
+
+
+def work(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """products[k]: multiplications in the step that follows a cache of lengths[k]; then `steps` steps behind `long`.
+
+    The latter are for the kernel, which counts the CPU time of all of it.
+    """
+    one = made(student.function(NOTEBOOK, "TransformerLayer"), given, decodes=True)
+    d_model = given["memory"].shape[2]
+    none = torch.zeros(1, 1, dtype=torch.long)
+
+    def step(past: torch.Tensor) -> None:
+        called(one, past[:, :1], none, given["memory"], given["memory_padding"], use_cache=True, past_kv=past)
+
+    counts = []
+    with torch.no_grad():
+        for length in given["lengths"].tolist():
+            past = torch.randn(1, length, d_model)
+            with profiler.profile(record_shapes=True) as record:
+                step(past)
+            counts.append(sum(_products(event) for event in record.function_events or []))
+        past = torch.randn(1, given["long"], d_model)
+        for _ in range(given["steps"]):
+            step(past)
+    return {"products": torch.tensor(counts, dtype=torch.long)}
+
+
+def _products(event: Any) -> int:
+    """The multiplications of one of torch's operations, by the shapes of what it got."""
+    shapes = [shape for shape in event.input_shapes if len(shape) > 1]
+    if event.name in PRODUCTS and len(shapes) >= 2:
+        left, right = shapes[-2:]
+        return int(torch.Size(left).numel()) * int(right[-1])
+    if "scaled_dot_product" in event.name and "for_cpu" in event.name and len(shapes) >= 2:
+        return 2 * int(torch.Size(shapes[0]).numel()) * int(shapes[1][-2])
+    return 0
+
+
 # -------------------------------------------------------------------------------------------- the config
 
 
@@ -256,7 +296,6 @@ class Automaton:
         self.config = Config(vocab=tables.shape[2], d_model=2, heads=1, d_ffn=2, layers=2, positions=512)
         self.encoded = 0
         self.lengths: list[int] = []
-        self.cached: list[int] = []
         self.rows: list[int] = []
         self.training = False
 
@@ -285,7 +324,6 @@ class Automaton:
             raise Breach("model.decode got past_key_values without use_cache")
         earlier = 0 if past_key_values is None else past_key_values[0].shape[1]
         self.lengths.append(ids.shape[1])
-        self.cached.append(earlier)
         self.rows.append(len(ids))
         shown = (encoder_padding_mask == 0) * encoder_out[:, :, 0]
         source = shown.sum(1).long() % len(self.tables)
@@ -310,23 +348,26 @@ class Automaton:
         return self
 
 
-def decoding(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """The parts `greedy` and `beam`: ids returned, and how the model was called."""
+def greedy(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """Per case the ids that greedy_decode(model, ids, most) returned, and how the model was called."""
+    function = student.function(NOTEBOOK, "greedy_decode")
+    return decoded(given, lambda model, case: function(model, case["ids"], case["most"]))
 
-    def run(name: str) -> dict[str, Any]:
-        function = student.function(NOTEBOOK, f"{name}_decode" if name == "greedy" else f"{name}_search")
-        seen: dict[str, Any] = {}
-        for case, values in cases(sections.take(given, name)):
-            model = Automaton(values["tables"])
-            arguments = [values["width"], values["most"], values["penalty"]] if name == "beam" else [values["most"]]
-            ids = tensor(function(model, values["ids"], *arguments), f"what {function.__name__} returned")
-            seen |= {
-                f"{case}.ids": ids,
-                f"{case}.encoded": model.encoded,
-                f"{case}.lengths": torch.tensor(model.lengths, dtype=torch.long),
-                f"{case}.cached": torch.tensor(model.cached, dtype=torch.long),
-                f"{case}.rows": torch.tensor(model.rows, dtype=torch.long),
-            }
-        return seen
 
-    return sections.run(fault_of(student), greedy=lambda: run("greedy"), beam=lambda: run("beam"))
+def beam(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The same of beam_search(model, ids, width, most, penalty)."""
+    function = student.function(NOTEBOOK, "beam_search")
+    return decoded(given, lambda model, case: function(model, *(case[n] for n in ("ids", "width", "most", "penalty"))))
+
+
+def decoded(given: Mapping[str, Any], search: Callable[[Automaton, dict[str, Any]], Any]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for case, values in cases(given):
+        model = Automaton(values["tables"])
+        seen |= {
+            f"{case}.ids": tensor(search(model, values), "what came back"),
+            f"{case}.encoded": model.encoded,
+            f"{case}.lengths": torch.tensor(model.lengths, dtype=torch.long),
+            f"{case}.rows": torch.tensor(model.rows, dtype=torch.long),
+        }
+    return seen

@@ -1,4 +1,4 @@
-"""Probes of question 1 beside a right TransformerLayer: the stack, and how much work one cached step is."""
+"""Probes of question 1 beside a right TransformerLayer: the stack."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.autograd import profiler
 from torch.nn import functional as F
 
 from autograder import sections
 from autograder.hw11.probes import fault_of, tensor
-from autograder.hw11.probes.summarization import NOTEBOOK, Config, called, cases, cast, fill, made, parts, precise
+from autograder.hw11.probes.summarization import NOTEBOOK, Config, cases, cast, fill, parts, precise
 from autograder.isolation.student import Student
 from autograder.isolation.wire import Breach
 
@@ -222,56 +221,3 @@ def steps(one: Any, case: Mapping[str, Any], ids: torch.Tensor, *, turned: bool 
         **seen,
         **{f"cache{index}": each for index, each in enumerate(past[:8]) if isinstance(each, torch.Tensor)},
     }
-
-
-# ------------------------------------------------------------------------------------------------ the work
-
-PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
-
-
-def work(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """The parts `layer` and `stack`: multiplications of one cached step, and then some long steps, for the kernel."""
-    return sections.run(
-        fault_of(student),
-        layer=lambda: layer_work(sections.take(given, "layer"), student),
-        stack=lambda: stack_work(sections.take(given, "stack"), student),
-    )
-
-
-def layer_work(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """products[k]: multiplications in the step that follows a cache of lengths[k]; then `steps` steps behind `long`."""
-    one = made(student.function(NOTEBOOK, "TransformerLayer"), given, decodes=True)
-    d_model = given["memory"].shape[2]
-    none = torch.zeros(1, 1, dtype=torch.long)
-
-    def step(past: torch.Tensor) -> None:
-        called(one, past[:, :1], none, given["memory"], given["memory_padding"], use_cache=True, past_kv=past)
-
-    counts = []
-    with torch.no_grad():
-        for length in given["lengths"].tolist():
-            past = torch.randn(1, length, d_model)
-            with profiler.profile(record_shapes=True) as record:
-                step(past)
-            counts.append(sum(_products(event) for event in record.function_events or []))
-        past = torch.randn(1, given["long"], d_model)
-        for _ in range(given["steps"]):
-            step(past)
-    return {"products": torch.tensor(counts, dtype=torch.long)}
-
-
-def stack_work(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    one = stacked(given, student, decodes=True)
-    with torch.no_grad():
-        return {"most": steps(one, given, given["ids"])["most"]}
-
-
-def _products(event: Any) -> int:
-    """The multiplications of one of torch's operations, by the shapes of what it got."""
-    shapes = [shape for shape in event.input_shapes if len(shape) > 1]
-    if event.name in PRODUCTS and len(shapes) >= 2:
-        left, right = shapes[-2:]
-        return int(torch.Size(left).numel()) * int(right[-1])
-    if "scaled_dot_product" in event.name and "for_cpu" in event.name and len(shapes) >= 2:
-        return 2 * int(torch.Size(shapes[0]).numel()) * int(shapes[1][-2])
-    return 0

@@ -19,7 +19,7 @@ from scipy.special import log_softmax
 
 from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
 from autograder.judges import array, passed, whole
-from autograder.sections import join, section, take
+from autograder.sections import take
 
 PAD, BOS, EOS = 0, 1, 2
 VOCAB, STATES = 48, 101
@@ -328,8 +328,7 @@ def _case(sources: Sequence[Source], rng: Generator) -> dict[str, Any]:
     return {"ids": ids, "tables": np.stack([source.logits for source in sources])}
 
 
-def _decoding(rng: Generator) -> Values:
-    given: dict[str, Values] = {}
+def _greedy(rng: Generator) -> Values:
     cases: dict[str, Any] = {"cases": len(LENGTHS)}
     for case, most in enumerate(LENGTHS):
         ends = (0.0, 1.5, NEVER)[case]
@@ -340,8 +339,11 @@ def _decoding(rng: Generator) -> Values:
 
         sources = [_draw(rng, number, ends, lasts) for number in range(BATCH)]
         cases |= {f"{case}.{name}": value for name, value in {**_case(sources, rng), "most": most}.items()}
-    given["greedy"] = cases
-    cases = {"cases": len(SEARCHES)}
+    return cases
+
+
+def _beam(rng: Generator) -> Values:
+    cases: dict[str, Any] = {"cases": len(SEARCHES)}
     for case, search in enumerate(SEARCHES):
         ends, count = (NEVER, 1) if case == LONG else (0.0, BATCH)
         sources = [
@@ -350,11 +352,11 @@ def _decoding(rng: Generator) -> Values:
         ]
         values = {**_case(sources, rng), "width": search.width, "most": search.most, "penalty": search.penalty}
         cases |= {f"{case}.{name}": value for name, value in values.items()}
-    given["beam"] = cases
-    return join(**given)
+    return cases
 
 
-ASK = Ask("summarization:decoding", _decoding, seconds=20.0)
+GREEDY = Ask("summarization:greedy", _greedy, seconds=20.0)
+BEAM = Ask("summarization:beam", _beam, seconds=20.0)
 
 # ------------------------------------------------------------------------------------------- the judges
 
@@ -400,14 +402,13 @@ def _rows(one: Trial, name: str, most: int) -> list[Row]:
 
 
 @lru_cache(maxsize=4)
-def _cases(trial: Trial, part: str) -> tuple[Trial, ...]:
-    parted = section(trial, part)
-    count = whole(parted.given, "cases", least=1, most=100)
-    return tuple(Trial(take(parted.given, str(case)), take(parted.got, str(case))) for case in range(count))
+def _cases(trial: Trial) -> tuple[Trial, ...]:
+    count = whole(trial.given, "cases", least=1, most=100)
+    return tuple(Trial(take(trial.given, str(case)), take(trial.got, str(case))) for case in range(count))
 
 
 def greedily(trial: Trial) -> Verdict:
-    for one in _cases(trial, "greedy"):
+    for one in _cases(trial):
         most = whole(one.given, "most", least=1, most=100)
         wants = [greedy(source, most) for source in _sources(one.given)]
         rows = _rows(one, "greedy_decode", most)
@@ -449,7 +450,7 @@ def _difference(name: str, got: Tokens, want: Tokens, what: str) -> str:
 
 
 def beamed(trial: Trial) -> Verdict:
-    cases = _cases(trial, "beam")
+    cases = _cases(trial)
     found: list[tuple[Source, Search, Tokens, Tokens]] = []
     for one, search in zip(cases, SEARCHES, strict=True):
         rows = _rows(one, "beam_search", search.most)
@@ -487,45 +488,57 @@ def _explains(mistake: Mistake, found: Sequence[tuple[Source, Search, Tokens, To
     return True
 
 
-def economical(trial: Trial) -> Verdict:
-    """The encoder once, and one new token a row and step."""
-    for part, name in (("greedy", "greedy_decode"), ("beam", "beam_search")):
-        for one in _cases(trial, part):
-            batch, most = len(np.asarray(one.given["ids"])), whole(one.given, "most", least=1, most=100)
-            lengths = array(one.got, "lengths", what="How the model was called")
-            if (lengths > 1).any():
-                raise Reject(
-                    f"For {most} tokens {name} gave model.decode {lengths.sum():.0f} positions in {lengths.size} "
-                    f"calls, up to {lengths.max():.0f} at once. Expected: one new token a row in each call, and the "
-                    "cache; else the work for n tokens grows like n^2.",
-                    diagnosis="sum_recomputed",
-                )
-            if not lengths.size:
-                raise Reject(f"{name} did not call model.decode, which was expected for each token.")
-            encoded = whole(one.got, "encoded", least=0, most=10**6)
-            if encoded > batch:  # once for all rows, or once for each
-                raise Reject(
-                    f"{name} ran the encoder {encoded} times for {batch} rows. Expected: once, before the first token.",
-                    diagnosis="sum_encoder_repeated",
-                )
-            rows = array(one.got, "rows", shape=lengths.shape, what="How the model was called")
-            width = whole(one.given, "width", least=1, most=100) if part == "beam" else 1
-            if rows.sum() > batch * width * (most + 1):
-                raise Reject(
-                    f"{name} gave model.decode {rows.sum():.0f} tokens in all for {batch} rows, beams {width} wide, "
-                    f"of at most {most} tokens; expected: one a beam and token. Is the past replayed in each step?",
-                    diagnosis="sum_recomputed",
-                )
-    one = _cases(trial, "greedy")[1]  # where all rows end early
+def greedy_work(trial: Trial) -> Verdict:
+    """The encoder once, one new token a row and step, and an early end."""
+    _economical(trial, "greedy_decode")
+    one = _cases(trial)[1]  # where all rows end early
     wants = [greedy(source, LENGTHS[1]) for source in _sources(one.given)]
-    if [row.tokens for row in _rows(one, "greedy_decode", LENGTHS[1])] != wants:
-        return passed("The encoder runs once, and the model gets one new token a row and step.")
     longest = max(map(len, wants))
     calls = array(one.got, "lengths", what="How the model was called").size
-    if BATCH * longest < calls or longest < calls <= LENGTHS[1]:
+    right = [row.tokens for row in _rows(one, "greedy_decode", LENGTHS[1])] == wants
+    if right and (BATCH * longest < calls or longest < calls <= LENGTHS[1]):
         raise Reject(
             f"All rows had ended after {longest} tokens, but greedy_decode called model.decode {calls} times. "
             "Expected: it ends once all rows have ended.",
             diagnosis="sum_no_stop",
         )
-    return passed("The encoder runs once, and the model gets one new token a row and step.")
+    return passed(ECONOMICAL)
+
+
+def beam_work(trial: Trial) -> Verdict:
+    """The encoder once, and one new token a beam and step."""
+    _economical(trial, "beam_search")
+    return passed(ECONOMICAL)
+
+
+ECONOMICAL = "The encoder runs once, and the model gets one new token a row and step."
+
+
+def _economical(trial: Trial, name: str) -> None:
+    """Raises `Reject` where tokens or documents are given to the model several times."""
+    for one in _cases(trial):
+        batch, most = len(np.asarray(one.given["ids"])), whole(one.given, "most", least=1, most=100)
+        width = whole(one.given, "width", least=1, most=100) if "width" in one.given else 1
+        lengths = array(one.got, "lengths", what="How the model was called")
+        rows = array(one.got, "rows", shape=lengths.shape, what="How the model was called")
+        if not lengths.size:
+            raise Reject(f"{name} did not call model.decode, which was expected for each token.")
+        if (lengths > 1).any():
+            raise Reject(
+                f"For {most} tokens {name} gave model.decode {lengths.sum():.0f} positions in {lengths.size} calls, "
+                f"up to {lengths.max():.0f} at once. Expected: one new token a row in each call, and the cache; else "
+                "the work for n tokens grows like n^2.",
+                diagnosis="sum_recomputed",
+            )
+        encoded = whole(one.got, "encoded", least=0, most=10**6)
+        if encoded > batch:  # once for all rows, or once for each
+            raise Reject(
+                f"{name} ran the encoder {encoded} times for {batch} rows. Expected: once, before the first token.",
+                diagnosis="sum_encoder_repeated",
+            )
+        if rows.sum() > batch * width * (most + 1):
+            raise Reject(
+                f"{name} gave model.decode {rows.sum():.0f} tokens in all for {batch} rows, beams {width} wide, of at "
+                f"most {most} tokens; expected: one a beam and token. Is the past replayed in each step?",
+                diagnosis="sum_recomputed",
+            )

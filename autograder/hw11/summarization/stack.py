@@ -14,7 +14,7 @@ from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
 from autograder.hw11.summarization.layer import CAP, DOUBLE, SINGLE, padding_of, weights_of
 from autograder.hw11.summarization.transformer import Weights
-from autograder.judges import array, fits, passed, share
+from autograder.judges import array, fits, passed, share, whole
 from autograder.rounding import Bounded, add, exact, layer_norm
 from autograder.sections import section, take
 from autograder.text import clean
@@ -375,3 +375,16 @@ def _afresh(trial: Trial, forms: Sequence[Form]) -> None:
             _output(case, one, "out"), alone[id(case)], 2 * case.states(case.values["first"], decodes=True)[-1].error
         ):
             raise Reject(said, diagnosis="sum_cache_leaks")
+
+
+def work(trial: Trial) -> Verdict:
+    """Each layer gets the newest position alone."""
+    for _, one in _cases(trial, "cached"):
+        most = whole(one.got, "most", least=0, most=10_000)
+        if most > 1:
+            raise Reject(
+                f"With use_cache the stack handed up to {most} positions at once to its layers. Expected: one, the "
+                "newest; the caches stand for all others.",
+                diagnosis="sum_recomputed",
+            )
+    return passed("With use_cache each layer gets the newest position alone.")
