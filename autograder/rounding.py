@@ -70,8 +70,8 @@ def matmul(x: Number, y: Number) -> Number:
 
 
 def scaled(x: Number, factor: float) -> Number:
-    """x times a constant that is itself rounded."""
-    return Bounded(x.value * factor, x.error * abs(factor), x.u).rounded(2) if isinstance(x, Bounded) else x * factor
+    """x times a constant that took up to three operations, such as 1 / sqrt(d)."""
+    return Bounded(x.value * factor, x.error * abs(factor), x.u).rounded(4) if isinstance(x, Bounded) else x * factor
 
 
 def relu(x: Number) -> Number:
