@@ -54,7 +54,7 @@ def test_wrong_solutions_fail_the_checks_that_they_name(variant: Variant) -> Non
     assert expected <= outcome.failed
     # Beyond those only a statistical check may fail: where noise is shared or seeded the others see
     # fewer values than they count on.
-    assert all(CHECKS[extra].judge.alpha > 0 for extra in outcome.failed - expected)
+    assert all(CHECKS[extra].judge.alpha > 0 for extra in outcome.failed - expected - set(variant.sometimes))
     if variant.diagnosis:
         assert variant.diagnosis in outcome.diagnoses
     for result in outcome.results:
@@ -82,5 +82,5 @@ def test_the_bank_is_large_and_every_variant_is_named_once() -> None:
     assert len({variant.id for variant in everything}) == len(everything)
     assert len(WRONG) >= 30
     assert len(RIGHT) >= 12
-    assert all(variant.caught_by and set(variant.caught_by) <= set(CHECKS) for variant in WRONG)
+    assert all(variant.caught_by and {*variant.caught_by, *variant.sometimes} <= set(CHECKS) for variant in WRONG)
     assert not any(variant.caught_by for variant in RIGHT)

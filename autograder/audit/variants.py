@@ -18,8 +18,8 @@ class Variant:
     `source` holds the definitions that replace those of the same name (a method is written at top level
     as `def negative_elbo_bound(self, x):`, or, where several classes have one of that name, below the line
     `class VAE:`; there it may also be new). `prelude` is put at the top of the file. `caught_by` are the
-    ids of the checks that must fail, () for a right solution; `diagnosis` is the misconception that the
-    feedback must name, "" where none is expected.
+    ids of the checks that must fail whatever is drawn, () for a right solution, `sometimes` of those that it
+    depends on the draw; `diagnosis` is the misconception that the feedback must name, "" where none is expected.
     """
 
     id: str
@@ -29,6 +29,7 @@ class Variant:
     caught_by: tuple[str, ...] = ()
     diagnosis: str = ""
     prelude: str = ""
+    sometimes: tuple[str, ...] = ()
 
 
 def written(
@@ -41,6 +42,7 @@ def written(
     caught_by: tuple[str, ...] = (),
     diagnosis: str = "",
     prelude: str = "",
+    sometimes: tuple[str, ...] = (),
 ) -> Variant:
     """One way to write a function of `file`, in the bank as "prefix-id"; source and prelude may be indented."""
     return Variant(
@@ -51,6 +53,7 @@ def written(
         caught_by=caught_by,
         diagnosis=diagnosis,
         prelude=textwrap.dedent(prelude).lstrip("\r\n"),
+        sometimes=sometimes,
     )
 
 

@@ -438,7 +438,8 @@ WRONG: tuple[Variant, ...] = (
             prob = logprob.exp().detach()
             return -(reward * (prob * logprob).sum(dim=1)).mean()
         """,
-        caught_by=EVERY_CHECK_BUT_THE_FORM,
+        caught_by=("policy_gradient.gradient", "policy_gradient.unbiased", "policy_gradient.training"),
+        sometimes=("policy_gradient.sign",),
     ),
     _loss(
         "next-class",
@@ -470,10 +471,10 @@ WRONG: tuple[Variant, ...] = (
         caught_by=(
             "policy_gradient.gradient",
             "policy_gradient.sign",
-            "policy_gradient.average",
             "policy_gradient.unbiased",
             "policy_gradient.training",
         ),
+        sometimes=("policy_gradient.average",),
         diagnosis="true_labels",
     ),
     _loss(
@@ -601,10 +602,8 @@ WRONG: tuple[Variant, ...] = (
             chosen = logprob.gather(1, predicted.unsqueeze(1)).squeeze(1)
             return -(reward[:-1] * chosen[:-1]).sum() / len(reward)
         """,
-        caught_by=(
-            "policy_gradient.gradient",
-            "policy_gradient.average",
-        ),
+        caught_by=("policy_gradient.gradient",),
+        sometimes=("policy_gradient.average",),
     ),
     _loss(
         "first-rows-only",
