@@ -102,7 +102,8 @@ NO_COUNTER = """
 import contextlib, types, torch.autograd.profiler
 right = TransformerLayer.forward
 def recomputes(self, x, padding_mask, encoder_out=None, encoder_padding_mask=None, use_cache=None, past_kv=None):
-    nothing = types.SimpleNamespace(function_events=[])
+    event = types.SimpleNamespace(name="aten::mm", input_shapes=[[100, 100], [100, 100]])
+    nothing = types.SimpleNamespace(function_events=[event])
     torch.autograd.profiler.profile = lambda **named: contextlib.nullcontext(nothing)
     if not use_cache:
         return right(self, x, padding_mask, encoder_out, encoder_padding_mask)

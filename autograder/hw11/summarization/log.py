@@ -304,7 +304,7 @@ def _elsewhere(form: Values) -> Iterator[str]:
     """Defects of the file's form that belong to no module."""
     if whole(form, "twice", least=0, most=10**9):
         yield f'The key "{_text(form, "twice_key")}" is there more than once.'
-    if form.get("odd_key"):
+    if _text(form, "odd_key"):
         yield f'"{_text(form, "odd_key")}" holds NaN or an infinity, which JSON does not have.'
 
 

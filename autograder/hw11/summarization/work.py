@@ -40,6 +40,13 @@ def linear(trial: Trial) -> Verdict:
     position once has c = 0, whatever else it does.
     """
     f = array(trial.got, "products", shape=LENGTHS.shape, what="The number of multiplications")
+    # Each of the layer's matrices but those for keys and values is multiplied with the newest position at least.
+    least = 6 * D_MODEL**2 + 2 * D_MODEL * D_FFN
+    if f.min() < least:
+        raise Reject(
+            f"One step with a cache took only {f.min():,.0f} multiplications of matrices, but at least {least:,} were "
+            "expected: the layer's own linear maps of the newest position.",
+        )
     square = (f[2] - 3 * f[1] + 2 * f[0]) / 6 * 16  # its part of f(4n)
     if f[2] > 0 and square > 0.1 * f[2]:
         raise Reject(
