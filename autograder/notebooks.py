@@ -13,6 +13,7 @@ import symtable
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 MAX_CELLS = 2000
@@ -45,6 +46,7 @@ class Statement:
 # ------------------------------------------------------------------------------------------ definitions
 
 
+@lru_cache(maxsize=4)  # audits put many asks to one notebook in one process
 def read(data: bytes) -> tuple[Cell, ...]:
     """The code cells of a notebook of any version that nbformat knows. Raises `Unreadable`."""
     import nbformat
@@ -112,7 +114,8 @@ class Source:
         return [self.statements[index] for index in sorted(chosen)]
 
 
-def source_of(cells: Sequence[Cell]) -> Source:
+@lru_cache(maxsize=4)
+def source_of(cells: tuple[Cell, ...]) -> Source:
     """What can be read of the notebook's Python; a cell with a syntax error costs only itself."""
     statements: list[Statement] = []
     faults: dict[int, BaseException] = {}

@@ -333,11 +333,11 @@ def test_the_references_definitions_leave_its_training_alone() -> None:
 def test_the_name_of_a_caught_exception_is_no_definition() -> None:
     """It is gone when the exception has been handled, so a later use of the name means something else."""
     source = notebooks.source_of(
-        [
+        (
             notebooks.Cell(1, "try:\n    data = download()\nexcept OSError as error:\n    print(error)"),
             notebooks.Cell(2, "try:\n    import json\nexcept ImportError as error:\n    raise SystemExit from error"),
             notebooks.Cell(3, "def f():\n    return json"),
-        ]
+        )
     )
     assert [statement.cell for statement in source.definitions(["f"])] == [2, 3]
     assert [statement.cell for statement in source.definitions(["error"])] == []

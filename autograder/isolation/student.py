@@ -8,6 +8,7 @@ student's code and only ever produces values.
 
 from __future__ import annotations
 
+import ast
 import builtins
 import contextlib
 import importlib
@@ -112,11 +113,11 @@ class Student:
         root = (self.box / file).parent
         if str(root) not in sys.path:
             sys.path.insert(0, str(root))  # a notebook may import files beside it
-        if any("cuda" in cell.source for cell in self.cells(file)) and not torch.cuda.is_available():
-            pretend_cuda()
         module = types.ModuleType(Path(file).stem)
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": Importer(root)}
         chosen = self.source(file).definitions(names)
+        if any("cuda" in ast.unparse(one.node) for one in chosen) and not torch.cuda.is_available():
+            pretend_cuda()  # not for a training loop's sake: it makes every operation of torch slower
         faults = notebooks.execute(file, chosen, module.__dict__)
         self.faults |= {f"{file}: {name}": fault for name, fault in faults.items()}
         return module
