@@ -154,7 +154,7 @@ def test_a_replayed_answer_of_another_submission_is_worthless(answers: Any) -> N
     What does not depend on the inputs still passes: shapes and finite values, noise at m = 0, v = 1, which is
     as random as any, losses that a doubled batch leaves alone, and networks trained on the problem that is the
     same for everybody. So do counts of work, a log, which is the same file, and caches as many as there are layers:
-    what is in them is looked at where the states are right.
+    what is in them is looked at where the states are right. A sign is one of two, and right by chance as often as not.
     """
     with bank.submitted(RIGHT[0], ASSIGNMENT) as received:
         other = replace(received, digest=received.digest + "another")
@@ -178,6 +178,7 @@ def test_a_replayed_answer_of_another_submission_is_worthless(answers: Any) -> N
         "gan.noise",
         "gan.fresh",
         "policy_gradient.contract",
+        "policy_gradient.sign",
         "policy_gradient.average",
         "policy_gradient.training",
         "policy_gradient.notebook",

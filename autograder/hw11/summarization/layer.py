@@ -432,8 +432,8 @@ def cache(trial: Trial) -> Verdict:
                 )
             if not np.array_equal(held, want):
                 raise Reject(
-                    f"After step {step + 1} the cache does not hold the layer's inputs so far, unchanged and in their "
-                    f"order. {_instead(x, one, held, step)}",
+                    f"After step {step + 1} the cache is not the expected one: the layer's inputs so far, unchanged "
+                    f"and in their order. {_instead(x, one, held, step)}",
                     diagnosis="sum_cache_of_outputs" if _outputs(one, held, step) else "sum_cache_content",
                 )
     return passed("The cache holds the layer's inputs so far, and nothing was changed in place.")
