@@ -124,14 +124,18 @@ class Zygote:
 
     def serve(self) -> None:
         while True:
-            message, descriptors, _, _ = socket.recv_fds(self.control, MAX_MESSAGE, 2)
+            try:
+                message, descriptors, _, _ = socket.recv_fds(self.control, MAX_MESSAGE, 2)
+            except ConnectionResetError:  # the judge was stopped before it had read our last word
+                message, descriptors = b"", []
             if not message:
                 for pid in list(self.workers):
                     self.reap(pid)
                 return
             request = json.loads(message)
             reply = self.spawn(request, descriptors) if "spawn" in request else self.reap(request["reap"])
-            self.control.send(json.dumps(reply).encode())
+            with contextlib.suppress(BrokenPipeError):  # then the next message says that the judge is gone
+                self.control.send(json.dumps(reply).encode())
 
     def spawn(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         from autograder.isolation.worker import Job, live
