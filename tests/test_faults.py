@@ -150,8 +150,10 @@ def test_time_used_up_leaves_the_earlier_points(front_door: FrontDoor, tmp_path:
     endless = "VAE.negative_elbo_bound = lambda self, x: any(iter(int, 1))"
     upload = zip_of(solved(vae=endless), tmp_path / "submission.zip")
     started = time.monotonic()
-    status, content = front_door(upload, tmp_path / "results.json", seconds=6.0)
-    assert time.monotonic() - started < 60
+    front_door(zip_of(solved(), tmp_path / "right.zip"), tmp_path / "right.json")
+    usual = time.monotonic() - started  # on this machine, at this moment
+    status, content = front_door(upload, tmp_path / "results.json", seconds=4.0 + 2 * usual)
+    assert time.monotonic() - started < 60 + 4 * usual
     assert status == terminal.GRADED
     assert points(content, "vae.sample") == 10, told(content, "vae.sample")
     assert points(content, "vae.bound") == 0
