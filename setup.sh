@@ -27,7 +27,7 @@ as_root() { [ "$(id -u)" = 0 ]; }
 digest() { cat "$@" | cksum | tr -d ' '; }
 
 grade_pins=("$here/autograder/requirements-hashed.txt" "$here/autograder/requirements.txt")
-dev_pins=("$here/tests/requirements.txt")
+dev_pins=("$here/tests/requirements.txt" "$here/autograder/requirements-cluster.txt")
 name="$(digest "${grade_pins[@]}")"
 if as_root && mkdir -p /opt/autograder 2>/dev/null; then
   home=/opt/autograder venv="/opt/autograder/venv-$name"
@@ -145,7 +145,7 @@ if [ "$group" = dev ]; then
   again="" # what was interrupted pip would take for installed
   [ -e "$venv/.adding" ] && again=--ignore-installed
   touch "$venv/.adding"
-  pip install $again -r "${dev_pins[0]}"
+  pip install $again -r "${dev_pins[0]}" -r "${dev_pins[1]}"
   cpu_build torchvision $again
   rm "$venv/.adding"
   touch "$stamp"

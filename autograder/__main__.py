@@ -17,7 +17,14 @@ def _in_environment() -> None:
     """Goes on in the environment that setup.sh makes, if this interpreter lacks what is needed."""
     import importlib.util
 
-    needed = ("numpy", "scipy", "torch", "rich", *(("pyseccomp", "landlockpy") if sys.platform == "linux" else ()))
+    needed = (
+        "numpy",
+        "scipy",
+        "torch",
+        "rich",
+        "yaml",
+        *(("pyseccomp", "landlockpy") if sys.platform == "linux" else ()),
+    )
     if not all(importlib.util.find_spec(name) for name in needed):
         command = ["bash", str(ROOT / "setup.sh"), "--python"]
         setup = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
@@ -29,57 +36,147 @@ def _in_environment() -> None:
         os.execve(program[0], program, environment)
 
 
-def main(arguments: list[str]) -> int:
-    """Runs one command; returns the exit status."""
+EPILOG = """exit status of every command: 0 it did what it says, 2 what it was given cannot be used, 3 a fault of ours.
+./run_autograder PATH is the short form of `grade PATH`. Each command has a --help of its own."""
+STAFFS = "This command is not in this copy; it comes with the whole repository."
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Every command with its arguments, in the order of their use."""
     parser = argparse.ArgumentParser(
-        prog="autograder", description="Grades homework whose answers are random.", allow_abbrev=False
+        prog="python3 -m autograder",
+        description="Grades homework whose answers are random.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    grade = commands.add_parser("grade", help="grade one submission (zip or folder) and write results.json")
-    grade.add_argument("path", nargs="?", type=Path, help="zip or folder; on Gradescope: none")
-    grade.add_argument("--out", type=Path, help="where results.json goes (default: ./results.json)")
-    grade.add_argument("--homework", default="autograder.hw11", help="the homework's package")
-    grade.add_argument("--seconds", type=float, default=480.0, help="for the whole submission (default: %(default)s)")
+    def add(name: str, told: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=told, description=f"{told[0].upper()}{told[1:]}.", allow_abbrev=False)
 
-    doctor = commands.add_parser("doctor", help="try the sandbox, list versions, say what to do about weaknesses")
-    doctor.add_argument("--homework", default="autograder.hw11", help="the homework's package")
+    def homework(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--homework", default="autograder.hw11", metavar="PACKAGE", help="whose checks (default: %(default)s)"
+        )
 
-    bench = commands.add_parser("bench", help="measure the figures that the README states")
+    grade = add("grade", "grade one submission and write its results.json")
+    grade.add_argument("path", nargs="?", type=Path, help="zip or folder (default: where Gradescope puts it)")
+    grade.add_argument("--out", type=Path, metavar="FILE", help="the result (default: ./results.json)")
+    grade.add_argument("--leaderboard", action="store_true", help="also write the leaderboard's entries")
+    _limit(grade)
+    homework(grade)
+
+    course = add("class", "grade a whole class: results, gradebook, grades.csv, report")
+    course.add_argument("path", type=Path, help="Gradescope's export (zip or folder), a folder of zips or of folders")
+    course.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything goes")
+    course.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
+    course.add_argument(
+        "--again", nargs="?", const="", metavar="QUESTION", help="grade all anew, or that question's id"
+    )
+    course.add_argument("--no-runs", action="store_true", help="leave out the checks that run a notebook whole")
+    course.add_argument("--scheduler", default="", metavar="ADDRESS", help="a Dask cluster that grades in our place")
+    _limit(course)
+    homework(course)
+
+    compare = add("compare", "say who gained or lost what between two gradings of a class, and why")
+    compare.add_argument("old", type=Path, help="the folder that `class --out` wrote before")
+    compare.add_argument("new", type=Path, help="and the one it wrote now")
+
+    homework(add("doctor", "try the sandbox, list versions, say what to do about weaknesses"))
+
+    add("template", "make student_template/ from reference/")
+
+    bundle = add("bundle", "pack the zip for Gradescope and the zip for the students")
+    bundle.add_argument("--out", type=Path, default=Path("dist"), metavar="DIR", help="where they go (default: ./dist)")
+
+    bundle.add_argument("--leaderboard", action="store_true", help="Gradescope shows the leaderboard's entries")
+
+    bench = add("bench", "measure the figures that the README states")
     bench.add_argument("--quick", action="store_true", help="fewer repetitions")
     bench.add_argument("--question", default="", metavar="ID", help="only that question's right and wrong solutions")
-    bench.add_argument("--times", type=int, default=0, help="gradings of each wrong solution (default: 200, quick: 1)")
-    bench.add_argument("--homework", default="autograder.hw11", help="the homework's package")
+    bench.add_argument(
+        "--times", type=int, default=0, metavar="N", help="gradings of each wrong solution (default: 200)"
+    )
+    bench.add_argument(
+        "--class",
+        dest="students",
+        nargs="?",
+        type=int,
+        const=200,
+        metavar="N",
+        help="what a class of N costs instead (default: 200), beside otter-grader and no sandbox",
+    )
+    homework(bench)
+    return parser
 
-    commands.add_parser("template", help="make student_template/ from reference/")
 
+def _limit(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--seconds", type=float, default=480, metavar="S", help="for a whole submission (default: %(default)s)"
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; returns the exit status."""
+    parser = _parser()
     options = parser.parse_args(arguments)
     if options.command is None:
         parser.print_help()
         return 0
-    if options.command == "template":
-        from autograder import template
+    if options.command not in ("template", "bundle"):  # these need nothing but Python
+        _in_environment()
+    try:
+        return _run(options)
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith(("autograder.audit", "autograder.classroom")):
+            raise
+        print(STAFFS, file=sys.stderr)
+        return 2
 
-        print(template.run(ROOT))
-        return 0
-    if options.command == "bench":
-        try:
-            from autograder.audit import bench as benchmark
-        except ImportError:
-            print("The benchmark is not in this copy; it comes with the whole repository.", file=sys.stderr)
-            return 2
-        return benchmark.run(options.homework, quick=options.quick, question=options.question, times=options.times)
+
+def _run(options: argparse.Namespace) -> int:
+    match options.command:
+        case "template":
+            from autograder import template
+
+            return template.run(ROOT)
+        case "bundle":
+            from autograder import bundle
+
+            return bundle.run(ROOT, options.out, leaderboard=options.leaderboard)
+        case "bench":
+            from autograder.audit import bench
+
+            if options.students is not None:
+                from autograder.audit import class_bench
+
+                return class_bench.run(options.homework, options.students)
+            return bench.run(options.homework, quick=options.quick, question=options.question, times=options.times)
+        case "compare":
+            from autograder.classroom import compare
+
+            return compare.run(options.old, options.new)
+        case "class":
+            from autograder import terminal
+            from autograder.classroom import batch
+
+            chosen = batch.Options(
+                *(options.path, options.out, options.homework, max(1, options.jobs), options.seconds, options.again),
+                runs=not options.no_runs,
+                scheduler=options.scheduler,
+            )
+            return batch.run(chosen, terminal.secret())
     from autograder import terminal
 
     if options.command == "doctor":
         return terminal.doctor(options.homework)
-    return terminal.grade(options.path, options.out, options.homework, options.seconds)
+    return terminal.grade(options.path, options.out, options.homework, options.seconds, leaderboard=options.leaderboard)
 
 
 if __name__ == "__main__":
     if not sys.path or Path(sys.path[0]).resolve() != ROOT:
         sys.path.insert(0, str(ROOT))
-    _in_environment()
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()

@@ -30,7 +30,8 @@ class Ask:
 
     `inputs` draws what the probe is given from the generator alone, so that the seed fixes it.
     Equal asks are put once, however many checks judge the answer. With `reference=True` the same
-    inputs also go to the reference, and the judge sees its answer as `Trial.want`. `collector` names a
+    inputs also go to the reference, and the judge sees its answer as `Trial.want`; with `yardstick=True` the judge
+    sees its CPU time alone, which is measured once for all submissions of a process. `collector` names a
     class in the probe's module that watches a notebook's whole run from inside its kernel. `fixed` says that
     `inputs` draws nothing: to ask again would tell nothing new. `file` names the one of the question's files that
     it is about, where it is about one alone.
@@ -40,6 +41,7 @@ class Ask:
     inputs: Callable[[np.random.Generator], Values]
     seconds: float = 10.0
     reference: bool = False
+    yardstick: bool = False
     collector: str = ""
     fixed: bool = False
     file: str = ""
@@ -89,7 +91,8 @@ class Verdict:
     `diagnosis` is the id of a recognised misconception, or "". `p` is the smallest corrected p-value
     of a statistical judge; `used` the largest share of a tolerance that was used up. Both are kept with
     the result: a right answer that uses more than a fifth of a tolerance is an alarm for us. `notes` are
-    for the staff alone, and cost nothing: what a report on the whole class may compare, and hints.
+    for the staff alone, and cost nothing: what a report on the whole class may compare, and hints. `figures`
+    are what the assignment's leaderboard may show, by the entry's name.
     """
 
     score: float
@@ -98,6 +101,7 @@ class Verdict:
     p: float | None = None
     used: float | None = None
     notes: tuple[str, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 class Judge(Protocol):
@@ -114,7 +118,11 @@ Visibility = Literal["visible", "hidden", "after_due_date", "after_published"]
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the results: what is asked, who judges it, and what it is worth."""
+    """One line of the results: what is asked, who judges it, and what it is worth.
+
+    With `manual=True` it is an answer for a person to read: its judge passes the text on, it is worth 0 points, and
+    the results show it without a score, neither passed nor failed.
+    """
 
     id: str
     name: str
@@ -122,6 +130,7 @@ class Check:
     ask: Ask
     judge: Judge
     visibility: Visibility = "visible"
+    manual: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,7 +157,8 @@ class Assignment:
     """A homework: its questions, and where its files are.
 
     Every file of the template that no question grades is added to a submission that lacks it. `probes` is
-    the package inside of which the probes' modules are found.
+    the package inside of which the probes' modules are found. `leaderboard` has the entries that course staff may
+    turn on, with their order: "asc" where less is better, else "desc".
     """
 
     id: str
@@ -157,11 +167,22 @@ class Assignment:
     probes: str
     reference: Path
     template: Path
+    leaderboard: Mapping[str, Literal["asc", "desc"]] = field(default_factory=dict)
 
     @property
     def graded(self) -> tuple[str, ...]:
-        """The files of all questions."""
-        return tuple(file for question in self.questions for file in question.files)
+        """The files of all questions, each once."""
+        return tuple(dict.fromkeys(file for question in self.questions for file in question.files))
+
+    @property
+    def points(self) -> float:
+        """What a submission without the optional questions can get."""
+        return sum(question.points for question in self.questions if not question.optional)
+
+    @property
+    def extra(self) -> float:
+        """What the optional questions add."""
+        return sum(question.points for question in self.questions if question.optional)
 
     @property
     def alpha(self) -> float:

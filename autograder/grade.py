@@ -45,7 +45,8 @@ class Grading:
     """One submission's grading: who is asked, what was already asked, and how much time is left.
 
     The seed of every ask comes from `secret`, the submission's content, the ask and the attempt: the
-    same upload gets the same grade, another upload gets other inputs.
+    same upload gets the same grade, another upload gets other inputs. `yardsticks` are the reference's CPU seconds
+    by ask: whoever grades many submissions hands the same dictionary to all of these.
     """
 
     asker: Asker
@@ -54,6 +55,7 @@ class Grading:
     secret: bytes = b""
     seconds: float = 480.0
     started: float = field(default_factory=time.monotonic)
+    yardsticks: dict[str, float] = field(default_factory=dict)
     _seen: dict[tuple[str, int], tuple[Observation, Trial | None]] = field(default_factory=dict)
 
     def results(self) -> Iterator[Result]:
@@ -111,12 +113,14 @@ class Grading:
             seconds = min(ask.seconds, self.left())
             got = self.asker.ask(self.submission, ask, given, seed=seed % 2**63, seconds=seconds)
             want: Values = {}
-            want_cpu = 0.0
-            if ask.reference and got.values is not None:
+            want_cpu = self.yardsticks.get(ask.name, 0.0)
+            if (ask.reference or (ask.yardstick and ask.name not in self.yardsticks)) and got.values is not None:
                 reference = Submission(self.assignment.reference, "reference", ours=True)
                 answer = self.asker.ask(reference, ask, given, seed=seed % 2**63, seconds=ask.seconds)
                 if answer.values is None:
                     got = Observation(error=f"The reference failed: {answer.error}", cause="grader")
+                elif ask.yardstick:
+                    want_cpu = self.yardsticks[ask.name] = answer.cpu
                 else:
                     want, want_cpu = answer.values, answer.cpu
             trial = None if got.values is None else Trial(given, got.values, want, got.cpu, want_cpu)

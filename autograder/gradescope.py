@@ -15,6 +15,7 @@ from autograder.text import clean
 
 MAX_LOG = 4000
 DID_NOT_FINISH = "Grading did not get as far as this check: it was stopped or ran out of time before it."
+OUR_FAULT = "A fault in the grader, not in the submission, stopped the grading; please tell the course staff."
 
 
 def document(
@@ -25,23 +26,30 @@ def document(
     seconds: float = 0.0,
     isolation: str = "",
     reason: str = "",
+    leaderboard: bool = False,
 ) -> dict[str, Any]:
     """The whole results.json as plain data. Checks without a result yet stand as not finished, with 0.
 
-    `reason` is the sentence for a submission that could not be graded at all.
+    Manual checks stand in it without score and status, which Gradescope shows as information.
+
+    `reason` is the sentence for a submission that could not be graded at all. With `leaderboard` the figures that
+    passing checks found are shown to the class, as Gradescope does it: by the names that students choose there.
     """
     known = {result.check.id: result for result in results}
     tests = []
     for question in assignment.questions:
         for index, check in enumerate(question.checks, 1):
             result = known.get(check.id)
-            name = f"{question.title}: {check.name}" + (" (optional)" if question.optional else "")
-            test: dict[str, Any] = {
-                "number": f"{question.number}.{index}",
-                "name": name,
+            kind = " (for manual grading)" if check.manual else " (optional)" if question.optional else ""
+            score = {
                 "score": result.score if result else 0.0,
                 "max_score": check.points,
                 "status": "passed" if result and result.verdict.score == 1 else "failed",
+            }
+            test: dict[str, Any] = {
+                "number": f"{question.number}.{index}",
+                "name": f"{question.title}: {check.name}{kind}",
+                **({} if check.manual else score),
                 "output": result.verdict.message if result else reason or DID_NOT_FINISH,
                 "output_format": "text",
                 "tags": [question.id],
@@ -49,8 +57,17 @@ def document(
                 "extra_data": _extra(check.id, result),
             }
             tests.append(test)
+    board = {
+        "leaderboard": [
+            {"name": name, "value": round(result.verdict.figures[name], 3), "order": order}
+            for name, order in assignment.leaderboard.items()
+            for result in results
+            if result.verdict.score == 1 and name in result.verdict.figures
+        ]
+    }
     return {
-        "score": round(sum(test["score"] for test in tests), 4),
+        **(board if leaderboard else {}),
+        "score": round(sum(test.get("score", 0.0) for test in tests), 4),
         "execution_time": round(seconds, 3),
         "output": "\n".join([*([reason] if reason else []), *remarks]) or "Everything was found and graded.",
         "output_format": "text",

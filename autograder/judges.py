@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from autograder.core import Array, Reject, Trial, Values, Verdict
 from autograder.stats import Finding, smallest
 
+NOTHING: Mapping[str, float] = MappingProxyType({})
 HUGE = 1e30
 """Larger values are refused before anything is computed with them: squares of sums must not overflow."""
 
@@ -86,9 +88,11 @@ def fits(got: Array | float, want: Array | float, bound: Array | float) -> bool:
     return share(got, want, bound) <= 1.0
 
 
-def passed(message: str, *, used: float | None = None, p: float | None = None) -> Verdict:
+def passed(
+    message: str, *, used: float | None = None, p: float | None = None, figures: Mapping[str, float] = NOTHING
+) -> Verdict:
     """Full marks."""
-    return Verdict(1.0, message, used=used, p=p)
+    return Verdict(1.0, message, used=used, p=p, figures=figures)
 
 
 def luck(findings: Sequence[Finding], alpha: float, right: str) -> tuple[Verdict | None, Finding]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import io
 import symtable
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -39,6 +40,7 @@ class Statement:
 
     cell: int
     node: ast.stmt
+    text: str
     binds: frozenset[str]
     uses: frozenset[str]
 
@@ -67,18 +69,22 @@ PYTHON_INSIDE = ("%%time", "%%timeit", "%%capture", "%%prun")
 """Cell magics whose body is the notebook's own Python."""
 
 
-def parse(cell: Cell) -> list[ast.stmt]:
-    """The cell's statements, IPython's magics and shell lines taken as such. Raises `SyntaxError` or the like."""
+def parse(cell: Cell) -> tuple[str, list[ast.stmt]]:
+    """The cell as plain Python, with its statements. Raises `SyntaxError` or the like.
+
+    IPython's magics and shell lines are taken as such.
+    """
     source = cell.source
     while source.lstrip().startswith(PYTHON_INSIDE):
         source = "\n" + source.lstrip().partition("\n")[2]
     if source.lstrip().startswith("%%"):
-        return []  # another language, or a file to be written
+        return "", []  # another language, or a file to be written
     with contextlib.suppress(SyntaxError):
-        return ast.parse(source).body
+        return source, ast.parse(source).body
     from IPython.core.inputtransformer2 import TransformerManager  # 0.1 s: only where it is needed
 
-    return ast.parse(TransformerManager().transform_cell(source)).body
+    source = TransformerManager().transform_cell(source)
+    return source, ast.parse(source).body
 
 
 @dataclass(frozen=True)
@@ -121,15 +127,30 @@ def source_of(cells: tuple[Cell, ...]) -> Source:
     faults: dict[int, BaseException] = {}
     for cell in cells:
         try:
-            statements += [statement_of(cell.number, node) for node in parse(cell)]
+            source, nodes = parse(cell)
+            texts = _texts(source, nodes)
+            statements += [statement_of(cell.number, node, text) for node, text in zip(nodes, texts, strict=True)]
         except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
             faults[cell.number] = fault
     return Source(tuple(statements), faults)
 
 
-def statement_of(cell: int, node: ast.stmt) -> Statement:
-    """A statement with its names, by Python's own rules of scope (symtable)."""
-    table = symtable.symtable(ast.unparse(ast.Module([node], [])), f"cell {cell}", "exec")
+def _texts(source: str, nodes: Sequence[ast.stmt]) -> list[str]:
+    """The lines of each statement, which is faster than to write it anew; "" where it shares a line with another."""
+    lines = io.StringIO(source, newline=None).read().split("\n")  # lines as Python counts them: form feeds end none
+    ends = [0, *(node.end_lineno or 0 for node in nodes)]
+    starts = [min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))]) for node in nodes]
+    alone = [
+        ends[index] < start and (index + 1 == len(nodes) or ends[index + 1] < starts[index + 1])
+        for index, start in enumerate(starts)
+    ]
+    return ["\n".join(lines[a - 1 : b]) if free else "" for a, b, free in zip(starts, ends[1:], alone, strict=True)]
+
+
+def statement_of(cell: int, node: ast.stmt, text: str = "") -> Statement:
+    """A statement with its names, by Python's own rules of scope (symtable). `text` is its source, if that is known."""
+    text = text or ast.unparse(ast.Module([node], []))
+    table = symtable.symtable(text, f"cell {cell}", "exec")
     binds = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
     uses = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
     for child in table.get_children():
@@ -139,8 +160,8 @@ def statement_of(cell: int, node: ast.stmt) -> Statement:
     if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):  # config["lr"] = 1 changes config
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         binds |= {name for target in targets if (name := base_name(target)) is not None}
-    passing = _caught(node)
-    return Statement(cell, node, frozenset(binds - passing), frozenset(uses - passing))
+    passing = _caught(node) if "except" in text else set()
+    return Statement(cell, node, text, frozenset(binds - passing), frozenset(uses - passing))
 
 
 def _caught(node: ast.stmt) -> set[str]:

@@ -34,6 +34,9 @@ ENTRY = b"PK\x01\x02"
 """What every entry of a zip's directory begins with."""
 ZIP = frozenset((".zip",))
 KEPT = frozenset((".py", ".ipynb", ".json", ".toml", ".txt", ".md", ".csv", ".png", ".jpg", ".jpeg"))
+PICTURES = (".png", ".jpg", ".jpeg")
+MAX_PICTURES = 4
+"""Of one model."""
 JUNK = frozenset(
     (
         *("__MACOSX", ".DS_Store", ".git", ".ipynb_checkpoints", "__pycache__", ".pytest_cache", ".hypothesis"),
@@ -296,6 +299,10 @@ def _arrange(intake: _Intake, sought: Sequence[str]) -> dict[PurePosixPath, byte
         )
         if not ranked:
             continue
+        if graded.suffix in PICTURES:  # of several whose name fits the judge takes the best
+            for place, (*_, path) in enumerate(ranked[:MAX_PICTURES]):
+                placed[graded.with_stem(f"{graded.stem}-{place}") if place else graded] = intake.files[path]
+            continue
         found = ranked[0][-1]
         if len(ranked) > 1 and ranked[1][:3] == ranked[0][:3]:
             intake.remarks.append(f"There is more than one {graded.name}; {clean(str(found), line=True)} was graded.")
@@ -347,15 +354,18 @@ COPY = re.compile(r"^copy[ _-]*of[ _-]*|[ _-]*\(\d+\)$|[ _-]*copy[ _-]*\d*$")
 def _alike(name: str, graded: str) -> int:
     """3 where this is the graded file's name, 2 where it is a copy's, 1 where the name holds it, else 0.
 
-    The last for notebooks and what they write: a Python file's name is what others import it by.
+    The last for notebooks, what they write, and pictures: a Python file's name is what others import it by.
     """
     mine, theirs = PurePosixPath(name.casefold()), PurePosixPath(graded.casefold())
     if mine == theirs:
         return 3
-    if mine.suffix != theirs.suffix:
+    pictures = mine.suffix in PICTURES and theirs.suffix in PICTURES
+    if mine.suffix != theirs.suffix and not pictures:
         return 0
     if COPY.sub("", COPY.sub("", mine.stem)) == theirs.stem:
         return 2
+    if pictures:  # of sampled digits, under whatever name says of which model
+        return int(theirs.stem.partition("_")[0] in mine.stem)
     own, wanted = (re.sub(r"[^a-z]", "", path.stem) for path in (mine, theirs))
     return int(mine.suffix in (".ipynb", ".json") and wanted in own)
 

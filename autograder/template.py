@@ -1,8 +1,8 @@
 """Make the students' template from the reference, by cutting the marked solutions out of it.
 
 A region between `# BEGIN SOLUTION hint` and `# END SOLUTION` becomes
-`raise NotImplementedError("function: hint")`; all else is copied byte for byte. Only text is handled here:
-nothing of the homework is imported or run.
+`raise NotImplementedError("function: hint")`, and in a TOML file the hint itself, which is the line that the student
+fills in; all else is copied byte for byte. Only text is handled here: nothing of the homework is imported or run.
 """
 
 from __future__ import annotations
@@ -11,20 +11,25 @@ import ast
 import json
 import re
 import shutil
+import sys
 import textwrap
+import tomllib
 from pathlib import Path, PurePosixPath
 
 _MARKER = re.compile(r"#[\W_]*(BEGIN|END)[\W_]*SOLUTION", re.IGNORECASE)  # generous: a misspelt marker must not leak
 _BEGIN = re.compile(r"(?P<indent>[ \t]*)# BEGIN SOLUTION (?P<hint>\S.*)")
 _END = re.compile(r"(?P<indent>[ \t]*)# END SOLUTION")
 _DEFINITION = re.compile(r"(?P<indent>[ \t]*)(?:async[ \t]+)?def[ \t]+(?P<name>\w+)")
-_LEFT_BY_RUNS = {"__pycache__", "data", "results", "submission_log.json"}  # and whatever begins with a dot
+_LEFT_BY_RUNS = {  # and whatever begins with a dot
+    *("__pycache__", "data", "results", "submission_log.json", "vae_samples.png", "gan_samples.png")
+}
 _WIDTH = 100  # columns of a raised sentence
 
 
-def cut(text: str, where: str) -> tuple[str, int]:
+def cut(text: str, where: str, *, as_it_stands: bool = False) -> tuple[str, int]:
     """`text` with each solution region replaced, and how many there were.
 
+    The hint replaces it as it stands, or, without `as_it_stands`, as the sentence of a NotImplementedError.
     Raises ValueError naming `where` and the line when markers are unbalanced, nested, misspelt, without a
     hint or not on lines of their own.
     """
@@ -48,9 +53,10 @@ def cut(text: str, where: str) -> tuple[str, int]:
                 raise ValueError(f"{here}: END SOLUTION, but no solution was begun.")
             if closing["indent"] != begin["indent"]:
                 raise ValueError(f"{here}: END SOLUTION is indented otherwise than its BEGIN in line {begun}.")
-            name = _enclosing(lines[: begun - 1], begin["indent"])
+            name, hint = _enclosing(lines[: begun - 1], begin["indent"]), begin["hint"].strip()
+            stubs = [begin["indent"] + hint] if as_it_stands else _stub(begin["indent"], name, hint)
             ending = "\r" if line.endswith("\r") else ""
-            kept += [stub + ending for stub in _stub(begin["indent"], name, begin["hint"].strip())]
+            kept += [stub + ending for stub in stubs]
             begin, regions = None, regions + 1
         else:
             raise ValueError(
@@ -109,6 +115,22 @@ def cut_notebook(text: str, where: str) -> tuple[str, int]:
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", regions
 
 
+def cut_toml(text: str, where: str) -> tuple[str, int]:
+    """The TOML `text` with each solution region replaced by its hint: a key with an empty value, and a comment.
+
+    Raises ValueError as `cut` does, and where the hints leave what is not TOML.
+    """
+    text, regions = cut(text, where, as_it_stands=True)
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{where}: with the hints in place of the solutions it is not TOML: {error}.") from None
+    return text, regions
+
+
+_CUTTERS = {".py": cut, ".ipynb": cut_notebook, ".toml": cut_toml}
+
+
 def _files(folder: Path) -> list[PurePosixPath]:
     """The files below `folder`, relative to it and sorted, without what runs leave behind."""
     found = (PurePosixPath(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
@@ -123,8 +145,7 @@ def _planned(reference: Path) -> tuple[dict[PurePosixPath, bytes], int]:
     total = 0
     for name in _files(reference):
         content = (reference / name).read_bytes()
-        if name.suffix in (".py", ".ipynb"):
-            cutter = cut if name.suffix == ".py" else cut_notebook
+        if cutter := _CUTTERS.get(name.suffix):
             text, regions = cutter(content.decode("utf-8"), str(name))
             content, total = text.encode("utf-8"), total + regions
         plan[name] = content
@@ -214,13 +235,22 @@ def signature_differences(reference: Path, template: Path) -> list[str]:
     return sentences
 
 
-def run(root: Path) -> str:
-    """Make `student_template` from `reference`, both below `root`; returns the sentence to print."""
+def run(root: Path) -> int:
+    """Makes `student_template` from `reference`, both below `root`; says what changed. Returns 0, or 2 if it cannot."""
     reference, template = root / "reference", root / "student_template"
-    before = len(differences(reference, template))
-    regions = _generate(reference, template)
+    try:
+        before = len(differences(reference, template))
+        regions = _generate(reference, template)
+    except (ValueError, OSError) as error:  # a solution marker that is not right; a file that cannot be read
+        print(error, file=sys.stderr)
+        return 2
     files = len(_files(template))
-    return (
-        f"{template.name}: {files} files from {reference.name}, {regions} solutions cut out, "
-        f"{before or 'no'} {'file' if before == 1 else 'files'} changed."
+    print(
+        f"{template.name}: {_many(files, 'file')} from {reference.name}, {_many(regions, 'solution')} cut out, "
+        f"{_many(before, 'file') if before else 'no files'} changed."
     )
+    return 0
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -5,19 +5,20 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-import shutil
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from autograder.bundle import LEADERBOARD
 from autograder.isolation import canary, confine
 from autograder.isolation.wall import Pool, Wall
+from autograder.scratch import scratch
 
 if TYPE_CHECKING:
     from autograder.core import Assignment, Result
@@ -26,9 +27,11 @@ ROOT = Path(__file__).resolve().parents[1]
 GRADESCOPE = Path("/autograder")
 GRADED, NOT_GRADABLE, OUR_FAULT = 0, 2, 3
 PROBES = ".probes"
+BRIEF = 80
+"""Characters of an answer for a person that the table shows."""
 
 
-def grade(path: Path | None, out: Path | None, homework: str, seconds: float) -> int:
+def grade(path: Path | None, out: Path | None, homework: str, seconds: float, *, leaderboard: bool = False) -> int:
     """Grades `path` and writes results.json. Returns 0 graded, 2 cannot be graded, 3 a fault of ours."""
     started = time.monotonic()
     confine.shield()
@@ -46,14 +49,16 @@ def grade(path: Path | None, out: Path | None, homework: str, seconds: float) ->
         _close_to_others()
     out = out or Path("results.json")
     # The zygote begins to import torch now, beside everything that the judge still has to do.
-    with Pool(Wall(homework + PROBES)) as pool, _tidy() as scratch:
+    with Pool(Wall(homework + PROBES)) as pool, _tidy() as box:
         if sys.stderr.isatty():
             pool.tell = _tell
-        return _grade(path, out.absolute(), homework, seconds, started, on_gradescope, pool, scratch)
+        leaderboard = leaderboard or (ROOT / LEADERBOARD).exists()
+        return _grade(path, out.absolute(), homework, seconds, started, on_gradescope, leaderboard, pool, box)
 
 
 def _grade(
-    path: Path, out: Path, homework: str, seconds: float, started: float, on_gradescope: bool, pool: Pool, scratch: Path
+    path: Path, out: Path, homework: str, seconds: float, started: float, on_gradescope: bool, leaderboard: bool,
+    pool: Pool, box: Path,
 ) -> int:  # fmt: skip
     from autograder import gradescope, submission
     from autograder.core import Reject
@@ -67,8 +72,9 @@ def _grade(
     def write(reason: str = "") -> None:
         spent = time.monotonic() - started
         content = gradescope.document(
-            assignment, results, remarks=remarks, seconds=spent, isolation=isolation, reason=reason
-        )
+            assignment, results, remarks=remarks, seconds=spent, isolation=isolation, reason=reason,
+            leaderboard=leaderboard,
+        )  # fmt: skip
         gradescope.write(out, content)
 
     def refuse(reason: str, status: int) -> int:
@@ -83,7 +89,7 @@ def _grade(
         print(f"{out} cannot be written: {error.strerror}.", file=sys.stderr)
         return OUR_FAULT
     try:
-        received = submission.receive(path, assignment, scratch, group=pool.uid)
+        received = submission.receive(path, assignment, box, group=pool.uid)
         remarks += received.remarks
         report = canary.inspect(pool, beside=assignment.reference, results=out.parent)
         isolation = report.line()
@@ -103,10 +109,7 @@ def _grade(
         return refuse(str(fault), NOT_GRADABLE)
     except Exception as error:  # our bug: what was graded so far stays, the reason is told, the status says so
         print(f"{type(error).__name__} in the grader, {_deepest(error)}: {error}", file=sys.stderr)
-        return refuse(
-            "A fault in the grader, not in the submission, stopped the grading; please tell the course staff.",
-            OUR_FAULT,
-        )
+        return refuse(gradescope.OUR_FAULT, OUR_FAULT)
     show(assignment, results, remarks, report, time.monotonic() - started, out)
     logged = gradescope.logs(results)
     if logged and on_gradescope:
@@ -154,26 +157,16 @@ def _close_to_others() -> None:
 
 @contextmanager
 def _tidy() -> Iterator[Path]:
-    """A scratch folder that workers can reach, removed at the end, also when we are told to stop."""
+    """A folder for the submission that workers can reach, removed at the end, also when we are told to stop."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, stop)
-    # As root not below $TMPDIR, which may be inside a home that the worker's user cannot enter.
-    folder = Path(tempfile.mkdtemp(prefix="autograder-", dir="/tmp" if os.geteuid() == 0 else None))
-    for old in folder.parent.glob("autograder-????????"):  # of a judge that was killed yesterday or earlier
-        with suppress(OSError):
-            seen = old.lstat()
-            if seen.st_uid == os.geteuid() and time.time() - seen.st_mtime > 86400:
-                shutil.rmtree(old, ignore_errors=True)
-    folder.chmod(0o711)
-    box = folder / "box"
-    box.mkdir()
     try:
-        yield box
+        with scratch() as folder:
+            yield folder / "box"
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         signal.signal(signal.SIGTERM, before)
 
 
@@ -187,6 +180,8 @@ def show(
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from autograder.text import clean
 
     console = Console(highlight=False, soft_wrap=False)
     for question in assignment.questions:
@@ -202,24 +197,29 @@ def show(
         table.add_column(justify="right", no_wrap=True)
         table.add_column(ratio=1)
         said: dict[str, str] = {}  # a message that several checks share is read once
-        for result in own:
-            full = result.verdict.score == 1
-            ours = result.status == "grader error"
+        for group in _alike(own):
+            result = group[0]
+            full, ours = result.verdict.score == 1, result.status == "grader error"
             mark, style = ("?", "yellow") if ours else ("✓", "green") if full else ("✗", "red")
-            words = Text(result.check.name)
-            if not full or ours:
+            words = Text("; ".join(each.check.name for each in group))
+            number = result.number if len(group) == 1 else f"{result.number}-{group[-1].number.partition('.')[2]}"
+            scored, most = (sum(values) for values in zip(*((r.score, r.check.points) for r in group), strict=True))
+            points = f"{_points(scored)}/{_points(most)}"
+            if result.check.manual and not ours:
+                mark, style, points = "·", "dim", ""
+                words.append(f"\nfor manual grading: {clean(result.verdict.message, limit=BRIEF, line=True)}", style)
+            elif not full or ours:
                 first = said.setdefault(result.verdict.message, result.number)
                 again = first != result.number
                 words.append(f"\nThe same as in {first}." if again else f"\n{result.verdict.message}", style=style)
-            points = f"{_points(result.score)}/{_points(result.check.points)}"
-            table.add_row(Text(mark, style=style), result.number, points, words)
+            table.add_row(Text(mark, style=style), number, points, words)
         console.print(table)
     for remark in remarks:
         console.print(Text(f"note: {remark}", style="yellow"))
-    total, most = sum(result.score for result in results), sum(result.check.points for result in results)
-    console.print(
-        Text(f"\n{_points(total)} of {_points(most)} points in {seconds:.1f} s, written to {out}", style="bold")
-    )
+    total, most = sum(result.score for result in results), assignment.points
+    extra = f" (and {_points(assignment.extra)} optional)" if assignment.extra else ""
+    told = f"{_points(total)} of {_points(most)}{extra} points in {seconds:.1f} s, written to {out}"
+    console.print(Text(f"\n{told}", style="bold"))
     console.print(Text(report.line(), style="dim" if report.strong else "yellow"), soft_wrap=True)
     if not report.strong:
         console.print(
@@ -230,6 +230,19 @@ def show(
         )
 
 
+def _alike(results: list[Result]) -> list[list[Result]]:
+    """Neighbours that failed with one and the same message together: they are one row of the table."""
+    groups: list[list[Result]] = []
+    for result in results:
+        last = groups[-1][0] if groups else None
+        lost = result.verdict.score < 1 and not result.check.manual
+        if lost and last is not None and not last.check.manual and last.verdict.message == result.verdict.message:
+            groups[-1].append(result)
+        else:
+            groups.append([result])
+    return groups
+
+
 def _points(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
@@ -238,6 +251,7 @@ def doctor(homework: str) -> int:
     """Tries the sandbox and tells what it holds, on which machine, and what to do about each weakness."""
     confine.shield()
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    print("Trying the sandbox with code that attacks it; this takes some seconds.", flush=True)
     with Pool(Wall(homework + PROBES)) as pool, tempfile.TemporaryDirectory() as results:
         try:
             report = canary.inspect(pool, beside=assignment.reference, results=Path(results))

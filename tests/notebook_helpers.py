@@ -19,8 +19,8 @@ from autograder.isolation.wall import Pool
 from tests import helpers
 
 NAME = "policy_gradient.ipynb"
-POINTS = 3.0
-TRAINED, ALL_RAN = 2.0, 1.0
+POINTS = 2.0
+TRAINED, ALL_RAN = 1.3333, 0.6667
 """What of the points is for the trained network, and for coming to the end."""
 IMPORTS = "import os, sys, time, torch\nfrom torch import nn\n"
 

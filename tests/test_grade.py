@@ -183,3 +183,30 @@ def test_the_reference_is_asked_the_same(pool: Pool) -> None:
     (trial,) = seen
     assert set(trial.want) == set(trial.got)
     assert all(np.array_equal(trial.got[name], trial.want[name]) for name in trial.want)
+
+
+def test_a_yardstick_is_measured_once_for_many(pool: Pool) -> None:
+    """With yardstick=True the judge sees the reference's CPU time, which the first of several gradings measures."""
+    seen: list[Trial] = []
+    asked: list[Submission] = []
+
+    class Counting:
+        def ask(self, submission: Submission, ask: Ask, given: Any, *, seed: int, seconds: float) -> Any:
+            asked.append(submission)
+            return pool.ask(submission, ask, given, seed=seed, seconds=seconds)
+
+    def look(trial: Trial) -> Verdict:
+        seen.append(trial)
+        return Verdict(1.0, "Fine.")
+
+    check = Check("c", "n", 1, replace(sample.ASK, yardstick=True), Exact(look))
+    with reachable_folder() as folder:
+        (folder / "box").mkdir()
+        received = submission.receive(ASSIGNMENT.reference, ASSIGNMENT, folder / "box", group=pool.uid)
+        shared: dict[str, float] = {}
+        for _ in range(3):
+            list(Grading(Counting(), received, homework(check), yardsticks=shared).results())
+    assert [one.ours for one in asked] == [False, True, False, False]
+    assert len({trial.want_cpu for trial in seen}) == 1
+    assert seen[0].want_cpu > 0
+    assert all(trial.want == {} for trial in seen)

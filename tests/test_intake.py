@@ -491,6 +491,42 @@ def test_folders_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     assert "cannot be read" in done.stdout
 
 
+# ------------------------------------------------------------------------------------------- pictures
+
+
+PICTURED = replace(
+    VAE_ONLY,
+    questions=(*VAE_ONLY.questions, Question("p", 5, "P", ("gan_vae/vae_samples.png", "gan_vae/gan_samples.png"), ())),
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "vae", "gan"),
+    [
+        (("gan_vae/vae_samples.png", "gan_vae/gan_samples.png"), 1, 1),
+        (("results/vae-z64-run0.png", "results/gan-z64-run0.png"), 1, 1),
+        (("VAE.JPG", "plots/my gan digits.jpeg"), 1, 1),
+        (("vae_samples.png", "vae-z64-run0.png", "vae-z64-run0-probabilities.png", "vae1.png", "vae2.png"), 4, 0),
+        (("samples.png", "digits.png"), 0, 0),
+        (("vae_samples.png.exe", "vae_samples.svg", "data/vae_samples.png"), 0, 0),
+    ],
+)
+def test_pictures_are_known_by_the_model_that_their_name_tells(
+    names: tuple[str, ...], vae: int, gan: int, tmp_path: Path, box: Path
+) -> None:
+    upload = zip_of({**SMALL, **{name: name.encode() for name in names}}, tmp_path / "upload.zip")
+    received = submission.receive(upload, PICTURED, box)
+    for model, count in (("vae", vae), ("gan", gan)):
+        taken = [path for path in (box / "gan_vae").glob(f"{model}_samples*.png") if path.name in seats(model)]
+        assert len(taken) == count
+        assert (f"gan_vae/{model}_samples.png" in received.absent) == (count == 0)
+        assert all(model in path.read_bytes().decode().casefold() for path in taken)
+
+
+def seats(model: str) -> set[str]:
+    return {f"{model}_samples.png", *(f"{model}_samples-{place}.png" for place in range(1, submission.MAX_PICTURES))}
+
+
 # ------------------------------------------------------------------------ the summarization log and its like
 
 

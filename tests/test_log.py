@@ -697,18 +697,55 @@ def test_one_model_twice(tmp_path: Path) -> None:
 
 def test_one_figure_better_is_half(tmp_path: Path) -> None:
     """The words of the reference in another order: ROUGE-1 is high, the longest common subsequence short."""
-    references = ["alpha beta gamma delta epsilon zeta"] * 2
     given = {
         **right(),
-        "references": references,
-        "scratch.predictions": ["alpha beta gamma red blue green"] * 2,
-        "t5.predictions": ["zeta epsilon delta gamma beta alpha"] * 2,
+        "references": ["alpha beta gamma delta epsilon zeta", "one two three four five six"],
+        "scratch.predictions": ["alpha beta gamma red blue green", "one two three red blue green"],
+        "t5.predictions": ["zeta epsilon delta gamma beta alpha", "six five four three two one"],
     }
     found = verdicts(given, tmp_path)
     assert found["better"].score == 0.5
     assert any(note == "only 2 documents" for note in found["rouge"].notes)
     one = {**given, **{key: given[key][:1] for key in ("references", "scratch.predictions", "t5.predictions")}}
     assert verdicts(one, tmp_path)["better"].score == 0.5
+
+
+def _mixed(given: Mapping[str, Any]) -> list[str]:
+    order = np.random.Generator(np.random.Philox(3)).permutation(len(given["references"]))
+    return [given["t5.predictions"][at] for at in order]
+
+
+UNREAD: dict[str, tuple[Callable[[Mapping[str, Any]], list[str]], str]] = {
+    "one text for all": (lambda given: ["Return the value of the array."] * 60, "constant"),
+    "the best reference for all": (lambda given: [max(given["references"], key=len)] * 60, "constant"),
+    "two texts in turn": (lambda given: ["Return the value.", "Compute the array of the window."] * 30, "unread"),
+    "one text, but for one document": (lambda given: [given["references"][0]] + ["Return the array."] * 59, "unread"),
+    "moved by one": (lambda given: [*given["t5.predictions"][-1:], *given["t5.predictions"][:-1]], "unread"),
+    "in another order": (_mixed, "unread"),
+    "sorted": (lambda given: sorted(given["t5.predictions"], key=len), "unread"),
+}
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_summaries_that_do_not_depend_on_their_documents(case: str, tmp_path: Path) -> None:
+    """However they compare with those from scratch, which share no word with the references here."""
+    given = {**right(), "scratch.predictions": ["xyz"] * 60}
+    assert verdicts(given, tmp_path)["better"].score == 1
+    given["t5.predictions"] = UNREAD[case][0](given)
+    found = verdicts(given, tmp_path)["better"]
+    assert (found.score, found.diagnosis) == (0, f"sum_log_{UNREAD[case][1]}"), found.message
+    assert "xpected" in found.message and 20 <= len(found.message) <= 600
+
+
+def test_a_constant_from_scratch_costs_nothing_and_few_documents_tell_little(tmp_path: Path) -> None:
+    given = {**right(), "scratch.predictions": ["Return the value."] * 60}
+    assert verdicts(given, tmp_path)["better"].score == 1
+    lists = ("references", "scratch.predictions", "t5.predictions")
+    few = {**given, **{key: given[key][: log.FEW - 1] for key in lists}}
+    few["t5.predictions"] = few["references"][1:] + few["references"][:1]
+    assert verdicts(few, tmp_path)["better"].diagnosis != "sum_log_unread"
+    few["t5.predictions"] = few["references"][:1] * (log.FEW - 1)
+    assert verdicts(few, tmp_path)["better"].diagnosis == "sum_log_constant"
 
 
 LISTS: dict[str, tuple[dict[str, Any], str]] = {

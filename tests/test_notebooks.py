@@ -57,7 +57,7 @@ def grade(folder: Path, data: bytes, assignment: Assignment = ASSIGNMENT) -> dic
     received = submission.receive(zip_of({NAME: data}, folder / "upload.zip"), assignment, box)
     grading = Grading(InProcess(assignment.probes), received, assignment)
     question = next(question for question in assignment.questions if question.id == "policy_gradient")
-    results = [grading.check(question, check) for check in question.checks if not check.ask.collector]
+    results = [grading.check(question, check) for check in question.checks if not (check.ask.collector or check.manual)]
     assert all(result.status == "graded" for result in results), [result.log for result in results]
     return {result.check.id.partition(".")[2]: result.verdict for result in results}
 

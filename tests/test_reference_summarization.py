@@ -785,8 +785,11 @@ scorer = rouge_scorer.RougeScorer(list(KINDS), use_stemmer=True)
 stems = tokenizers.DefaultTokenizer(use_stemmer=True).tokenize
 
 
+notebooks_rouge_of = only("rouge", rouge_scorer=rouge_scorer)
+
+
 def notebooks_rouge(references):
-    return only("rouge", rouge_scorer=rouge_scorer, references=references)
+    return functools.partial(notebooks_rouge_of, references=references)
 
 
 def counted(text, other, n):
@@ -868,8 +871,8 @@ def test_appending_what_the_reference_has_more_of(reference, prediction):
 
 # ------------------------------------------------------------------------------------ the data
 
-PACKAGES = ("mpmath", "pluggy", "no_such_package")
-LONG_ENOUGH = "This is what the rest of it says at length, {} times over and more."
+PACKAGES = ("networkx", "mpmath", "no_such_package")
+LONG_ENOUGH = "All that the first summaries of a file, of a method or a class have left out comes here, {} times."
 
 
 def docstring(summary, k):
@@ -882,15 +885,16 @@ def library(folder):
         "a.py": f"{docstring('The first of all the summaries.', 1)}\n\n"
         f"class C:\n    {docstring('A class that has a summary.', 2)}\n"
         f"    def method(self):\n        {docstring('A method that has a summary.', 3)}\n"
-        f"        def inner():\n            {docstring('An inner function is left out.', 4)}\n",
+        f"        def inner():\n            {docstring('A summary of an inner method.', 4)}\n",
         "b.py": f"def again():\n    {docstring('The first, of all the SUMMARIES!', 5)}\n"
         f"def document():\n    {docstring('Another summary of a known document.', 1)}\n"
         f"def short():\n    {docstring('Too short.', 6)}\n"
-        f"def long():\n    {docstring('Too long ' * 20, 7)}\n"
+        f"def long():\n    {docstring('A method left out. ' * 10, 7)}\n"
+        f"def other():\n    {docstring('Nothing else belongs to a class.', 11)}\n"
         f"def poor():\n    '''A summary that has no document.'''\n",
-        "broken.py": f"{docstring('This file is not in Python 3.', 8)}\nprint 'x'\n",
-        "large.py": f"{docstring('This file is a table of numbers.', 9)}\n#{'x' * 300_000}\n",
-        "test/t.py": docstring("This file is a test of others.", 10),
+        "broken.py": f"{docstring('A file that is not in Python 3 is left out.', 8)}\nprint 'x'\n",
+        "large.py": f"{docstring('A file of numbers is left out.', 9)}\n#{'x' * 300_000}\n",
+        "test/t.py": docstring("A file of tests is left out.", 10),
     }
     for name, text in files.items():
         path = folder / name
@@ -949,7 +953,7 @@ def test_data_is_the_same_every_time(data):
     fewer = data.pairs_of_docstrings(100)
     assert 100 <= sum(map(len, fewer.values())) < len(places)
     assert all(data.pairs[split][: len(fewer[split])] == fewer[split] for split in data.SPLITS)
-    with mock.patch.dict(data.space, PACKAGES=("pluggy",)):
+    with mock.patch.dict(data.space, PACKAGES=("mpmath",)):
         other = data.pairs_of_docstrings(10**6)
     known = [(places[pair], split) for split in data.SPLITS for pair in other[split] if pair in places]
     assert len(known) > 10 and all(one == split for one, split in known)
@@ -957,7 +961,25 @@ def test_data_is_the_same_every_time(data):
 
 def test_headings(data):
     assert data.heading("numpy.linalg.LinAlgError.with_traceback") == "lin alg error with traceback"
-    assert [data.heading(name) for name in ("json", "a.b.c_d", "a.B2")] == ["json", "b c d", "a b 2"]
+    names = ("json", "a.b.c_d", "a.B2", "a.HTTPServer", "x.getURL.as2DArray", "aB.CD")
+    words = ["json", "b c d", "a b 2", "a http server", "get url as 2 d array", "a b cd"]
+    assert [data.heading(name) for name in names] == words
+
+
+def test_what_is_mentioned(data):
+    summary = "Return the largest eigenvalues of a matrix, with largest first."  # five content words, one of them twice
+    for text, expected in (
+        ("", 0),
+        ("the of a with return", 0),
+        ("matr", 0),
+        ("Matrices", 1 / 5),
+        ("MATRIX", 1 / 5),
+        ("larger", 2 / 5),
+        ("the larger (eigenvalue)", 3 / 5),
+        ("first matrix largest eigen", 1),
+    ):
+        assert data.mentioned(summary, text) == pytest.approx(expected), text
+    assert data.mentioned("Return it to the class.", "class") == 0  # nothing but words that are everywhere
 
 
 def test_docstrings_have_qualified_names(data):
@@ -1027,6 +1049,44 @@ def test_all_ways_to_cut_are_alike():
     # Hoeffding: each of the four shares is off by more than this with a chance of 1e-9.
     slack = math.sqrt(math.log(2e9) / (2 * 2000))
     assert all(abs(lengths.count(n) / 2000 - 0.25) <= slack for n in (1, 2, 3, 4))
+
+
+# ------------------------------------------------------------------------------------ training, baselines
+
+
+def test_the_weights_that_did_best_stay():
+    fit = define("fit")[0].fit
+    model, losses, seen = nn.Linear(2, 1), iter([3.0, 1.0, 2.0, *[1.5] * 7]), []
+
+    def validate():
+        seen.append(model.weight.detach().clone())
+        return torch.tensor(next(losses))
+
+    steps, watched = fit(
+        model,
+        lambda: model(torch.ones(2)).square().sum(),
+        steps=40,
+        seconds=math.inf,
+        peak=0.1,
+        name="",
+        validate=validate,
+    )
+    assert len(steps) == 40 and [loss for _, loss in watched] == [3.0, 1.0, 2.0, *[1.5] * 7]
+    assert [step for step, _ in watched] == [*range(5, 38, 4), 40]  # behind each tenth of the way
+    assert torch.equal(model.weight, seen[1]) and not torch.equal(seen[1], seen[-1])
+    assert not model.training
+
+
+def test_a_baseline_is_chosen_by_the_validation_set():
+    choose = only(
+        "best_of",
+        rouge=notebooks_rouge_of,
+        validation=[("alpha beta gamma delta", "alpha beta"), ("one two three four", "one two")],
+        test=[("red green blue", "red green blue"), ("left", "right")],
+    )
+    write = lambda n, document: " ".join(document.split()[:n])  # noqa: E731
+    assert choose(range(1, 5), write) == ["red green", "left"]
+    assert choose(("two", "one", "two one"), lambda text, document: text) == ["two one"] * 2
 
 
 # ------------------------------------------------------------------------------------ the log
@@ -1129,6 +1189,16 @@ def test_self_checks_accept_the_reference():
         ("logits[:, -1].argmax(", "logits[:, -1].argmin(", "check_greedy", "greedy decoding finds"),
         ("logp / length**length_penalty", "logp * length**length_penalty", "check_beam", "With length_penalty"),
         ("tokens.flatten(0, 1)[rows]", "tokens", "check_beam", "With length_penalty"),
+        ("cache.index_select(0, rows)", "cache", "check_beam", "With length_penalty 1 .* the cache of a beam"),
+        ("cache.index_select(0, rows)", "cache[rows.flip(0)]", "check_beam", "With length_penalty"),
+        ("cache.index_select(0, rows)", "cache[origin.flatten()]", "check_beam", "A beam of width 1"),
+        ("[:, None] * num_beams + origin", "[:, None] + origin", "check_beam", "For document 1 beam"),
+        (
+            "past_key_values = tuple(cache.index_select(0, rows) for cache in past_key_values)",
+            "past_key_values = past_key_values[0][rows], past_key_values[1]",
+            "check_beam",
+            "caches of the two layers",
+        ),
     ],
 )
 def test_self_checks_explain(old, new, check, sentence):

@@ -18,7 +18,7 @@ QUESTION = next(question for question in ASSIGNMENT.questions if question.id == 
 FUNCTIONS = replace(
     ASSIGNMENT, questions=(replace(QUESTION, checks=tuple(check for check in QUESTION.checks if not check.ask.file)),)
 )
-LAYER, STACK, GREEDY, BEAM = 12.0, 9.0, 5.0, 6.0
+LAYER, STACK, GREEDY, BEAM = 11.0, 9.0, 5.0, 5.0
 """Points of the layer's checks, of the stack's, of both of greedy_decode and of beam_search."""
 
 

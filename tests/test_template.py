@@ -24,7 +24,7 @@ from autograder import template  # noqa: E402
 
 REFERENCE, TEMPLATE = ROOT / "reference", ROOT / "student_template"
 VAE_WEIGHTS = dict(zip((f"4.{i}" for i in range(1, 17)), (1, 1, 2, 2, 1, 1, 2, 1, 3, 1, 3, 2, 1, 1, 1, 2), strict=True))
-WEIGHTS = VAE_WEIGHTS | dict(zip((f"5.{i}" for i in range(1, 10)), (1, 3, 3, 1, 2, 2, 1, 1, 1), strict=True))
+WEIGHTS = VAE_WEIGHTS | dict(zip((f"5.{i}" for i in range(1, 10)), (1, 3, 3, 1, 1, 1, 1, 1, 1), strict=True))
 
 
 # ------------------------------------------------------------------------------------ the folder
@@ -39,10 +39,14 @@ def test_signatures_agree():
 
 
 def test_template_names_every_function_to_write():
-    text = "".join(path.read_text("utf-8") for path in TEMPLATE.rglob("*") if path.suffix in (".py", ".ipynb"))
+    text = "".join(path.read_text("utf-8") for path in TEMPLATE.rglob("*.py"))
+    for path in TEMPLATE.rglob("*.ipynb"):
+        text += "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text("utf-8"))["cells"])
     assert "SOLUTION" not in text
-    for function in ("sample_gaussian", "negative_elbo_bound", "loss_nonsaturating", "policy_gradient_loss"):
-        assert re.search(rf'raise NotImplementedError\(\s*\\?"{function}: \w', text), function
+    graded = ("sample_gaussian", "negative_elbo_bound", "loss_nonsaturating", "policy_gradient_loss")
+    more = ("kl_divergence", "fit_gaussian", "permute_mnist", "on_task_update", "ewc_penalty", "train_ewc")
+    for function in (*graded, *more, "rehearsal_set"):
+        assert re.search(rf'raise NotImplementedError\(\s*"{function}: \w', text), function
 
 
 def test_only_the_regions_change(tmp_path):
@@ -80,13 +84,18 @@ def test_stale_files_go_and_what_runs_leave_stays(tmp_path):
     assert template.differences(reference, made) == ["one/a.py is not what the reference generates."]
 
 
-def test_run_says_what_it_did(tmp_path):
+def test_run_says_what_it_did(tmp_path, capsys):
     (tmp_path / "reference").mkdir()
     (tmp_path / "reference" / "a.py").write_text(
         "def f():\n    # BEGIN SOLUTION say 1\n    return 1\n    # END SOLUTION\n"
     )
-    assert template.run(tmp_path) == ("student_template: 1 files from reference, 1 solutions cut out, 1 file changed.")
-    assert "no files changed" in template.run(tmp_path)
+    assert template.run(tmp_path) == 0
+    assert capsys.readouterr().out == "student_template: 1 file from reference, 1 solution cut out, 1 file changed.\n"
+    assert template.run(tmp_path) == 0
+    assert "no files changed" in capsys.readouterr().out
+    (tmp_path / "reference" / "a.py").write_text("# END SOLUTION\n")
+    assert template.run(tmp_path) == 2
+    assert "a.py, line 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("inner", ["reference", "reference/inside", "."])
@@ -189,6 +198,37 @@ def test_notebooks_lose_solutions_outputs_and_counts(tmp_path):
     (reference / "n.ipynb").write_text(json.dumps(notebook))
     with pytest.raises(ValueError, match=r"^n\.ipynb, cell 2, line 3: "):
         template.generate(reference, made)
+
+
+def test_toml_gets_the_hint_as_the_line_to_fill_in(tmp_path):
+    reference, made = tmp_path / "reference", tmp_path / "made"
+    reference.mkdir()
+    text = '# caf\u00e9\r\nseed = 7\r\n[P]\r\n  # BEGIN SOLUTION family = ""  # "normal", ...\r\n'
+    text += '  family = "uniform"\r\n  low = 0\r\n  # END SOLUTION\r\nkept = 1\r\n'
+    (reference / "a.toml").write_bytes(text.encode())
+    template.generate(reference, made)
+    expected = '# caf\u00e9\r\nseed = 7\r\n[P]\r\n  family = ""  # "normal", ...\r\nkept = 1\r\n'
+    assert (made / "a.toml").read_bytes() == expected.encode()
+    assert template.differences(reference, made) == []
+    assert template.cut_toml(text, "a.toml") == (expected, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("# BEGIN SOLUTION a = 0\na = 1\n", r"a\.toml, line 1: .* no END SOLUTION"),
+        ("a = 0\n#begin solution: b = 0\nb = 1\n", r"a\.toml, line 2: a solution marker is a line of its own"),
+        ("a = 1  # END SOLUTION\n", r"a\.toml, line 1: a solution marker is a line of its own"),
+        ("# BEGIN SOLUTION write it here\na = 1\n# END SOLUTION\n", r"a\.toml: with the hints .* not TOML"),
+        ("a = 0\n# BEGIN SOLUTION a = 0\nb = 1\n# END SOLUTION\n", r"a\.toml: with the hints .* not TOML"),
+    ],
+)
+def test_toml_that_would_leak_or_not_parse_is_refused(tmp_path, text, sentence):
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "a.toml").write_text(text)
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        template.generate(tmp_path / "reference", tmp_path / "made")
+    assert not (tmp_path / "made").exists()
 
 
 # ------------------------------------------------------------------------------------ the public tests

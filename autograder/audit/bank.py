@@ -75,7 +75,7 @@ def outcome(received: Submission, assignment: Assignment, *, salt: str = "") -> 
     ours = [result for result in results if result.status != "graded"]
     assert not ours, f"grader error: {ours[0].log}"
     return Outcome(
-        frozenset(result.check.id for result in results if result.verdict.score < 1),
+        frozenset(result.check.id for result in results if result.verdict.score < 1 and not result.check.manual),
         frozenset(result.verdict.diagnosis for result in results if result.verdict.diagnosis),
         results,
     )

@@ -28,7 +28,7 @@ from autograder.isolation.wall import Pool, Wall
 ROOT = Path(__file__).resolve().parents[2]
 CLEAN = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "HOME": "/"}
 MEMORY_LIMIT = 600 * 1024**2
-CPU_LIMIT, CPU_LIMITS = 0.3, {"summarization": 2.0}
+CPU_LIMIT, CPU_LIMITS = 0.3, {"summarization": 2.0, "continual_learning": 1.0, "distributions": 0.5}
 """CPU seconds that a question's functions may take; some questions ask more of them than others."""
 
 
@@ -50,7 +50,9 @@ def run(homework: str, *, quick: bool, question: str = "", times: int = 0) -> in
     print(f"Measuring on {os.cpu_count()} cores; this takes {'about two minutes' if quick else 'about half an hour'}.")
     promises = [
         _latency(3 if quick else 9),
-        *(_question(question, assignment, homework, 8 if quick else 20) for question in assignment.questions),
+        *(_question(each, assignment, homework, 8 if quick else 20) for each in assignment.questions if _drawn(each)),
+        _given(assignment, homework, 4 if quick else 10),
+        _full(),
         *(_notebook(question, assignment, homework) for question in assignment.questions if _whole(question)),
         _memory(),
         _limited(),
@@ -116,14 +118,29 @@ def _whole(question: Question) -> list[Check]:
     return [check for check in question.checks if check.ask.collector]
 
 
-def _functions(question: Question) -> Question:
-    """The question without what trains a network: its checks of single functions."""
-    return replace(question, checks=tuple(check for check in question.checks if not check.ask.fixed))
+def _drawn(question: Question) -> tuple[Check, ...]:
+    """The question's checks of single functions with drawn inputs: what trains a network or reads a file is not."""
+    return tuple(check for check in question.checks if not check.ask.fixed)
 
 
 def _question(question: Question, assignment: Assignment, homework: str, number: int) -> bool:
-    """One question of many submissions in one process: CPU seconds of judge, zygote and workers, after the first."""
-    assignment = replace(assignment, questions=(_functions(question),))
+    """The functions of one question."""
+    each = _each(replace(assignment, questions=(replace(question, checks=_drawn(question)),)), homework, number)
+    name = f"functions of question {question.number} ({question.title}), CPU each of {number}"
+    most = CPU_LIMITS.get(question.id, CPU_LIMIT)
+    return _line(name, f"{each:.3f} s", f"at most {most:g} s", each <= most)
+
+
+def _given(assignment: Assignment, homework: str, number: int) -> bool:
+    """What needs neither a draw nor a kernel, of all questions: fixed problems, pictures, answers, the log."""
+    kept = {c.id for q in assignment.questions for c in q.checks if c.ask.fixed and not c.ask.collector}
+    each = _each(bank.only(assignment, kept), homework, number)
+    name = f"fixed problems, pictures, answers, log, CPU each of {number}"
+    return _line(name, f"{each:.3f} s", "at most 8 s", each <= 8)
+
+
+def _each(assignment: Assignment, homework: str, number: int) -> float:
+    """CPU seconds of judge, zygote and workers for each of many submissions in one process, after the first."""
     with Pool(Wall(f"{homework}.probes")) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o711)
         before = 0.0
@@ -134,10 +151,16 @@ def _question(question: Question, assignment: Assignment, homework: str, number:
             list(Grading(pool, replace(received, digest=f"{received.digest}{index}"), assignment).results())
             if index == 0:
                 before = _cpu() + _zygote_cpu(pool)
-        each = (_cpu() + _zygote_cpu(pool) - before) / number
-    name = f"functions of question {question.number} ({question.title}), CPU each of {number}"
-    most = CPU_LIMITS.get(question.id, CPU_LIMIT)
-    return _line(name, f"{each:.3f} s", f"at most {most:g} s", each <= most)
+        return (_cpu() + _zygote_cpu(pool) - before) / number
+
+
+def _full() -> bool:
+    """All seven questions, notebooks' runs and process start included, in one process on one core."""
+    with tempfile.TemporaryDirectory() as folder:
+        before = _cpu()
+        subprocess.run(["taskset", "-c", "0", *_grade(folder)], env=CLEAN, check=True, stdout=subprocess.DEVNULL)
+        spent = _cpu() - before
+    return _line("the reference, all questions and runs, CPU", f"{spent:.1f} s", "at most 40 s", spent <= 40)
 
 
 def _notebook(question: Question, assignment: Assignment, homework: str) -> bool:
@@ -188,7 +211,7 @@ def _limited() -> bool:
         finally:
             time.sleep(0.2)  # a group can be removed when its last process is gone
             group.rmdir()
-        most = sum(test["max_score"] for test in full["tests"])
+        most = sum(test.get("max_score", 0.0) for test in full["tests"])
         detail = f"{full['score']:g} of {most:g} points"
         return _line("the reference, graded in a 600 MB control group", detail, "all points", full["score"] == most)
     print("----  no control group can be made here, so no run under a memory limit is shown")

@@ -1,20 +1,32 @@
 """Homework 11: generative models, policy gradients, cached decoding and continual learning.
 
-`ASSIGNMENT` is what the engine grades; each question lives in a file of its own beside this one.
+`ASSIGNMENT` is what the engine grades; each question lives in a room of its own beside this one. Without the
+optional questions (3 and 5) the points add to 100.
 """
 
 from pathlib import Path
 
 from autograder.core import Assignment
-from autograder.hw11 import gan, policy_gradient, summarization, vae
+from autograder.hw11 import continual_learning, distributions, gan, policy_gradient, process, summarization, vae
+from autograder.hw11.answers import vae as answers
+from autograder.hw11.summarization import log
 
 ROOT = Path(__file__).resolve().parents[2]
 
 ASSIGNMENT = Assignment(
     id="hw11",
     title="Homework 11",
-    questions=(summarization.QUESTION, vae.QUESTION, gan.QUESTION, policy_gradient.QUESTION),
+    questions=(
+        summarization.QUESTION,
+        distributions.QUESTION,
+        continual_learning.QUESTION,
+        vae.QUESTION,
+        gan.QUESTION,
+        policy_gradient.QUESTION,
+        process.QUESTION,
+    ),
     probes="autograder.hw11.probes",
     reference=ROOT / "reference",
     template=ROOT / "student_template",
+    leaderboard={answers.BOARD: "asc", log.BOARD: "desc"},
 )

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -160,7 +161,9 @@ def inspect(pool: Pool, *, beside: Path, results: Path) -> Report:
     """
     secret = _plant(beside)
     signals: list[int] = []
-    before = signal.signal(signal.SIGURG, lambda number, _frame: signals.append(number))
+    # A thread of a cluster's worker cannot listen for signals; the canary's own word must do there.
+    listens = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGURG, lambda number, _frame: signals.append(number)) if listens else None
     listener = socket.create_server(("127.0.0.1", 0))
     try:
         with tempfile.TemporaryDirectory() as empty:
@@ -185,7 +188,8 @@ def inspect(pool: Pool, *, beside: Path, results: Path) -> Report:
         return Report(leaks)
     finally:
         listener.close()
-        signal.signal(signal.SIGURG, before)
+        if listens:
+            signal.signal(signal.SIGURG, before)
         secret.unlink(missing_ok=True)
         (results / "canary-was-here").unlink(missing_ok=True)
 

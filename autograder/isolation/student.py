@@ -8,7 +8,6 @@ student's code and only ever produces values.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import contextlib
 import importlib
@@ -84,8 +83,8 @@ class Student:
         return found  # type: ignore[no-any-return]
 
     def module(self, file: str) -> types.ModuleType:
-        """The module of `file`, as far as it could be loaded; its first folder is the import root."""
-        root, _, path = file.partition("/")
+        """The module of `file`, as far as it could be loaded; its first folder, if it is in one, is the import root."""
+        root, _, path = file.partition("/") if "/" in file else ("", "", file)
         self._finder.root = self.box / root
         if self._finder not in sys.meta_path:
             sys.meta_path.insert(0, self._finder)
@@ -116,7 +115,7 @@ class Student:
         module = types.ModuleType(Path(file).stem)
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": Importer(root)}
         chosen = self.source(file).definitions(names)
-        if any("cuda" in ast.unparse(one.node) for one in chosen) and not torch.cuda.is_available():
+        if any("cuda" in one.text for one in chosen) and not torch.cuda.is_available():
             pretend_cuda()  # not for a training loop's sake: it makes every operation of torch slower
         faults = notebooks.execute(file, chosen, module.__dict__)
         self.faults |= {f"{file}: {name}": fault for name, fault in faults.items()}

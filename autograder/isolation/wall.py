@@ -71,7 +71,8 @@ class Pool:
     def __init__(self, wall: Wall) -> None:
         self.wall = wall
         self.uid = confine.worker_uid(FIRST_UID + os.getpid()) if "user" in wall.layers else None
-        self.memory = 0
+        self.memory = 0  # the largest peak of a worker, in bytes
+        self.cpu = 0.0  # seconds of all workers
         self._zygote: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ready = False
@@ -192,6 +193,7 @@ class Pool:
                 if log_in >= 0:
                     os.close(log_in)
         self.memory = max(self.memory, usage["memory"])
+        self.cpu += usage["cpu"]
         seen = _judge_end(ended, conversation, identity, usage, seconds)
         return replace(seen, log=clean(conversation.log.decode("utf-8", "replace")), cpu=usage["cpu"])
 

@@ -83,6 +83,16 @@ def warm_for_notebooks() -> None:
     gc.freeze()
 
 
+@functools.cache
+def warm_for_probe(name: str) -> None:
+    """Does once what a probe's module says, in a function `warm`, that all its workers would otherwise do."""
+    prepare = getattr(sys.modules.get(name), "warm", None)
+    if prepare is not None:
+        prepare()
+        gc.collect()
+        gc.freeze()
+
+
 def _leave_judges_out(probes: str) -> None:
     """Puts empty modules in the place of the probes' parents, whose __init__ would import the judges.
 
@@ -144,6 +154,7 @@ class Zygote:
         if any(Path(request["spawn"]["box"]).glob("*.ipynb")):
             warm_for_notebooks()
         job = Job(**{**request["spawn"], "absent": tuple(request["spawn"]["absent"])})
+        warm_for_probe(f"{job.probes}.{job.probe.partition(':')[0]}")
         pid = os.fork()
         if pid == 0:
             try:

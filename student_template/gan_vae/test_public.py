@@ -917,7 +917,7 @@ def test_gan_losses_average_over_the_batch(x, z_dim):
 
 
 @number("5.5")
-@weight(2)
+@weight(1)
 @few
 @given(one_real | several_real, z_dims)
 def test_gan_gradient_to_the_discriminator(x, z_dim):
@@ -938,7 +938,7 @@ def test_gan_gradient_to_the_discriminator(x, z_dim):
 
 
 @number("5.6")
-@weight(2)
+@weight(1)
 @few
 @given(one_real | several_real, z_dims)
 def test_gan_gradient_to_the_generator(x, z_dim):

@@ -8,6 +8,8 @@ beside the student's code is `probes/with_gan.py`. Points, names and the order o
 """
 
 from autograder.core import Check, Question
+from autograder.hw11 import pictures
+from autograder.hw11.answers import written
 from autograder.hw11.gan import loss
 from autograder.judges import Exact, Statistical
 
@@ -17,7 +19,7 @@ QUESTION = Question(
     id="gan",
     number=5,
     title="GAN",
-    files=("gan_vae/models/gan.py",),
+    files=("gan_vae/models/gan.py", pictures.FILES["gan"]),
     optional=True,
     checks=(
         Check("gan.contract", "loss_nonsaturating: two scalars", 1, loss.ASK, Exact(loss.contract)),
@@ -27,14 +29,14 @@ QUESTION = Question(
         Check(
             "gan.gradient_discriminator",
             "loss_nonsaturating: gradient to the discriminator",
-            2,
+            1,
             loss.ASK,
             Exact(loss.gradient_discriminator),
         ),
         Check(
             "gan.gradient_generator",
             "loss_nonsaturating: gradient to the generator",
-            2,
+            1,
             loss.ASK,
             Exact(loss.gradient_generator),
         ),
@@ -53,5 +55,7 @@ QUESTION = Question(
             loss.ASK,
             Statistical(loss.fresh, ALPHA, "a correlation of 0.6 between two calls, of 0.75 between two images"),
         ),
+        pictures.check("gan", 2),
+        *written.GAN,
     ),
 )

@@ -6,6 +6,7 @@ student's code are in `probes/policy_gradient.py`. Points, names and the order o
 """
 
 from autograder.core import Check, Question
+from autograder.hw11.answers import policy_gradient as answers
 from autograder.hw11.policy_gradient import loss, training
 from autograder.judges import Exact, Statistical
 
@@ -42,9 +43,10 @@ QUESTION = Question(
         Check(
             "policy_gradient.notebook",
             "the notebook runs and trains",
-            3,
+            2,
             training.NOTEBOOK,
             Statistical(training.notebook, 1e-12, "a network right on less than 56 % of new points"),
         ),
+        *answers.CHECKS,
     ),
 )

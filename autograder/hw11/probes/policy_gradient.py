@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from autograder import notebooks, sections
-from autograder.hw11.probes import fault_of, tensor
+from autograder.hw11.probes import answers, fault_of, tensor
 from autograder.isolation.student import Missing, Student
 
 NOTEBOOK, NAME = "policy_gradient.ipynb", "policy_gradient_loss"
@@ -202,11 +202,12 @@ def training(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
 
 
 def notebook(_given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """Runs all cells; how that went, and the weights of the network that they trained, where there is one."""
+    """Runs all cells; how that went, the network that they trained, its test points, and what answers.toml holds."""
     cells = student.cells(NOTEBOOK)
     assert student.kernel is not None
     run, trained = student.kernel.run(cells, seconds=student.seconds - 5)  # we say which cell, the wall cannot
-    return {**{name: getattr(run, name) for name in ("cells", "ran", "failed", "kind", "text")}, **trained}
+    told = {name: getattr(run, name) for name in ("cells", "ran", "failed", "kind", "text")}
+    return {**told, **trained, **answers.held(student)}
 
 
 class Trained:
@@ -217,6 +218,9 @@ class Trained:
 
     UPDATES = 20
     """In-place changes of a weight that an optimiser makes and an initialisation does not."""
+
+    POINTS = 4096
+    """Test points that are told at most."""
 
     def __init__(self) -> None:
         self.found: list[Any] = []
@@ -237,4 +241,6 @@ class Trained:
             return {}
         moved = (max((w._version for w in model.parameters()), default=0) > self.UPDATES for model in self.found)
         at = next((index for index, trained in enumerate(moved) if trained), len(self.found) - 1)
-        return {f"weight{index}": weight for index, weight in enumerate(self.weights[at][:8])}
+        x = space.get("x_valid")
+        points = {"points": x.detach()[: self.POINTS].float()} if isinstance(x, torch.Tensor) and x.ndim == 2 else {}
+        return {**points, **{f"weight{index}": weight for index, weight in enumerate(self.weights[at][:8])}}

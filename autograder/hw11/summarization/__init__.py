@@ -7,6 +7,7 @@ checks are here.
 """
 
 from autograder.core import Check, Question
+from autograder.hw11.answers import summarization as answers
 from autograder.hw11.summarization import decoding, layer, log, stack, work
 from autograder.judges import Exact
 
@@ -17,7 +18,7 @@ QUESTION = Question(
     files=("summarization.ipynb", "submission_log.json"),
     checks=(
         Check("summarization.layer", "layer: without a cache", 3, layer.ASK, Exact(layer.plain)),
-        Check("summarization.layer_cached", "layer: step by step", 5, layer.ASK, Exact(layer.step_by_step)),
+        Check("summarization.layer_cached", "layer: step by step", 4, layer.ASK, Exact(layer.step_by_step)),
         Check("summarization.layer_cache", "layer: the cache itself", 2, layer.ASK, Exact(layer.cache)),
         Check("summarization.layer_training", "layer: gradients and dropout", 1, layer.ASK, Exact(layer.training)),
         Check("summarization.layer_work", "layer: work per token", 1, work.ASK, Exact(work.linear)),
@@ -27,10 +28,11 @@ QUESTION = Question(
         Check("summarization.stack_work", "stack: work per token", 1, stack.ASK, Exact(stack.work)),
         Check("summarization.greedy", "greedy_decode: tokens", 4, decoding.GREEDY, Exact(decoding.greedily)),
         Check("summarization.greedy_work", "greedy_decode: work", 1, decoding.GREEDY, Exact(decoding.greedy_work)),
-        Check("summarization.beam", "beam_search: tokens", 5, decoding.BEAM, Exact(decoding.beamed)),
+        Check("summarization.beam", "beam_search: tokens", 4, decoding.BEAM, Exact(decoding.beamed)),
         Check("summarization.beam_work", "beam_search: work", 1, decoding.BEAM, Exact(decoding.beam_work)),
         Check("summarization.log_modules", "log: module outputs", 1, log.LOG, Exact(log.modules)),
         Check("summarization.log_rouge", "log: ROUGE recomputed", 1, log.LOG, Exact(log.rouge)),
         Check("summarization.log_better", "log: fine-tuning helps", 1, log.LOG, Exact(log.better)),
+        *answers.CHECKS,
     ),
 )

@@ -28,7 +28,7 @@ def _given(rng: Generator) -> Values:
     }
 
 
-ASK = Ask("summarization:work", _given, seconds=40.0, reference=True)
+ASK = Ask("summarization:work", _given, seconds=40.0, yardstick=True)
 
 RECOMPUTED = "sum_recomputed"
 

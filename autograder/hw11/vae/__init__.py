@@ -10,6 +10,8 @@ Statistics remain for one question only: is the noise in z iid N(0, 1)?
 """
 
 from autograder.core import Check, Question
+from autograder.hw11 import pictures
+from autograder.hw11.answers import vae as answers
 from autograder.hw11.vae import bound, sample
 from autograder.judges import Exact, Statistical
 
@@ -22,7 +24,7 @@ QUESTION = Question(
     id="vae",
     number=4,
     title="VAE",
-    files=("gan_vae/utils.py", "gan_vae/models/vae.py"),
+    files=("gan_vae/utils.py", "gan_vae/models/vae.py", pictures.FILES["vae"]),
     checks=(
         Check("vae.sample.contract", "sample_gaussian: shape and type", 1, sample.ASK, Exact(sample.contract)),
         Check("vae.sample.inputs", "sample_gaussian: inputs left alone", 1, sample.ASK, Exact(sample.inputs)),
@@ -90,5 +92,7 @@ QUESTION = Question(
             bound.ASK,
             Statistical(bound.posterior, ALPHA, "at 8,192 values: a mean off by 0.14, a variance by 22 %"),
         ),
+        pictures.check("vae", 3),
+        *answers.CHECKS,
     ),
 )

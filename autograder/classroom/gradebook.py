@@ -1,0 +1,202 @@
+"""One SQLite file that holds a class: runs, submissions, checks, verdicts, diagnoses; and the tables made from it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autograder import fingerprints
+from autograder.classroom.roster import Upload
+from autograder.core import Assignment
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY, started TEXT NOT NULL, finished TEXT, grader TEXT NOT NULL, jobs TEXT NOT NULL,
+    question TEXT NOT NULL, graded INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS checks (
+    id TEXT PRIMARY KEY, question TEXT NOT NULL, title TEXT NOT NULL, optional INTEGER NOT NULL,
+    number TEXT NOT NULL, name TEXT NOT NULL, points REAL NOT NULL, place INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS submissions (
+    id TEXT PRIMARY KEY, run INTEGER REFERENCES runs, created_at TEXT NOT NULL, upload TEXT NOT NULL,
+    content TEXT NOT NULL, grader TEXT NOT NULL, outcome TEXT NOT NULL, score REAL NOT NULL, seconds REAL NOT NULL,
+    cpu REAL, memory INTEGER, isolation TEXT NOT NULL, output TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS students (
+    submission TEXT NOT NULL REFERENCES submissions ON DELETE CASCADE, place INTEGER NOT NULL,
+    name TEXT NOT NULL, sid TEXT NOT NULL, email TEXT NOT NULL, PRIMARY KEY (submission, place)
+);
+CREATE TABLE IF NOT EXISTS verdicts (
+    submission TEXT NOT NULL REFERENCES submissions ON DELETE CASCADE, check_id TEXT NOT NULL,
+    score REAL, points REAL, status TEXT NOT NULL, message TEXT NOT NULL, seconds REAL,
+    attempts INTEGER, p REAL, tolerance_used REAL, PRIMARY KEY (submission, check_id)
+);
+CREATE TABLE IF NOT EXISTS diagnoses (
+    submission TEXT NOT NULL REFERENCES submissions ON DELETE CASCADE, check_id TEXT NOT NULL, diagnosis TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS notes (
+    submission TEXT NOT NULL REFERENCES submissions ON DELETE CASCADE, check_id TEXT NOT NULL, note TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS fingerprints ( -- submission '' is the template; hashes are sorted little-endian int64
+    submission TEXT NOT NULL, file TEXT NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (submission, file)
+);
+CREATE INDEX IF NOT EXISTS diagnoses_of ON diagnoses (submission);
+CREATE INDEX IF NOT EXISTS notes_of ON notes (submission);
+"""
+
+
+@dataclass(frozen=True)
+class Gradebook:
+    """The file at `path`. Every change is one transaction: a kill leaves the old or the new state."""
+
+    path: Path
+
+    @contextmanager
+    def open(self) -> Iterator[sqlite3.Connection]:
+        """A connection whose rows are mappings; what was done is kept if nothing was raised."""
+        with closing(sqlite3.connect(self.path, timeout=30)) as connection:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.executescript(SCHEMA)
+            with connection:
+                yield connection
+
+
+def begin(book: sqlite3.Connection, assignment: Assignment, *, grader: str, jobs: str, question: str, now: str) -> int:
+    """Notes that a run begins, and what the homework's checks are; returns the run's id."""
+    book.execute("DELETE FROM checks")
+    place = 0
+    for each in assignment.questions:
+        for index, check in enumerate(each.checks, 1):
+            place += 1
+            row = (
+                check.id,
+                each.id,
+                each.title,
+                each.optional,
+                f"{each.number}.{index}",
+                check.name,
+                check.points,
+                place,
+            )
+            book.execute("INSERT INTO checks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    book.execute("DELETE FROM fingerprints WHERE submission = ''")
+    for path in sorted(assignment.template.rglob("*")):
+        if path.suffix in (".py", ".ipynb"):
+            hashes = fingerprints.of_file(path).astype("<i8").tobytes()
+            name = path.relative_to(assignment.template).as_posix()
+            book.execute("INSERT INTO fingerprints VALUES ('', ?, ?)", (name, hashes))
+    cursor = book.execute(
+        "INSERT INTO runs (started, grader, jobs, question) VALUES (?, ?, ?, ?)", (now, grader, jobs, question)
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def finish(book: sqlite3.Connection, run: int, *, graded: int, now: str) -> None:
+    book.execute("UPDATE runs SET finished = ?, graded = ? WHERE id = ?", (now, graded, run))
+
+
+def record(book: sqlite3.Connection, upload: Upload, content: dict[str, Any], run: int | None) -> None:
+    """Puts one submission's results.json in the place of what the book had of it. `run` None keeps the old run."""
+    extra = content["extra_data"]
+    if run is None:
+        old = book.execute("SELECT run FROM submissions WHERE id = ?", (upload.id,)).fetchone()
+        run = None if old is None else old["run"]
+    for table in ("students", "verdicts", "diagnoses", "notes", "fingerprints"):
+        book.execute(f"DELETE FROM {table} WHERE submission = ?", (upload.id,))
+    row: tuple[object, ...] = (
+        *(upload.id, run, upload.created_at, extra.get("upload", ""), extra.get("content", "")),
+        *(extra.get("grader", ""), extra.get("outcome", ""), content["score"], content["execution_time"]),
+        *(extra.get("cpu"), extra.get("memory"), extra.get("isolation", ""), content["output"]),
+    )
+    book.execute(f"INSERT OR REPLACE INTO submissions VALUES ({', '.join('?' * len(row))})", row)
+    for place, student in enumerate(upload.students):
+        row = (upload.id, place, student.name, student.sid, student.email)
+        book.execute("INSERT INTO students VALUES (?, ?, ?, ?, ?)", row)
+    for file, hashes in extra.get("code", {}).items():
+        book.execute("INSERT INTO fingerprints VALUES (?, ?, ?)", (upload.id, file, base64.b64decode(hashes)))
+    for test in content["tests"]:
+        own = test["extra_data"]
+        check = own["check"]
+        row = (
+            *(upload.id, check, test.get("score"), test.get("max_score"), own.get("status", "not reached")),
+            *(test["output"], own.get("seconds"), own.get("attempts"), own.get("p"), own.get("tolerance_used")),
+        )
+        book.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        for table, values in (("diagnoses", own.get("diagnoses", ())), ("notes", own.get("notes", ()))):
+            rows = [(upload.id, check, value) for value in values]
+            book.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
+
+
+def keep_only(book: sqlite3.Connection, uploads: Sequence[Upload]) -> int:
+    """Takes out what is no longer among the uploads; returns how many that were."""
+    known = {upload.id for upload in uploads}
+    gone = [row["id"] for row in book.execute("SELECT id FROM submissions") if row["id"] not in known]
+    for table, column in (("submissions", "id"), ("fingerprints", "submission")):
+        book.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(name,) for name in gone])
+    return len(gone)
+
+
+# -------------------------------------------------------------------------------------------- tables
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What makes a spreadsheet run a cell (OWASP, CSV injection), full-width forms included."""
+
+
+def cell(value: object) -> object:
+    """A value as it may stand in a table: numbers as they are, and no text that a spreadsheet would run."""
+    if isinstance(value, int | float) or value is None:
+        return value
+    text = " ".join(str(value).replace("\0", "").split())
+    return f"'{text}" if str(value).lstrip(" ").startswith(FORMULA) or text.startswith(FORMULA) else text
+
+
+def grades(book: sqlite3.Connection, assignment: Assignment, path: Path) -> None:
+    """grades.csv: a row for each student, in the columns that Gradescope exports and imports, and one per question."""
+    titles = [f"{question.number}: {question.title} ({question.points:g} pts)" for question in assignment.questions]
+    head = ["Name", "SID", "Email", "Total Score", "Max Points", "Status", "Submission ID", "Submission Time", *titles]
+    _write(path, [head, *_rows(book, assignment)])
+
+
+def canvas(book: sqlite3.Connection, assignment: Assignment, path: Path) -> None:
+    """grades-canvas.csv: Canvas's five identifying columns and one assignment, with its second line of points."""
+    head = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment.title]
+    points = ["    Points Possible", "", "", "", "", assignment.points]
+    rows = [[row[0], "", row[1], row[2], "", row[3]] for row in _rows(book, assignment)]
+    _write(path, [head, points, *rows])
+
+
+def _rows(book: sqlite3.Connection, assignment: Assignment) -> Iterator[list[object]]:
+    scores: dict[tuple[str, str], float] = {
+        (row["submission"], row["question"]): row["score"]
+        for row in book.execute(
+            "SELECT submission, question, SUM(score) AS score FROM verdicts JOIN checks ON check_id = checks.id "
+            "GROUP BY submission, question"
+        )
+    }
+    query = (
+        "SELECT submissions.*, COALESCE(name, '') AS name, COALESCE(sid, '') AS sid, COALESCE(email, '') AS email "
+        "FROM submissions LEFT JOIN students ON submission = submissions.id ORDER BY submissions.id, place"
+    )
+    for row in book.execute(query):
+        own = [round(scores.get((row["id"], question.id), 0.0), 4) for question in assignment.questions]
+        status = {"graded": "Graded", "not gradable": "Not gradable"}.get(row["outcome"], "Grader error")
+        yield [
+            *(row["name"] or row["id"], row["sid"], row["email"], row["score"], assignment.points, status),
+            *(row["id"], row["created_at"], *own),
+        ]
+
+
+def _write(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    """Writes by rename."""
+    beside = path.with_name(f".{path.name}.new")
+    with beside.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([cell(value) for value in row] for row in rows)
+    beside.replace(path)

@@ -1,0 +1,173 @@
+"""One submission of a class, graded in a process that keeps its warm zygote for the next one.
+
+The same call runs in a pool of processes on a laptop and on the workers of a cluster. It takes and returns
+plain values, writes nothing but its scratch folder, and never raises for anything that a submission does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import importlib
+import os
+import signal
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from types import FrameType
+from typing import Any, Literal
+
+import numpy as np
+
+from autograder import fingerprints, gradescope, submission
+from autograder.classroom.roster import Upload
+from autograder.core import Ask, Assignment, Observation, Reject, Result, Values
+from autograder.grade import Grading
+from autograder.isolation import canary, confine
+from autograder.isolation.wall import Pool, Wall
+from autograder.scratch import scratch
+from autograder.text import clean
+
+FINGERPRINTS = Ask("fingerprints:of_files", lambda _rng: {})
+"""What the report compares submissions by: no check of the homework's."""
+Outcome = Literal["graded", "not gradable", "grader error"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is the same for the whole class.
+
+    `secret` is the key of all seeds: given, so that every machine of a cluster draws the same inputs. `question` is
+    the id of the only one to grade, "" for all; `runs` says whether notebooks are also run whole.
+    """
+
+    homework: str
+    grader: str
+    secret: bytes = b""
+    seconds: float = 480.0
+    question: str = ""
+    runs: bool = True
+
+    def assignment(self) -> Assignment:
+        """The homework's, with what this task leaves out taken away."""
+        whole: Assignment = importlib.import_module(self.homework).ASSIGNMENT
+        return narrowed(whole, question=self.question, runs=self.runs)
+
+
+def narrowed(assignment: Assignment, *, question: str = "", runs: bool = True) -> Assignment:
+    """The assignment with one question alone, or without the checks that run a notebook whole."""
+    kept = (
+        replace(each, checks=tuple(check for check in each.checks if runs or not check.ask.collector))
+        for each in assignment.questions
+        if question in ("", each.id)
+    )
+    return replace(assignment, questions=tuple(each for each in kept if each.checks))
+
+
+def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
+    """The upload's results.json as plain data, with what tells later runs whether it still holds."""
+    started = time.monotonic()
+    whole: Assignment = importlib.import_module(task.homework).ASSIGNMENT
+    assignment = task.assignment()
+    results: list[Result] = []
+    remarks: tuple[str, ...] = ()
+    reason, digest, isolation = "", "", ""
+    code = Observation()
+    cpu, memory = 0.0, 0
+    outcome: Outcome = "graded"
+    try:
+        station = _station(task.homework)
+        pool, isolation = station.pool, station.isolation
+        with station.lock, scratch() as folder:
+            pool.memory, pool.cpu, own = 0, 0.0, time.process_time()
+            # Files are placed as the whole homework has them, so that one question's grading reads the same upload.
+            received = submission.receive(upload.fetch(folder), whole, folder / "box", group=pool.uid)
+            remarks, digest = received.remarks, received.digest
+            grading = Grading(pool, received, assignment, task.secret, task.seconds, yardsticks=station.yardsticks)
+            results += grading.results()
+            code = pool.ask(received, FINGERPRINTS, {}, seed=0, seconds=FINGERPRINTS.seconds)
+            cpu, memory = pool.cpu + time.process_time() - own, pool.memory
+    except Reject as fault:
+        reason, outcome = str(fault), "not gradable"
+    except SystemExit:  # told to stop: the scratch folder is gone, and an executor would only catch this
+        os._exit(128 + signal.SIGTERM)
+    except Exception as error:  # our bug, or a disk that is full: this submission is graded anew next time
+        print(f"{type(error).__name__} in the grader at {upload.id}: {error}", file=sys.stderr)
+        reason, outcome = gradescope.OUR_FAULT, "grader error"
+    if any(result.status == "grader error" for result in results):
+        outcome = "grader error"
+    spent = time.monotonic() - started
+    content = gradescope.document(
+        assignment, results, remarks=remarks, seconds=spent, isolation=isolation, reason=reason
+    )
+    content["extra_data"] |= {
+        "upload": fingerprint,
+        "grader": task.grader,
+        "content": digest,
+        "outcome": outcome,
+        "runs": task.runs,
+        "cpu": round(cpu, 3),
+        "memory": memory,
+        "code": _encoded(code.values or {}),
+    }
+    return content
+
+
+def _encoded(values: Values) -> dict[str, str]:
+    """Fingerprints by file, as JSON can hold them."""
+    found = {}
+    for index in range(fingerprints.MAX_FILES):
+        name, hashes = values.get(f"file{index}.name"), values.get(f"file{index}.hashes")
+        if isinstance(name, str) and isinstance(hashes, np.ndarray) and hashes.dtype == np.int64:
+            kept = np.unique(hashes)[: fingerprints.MAX_KEPT].astype("<i8")
+            found[clean(name, limit=200, line=True)] = base64.b64encode(kept.tobytes()).decode()
+    return found
+
+
+def broken(task: Task, fingerprint: str, reason: str) -> dict[str, Any]:
+    """The results.json of an upload at which the grader's own process died, more than once."""
+    content = gradescope.document(task.assignment(), [], reason=f"{gradescope.OUR_FAULT} ({reason})")
+    content["extra_data"] |= {"upload": fingerprint, "grader": task.grader, "content": "", "outcome": "grader error"}
+    return content
+
+
+@dataclass(frozen=True)
+class _Station:
+    """A process's zygote, and what its sandbox holds. One submission at a time, whatever threads a cluster uses."""
+
+    pool: Pool
+    isolation: str
+    lock: Lock = field(default_factory=Lock)
+    yardsticks: dict[str, float] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=1)
+def _station(homework: str) -> _Station:
+    """Started and tried once in a process."""
+    confine.shield()
+    pool = Pool(Wall(f"{homework}.probes"))
+    pool.start()
+    atexit.register(pool.close)
+    with tempfile.TemporaryDirectory(prefix="autograder-", dir="/tmp" if os.geteuid() == 0 else None) as results:
+        assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+        line = canary.inspect(pool, beside=assignment.reference, results=Path(results)).line()
+    return _Station(pool, line)
+
+
+def begin(parent: int) -> None:
+    """Called once in every process of a local pool: ends it, and its workers, when `parent` is gone."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then goes
+    signal.signal(signal.SIGTERM, stop)
+    with suppress(confine.Unavailable, OSError):
+        confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it went before we could ask to be told
+        os._exit(1)

@@ -1,0 +1,183 @@
+"""Asks and judges `permute_mnist` and `rehearsal_set`, whose results are known exactly."""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+from numpy.random import Generator
+
+from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.hw11.continual_learning.classifier import whole
+from autograder.judges import array, passed
+from autograder.sections import section
+
+SIDE = 28
+PIXELS = SIDE * SIDE
+FIRST, SECOND = 3, 2
+"""Images in the two arrays."""
+
+# ------------------------------------------------------------------------------------- permute_mnist
+
+
+def _permute(rng: Generator) -> Values:
+    """Images whose pixels all differ, within an image and between two, so that each tells where it came from."""
+    chosen, other = rng.choice(2**31, 2, replace=False)
+    pixels = rng.permutation((FIRST + SECOND) * PIXELS).astype(np.float32).reshape(-1, PIXELS)
+    return {"first": pixels[:FIRST], "second": pixels[FIRST:], "chosen": int(chosen), "other": int(other)}
+
+
+_ARRAYS = (("first", FIRST), ("second", SECOND))
+PERMUTE = Ask("continual_learning:permute", _permute)
+EXPECTED = "Expected: one permutation of the 784 pixels, drawn from the seed, for all images of all arrays."
+
+
+def permutation(trial: Trial, call: str) -> Array:
+    """The permutation of a call: pixel i of a result is pixel permutation[i] of the image. Raises `Reject`."""
+    every: list[Array] = []
+    for name, n in _ARRAYS:
+        given = array(trial.given, name)
+        got = array(trial.got, f"{call}.{name}", shape=(n, 1, SIDE, SIDE), what="An array that permute_mnist returned")
+        got = got.reshape(n, PIXELS)
+        if not np.array_equal(np.sort(got, axis=1), np.sort(given, axis=1)):
+            moved = np.array_equal(np.sort(got, axis=None), np.sort(given, axis=None))
+            seen = "moves pixels from one image to another" if moved else "changes the pixels' values"
+            raise Reject(
+                f"permute_mnist {seen}. Expected: every image keeps its own pixels, in another order.",
+                diagnosis="permute_values",
+            )
+        # All values of an image differ, and so they are sorted in one way.
+        order, back = got.argsort(1), given.argsort(1)
+        for image in range(n):
+            found = np.empty(PIXELS, int)
+            found[order[image]] = back[image]
+            every.append(found)
+    for start, end in ((0, FIRST), (FIRST, FIRST + SECOND)):
+        if any(not np.array_equal(one, every[start]) for one in every[start:end]):
+            raise Reject(
+                f"permute_mnist permutes each image in another way. {EXPECTED}", diagnosis="permute_each_image"
+            )
+    if not np.array_equal(every[0], every[FIRST]):
+        raise Reject(f"permute_mnist permutes the two arrays in different ways. {EXPECTED}",
+                     diagnosis="permute_each_array")  # fmt: skip
+    return every[0]
+
+
+def permute(trial: Trial) -> Verdict:
+    for name, n in _ARRAYS:
+        for call in ("once", "again", "other"):
+            after = array(
+                trial.got, f"{call}.{name}.after", shape=(n, 1, SIDE, SIDE), what="What was given to permute_mnist"
+            )
+            if not np.array_equal(after.reshape(n, -1), array(trial.given, name)):
+                raise Reject(
+                    "After the call the images that were given to permute_mnist have changed. Expected: new arrays, "
+                    "and the given ones as they were: they are task 0.",
+                    diagnosis="in_place",
+                )
+    found = {call: permutation(trial, call) for call in ("once", "again", "other")}
+    if (found["once"] == np.arange(PIXELS)).all():
+        raise Reject(f"permute_mnist leaves all pixels where they are. {EXPECTED}", diagnosis="permute_none")
+    if not np.array_equal(found["once"], found["again"]):
+        raise Reject(
+            "Called twice with one seed, permute_mnist permutes in two different ways. Expected: the permutation "
+            "follows from the seed.",
+            diagnosis="permute_unseeded",
+        )
+    if np.array_equal(found["once"], found["other"]):
+        raise Reject(
+            "Called with two different seeds, permute_mnist permutes in the same way. Expected: another permutation "
+            "for another seed.",
+            diagnosis="permute_seed_ignored",
+        )
+    # Of 784! permutations less than 28! 28!^28 keep rows together or pixels in their rows: no luck brings that about.
+    square = found["once"].reshape(SIDE, SIDE)
+    if (np.ptp(square // SIDE, axis=1) == 0).all() or (np.ptp(square % SIDE, axis=0) == 0).all():
+        raise Reject(f"permute_mnist moves whole rows or columns only. {EXPECTED}", diagnosis="permute_rows")
+    return passed("One permutation of the pixels, that of the seed, for all images.")
+
+
+# ------------------------------------------------------------------------------------- rehearsal_set
+
+SIZES = (40, 30, 50)
+"""Images of the tasks, the newest last."""
+PER_TASK = 12
+INPUTS, CLASSES = 4, 10
+BLOCKS = 1e-11
+"""alpha: a set that is shuffled as a whole has each task's images in one piece with probability 1 / 120! 3! 40! 30! 50!
+and less than 1e-20 with twelve of each earlier task; tests compute both."""
+
+
+def _rehearsal(rng: Generator) -> Values:
+    given: dict[str, Array | int] = {"per_task": PER_TASK, "chance": int(rng.integers(2**31))}
+    for task, n in enumerate(SIZES):
+        given[f"x{task}"] = rng.standard_normal((n, INPUTS)).astype(np.float32)
+        given[f"t{task}"] = rng.integers(0, CLASSES, n)
+    return given
+
+
+REHEARSAL = Ask("continual_learning:rehearsal", _rehearsal)
+
+
+def in_one_piece(sizes: tuple[int, ...]) -> float:
+    """The probability that a uniform shuffle leaves each task's images in one piece, in whatever order."""
+    ways, total = 1.0, 0
+    for at, n in enumerate(sizes):
+        total += n
+        ways *= comb(total, n) / (at + 1)
+    return 1 / ways
+
+
+def _set(trial: Trial, part: str, sizes: tuple[int, ...]) -> None:
+    """Raises `Reject` where a part's set is not made of so many images of each task, with their labels, shuffled."""
+    of = section(trial, part)
+    x = np.concatenate([array(trial.given, f"x{task}") for task in range(len(SIZES))])
+    t = np.concatenate([array(trial.given, f"t{task}") for task in range(len(SIZES))])
+    what = "For the images of all three tasks" if part == "all" else f"With per_task={PER_TASK}"
+    shape = of.got.get("shape")
+    if not isinstance(shape, str) or shape != f"1x{SIDE}x{SIDE}":
+        raise Reject("The images that rehearsal_set returned have not the shape of those that it was given. Expected: "
+                     "[number, 1, 28, 28].", diagnosis="shape")  # fmt: skip
+    numbers = array(of.got, "number", what="The set's images")
+    n = numbers.size
+    got = array(of.got, "x", shape=(n, INPUTS), what="The set's images")
+    labels = array(of.got, "t", what="The set's labels")
+    at = whole(numbers)
+    if not n or at.shape != (n,) or at.min() < 0 or at.max() >= len(x) or not np.array_equal(got, x[at]):
+        raise Reject(f"{what} the set holds images that are in no task. Expected: the images as they are.",
+                     diagnosis="rehearsal_images")  # fmt: skip
+    task = np.repeat(np.arange(len(SIZES)), SIZES)
+    counts = np.bincount(task[at], minlength=len(SIZES))
+    told = f"{what} the set holds {', '.join(map(str, counts))} images of tasks 0, 1 and 2"
+    wanted = f"Expected: {', '.join(map(str, sizes))}, each image once, the newest task's all among them."
+    if (counts == 0).any():
+        lost = "the newest task" if counts[-1] == 0 else "an earlier task"
+        raise Reject(f"{told}: {lost} is lost. {wanted}",
+                     diagnosis="rehearsal_newest" if counts[-1] == 0 else "rehearsal_task_lost")  # fmt: skip
+    if not np.array_equal(counts, sizes):
+        raise Reject(f"{told}. {wanted}", diagnosis="rehearsal_proportions")
+    if len(np.unique(at)) < n:
+        raise Reject(f"{told}, but some images twice and others not. {wanted}", diagnosis="rehearsal_twice")
+    if labels.shape != (n,) or not np.array_equal(labels, t[at]):
+        raise Reject(
+            f"{what} the labels are not those of the images beside them. Expected: both in the same order, shuffled in "
+            "unison.",
+            diagnosis="rehearsal_labels",
+        )
+    if np.count_nonzero(np.diff(task[at])) == len(SIZES) - 1:
+        raise Reject(
+            f"{what} the tasks come one behind the other, so that the last batches are of one task alone. Expected: "
+            "all shuffled together.",
+            diagnosis="rehearsal_blocks",
+        )
+
+
+def rehearsal(trial: Trial, _alpha: float) -> Verdict:
+    """Half for the set of all images where a part of them is not drawn rightly."""
+    _set(trial, "all", SIZES)
+    try:
+        if section(trial, "some").got:  # nothing comes of a notebook where the set is made in the training loop
+            _set(trial, "some", (PER_TASK, PER_TASK, SIZES[-1]))
+    except Reject as fault:
+        return Verdict(0.5, f"The set of all images is right. {fault}", fault.diagnosis)
+    return passed("The set has the images of all tasks with their labels, shuffled in unison.")

@@ -1,0 +1,26 @@
+"""Question 2: the Kullback-Leibler divergence, the Gaussian that is nearest in either direction, and two answers.
+
+`kl.py` and `fit.py` ask and judge the notebook's functions, `example.py` the file of answers: a pair of distributions
+and which plot is which. The probes are in `probes/distributions.py`, which runs beside the student's code, and
+`probes/answers.py`, which reads the file. Points, names and the order of the checks are here.
+"""
+
+from autograder.core import Check, Question
+from autograder.hw11.answers.reading import ASK, FILE
+from autograder.hw11.distributions import example, fit, kl
+from autograder.judges import Exact
+
+QUESTION = Question(
+    id="distributions",
+    number=2,
+    title="Comparing distributions",
+    files=("comparing_distributions.ipynb", FILE),
+    checks=(
+        Check("distributions.discrete", "kl_divergence: tables", 2, kl.ASK, Exact(kl.discrete)),
+        Check("distributions.gaussian", "kl_divergence: Gaussians", 1, kl.ASK, Exact(kl.gaussian)),
+        Check("distributions.forward", "fit_gaussian: forward", 2, fit.FORWARD, Exact(fit.forward)),
+        Check("distributions.reverse", "fit_gaussian: reverse", 2, fit.REVERSE, Exact(fit.reverse)),
+        Check("distributions.example", "answers: finite one way only", 2, ASK, Exact(example.example)),
+        Check("distributions.plots", "answers: which plot is which", 1, ASK, Exact(example.plots)),
+    ),
+)

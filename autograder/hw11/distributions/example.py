@@ -1,0 +1,206 @@
+"""Asks and judges answers.toml: a pair with D(P || Q) finite and D(Q || P) infinite, and which plot is which.
+
+No code of the student's runs: a worker reads the file within limits (`probes/answers.py`) and says what it holds.
+What is finite is decided in `families.py`, by the supports and the tails.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+import re
+
+import numpy as np
+
+from autograder.core import Reject, Trial, Values, Verdict
+from autograder.hw11.answers.reading import FILE, opened
+from autograder.hw11.distributions.families import Divergence, Given, Law, Outcome, divergence, law
+from autograder.judges import passed, whole
+from autograder.sections import take
+from autograder.text import clean
+
+DIRECTIONS = ("forward", "reverse")
+
+
+# ------------------------------------------------------------------------------------------- the file
+
+
+def _text(values: Values, name: str, *, limit: int = 40) -> str:
+    """A text from the probe, which quotes the file: one line, fit to be shown."""
+    value = values.get(name, "")
+    return clean(value, limit=limit, line=True) if isinstance(value, str) else ""
+
+
+def _values(trial: Trial) -> Values:
+    """Question 2's fields. Raises `Reject` where the file could not be read."""
+    return take(opened(trial), "distributions")
+
+
+def _given(values: Values, name: str) -> Law:
+    """The distribution in the table of this name. Raises `Reject` with what is wrong with it."""
+    own = take(values, name)
+    kind = own.get("kind", "missing")
+    if isinstance(kind, str) and kind == "missing":
+        raise Reject(f"[distributions.{name}] is not in {FILE}. Expected: a table with a family and its parameters.",
+                     diagnosis="unfilled")  # fmt: skip
+    if not isinstance(kind, str) or kind:
+        raise Reject(f"{name} is {_text(own, 'kind')}. Expected: a table with a family and its parameters, such as "
+                     'family = "normal".', diagnosis="answers_type")  # fmt: skip
+    family: str | None = None
+    parameters: dict[str, Given] = {}
+    odd: list[str] = []
+    for index in range(whole(own, "fields", least=0, most=100)):
+        field = take(own, f"field{index}")
+        key, value = _text(field, "key"), field.get("value")
+        if key.casefold() in ("family", "distribution", "type"):
+            if not isinstance(value, str):
+                single = isinstance(value, np.ndarray) and value.ndim == 0
+                found = _text(field, "odd") or ("a number" if single else "a list")
+                raise Reject(f"the family of {name} is {found}. Expected: its name, in quotation marks.",
+                             diagnosis="answers_type")  # fmt: skip
+            family = clean(value, limit=40, line=True)
+        elif isinstance(value, str):
+            if key.casefold() not in REMARKS:
+                odd.append(f"{key} is a text. Expected: a number, without quotation marks.")
+        elif isinstance(value, np.ndarray) and value.ndim == 0:
+            parameters[key] = float(value)
+        elif isinstance(value, np.ndarray) and value.ndim == 1:
+            parameters[key] = [float(one) for one in value]
+        elif "many" in field:
+            items = whole(field, "many", least=0, most=100)
+            parameters[key] = [_item(field, at) for at in range(items)]
+        else:
+            odd.append(
+                f"{key} is {_text(field, 'odd') or 'of an unknown kind'}. Expected: a number, or a list of them."
+            )
+        if "names" in field:  # probabilities = { heads = 0.5, tails = 0.5 }
+            names = take(field, "name")
+            parameters["outcomes"] = [_outcome(_text(names, str(at))) for at in range(len(names))]
+    if not family or not family.strip():
+        raise Reject(f"The family of {name} is not filled in yet. Expected: the name of one, such as normal.",
+                     diagnosis="unfilled")  # fmt: skip
+    try:
+        if odd:
+            raise Reject(odd[0], diagnosis="answers_type")
+        return law(family, parameters)
+    except Reject as fault:
+        raise Reject(f"{name} is no distribution: {fault}", diagnosis=fault.diagnosis or "example_parameters") from None
+
+
+REMARKS = ("name", "note", "notes", "reason", "comment", "why", "explanation", "description")
+"""Fields that may hold a text without any meaning here."""
+
+
+def _item(field: Values, at: int) -> Outcome:
+    value = field.get(f"item{at}")
+    return float(value) if isinstance(value, int | float) else _text(field, f"item{at}")
+
+
+def _outcome(text: str) -> Outcome:
+    """A key of a table: TOML has texts only there, but the outcome 0 is meant as a number."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
+
+
+# ---------------------------------------------------------------------------------------- the example
+
+
+def example(trial: Trial) -> Verdict:
+    values = _values(trial)
+    p, q = _given(values, "P"), _given(values, "Q")
+    first, second = divergence(p, q, ("P", "Q")), divergence(q, p, ("Q", "P"))
+    told = f"With P {p.name} and Q {q.name}, {_told('D(P || Q)', first)}; {_told('D(Q || P)', second)}."
+    if first.finite and not second.finite:
+        return Verdict(1.0, told)
+    if second.finite and not first.finite:
+        why = "It is the other way round: with P and Q exchanged it would be an example."
+        return Verdict(0.0, f"{told} {why} {WANTED}", "example_swapped")
+    kind = "example_both_finite" if first.finite else "example_both_infinite"
+    return Verdict(0.0, f"{told} {WANTED}", kind)
+
+
+WANTED = "Expected: D(P || Q) finite and D(Q || P) infinite."
+
+
+def _told(name: str, found: Divergence) -> str:
+    if not found.finite:
+        return f"{name} is infinite: {found.why}"
+    return f"{name} is finite" + (f", {found.value:.3g} nats" if found.value is not None else "")
+
+
+# ------------------------------------------------------------------------------------------ the plots
+
+
+def order(seed: int) -> int:
+    """0 where the notebook's puzzle(seed) draws the forward fit as plot A, 1 where it draws the reverse one."""
+    return int(hashlib.sha256(f"plots {seed}".encode()).hexdigest(), 16) % 2
+
+
+MEANINGS = {
+    "forward": ("forward", "forwards", "fwd", "inclusive", "covering", "matching"),
+    "reverse": ("reverse", "reversed", "rev", "backward", "backwards", "exclusive", "seeking"),
+}
+
+
+def direction(text: str) -> str:
+    """The direction that a text names, whatever its case and nearly whatever its spelling, "" where it names none."""
+    found = set()
+    for word in re.findall(r"[a-z]+", text.casefold()):
+        for one, words in MEANINGS.items():
+            # 0.75 of the letters in common: "foward", "forword", "revers", "revese"
+            if difflib.get_close_matches(word, words, n=1, cutoff=0.75):
+                found.add(one)
+    return found.pop() if len(found) == 1 else ""
+
+
+def plots(trial: Trial) -> Verdict:
+    values = _values(trial)
+    named: dict[str, str] = {}
+    for name in ("plot_A", "plot_B"):
+        if f"{name}.odd" in values:
+            seen = _text(values, f"{name}.odd")
+            raise Reject(
+                f'{name} is {seen}. Expected: "forward" or "reverse", in quotation marks.', diagnosis="answers_type"
+            )
+        text = _text(values, name)
+        if not text.strip():
+            raise Reject(f'{name} is not filled in yet. Expected: "forward" or "reverse".', diagnosis="unfilled")
+        named[name] = direction(text)
+        if not named[name]:
+            raise Reject(f'{name} is "{text}". Expected: "forward" or "reverse".', diagnosis="plots_text")
+    seed = _seed(values)
+    if named["plot_A"] == named["plot_B"]:
+        raise Reject(f"Both plots are said to be {named['plot_A']}. Expected: one of each.", diagnosis="plots_alike")
+    right = DIRECTIONS[order(seed)]
+    if named["plot_A"] != right:
+        raise Reject(
+            f"The plots of seed {_brief(seed)} are the other way round. Expected: forward for the Gaussian that covers "
+            "all of the mixture, reverse for the one that settles on a part of it, and the seed that they were drawn "
+            "with.",
+            diagnosis="plots_exchanged",
+        )
+    return passed(f"Of the plots of seed {_brief(seed)} A is the {right} one and B the other.")
+
+
+def _seed(values: Values) -> int:
+    if "seed.odd" in values:
+        raise Reject(f"seed is {_text(values, 'seed.odd')}. Expected: the whole number that the plots were drawn with.",
+                     diagnosis="answers_type")  # fmt: skip
+    text = values.get("seed", "")
+    if not isinstance(text, str) or not re.fullmatch(r"-?\d{1,40}", text):
+        raise Reject("seed is not filled in. Expected: the whole number that the plots were drawn with.",
+                     diagnosis="unfilled")  # fmt: skip
+    if int(text) < 0:
+        raise Reject(
+            "seed is negative, and no plots can be drawn with such a one. Expected: the one that they were drawn with.",
+            diagnosis="answers_type",
+        )
+    return int(text)
+
+
+def _brief(seed: int) -> str:
+    return str(seed) if seed < 10**11 else "that size"

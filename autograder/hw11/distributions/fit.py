@@ -1,0 +1,506 @@
+"""Asks and judges `fit_gaussian(target, direction)`: by what the Gaussian costs in nats, never by its parameters.
+
+With f the log density of the target and g = N(m, s^2), the two divergences are, up to what no g changes,
+    D(target || g):  log s + (S^2 + (M - m)^2) / (2 s^2), least at the mixture's mean M and standard deviation S;
+    D(g || target):  -log s - E f(m + s z), z ~ N(0, 1), whose minima are found by Newton's method.
+At any of the latter's minima s^2 E[-f''] = 1 (Stein 1981, lemma 1, applied to the derivative by s), so an error of the
+mean by e s costs e^2 / 2, as it does forwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+from numpy.random import Generator
+
+from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.judges import array, passed
+from autograder.sections import section
+from autograder.text import clean
+
+MOST = 1e-3
+"""Nats by which D may exceed its minimum.
+
+An error of 1 % of s in the mean costs 0.00005 nats, one of 1 % in s itself 0.0001 forwards, and backwards e^2 / 2 times
+the second derivative by log s, which is 2 for a Gaussian: for what is drawn here both together stay below
+0.0003 (tests). A grid or an optimiser with an error of 1 % is right, and so are the moments of 20,000 samples; an error
+of 4.5 % of s in the mean is not."""
+NEAR = 0.02
+"""Nats up to which an answer is the right one found inexactly: an error of up to 14 % of s in s, 20 % in the mean."""
+CLEAR = 0.05
+"""Nats by which the best Gaussian is drawn to be better than any other local optimum and than known mistakes."""
+SAME = 0.03
+"""A parameter is taken for that of a known mistake within this share of s: a name for the student, no point."""
+
+# ------------------------------------------------------------------------------------------ targets
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of Gaussians, as the notebook has it."""
+
+    weights: tuple[float, ...]
+    means: tuple[float, ...]
+    stds: tuple[float, ...]
+
+    @property
+    def arrays(self) -> tuple[Array, Array, Array]:
+        return np.array(self.weights), np.array(self.means), np.array(self.stds)
+
+    def unweighted(self) -> Mixture:
+        return Mixture((1 / len(self.weights),) * len(self.weights), self.means, self.stds)
+
+    def moved(self, by: float, scale: float) -> Mixture:
+        """The distribution of by + scale x."""
+        return Mixture(
+            self.weights, tuple(by + scale * mean for mean in self.means), tuple(scale * std for std in self.stds)
+        )
+
+
+Numbers = Sequence[float] | Array
+
+
+def mixture(weights: Numbers, means: Numbers, stds: Numbers, order: Sequence[int] | Array) -> Mixture:
+    """The components in another order, weights made to sum to 1."""
+    total = sum(weights)
+    return Mixture(
+        tuple(weights[at] / total for at in order),
+        tuple(float(means[at]) for at in order),
+        tuple(float(stds[at]) for at in order),
+    )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A Gaussian's mean and standard deviation, and what it costs above the best one, in nats."""
+
+    mean: float
+    std: float
+    excess: float = 0.0
+
+    def like(self, mean: float, std: float) -> bool:
+        """Whether these are its parameters, or nearly."""
+        close = abs(mean - self.mean) <= SAME * self.std
+        return close and std > 0 and abs(math.log(std / self.std)) <= SAME
+
+
+# ------------------------------------------------------------------------------------------ forward
+
+
+def moments(target: Mixture) -> Fit:
+    """The best Gaussian forwards."""
+    w, m, s = target.arrays
+    mean = float(w @ m)
+    return Fit(mean, math.sqrt(float(w @ (s**2 + (m - mean) ** 2))))
+
+
+def forward_excess(target: Mixture, mean: float, std: float) -> float:
+    """D(target || g) above its minimum: what g costs in place of the moments' Gaussian, which is D of these two."""
+    best = moments(target)
+    with np.errstate(all="ignore"):
+        ratio = np.float64(best.std) / std
+        return float((ratio**2 - 1 + (np.float64(mean - best.mean) / std) ** 2) / 2 - np.log(ratio))
+
+
+# ------------------------------------------------------------------------------------------ reverse
+
+Z: Array = np.linspace(-8.0, 8.0, 513)
+WEIGHT: Array = np.exp(-(Z**2) / 2) / np.exp(-(Z**2) / 2).sum()
+"""The trapezoidal rule for E f(m + s z). It errs by about exp(-2 pi a / h) for a function that is analytic within a of
+the real axis (Trefethen and Weideman 2014, theorem 5.1), h = 1/32. Between components f has a kink, which is
+rounded: a = pi / (s |difference of slopes|). At a = 0.07 that is 1e-6, and |z| > 8 has 1e-15."""
+
+
+def _slopes(target: Mixture, x: Array) -> tuple[Array, Array, Array]:
+    """f = log density, f' and f'' at x, each of x's shape."""
+    w, m, s = target.arrays
+    u = (x[..., None] - m) / s  # (..., k)
+    logs = np.log(w / s) - 0.5 * math.log(2 * math.pi) - u**2 / 2
+    top = logs.max(-1, keepdims=True)
+    powers = np.exp(logs - top)
+    total = powers.sum(-1, keepdims=True)
+    r = powers / total
+    slope = -u / s
+    first = (r * slope).sum(-1)
+    second = (r * (slope**2 - 1 / s**2)).sum(-1) - first**2
+    return (top + np.log(total))[..., 0], first, second
+
+
+def reverse_cost(target: Mixture, mean: float, std: float) -> float:
+    """D(g || target)."""
+    value, _, _ = _slopes(target, mean + std * Z)
+    return float(-math.log(std) - 0.5 * math.log(2 * math.pi * math.e) - WEIGHT @ value)
+
+
+def _descended(target: Mixture, mean: Array, std: Array) -> Iterator[tuple[float, float, float]]:
+    """Minima (cost, mean, std) reached from these starts, all at once, by Newton's method in mean / s and log s.
+
+    Directions of negative curvature are turned round and steps shortened until they go down, so it ends at minima.
+    """
+    m, t = mean.astype(float), np.log(std)
+
+    def cost(m: Array, t: Array) -> tuple[Array, Array, Array]:
+        s = np.exp(t)
+        f, first, second = _slopes(target, m[:, None] + s[:, None] * Z)  # (starts, nodes)
+        value = -t - 0.5 * math.log(2 * math.pi * math.e) - f @ WEIGHT
+        by_mean, by_log = -s * (first @ WEIGHT), -1 - s * (first @ (WEIGHT * Z))
+        mm = -(s**2) * (second @ WEIGHT)
+        mt = -(s**2) * (second @ (WEIGHT * Z))
+        tt = -s * (first @ (WEIGHT * Z)) - s**2 * (second @ (WEIGHT * Z**2))
+        curve = np.stack([np.stack([mm, mt], -1), np.stack([mt, tt], -1)], -2)
+        return value, np.stack([by_mean, by_log], -1), curve
+
+    value, slope, curve = cost(m, t)
+    for _ in range(60):
+        if np.abs(slope).max() < 1e-7:
+            break
+        sizes, axes = np.linalg.eigh(curve)
+        along = np.einsum("sij,si->sj", axes, slope) / np.maximum(np.abs(sizes), 0.05)
+        step = -np.einsum("sij,sj->si", axes, along)
+        step *= np.minimum(1.0, 0.8 / np.maximum(np.linalg.norm(step, axis=1), 1e-300))[:, None]
+        for _ in range(8):
+            new = cost(m + step[:, 0] * np.exp(t), t + step[:, 1])
+            better = new[0] <= value + 1e-13
+            if better.all():
+                break
+            step = np.where(better[:, None], step, step / 4)
+        step = np.where(better[:, None], step, 0.0)
+        m, t = m + step[:, 0] * np.exp(t), t + step[:, 1]
+        value, slope, curve = (
+            np.where(better.reshape(-1, *[1] * (n.ndim - 1)), n, o)
+            for n, o in zip(new, (value, slope, curve), strict=True)
+        )
+    for at in range(len(m)):
+        if np.abs(slope[at]).max() < 1e-5 and np.linalg.eigvalsh(curve[at])[0] > 0:
+            yield float(value[at]), float(m[at]), math.exp(t[at])
+
+
+@lru_cache(maxsize=256)
+def minima(target: Mixture) -> tuple[Fit, ...]:
+    """The local minima of D(g || target), best first, with what each costs above the best.
+
+    Started from the moments of every subset of the components and from each component, narrower and as wide as all.
+    """
+    w, m, s = target.arrays
+    starts = [(mean, factor * std) for mean, std in zip(m, s, strict=True) for factor in (0.5, 1.0)]
+    whole = moments(target)
+    starts += [(mean, whole.std) for mean in m] if len(m) > 1 else []
+    for size in range(2, len(m) + 1):
+        for chosen in map(list, combinations(range(len(m)), size)):
+            part = moments(mixture(w[chosen], m[chosen], s[chosen], range(size)))
+            starts.append((part.mean, part.std))
+    found: list[tuple[float, float, float]] = []
+    for cost, mean, std in sorted(_descended(target, *np.array(starts).T)):
+        if not any(abs(mean - other) < 0.01 * std and abs(math.log(std / wide)) < 0.01 for _, other, wide in found):
+            found.append((cost, mean, std))
+    return tuple(Fit(mean, std, cost - found[0][0]) for cost, mean, std in found)
+
+
+def reverse_excess(target: Mixture, mean: float, std: float) -> float:
+    """D(g || target) above its minimum."""
+    best = minima(target)[0]
+    return reverse_cost(target, mean, std) - reverse_cost(target, best.mean, best.std)
+
+
+# ------------------------------------------------------------------------------------ known mistakes
+
+Guess = Callable[[Mixture], Sequence[Fit]]
+
+
+def _parts(target: Mixture) -> Sequence[Fit]:
+    return [Fit(mean, std) for mean, std in zip(target.means, target.stds, strict=True)]
+
+
+def _mode(target: Mixture) -> Fit:
+    """The highest point of the density."""
+    _, m, s = target.arrays
+    x = np.unique(np.concatenate([m, np.linspace((m - s).min(), (m + s).max(), 2000)]))
+    at = float(x[_slopes(target, x)[0].argmax()])
+    for _ in range(20):
+        _, first, second = _slopes(target, np.array([at]))
+        if second[0] >= 0:
+            break
+        at -= float(first[0] / second[0])
+    return Fit(at, 1 / math.sqrt(max(-float(_slopes(target, np.array([at]))[2][0]), 1e-12)))
+
+
+def laplace(target: Mixture) -> Sequence[Fit]:
+    """The Gaussian with the mode and the curvature of the target's log density there."""
+    return [_mode(target)]
+
+
+def _height(target: Mixture) -> Sequence[Fit]:
+    """The Gaussian with the mode and the height of the target's density there."""
+    mode = _mode(target)
+    height = math.exp(float(_slopes(target, np.array([mode.mean]))[0][0]))
+    return [Fit(mode.mean, 1 / (height * math.sqrt(2 * math.pi)))]
+
+
+def _inside(target: Mixture) -> Sequence[Fit]:
+    """The mean with a spread that leaves out how far the means are from each other."""
+    w, _, s = target.arrays
+    mean, heaviest = moments(target).mean, int(w.argmax())
+    return [Fit(mean, std) for std in (math.sqrt(float(w @ s**2)), float(w @ s), float(s.mean()), float(s[heaviest]))]
+
+
+def _about_zero(target: Mixture) -> Sequence[Fit]:
+    """The mean with the root of the second moment, from which the mean's square is not subtracted."""
+    best = moments(target)
+    return [Fit(best.mean, math.hypot(best.std, best.mean))]
+
+
+def _variance(best: Sequence[Fit]) -> Sequence[Fit]:
+    return [Fit(one.mean, one.std**2) for one in best]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known mistake: what it would give, one of several Gaussians for each target, and the sentence for it."""
+
+    id: str
+    sentence: str
+    guess: Guess
+
+
+FORWARD_MISTAKES = (
+    Mistake("fit_std_as_variance", "std is the variance: its root is missing.", lambda t: _variance([moments(t)])),
+    Mistake("fit_directions", "It minimises D(gaussian || target): the directions are exchanged.", lambda t: minima(t)),
+    Mistake("fit_weights_ignored", "The mixture's weights have no part in it.", lambda t: [moments(t.unweighted())]),
+    Mistake(
+        "fit_component_std",
+        "The mean is right, but std has the spread within the components only; how far apart they lie belongs to it.",
+        _inside,
+    ),
+    Mistake("fit_second_moment", "In the variance the mean's square is not subtracted.", _about_zero),
+    Mistake("fit_component", "It is a single component of the mixture.", _parts),
+    Mistake("fit_laplace", "It has the mode of the density, and its curvature there.", laplace),
+)
+REVERSE_MISTAKES = (
+    Mistake(
+        "fit_directions",
+        "It has the mixture's own mean and std, which minimise D(target || gaussian): the directions are exchanged.",
+        lambda t: [moments(t)],
+    ),
+    Mistake("fit_std_as_variance", "std is the variance: its root is missing.", lambda t: _variance(minima(t))),
+    Mistake(
+        "fit_laplace",
+        "It has the mode of the density and its curvature there (Laplace's approximation), not the least divergence.",
+        laplace,
+    ),
+    Mistake("fit_laplace", "It has the mode of the density and its height there.", _height),
+    Mistake("fit_weights_ignored", "The mixture's weights have no part in it.", lambda t: minima(t.unweighted())),
+    Mistake("fit_component", "It is a single component of the mixture.", _parts),
+)
+
+# ------------------------------------------------------------------------------------- what is asked
+
+
+def _narrow_and_wide(rng: Generator) -> Mixture:
+    """A narrow component that holds most of the mass, and a wide one beside it.
+
+    The best Gaussian backwards is the narrow one; from a start that covers both the way leads down to the wide one.
+    """
+    narrow, wide = rng.uniform(0.3, 0.5), rng.uniform(1.4, 1.9)
+    weight, distance, side = rng.uniform(0.62, 0.72), 3.4 * (narrow + wide) + rng.uniform(0, 1), rng.choice([-1, 1])
+    start = rng.uniform(-1, 1) - side * distance / 2
+    return mixture([weight, 1 - weight], [start, start + side * distance], [narrow, wide], rng.permutation(2))
+
+
+def _even(rng: Generator) -> Mixture:
+    """Two components with nothing to choose between them, so far apart that the best one backwards is either.
+
+    Farther apart, the kink between them would be too sharp for the rule above where the Gaussian covers both.
+    """
+    std, centre = rng.uniform(0.45, 0.6), rng.uniform(-1, 1)
+    half = std * rng.uniform(4.2, 5.2)
+    return mixture([1, 1], [centre - half, centre + half], [std, std], (0, 1))
+
+
+def _pair(rng: Generator) -> Mixture:
+    """The heaviest component alone on one side; on the other two that overlap, and hold more together."""
+    std = rng.uniform(0.5, 0.75)
+    side, centre, alone = rng.choice([-1, 1]), rng.uniform(-1, 1), rng.uniform(0.36, 0.40)
+    share = rng.uniform(0.46, 0.54) * (1 - alone)
+    gap = rng.uniform(1.7, 2.1) * std
+    means = [centre - side * rng.uniform(3.0, 3.6), centre + side * 2.5, centre + side * (2.5 + gap)]
+    return mixture([alone, share, 1 - alone - share], means, [std * rng.uniform(0.8, 1), std, std], rng.permutation(3))
+
+
+def _skewed(rng: Generator) -> Mixture:
+    """Two components that overlap, the narrow one higher: one optimum backwards, which is neither of them nor the mode.
+
+    Drawn until known mistakes show clearly, which every second does.
+    """
+    while True:
+        narrow, wide = rng.uniform(0.25, 0.35), rng.uniform(1.0, 1.4)
+        weight, side = rng.uniform(0.15, 0.25), rng.choice([-1, 1])
+        target = mixture([weight, 1 - weight], [side * rng.uniform(1.0, 1.5), 0], [narrow, wide], rng.permutation(2))
+        wrong = [*laplace(target), minima(target.unweighted())[0]]
+        if all(reverse_excess(target, one.mean, one.std) > CLEAR for one in wrong):
+            return target
+
+
+FAR = 5
+"""The case that lies where no grid is that was made for the others."""
+
+
+def _mixtures(rng: Generator) -> Values:
+    width = math.exp(rng.choice([-1, 1]) * rng.uniform(0.3, 0.6))  # which is not its square
+    single = mixture([1], [rng.choice([-1, 1]) * rng.uniform(1.5, 3)], [width], (0,))
+    by, scale = rng.choice([-1, 1]) * rng.uniform(40, 60), rng.uniform(6, 8)
+    far = _narrow_and_wide(rng).moved(by, scale)
+    targets = (single, _narrow_and_wide(rng), _even(rng), _pair(rng), _skewed(rng), far)
+    return {
+        f"{name}{case}": values
+        for case, target in enumerate(targets)
+        for name, values in zip(("weights", "means", "stds"), target.arrays, strict=True)
+    }
+
+
+FORWARD = Ask("distributions:forward", _mixtures, seconds=30.0)
+REVERSE = Ask("distributions:reverse", _mixtures, seconds=60.0)
+"""Some hundred starts of an optimiser on a fine grid take seconds."""
+
+# ------------------------------------------------------------------------------------ how it is judged
+
+
+def _targets(trial: Trial) -> list[Mixture]:
+    count = len(trial.given) // 3
+    names = ("weights", "means", "stds")
+    return [Mixture(*(tuple(array(trial.given, f"{name}{case}").tolist()) for name in names)) for case in range(count)]
+
+
+def _answers(trial: Trial) -> list[Fit]:
+    """The student's Gaussians. Raises `Reject` where one is missing or none."""
+    found = []
+    for case in range(len(trial.given) // 3):
+        own = section(trial, f"case{case}")
+        mean = float(array(own.got, "mean", shape=(), what="The Gaussian's mean"))
+        std = float(array(own.got, "std", shape=(), what="The Gaussian's standard deviation"))
+        if std <= 0:
+            raise Reject(
+                f"The Gaussian's standard deviation is {std:.3g}. Expected: a positive one; an optimiser that may not "
+                "leave the positive numbers works on its logarithm.",
+                diagnosis="fit_std_sign",
+            )
+        found.append(Fit(mean, std))
+    return found
+
+
+@dataclass(frozen=True)
+class Direction:
+    """What differs between the directions: what is minimised, what a right solution does, known mistakes."""
+
+    divergence: str
+    excess: Callable[[Mixture, float, float], float]
+    expected: str
+    mistakes: tuple[Mistake, ...]
+
+
+FORWARDS = Direction(
+    "D(target || gaussian)",
+    forward_excess,
+    "Expected: the Gaussian that minimises D(target || gaussian), which has the mixture's own mean and variance.",
+    FORWARD_MISTAKES,
+)
+BACKWARDS = Direction(
+    "D(gaussian || target)",
+    reverse_excess,
+    "Expected: the Gaussian that minimises D(gaussian || target), the best of what several starting points lead to.",
+    REVERSE_MISTAKES,
+)
+
+
+def _words(target: Mixture) -> str:
+    return "a single Gaussian" if len(target.means) == 1 else f"a mixture of {len(target.means)} Gaussians"
+
+
+def _judged(trial: Trial, direction: Direction) -> Verdict:
+    """Full marks where every Gaussian is as good as the best one; half where the way is right, or it is a local one."""
+    targets, answers = _targets(trial), _answers(trial)
+    costs = [direction.excess(t, one.mean, one.std) for t, one in zip(targets, answers, strict=True)]
+    costs = [cost if math.isfinite(cost) else math.inf for cost in costs]
+    if max(costs) <= MOST:
+        told = f"Every Gaussian minimises {direction.divergence}, up to {MOST} nats."
+        return passed(told, used=max(*costs, 0.0) / MOST)
+    missed = [case for case, cost in enumerate(costs) if cost > MOST]
+    local = [case for case in missed if _local(direction, targets[case], answers[case])]
+    worst = max(missed, key=lambda case: costs[case])
+    size = f"{costs[worst]:.3g} nats" if costs[worst] < 1e6 else "more than a million nats"
+    told = f"For {_words(targets[worst])} {direction.divergence} is {size} above its minimum."
+    score, sentence, diagnosis = 0.0, "", ""
+    if local == missed:
+        score, diagnosis = 0.5, "fit_local"
+        sentence = f"In {len(missed)} of {len(costs)} cases it is a local optimum, and another one is better."
+    elif found := next((one for one in direction.mistakes if _explains(one, targets, answers, missed)), None):
+        sentence, diagnosis = found.sentence, found.id
+    elif all(costs[case] <= NEAR or case in local for case in missed):
+        score, diagnosis = 0.5, "fit_inexact"
+        sentence = "That is near, but more than an error of 1 % in mean and std would leave."
+    elif missed == [FAR]:
+        score, diagnosis = 0.5, "fit_grid"
+        sentence = (
+            "All others are right; this one lies far from 0 and is wider. Do the grid and the starting points follow "
+            "the target's means and standard deviations?"
+        )
+    elif direction is FORWARDS and all(_has_mean(targets[case], answers[case]) for case in missed):
+        sentence, diagnosis = "The mean is right, std is not.", "fit_mean_only"
+    return Verdict(score, " ".join(filter(None, (told, sentence, direction.expected))), diagnosis)
+
+
+def _has_mean(target: Mixture, answer: Fit) -> bool:
+    best = moments(target)
+    return abs(answer.mean - best.mean) <= SAME * best.std
+
+
+def _local(direction: Direction, target: Mixture, answer: Fit) -> bool:
+    """Whether it lies at the bottom of a valley backwards, up to NEAR, that is not the best one."""
+    if direction is FORWARDS or not _is_of_size(target, answer):
+        return False
+    reached = next(_descended(target, np.array([answer.mean]), np.array([answer.std])), None)
+    if reached is None:
+        return False
+    best = minima(target)[0]
+    cost = reverse_cost(target, answer.mean, answer.std)
+    return cost - reached[0] <= NEAR and reached[0] - reverse_cost(target, best.mean, best.std) > CLEAR / 2
+
+
+def _is_of_size(target: Mixture, answer: Fit) -> bool:
+    """Whether it lies anywhere near the target: Newton's method is not asked to come back from far out."""
+    whole = moments(target)
+    return abs(answer.mean - whole.mean) < 20 * whole.std and 1e-3 < answer.std / whole.std < 20
+
+
+def _explains(mistake: Mistake, targets: Sequence[Mixture], answers: Sequence[Fit], missed: Sequence[int]) -> bool:
+    """Whether the mistake gives what was answered wherever that is wrong."""
+    return all(any(one.like(answers[at].mean, answers[at].std) for one in mistake.guess(targets[at])) for at in missed)
+
+
+def forward(trial: Trial) -> Verdict:
+    """The fits; and an unknown direction, whose silence costs a quarter."""
+    verdict = _judged(trial, FORWARDS)
+    if verdict.score == 0:
+        return verdict
+    try:
+        raised = section(trial, "unknown").got.get("raised")
+    except Reject as fault:
+        raised = str(fault)
+    if isinstance(raised, str) and raised == "ValueError":
+        return verdict
+    seen = clean(raised, limit=80, line=True) if isinstance(raised, str) and raised else "nothing"
+    told = "Every Gaussian is right." if verdict.score == 1 else verdict.message
+    return Verdict(
+        verdict.score - 0.25,
+        f"{told} A direction that is neither forward nor reverse raised {seen}. Expected: a ValueError.",
+        verdict.diagnosis or "fit_unknown_direction",
+        used=verdict.used,
+    )
+
+
+def reverse(trial: Trial) -> Verdict:
+    return _judged(trial, BACKWARDS)

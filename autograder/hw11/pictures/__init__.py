@@ -1,0 +1,253 @@
+"""The pictures of questions 4 and 5: 200 digits sampled from the model, in a grid of 10 x 20.
+
+`tiling.py` finds the grid and cuts the tiles out, `digits.py` says how much each looks like a real digit and like
+which, and the verdict is here. The file is decoded in a worker (`probes/pictures.py`).
+
+Where right and wrong pictures lie (`python -m autograder.audit.pictures thresholds FOLDER vae:0:10000 ...`): of 200
+tiles those like digits, the classes with six such or more, training images, tiles that are there twice.
+
+    source, iterations (seeds)                     like  classes   real   twins   score
+    VAE, sample_x, 1,000 to 10,000 (2)          165-178     9-10      0       0       1
+    VAE, sample_x, 500 (2)                      147-150     9-10      0       0       1
+    VAE, sample_x, 300 (2)                        68-87      5-9      0       0       0 or 0.5
+    VAE, sample_x, 0 to 200 (2)                    0-30      0-1      0     0-2       0
+    VAE, probabilities, 500 to 10,000 (2)       188-195       10      0       0       1
+    VAE, probabilities, 200 and 300 (2)         144-184     7-10      0     0-7       1
+    VAE, probabilities, 0 to 100 (2)               0-61      0-2      0  88-200       0
+    GAN, 1,000 to 2,000 (1)                     175-195       10    0-1       0       1
+    GAN, 100 to 500, which collapses on the way  43-158      3-6      0    0-68       0 to 1
+    training digits                                 200       10    200       0       0
+    one or two digits over and over                 200      1-2    200     200       0
+    grey, noise, shuffled pixels, average digit       0        0      0   0-200       0
+    capital letters; ellipses, boxes, lines      58-100      3-4      0    2-64       0
+
+All points need MANY = 120 like digits. A VAE after 1,000 iterations has 165 or more: were its tiles like digits with
+probability 0.82 each, fewer than 120 of 200 would have a probability below exp(-200 KL(0.6, 0.82)) = 3e-12 (Chernoff).
+They need 6 classes, where it has 9 or more, and fewer than 100 copies or twins, where it has none. What earns half has
+80 or more like digits of 4 classes, where untrained models have at most 61, and letters, with up to 100, only 3. A
+blurred VAE of 200 iterations passes by its probabilities: how long it was trained is not asked, but that its samples
+look like digits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+from numpy.random import Generator
+
+from autograder.core import Array, Ask, Check, Reject, Trial, Values, Verdict
+from autograder.hw11.pictures import digits, tiling
+from autograder.judges import Exact, whole
+from autograder.sections import take
+
+FILES = MappingProxyType({"vae": "gan_vae/vae_samples.png", "gan": "gan_vae/gan_samples.png"})
+NUMBER = 200
+LOOKS = 0.65
+"""Cosine with the nearest real digit from which on a tile counts as one: 99 % of real digits reach it among the others,
+nothing in noise does."""
+MANY, FEW = 120, 80
+"""Tiles like digits, of 200, for all points and for half of them."""
+CLASSES, LEAST_CLASSES, EACH = 6, 4, 6
+"""Classes with EACH such tiles or more, for all points and for half of them."""
+SAME = 0.98
+"""Cosine from which on two tiles are one but for scaling and JPEG; few real digits have such a neighbour."""
+FADED = 48
+"""Grey levels between background and strokes; below, a picture is grey."""
+SMOOTH = 0.45
+"""Correlation of neighbouring pixels; below, tiles are noise."""
+LEAST_SIDE, LONGEST, MOST_PIXELS = 100, 8, 1_100_000
+"""Half of 28 x 28 pixels a tile; a side by the other (25 x 8 tiles are 3 to 1); what the probe sends."""
+
+
+def vae(_rng: Generator) -> Values:
+    return {"file": FILES["vae"]}
+
+
+def gan(_rng: Generator) -> Values:
+    return {"file": FILES["gan"]}
+
+
+def check(model: str, points: float) -> Check:
+    """The check of one model's picture."""
+    inputs = {"vae": vae, "gan": gan}[model]
+    ask = Ask("pictures:pictures", inputs, seconds=20.0, fixed=True, file=FILES[model])
+    return Check(f"{model}.picture", "picture: 200 sampled digits", points, ask, Exact(picture))
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a picture shows. `likeness` (200,) are cosines with the nearest real digits, `classes` (200,) theirs,
+    `twins` (200,) cosines with the nearest other tile; `contrast` is in grey levels, `smooth` a correlation."""
+
+    layout: tiling.Layout
+    likeness: Array
+    classes: Array
+    twins: Array
+    contrast: float
+    smooth: float
+
+    @property
+    def seen(self) -> int:
+        """Tiles that look like digits."""
+        return int((self.likeness >= LOOKS).sum())
+
+    @property
+    def several(self) -> int:
+        """Classes of which there is more than one such tile."""
+        return int((np.bincount(self.classes[self.likeness >= LOOKS], minlength=10) >= EACH).sum())
+
+
+def normal(tiles: Array) -> tuple[Array, float]:
+    """Tiles (n, 28, 28) with a background of 0 and bright strokes up to 1, and how many grey levels that was.
+
+    The background is what most of the tiles' outermost pixels are; strokes are on the side that reaches farther.
+    """
+    ring = np.concatenate([tiles[:, 0], tiles[:, -1], tiles[:, :, 0], tiles[:, :, -1]], axis=1)
+    ink = tiles - np.median(ring)
+    if ink.max() < -ink.min():
+        ink = -ink
+    contrast = float(np.quantile(ink, 0.995))
+    return (ink / max(contrast, 1.0)).clip(0, 1), contrast
+
+
+def read(pixels: Array) -> Reading:
+    """What a picture (height, width), uint8, shows in the most digit-like grid that it can be cut into."""
+
+    def score(tiles: Array) -> float:
+        return float(digits.nearest(digits.features(normal(tiles[::4])[0]))[0].mean())
+
+    layout = tiling.best(pixels, score)
+    tiles, contrast = normal(tiling.cut(tiling.summed(pixels), layout))
+    found = digits.features(tiles)
+    among = found @ found.T
+    np.fill_diagonal(among, -1.0)
+    centred = tiles - tiles.mean((1, 2), keepdims=True)
+    smooth = float((centred[:, :, 1:] * centred[:, :, :-1]).sum() / max((centred**2).sum(), 1e-9))
+    return Reading(layout, *digits.nearest(found), among.max(1), contrast, smooth)
+
+
+def picture(trial: Trial) -> Verdict:
+    """The best verdict on the pictures of this name."""
+    verdicts = list(_verdicts(trial.got))
+    if not verdicts:
+        raise Reject("What came back of the picture makes no sense. Expected: a PNG or JPEG file.")
+    return max(verdicts, key=lambda verdict: verdict.score)
+
+
+def _verdicts(got: Values) -> Iterator[Verdict]:
+    place = 0
+    while one := take(got, f"picture{place}"):
+        try:
+            pixels = _opened(one)
+            note = f"picture:{hashlib.sha256(pixels.tobytes()).hexdigest()[:16]}"
+            yield replace(judged(read(pixels)), notes=(note,))
+        except Reject as fault:
+            yield Verdict(0.0, str(fault), fault.diagnosis)
+        place += 1
+
+
+def _opened(one: Values) -> Array:
+    """The pixels that the probe told. Raises `Reject` where it could read none."""
+    kind = one.get("kind")
+    if kind != "":
+        number = whole(one, "found", least=0, most=2**53) if kind in ("large", "huge") else 0
+        told = {
+            "empty": "it is empty.",
+            "large": f"it has {number} MB, more than is read.",
+            "huge": f"it has {number} million pixels, more than is read.",
+            "animated": "it holds more than one image.",
+            "format": "it is neither PNG nor JPEG, whatever its name says.",
+            "broken": "it is damaged, or was cut off.",
+        }
+        sentence = told.get(kind if isinstance(kind, str) else "", "what came back of it makes no sense.")
+        raise Reject(
+            f"The picture could not be read: {sentence} Expected: one PNG or JPEG image of 200 sampled digits.",
+            diagnosis="picture_unreadable",
+        )
+    pixels = one.get("pixels")
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2:
+        raise Reject("What came back of the picture makes no sense. Expected: a PNG or JPEG file.")
+    short, long = sorted(pixels.shape)
+    if short < LEAST_SIDE or long > LONGEST * short or pixels.size > MOST_PIXELS:
+        raise Reject(
+            f"The picture is {pixels.shape[1]} x {pixels.shape[0]} pixels. Expected: 560 x 280 or larger, with 28 x 28 "
+            "for each of 200 digits in 10 rows of 20.",
+            diagnosis="picture_small",
+        )
+    return pixels
+
+
+def judged(shown: Reading) -> Verdict:
+    """The verdict on what a picture shows."""
+    rows, columns = shown.layout.rows, shown.layout.columns
+    grid = f"a grid of {rows} x {columns} tiles"
+    copies = int((shown.likeness >= SAME).sum())
+    twins = int((shown.twins >= SAME).sum())
+    counted = f"{shown.seen} of {NUMBER} tiles look like handwritten digits"
+    if shown.seen < FEW and not shown.layout.exact:
+        return Verdict(
+            0.0,
+            "No grid of 200 digits was found in the picture. Expected: one image of 10 rows of 20 digits, or of 20 "
+            "rows of 10, each 28 x 28 pixels or enlarged alike.",
+            "picture_no_grid",
+        )
+    if shown.seen < FEW and shown.contrast < FADED:
+        return Verdict(
+            0.0,
+            f"The picture is nearly all grey: strokes and background differ by {shown.contrast:.0f} of 255 levels. "
+            "Expected: bright digits on a dark ground, or the reverse, sampled after training.",
+            "picture_grey",
+        )
+    if shown.seen < FEW:
+        noise = shown.smooth < SMOOTH
+        why = (
+            "Neighbouring pixels have little to do with each other, as in noise: was the model trained, and the "
+            "trained one sampled?"
+            if noise
+            else "They are blots or blurs: was the model trained to the end?"
+        )
+        return Verdict(
+            0.0,
+            f"There is {grid}, but only {counted}. {why} Expected: most of them.",
+            "picture_noise" if noise else "picture_untrained",
+        )
+    if 2 * twins > NUMBER or shown.several < LEAST_CLASSES:
+        return Verdict(
+            0.0,
+            f"The tiles are alike: {twins} of {NUMBER} show what another shows, and {shown.several} classes of digits "
+            "are there more than once. Expected: 200 different digits of several classes, each from a z of its own.",
+            "picture_alike",
+        )
+    if 2 * copies > NUMBER:
+        return Verdict(
+            0.0,
+            f"{copies} of {NUMBER} tiles are images of the training data. Expected: new digits, sampled from the model "
+            "by drawing z and decoding it.",
+            "picture_copies",
+        )
+    if shown.several < CLASSES:
+        return Verdict(
+            0.5,
+            f"In {grid} {counted}, but of {shown.several} classes only. Expected: {CLASSES} of the ten or more, each "
+            f"at least {EACH} times. A model that has settled on a few digits may need other seeds or more steps.",
+            "picture_few_classes",
+        )
+    if shown.seen < MANY:
+        return Verdict(
+            0.5,
+            f"In {grid} {counted}. Expected: {MANY} or more, which a model reaches that is trained for all its "
+            "iterations.",
+            "picture_little_training",
+        )
+    if {rows, columns} != {10, 20}:
+        return Verdict(
+            0.5,
+            f"{counted}, of {shown.several} classes, but they stand in {grid}. Expected: 10 x 20; with torchvision's "
+            "make_grid or save_image that is nrow=20.",
+            "picture_layout",
+        )
+    return Verdict(1.0, f"In {grid} {counted}, of {shown.several} classes.")

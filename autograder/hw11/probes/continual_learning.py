@@ -1,0 +1,487 @@
+"""Probes of question 3: permuted pixels, what is kept of a task, the penalty, an epoch with it, rehearsal, and all.
+
+The notebook's functions work on globals of the notebook (`model`, `optimizer`, `fisher_dict`, ...). Here these are
+ours: a linear classifier of the first pixels of an image, which notes which images it was shown, and plain gradient
+descent, which notes every step. What the notebook itself binds to those names is not run: optimisers of torch import
+more than a second's worth.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from autograder import notebooks, sections
+from autograder.core import Array
+from autograder.hw11.probes import fault_of, tensor
+from autograder.isolation.student import Missing, Student, pretend_cuda
+from autograder.isolation.wire import Breach
+
+NOTEBOOK = "continual_learning.ipynb"
+PIXELS = 784
+MOST_STEPS = 2000
+Space = dict[str, Any]
+Form = Callable[[Array], Any]
+
+# ------------------------------------------------------------------------------- what we bring along
+
+
+class Classifier(nn.Module):
+    """Logits (n, c) of the first d pixels of images (n, 1, 28, 28); the last pixel is the image's number, noted."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(weight.shape[1], weight.shape[0]))
+        self.inputs = weight.shape[1]
+        self.set(weight, bias)
+        self.seen: list[list[float]] = []
+
+    def set(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        """Changes the parameters in place, as a step of an optimiser would."""
+        with torch.no_grad():
+            for old, new in zip(self.parameters(), (weight, bias), strict=True):
+                old.copy_(new)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flat = x.flatten(1)
+        if torch.is_grad_enabled():
+            with contextlib.suppress(RuntimeError):  # inside of vmap there are no numbers to note
+                self.seen.append(flat[:, -1].tolist())
+        logits: torch.Tensor = self.body(flat[:, : self.inputs].to(torch.float32))
+        return logits
+
+
+class Descent:
+    """Gradient descent with the interface of an optimiser; notes the parameters and gradients of every step."""
+
+    def __init__(self, model: Classifier, lr: float) -> None:
+        self.model = model
+        self.param_groups: list[dict[str, Any]] = [{"params": list(model.parameters()), "lr": lr}]
+        self.before: list[torch.Tensor] = []
+        self.slopes: list[torch.Tensor] = []
+        self.batches: list[list[float]] = []
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        self.model.zero_grad(set_to_none)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        result = None if closure is None else closure()
+        parameters = list(self.model.parameters())
+        slopes = [torch.zeros_like(one) if one.grad is None else one.grad.detach().clone() for one in parameters]
+        if len(self.slopes) < MOST_STEPS:
+            self.before.append(joined(*(one.detach() for one in parameters)).clone())
+            self.slopes.append(joined(*slopes))
+            # each once: some loops show a batch to the model a second time, to print an accuracy
+            self.batches.append(list(dict.fromkeys(image for batch in self.model.seen for image in batch)))
+        self.model.seen.clear()
+        with torch.no_grad():
+            for one, slope in zip(parameters, slopes, strict=True):
+                one.sub_(self.param_groups[0]["lr"] * slope)
+        return result
+
+    def notes(self) -> dict[str, Any]:
+        """before, slopes (steps, c, d + 1), and the numbers of the images of each step, one step behind the other."""
+        if not self.slopes:
+            raise Breach("the optimiser's step() was never called, but training was expected to call it")
+        return {
+            "before": torch.stack(self.before),
+            "slopes": torch.stack(self.slopes),
+            **told(self.batches),
+        }
+
+
+def told(batches: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """The numbers of the images, one batch behind the other, and how many each batch has."""
+    return {
+        "images": np.array([image for batch in batches for image in batch], np.float64),
+        "sizes": np.array([len(batch) for batch in batches], np.int64),
+    }
+
+
+def joined(weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """(c, d) and (c,) as one matrix (c, d + 1)."""
+    return torch.cat([weight, bias[:, None]], 1)
+
+
+def apart(both: torch.Tensor) -> dict[str, torch.Tensor]:
+    """A matrix (c, d + 1) as the parameters of a Classifier, by their names."""
+    return {"body.0.weight": both[:, :-1].clone(), "body.0.bias": both[:, -1].clone()}
+
+
+def images(x: torch.Tensor, *, start: int = 0) -> Array:
+    """Images (n, 1, 28, 28) whose first pixels are x (n, d), the last its number, all others 0."""
+    made = np.zeros((len(x), PIXELS), np.float32)
+    made[:, : x.shape[1]] = x.numpy()
+    made[:, -1] = np.arange(start, start + len(x))
+    return made.reshape(-1, 1, 28, 28)
+
+
+def by_task(both: torch.Tensor) -> dict[int, dict[str, torch.Tensor]]:
+    """Matrices (tasks, c, d + 1) as the notebook's dictionaries have them."""
+    return {task: apart(one) for task, one in enumerate(both)}
+
+
+# ------------------------------------------------------------------------------ the notebook's names
+
+GLOBALS = frozenset(("model", "optimizer", "fisher_dict", "optpar_dict", "ewc_lambda", "device"))
+
+
+def globals_of(model: Classifier, lr: float = 0.1, ewc_lambda: float = 1.0) -> Space:
+    """The names that the notebook's functions work on."""
+    return {
+        "model": model,
+        "optimizer": Descent(model, lr),
+        "fisher_dict": {},
+        "optpar_dict": {},
+        "ewc_lambda": ewc_lambda,
+        "device": torch.device("cpu"),
+    }
+
+
+def space_of(student: Student, names: Collection[str], ours: Space) -> Space:
+    """What the notebook's `names` stand for, with what they need, freshly executed around our globals."""
+    source = student.source(NOTEBOOK)
+    others = tuple(one for one in source.statements if not one.binds or not one.binds <= GLOBALS)
+    chosen = replace(source, statements=others).definitions(names)
+    if any("cuda" in ast.unparse(one.node) for one in chosen) and not torch.cuda.is_available():
+        pretend_cuda()
+    space = student.definitions(NOTEBOOK).__dict__  # empty but for the imports that a submission has
+    space.update(ours)
+    notebooks.execute(NOTEBOOK, chosen, space)
+    space.update(ours)
+    return space
+
+
+def function_of(student: Student, name: str, ours: Space) -> Callable[..., Any]:
+    """The notebook's function of this name. Raises `Missing` or why there is none."""
+    found = space_of(student, [name], ours).get(name)
+    # What cannot be called is looked for in the usual way, which raises the sentence for it.
+    return found if callable(found) else student.function(NOTEBOOK, name, **ours)
+
+
+def globals_in(function: Callable[..., Any]) -> dict[str, Any]:
+    """The names that the function sees, below any decorators."""
+    found: dict[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    return found
+
+
+def has(student: Student, name: str) -> bool:
+    """Whether the notebook binds the name."""
+    return any(name in one.binds for one in student.source(NOTEBOOK).statements)
+
+
+def either(action: Callable[[Form], dict[str, Any]]) -> dict[str, Any]:
+    """What the action gives with images as numpy arrays, as they are in the notebook, or else as tensors."""
+    try:
+        return action(np.copy)
+    except (TypeError, AttributeError) as fault:
+        with contextlib.suppress(Exception):
+            return action(torch.tensor)
+        raise fault
+
+
+def pictures(value: Any, what: str) -> torch.Tensor:
+    """Images that came back. Raises `Breach` for what is no array of numbers."""
+    if isinstance(value, list | tuple):
+        raise Breach(f"{what} is a {type(value).__name__} of {len(value)}, but an array was expected")
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "fiu":
+            raise Breach(f"{what} is an array of {value.dtype}, but one of numbers was expected")
+        value = torch.from_numpy(np.ascontiguousarray(value))
+    return tensor(value, what).detach().to(torch.float64)
+
+
+# -------------------------------------------------------------------------------------- permute_mnist
+
+
+def permute(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """permute_mnist of `first` (n, 784) and `second` (m, 784), by the seed `chosen`, again by it, and by `other`."""
+
+    def called(form: Form) -> dict[str, Any]:
+        own = function_of(student, "permute_mnist", {})
+        seen: dict[str, Any] = {}
+        for call, seed in (("once", given["chosen"]), ("again", given["chosen"]), ("other", given["other"])):
+            inputs = [form(given[name].numpy().reshape(-1, 1, 28, 28)) for name in ("first", "second")]
+            returned = own(inputs, seed)
+            if not isinstance(returned, list | tuple) or len(returned) != len(inputs):
+                raise Breach(
+                    f"what permute_mnist returned is a {type(returned).__name__}"
+                    f"{f' of {len(returned)}' if isinstance(returned, list | tuple) else ''}, but a list of the 2 "
+                    "arrays that it was given, permuted, was expected"
+                )
+            for name, before, after in zip(("first", "second"), inputs, returned, strict=True):
+                seen[f"{call}.{name}"] = pictures(after, "an array that permute_mnist returned")
+                seen[f"{call}.{name}.after"] = pictures(before, "what was given to permute_mnist")
+        return seen
+
+    return either(called)
+
+
+# ------------------------------------------------------------------------------------- on_task_update
+
+
+def update(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """on_task_update after task 0 and after task 1, with other parameters and old gradients left from training.
+
+    theta (2, c, d + 1), stale (c, d + 1), x0 (n, d), t0 (n,), x1, t1. After each call: what the dictionaries hold for
+    each task, what they lack, whether it hangs on a graph, and the batches that the model was shown.
+    """
+
+    def called(form: Form) -> dict[str, Any]:
+        model = Classifier(*apart(given["theta"][0]).values())
+        own = function_of(student, "on_task_update", globals_of(model))
+        seen: dict[str, Any] = {}
+        for task, theta in enumerate(given["theta"]):
+            model.set(*apart(theta).values())
+            for one, slope in zip(model.parameters(), apart(given["stale"]).values(), strict=True):
+                one.grad = slope
+            model.seen.clear()
+            own(task, form(images(given[f"x{task}"])), form(given[f"t{task}"].numpy()))
+            held = {**kept(globals_in(own), model, task), **told(model.seen)}
+            seen |= {f"{task}.{name}": value for name, value in held.items()}
+        return seen
+
+    return either(called)
+
+
+def kept(space: Mapping[str, Any], model: Classifier, task: int) -> dict[str, Any]:
+    """What fisher_dict and optpar_dict hold for all tasks up to this one."""
+    seen: dict[str, Any] = {}
+    for kind in ("fisher", "optpar"):
+        for earlier in range(task + 1):
+            parts = []
+            for name, parameter in model.named_parameters():
+                table = space.get(f"{kind}_dict")
+                try:
+                    value = table[earlier][name]  # type: ignore[index]
+                except (KeyError, IndexError, TypeError):
+                    seen.setdefault(f"{kind}.missing", f"{kind}_dict[{earlier}][{name!r}]")
+                    continue
+                value = torch.as_tensor(value) if isinstance(value, np.ndarray | float | int) else value
+                value = tensor(value, f"{kind}_dict[{earlier}][{name!r}]")
+                if value.grad_fn is not None:
+                    seen[f"{kind}.graph"] = True
+                if value.shape != parameter.shape:
+                    raise Breach(
+                        f"{kind}_dict[{earlier}][{name!r}] has shape {list(value.shape)}, but the parameter's, "
+                        f"{list(parameter.shape)}, was expected"
+                    )
+                parts.append(value.detach())
+            if len(parts) == 2:
+                seen[f"{kind}{earlier}"] = joined(*parts)
+    return seen
+
+
+# ----------------------------------------------------------------------------- the penalty, and an epoch
+
+PENALTY = ("model", "fisher_dict", "optpar_dict", "ewc_lambda")
+
+
+def penalty(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """ewc_penalty's value and gradient (c, d + 1) in every case; without such a function the steps of train_ewc.
+
+    Case k: k0.theta (c, d + 1), k0.fisher and k0.optpar (tasks, c, d + 1), k0.lambda.
+    """
+    if not has(student, "ewc_penalty") and has(student, "train_ewc"):
+        return {f"steps.{name}": value for name, value in epoch(sections.take(given, "steps"), student).items()}
+    seen: dict[str, Any] = {}
+    case = 0
+    while f"k{case}.theta" in given:
+        k = sections.take(given, f"k{case}")
+        model = Classifier(*apart(k["theta"]).values())
+        own = function_of(student, "ewc_penalty", globals_of(model, ewc_lambda=k["lambda"]))
+        returned = own(model, by_task(k["fisher"]), by_task(k["optpar"]), k["lambda"])
+        if isinstance(returned, bool) or not isinstance(returned, float | int):
+            tensor(returned, "what ewc_penalty returned")
+        value = torch.as_tensor(returned)
+        slopes: Sequence[torch.Tensor | None] = (None, None)
+        if value.requires_grad:
+            slopes = torch.autograd.grad(value.sum(), list(model.parameters()), allow_unused=True)
+        pairs = zip(slopes, model.parameters(), strict=True)
+        slope = joined(*(torch.zeros_like(old) if new is None else new for new, old in pairs))
+        seen |= {f"k{case}.value": value.detach(), f"k{case}.slope": slope}
+        case += 1
+    return seen
+
+
+def training(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """One epoch of train_ewc: `plain` for task 0, and `earlier` after as many tasks as there are matrices.
+
+    A penalty of ours stands in for the notebook's ewc_penalty, so that train_ewc alone is seen.
+    """
+    return sections.run(
+        fault_of(student),
+        plain=lambda: epoch(sections.take(given, "plain"), student),
+        earlier=lambda: epoch(sections.take(given, "earlier"), student),
+    )
+
+
+def epoch(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The steps of one call of train_ewc; theta, fisher, optpar, lambda as in `penalty`; x (n, d), t (n,), lr.
+
+    `stand_in` says whether the penalty of ours was called, (c, d + 1) `along` with which it makes steps.
+    """
+
+    def called(form: Form) -> dict[str, Any]:
+        model = Classifier(*apart(given["theta"]).values())
+        ours = globals_of(model, given["lr"], given["lambda"])
+        tasks = len(given["fisher"])
+        ours |= {"fisher_dict": by_task(given["fisher"]), "optpar_dict": by_task(given["optpar"])}
+        own = function_of(student, "train_ewc", ours)
+        space = globals_in(own)
+        calls = 0
+
+        def stand_in(
+            model: nn.Module, fisher_dict: Mapping[int, Any], optpar_dict: Mapping[int, Any], ewc_lambda: float
+        ) -> torch.Tensor:
+            """A sum that tells by its size which tasks are in the dictionaries."""
+            nonlocal calls
+            calls += 1
+            size = sum(task + 1 for task in fisher_dict if task in optpar_dict)
+            along = apart(given["along"])
+            # float(): as right ones, it has no gradient to what the dictionaries hold
+            return float(size) * ewc_lambda * sum((one * along[name]).sum() for name, one in model.named_parameters())  # type: ignore[return-value]
+
+        if _takes(space.get("ewc_penalty"), PENALTY):
+            space["ewc_penalty"] = stand_in
+        optimizer = ours["optimizer"]
+        own(model, ours["device"], tasks, form(images(given["x"])), form(given["t"].numpy()), optimizer, 1)
+        return {**optimizer.notes(), "stand_in": calls > 0}
+
+    return either(called)
+
+
+def _takes(function: Any, names: Sequence[str]) -> bool:
+    """Whether it is a function whose first arguments have these names."""
+    if not callable(function):
+        return False
+    return tuple(inspect.signature(function).parameters)[: len(names)] == tuple(names)
+
+
+# --------------------------------------------------------------------------------------- rehearsal_set
+
+
+def rehearsal(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """rehearsal_set of three tasks x0 (n, d), t0 (n,), ...: `all` of them; `some`: `per_task` of each earlier one."""
+
+    def called(**named: Any) -> dict[str, Any]:
+        def with_form(form: Form) -> dict[str, Any]:
+            own = rehearsal_of(student)
+            tasks, start = [], 0
+            for task in range(3):
+                x = given[f"x{task}"]
+                tasks.append((form(images(x, start=start)), form(given[f"t{task}"].numpy())))
+                start += len(x)
+            returned = own([x for x, _ in tasks], [t for _, t in tasks], **named)
+            if not isinstance(returned, tuple | list) or len(returned) != 2:
+                raise Breach(f"rehearsal_set returned a {type(returned).__name__}, but a pair (x, t) was expected")
+            x, t = (
+                pictures(one, f"{name} that rehearsal_set returned") for one, name in zip(returned, "xt", strict=True)
+            )
+            shape = "x".join(map(str, x.shape[1:]))
+            flat = x.flatten(1)
+            return {"x": flat[:, : given["x0"].shape[1]], "number": flat[:, -1], "t": t, "shape": shape}
+
+        return either(with_form)
+
+    def some() -> dict[str, Any]:
+        # A loop has no argument that says how many.
+        return called(per_task=given["per_task"], seed=given["chance"]) if has(student, "rehearsal_set") else {}
+
+    return sections.run(fault_of(student), all=called, some=some)
+
+
+def rehearsal_of(student: Student) -> Callable[..., Any]:
+    """The notebook's rehearsal_set, or what its loop over the tasks trains on, where that is written out."""
+    if not has(student, "rehearsal_set"):
+        loop = written_out(student)
+        if loop is not None:
+            return lambda x, t, **_named: _trained_on(student, loop, x, t)
+    return function_of(student, "rehearsal_set", {})
+
+
+def written_out(student: Student) -> notebooks.Statement | None:
+    """The loop over the tasks that puts earlier ones together with the newest and trains on them."""
+    for statement in student.source(NOTEBOOK).statements:
+        if isinstance(statement.node, ast.For) and {"train", "tasks", "shuffle_in_unison"} <= statement.uses:
+            return statement
+    return None
+
+
+def _trained_on(student: Student, loop: notebooks.Statement, x: Sequence[Any], t: Sequence[Any]) -> tuple[Any, Any]:
+    """The images and labels that the loop hands to `train` last, when it is run over our tasks."""
+    handed: list[tuple[Any, Any]] = []
+
+    def train(_model: Any, _device: Any, x_train: Any, t_train: Any, *_others: Any) -> None:
+        handed.append((x_train, t_train))
+
+    tasks = [(pair, pair) for pair in zip(x, t, strict=True)]  # training and test images
+    ours = globals_of(Classifier(torch.zeros(1, 1), torch.zeros(1)))
+    ours |= {"tasks": tasks, "train": train, "test": lambda *_arguments: 0.0}
+    space = space_of(student, loop.uses - loop.binds - set(ours), ours)
+    notebooks.execute(NOTEBOOK, [loop], space)
+    if not handed:
+        raise Missing(f"{NOTEBOOK} defines no rehearsal_set")
+    return handed[-1]
+
+
+# ------------------------------------------------------------------------------------- all of it together
+
+
+def behaviour(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """Two tasks learnt one after the other in three ways, from the same weights: `naive`, `ewc` and `rehearsal`.
+
+    theta (c, d + 1); of each task x0 (n, d), t0 (n,) to train on and test0 (m, d). `first` (2, m) are the predictions
+    for both tests after the first task, `last` after the second.
+    """
+    return sections.run(
+        fault_of(student),
+        naive=lambda: in_turn(given, student, "naive"),
+        ewc=lambda: in_turn(given, student, "ewc"),
+        rehearsal=lambda: in_turn(given, student, "rehearsal"),
+    )
+
+
+def in_turn(given: Mapping[str, Any], student: Student, method: str) -> dict[str, Any]:
+    """The predictions after either task."""
+
+    def called(form: Form) -> dict[str, Any]:
+        model = Classifier(*apart(given["theta"]).values())
+        tests = [torch.from_numpy(images(given[f"test{task}"])) for task in (0, 1)]
+        tasks = [(form(images(given[f"x{task}"])), form(given[f"t{task}"].numpy())) for task in (0, 1)]
+        fisher: Any = {}
+        optpar: Any = {}
+        seen = {}
+        for task, (x, t) in enumerate(tasks):
+            ours = globals_of(model, given["lr"], strength(fisher, given["strength"] / given["lr"]))
+            ours |= {"fisher_dict": fisher, "optpar_dict": optpar}
+            if method == "rehearsal":
+                x, t = rehearsal_of(student)(*(list(one) for one in zip(*tasks[: task + 1], strict=True)))
+            own = function_of(student, "train_ewc" if method == "ewc" else "train", ours)
+            number = (task,) if method == "ewc" else ()
+            for epoch in range(given["epochs"]):
+                own(model, ours["device"], *number, x, t, ours["optimizer"], epoch + 1)
+            if method == "ewc" and task == 0:  # of the last task nothing needs to be kept
+                keep = function_of(student, "on_task_update", ours)
+                keep(task, x, t)
+                fisher, optpar = (globals_in(keep)[name] for name in ("fisher_dict", "optpar_dict"))
+            with torch.no_grad():
+                seen["last" if task else "first"] = torch.stack([model(test).argmax(1) for test in tests])
+        return seen
+
+    return either(called)
+
+
+def strength(fisher: Any, size: float) -> float:
+    """The lambda that multiplies the largest entry to `size`: right forms of the Fisher differ by constant factors."""
+    entries = [torch.as_tensor(one).max().item() for task in fisher.values() for one in task.values()]
+    largest = max(entries, default=0.0)
+    return size / largest if largest > 0 else 0.0

@@ -1,0 +1,31 @@
+"""A folder for one grading that workers can reach, removed at its end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+DAY = 86400.0
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """The folder; inside of it an empty `box`. What graders that were killed left a day ago goes, too."""
+    # As root not below $TMPDIR, which may be inside a home that the worker's user cannot enter.
+    folder = Path(tempfile.mkdtemp(prefix="autograder-", dir="/tmp" if os.geteuid() == 0 else None))
+    for old in folder.parent.glob("autograder-????????"):
+        with suppress(OSError):
+            seen = old.lstat()
+            if seen.st_uid == os.geteuid() and time.time() - seen.st_mtime > DAY:
+                shutil.rmtree(old, ignore_errors=True)
+    folder.chmod(0o711)
+    (folder / "box").mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

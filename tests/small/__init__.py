@@ -1,0 +1,35 @@
+"""A homework of one file and three checks, for tests of what grades many submissions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autograder.core import Ask, Assignment, Check, Question, Reject, Trial, Verdict
+from autograder.judges import Exact
+
+HERE = Path(__file__).resolve().parent
+TWICE = Ask("small:twice", lambda rng: {"x": float(rng.integers(1, 100))}, seconds=3.0, reference=True)
+HELLO = Ask("small:hello", lambda _rng: {}, seconds=3.0, fixed=True)
+
+
+def twice(trial: Trial) -> Verdict:
+    if trial.got["value"] != trial.want["value"]:
+        raise Reject("The value returned is not twice x. Expected: 2 x.", diagnosis="not_twice")
+    return Verdict(1.0, "Twice x was returned.")
+
+
+def hello(trial: Trial) -> Verdict:
+    return Verdict(1.0 if trial.got["text"] == "hello" else 0.0, "hello() was called; expected: the text hello.")
+
+
+ASSIGNMENT = Assignment(
+    id="small",
+    title="Small",
+    questions=(
+        Question("numbers", 1, "Numbers", ("answer.py",), (Check("numbers.twice", "twice", 2, TWICE, Exact(twice)),)),
+        Question("words", 2, "Words", ("answer.py",), (Check("words.hello", "hello", 1, HELLO, Exact(hello)),)),
+    ),
+    probes="tests.small.probes",
+    reference=HERE / "reference",
+    template=HERE / "template",
+)
