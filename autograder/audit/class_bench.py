@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autograder import submission, terminal
-from autograder.audit import bench
+from autograder.audit import bank, bench
 from autograder.audit.inprocess import InProcess
 from autograder.audit.variants import applied
 from autograder.classroom import jobs
@@ -56,6 +56,7 @@ def run(homework: str, number: int, *, sample: int = 10) -> int:
     load = os.getloadavg()[0]
     whole: Assignment = importlib.import_module(homework).ASSIGNMENT
     assignment = jobs.narrowed(whole, runs=False)
+    assignment = bank.only(assignment, {c.id for q in assignment.questions for c in q.checks if not c.manual})
     with tempfile.TemporaryDirectory(prefix="class-") as name:
         folder, uploads = Path(name), Path(name, "uploads")
         _hand_in(whole, homework, number, uploads)
@@ -87,8 +88,10 @@ def _hand_in(assignment: Assignment, homework: str, number: int, folder: Path) -
         upload = folder / f"{index:04}"
         shutil.copytree(assignment.reference, upload, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         for question in assignment.questions:
-            known = drawn.choice((bank.RIGHT, bank.WRONG))
-            variant = drawn.choice([each for each in known if each.file in question.files])
+            known = [each for each in drawn.choice((bank.RIGHT, bank.WRONG)) if each.file in question.files]
+            if not known:  # a question of answers alone
+                continue
+            variant = drawn.choice(known)
             text = applied(variant, (assignment.reference / variant.file).read_text())
             (upload / variant.file).write_bytes(text.encode())
 
@@ -159,7 +162,7 @@ def _class(uploads: Path, out: Path, homework: str, processes: int) -> Run:
     passed = {}
     for file in out.glob("results/*.json"):
         tests = json.loads(file.read_bytes())["tests"]
-        passed[file.stem] = frozenset(test["extra_data"]["check"] for test in tests if test["status"] == "passed")
+        passed[file.stem] = frozenset(test["extra_data"]["check"] for test in tests if test.get("status") == "passed")
     return Run(cpu, passed, wall, looks)
 
 
@@ -227,7 +230,7 @@ def _passed(upload: Path, assignment: Assignment) -> list[str]:
         box.mkdir()
         received = submission.receive(upload, assignment, box)
         results = Grading(InProcess(assignment.probes), received, assignment, terminal.secret()).results()
-        return [result.check.id for result in results if result.verdict.score == 1]
+        return [result.check.id for result in results if result.verdict.score == 1 and not result.check.manual]
 
 
 def _lines(program: list[str], environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
