@@ -95,7 +95,7 @@ def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
     )
 
 
-LATE = (b"torch.compile", b"utils.checkpoint", b"torch._dynamo")
+LATE = (b"torch.compile", b"utils.checkpoint", b"torch._dynamo", b"vmap", b"torch.func", b"torch.autograd.functional")
 
 
 def _import_late_parts(box: Path) -> None:
@@ -104,7 +104,8 @@ def _import_late_parts(box: Path) -> None:
     A confined worker has no folder to write to, and the import costs every other worker's fork too much
     to be done in the zygote.
     """
-    named = (path.read_bytes() for path in box.rglob("*.py") if ".given" not in path.parts)
+    paths = (path for path in box.rglob("*") if path.suffix in (".py", ".ipynb") and ".given" not in path.parts)
+    named = (path.read_bytes() for path in paths)
     if any(word in text for text in named for word in LATE):
         with contextlib.suppress(Exception):
             importlib.import_module("torch._dynamo")
