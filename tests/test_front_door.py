@@ -74,7 +74,7 @@ def pool() -> Iterator[Pool]:
     [
         *WRONG[::20],
         *RIGHT[::12],
-        *(v for v in RIGHT if v.id == "bound-checkpointed"),
+        *(v for v in RIGHT if v.id in ("bound-checkpointed", "update-vmap")),
         *(v for v, _, _ in HALF_RIGHT[::3]),
     ],
     ids=lambda v: v.id,
