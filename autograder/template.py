@@ -16,6 +16,8 @@ import textwrap
 import tomllib
 from pathlib import Path, PurePosixPath
 
+from autograder.text import many
+
 _MARKER = re.compile(r"#[\W_]*(BEGIN|END)[\W_]*SOLUTION", re.IGNORECASE)  # generous: a misspelt marker must not leak
 _BEGIN = re.compile(r"(?P<indent>[ \t]*)# BEGIN SOLUTION (?P<hint>\S.*)")
 _END = re.compile(r"(?P<indent>[ \t]*)# END SOLUTION")
@@ -246,11 +248,7 @@ def run(root: Path) -> int:
         return 2
     files = len(_files(template))
     print(
-        f"{template.name}: {_many(files, 'file')} from {reference.name}, {_many(regions, 'solution')} cut out, "
-        f"{_many(before, 'file') if before else 'no files'} changed."
+        f"{template.name}: {many(files, 'file')} from {reference.name}, {many(regions, 'solution')} cut out, "
+        f"{many(before, 'file') if before else 'no files'} changed."
     )
     return 0
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -11,6 +11,11 @@ _LONG_NUMBER = re.compile(
 _BRACKETS = str.maketrans("<>", "‹›")
 
 
+def many(count: int, noun: str) -> str:
+    """`1 file`, `2 files`, `2 processes`."""
+    return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith("s") else "s")
+
+
 def clean(text: str, *, limit: int = 16 * 1024, line: bool = False) -> str:
     """`text` without control, format and private characters, cut to `limit`.
 

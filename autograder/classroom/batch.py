@@ -32,8 +32,9 @@ from autograder.classroom.jobs import Task
 from autograder.classroom.records import Records, holds, merged
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment, Reject
+from autograder.terminal import GRADED, NOT_GRADABLE, OUR_FAULT
+from autograder.text import many
 
-GRADED, NOT_GRADABLE, OUR_FAULT = 0, 2, 3
 ATTEMPTS = 2
 """Times that an upload is tried at which the grader's own process dies."""
 MARKER = ".again.json"
@@ -102,9 +103,9 @@ def _run(options: Options, assignment: Assignment, uploads: list[Upload], secret
     records = Records(options.out)
     prints = {upload.id: upload.fingerprint() for upload in uploads}
     todo = [upload for upload in uploads if not holds(records.load(upload.id), task, prints[upload.id], again)]
-    where = f"on the cluster at {options.scheduler}" if options.scheduler else f"with {_many(options.jobs, 'process')}"
+    where = f"on the cluster at {options.scheduler}" if options.scheduler else f"with {many(options.jobs, 'process')}"
     print(
-        f"{_many(len(uploads), 'submission')} in {options.path}; {len(uploads) - len(todo)} graded before by this "
+        f"{many(len(uploads), 'submission')} in {options.path}; {len(uploads) - len(todo)} graded before by this "
         f"grader ({grader}). Grading {len(todo)} {where}; results go to {options.out}",
         flush=True,
     )
@@ -158,14 +159,14 @@ def _run(options: Options, assignment: Assignment, uploads: list[Upload], secret
         report.write(open_book, assignment, options.out)
         faults = open_book.execute("SELECT COUNT(*) FROM submissions WHERE outcome = 'grader error'").fetchone()[0]
     if gone:
-        print(f"{_many(gone, 'submission')} of an earlier run are no longer in {options.path} and left the gradebook.")
+        print(f"{many(gone, 'submission')} of an earlier run are no longer in {options.path} and left the gradebook.")
     print(f"{count} in {time.monotonic() - started:.0f} s.")
     print(
         f"Report: {options.out / 'report.html'}\nGrades: {options.out / 'grades.csv'} (Gradescope), grades-canvas.csv"
     )
     print(f"Gradebook: {book.path}, one results.json each: {options.out / 'results'}")
     if faults:
-        print(f"{_many(faults, 'submission')} met a fault of ours; they lose no points for it. See the report.")
+        print(f"{many(faults, 'submission')} met a fault of ours; they lose no points for it. See the report.")
     return OUR_FAULT if faults else GRADED
 
 
@@ -257,7 +258,7 @@ def _executor(options: Options) -> Iterator[Make]:
     except (OSError, ValueError) as error:
         raise Reject(f"There is no Dask scheduler at {options.scheduler}: {error}.") from None
     with client:
-        # Pure, so that a call that is sent twice is carried out once; retries are for faults of the machines.
+        # Not pure: no call is taken for another with the same arguments. Retries are for faults of the machines.
         yield lambda: client.get_executor(pure=False, retries=ATTEMPTS)
 
 
@@ -325,10 +326,6 @@ def _progress(count: Count) -> Iterator[Callable[[], None]]:
 def _refuse(reason: str, status: int = NOT_GRADABLE) -> int:
     print(reason, file=sys.stderr)
     return status
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith("s") else "s")
 
 
 def _now() -> str:

@@ -106,8 +106,8 @@ def write(book: sqlite3.Connection, assignment: Assignment, out: Path) -> None:
     same = {
         "assignment": assignment,
         "numbered": _numbered,
-        "most": _most(assignment),
-        "extra": _most(assignment, optional=True),
+        "most": assignment.points,
+        "extra": assignment.extra,
     }
     for entry in entries:
         _save(folder / f"{entry.id}.html", page.render(same, entry=entry))
@@ -126,10 +126,6 @@ def _entries(book: sqlite3.Connection) -> list[Entry]:
         verdicts[row["submission"]][row["check_id"]] = row
     rows = book.execute("SELECT * FROM submissions ORDER BY id").fetchall()
     return [Entry(row, tuple(students[row["id"]]), verdicts[row["id"]]) for row in rows]
-
-
-def _most(assignment: Assignment, *, optional: bool = False) -> float:
-    return sum(question.points for question in assignment.questions if question.optional == optional)
 
 
 def _numbered(question: Question) -> list[tuple[str, Check]]:
@@ -153,10 +149,10 @@ def _report(book: sqlite3.Connection, assignment: Assignment, entries: list[Entr
         "by_id": {entry.id: entry for entry in entries},
         "read": read,
         "outcomes": Counter(entry.row["outcome"] for entry in entries),
-        "most": _most(assignment),
+        "most": assignment.points,
         "quartiles": np.quantile(scores, (0.25, 0.5, 0.75)).tolist() if scores else None,
         "whole": float(np.median([entry.row["score"] for entry in read])) if read else None,
-        "scores": histogram("Points in the required questions", "points", scores, _most(assignment)),
+        "scores": histogram("Points in the required questions", "points", scores, assignment.points),
         "questions": [
             (
                 question,
