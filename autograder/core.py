@@ -113,6 +113,19 @@ class Judge(Protocol):
     def __call__(self, trial: Trial) -> Verdict: ...
 
 
+@dataclass(frozen=True)
+class Smallest:
+    """Where to look for a small counterexample once a check has failed, to be shown to the student.
+
+    `ask` is put once and hands over many tiny inputs, the smallest first. They are whole numbers and simple
+    fractions, the same for everybody, so that nothing hidden is told. `describe` gets the trial that failed and that of
+    the tiny inputs; it returns the sentence for the first of them that shows the fault, "" where none does.
+    """
+
+    ask: Ask
+    describe: Callable[[Trial, Trial], str]
+
+
 Visibility = Literal["visible", "hidden", "after_due_date", "after_published"]
 
 
@@ -121,7 +134,8 @@ class Check:
     """One line of the results: what is asked, who judges it, and what it is worth.
 
     With `manual=True` it is an answer for a person to read: its judge passes the text on, it is worth 0 points, and
-    the results show it without a score, neither passed nor failed.
+    the results show it without a score, neither passed nor failed. Where it fails, the sentence of `smallest` is put
+    behind the judge's.
     """
 
     id: str
@@ -131,6 +145,7 @@ class Check:
     judge: Judge
     visibility: Visibility = "visible"
     manual: bool = False
+    smallest: Smallest | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,10 @@ from autograder.core import (
 )
 
 LEAST_SECONDS = 1.0
+LONGEST = 600
+"""Characters of a message, with its counterexample: a longer one is not read."""
+SPARE = 10
+"""A counterexample is looked for where the time left is as many times what the search may take."""
 GRADER_ERROR = (
     "This check could not be carried out because of a fault in the grader, not in your work. "
     "It costs you nothing; the course staff has been told."
@@ -86,6 +90,8 @@ class Grading:
             elif all(second.score == 1 for _, second, _ in again):
                 own = next(second for other, (_, second, _) in zip(siblings, again, strict=True) if other == check)
                 verdict = own
+        if verdict.score < 1 and status == "graded":
+            verdict = self._with_smallest(check, verdict)
         return Result(question, check, verdict, time.monotonic() - started, attempts, status, first.log)
 
     def left(self) -> float:
@@ -104,6 +110,25 @@ class Grading:
         except Exception as error:  # our bug: it must cost the student nothing, and be seen
             told = f"{type(error).__name__} in the judge of {check.id}"
             return replace(observation, log=told), Verdict(1.0, GRADER_ERROR), "grader error"
+
+    def _with_smallest(self, check: Check, verdict: Verdict) -> Verdict:
+        """The failing verdict with a small counterexample behind its sentence, if one is found in time.
+
+        The verdict is the first attempt's. Its message alone changes: whatever goes wrong in the search, it stays.
+        """
+        smallest, (_, failed) = check.smallest, self._observe(check.ask, 0)
+        if smallest is None or failed is None or self.left() < SPARE * smallest.ask.seconds:
+            return verdict
+        _, tiny = self._observe(smallest.ask, 0)
+        try:
+            sentence = smallest.describe(failed, tiny) if tiny is not None else ""
+        except Reject:  # what came back cannot be read
+            return verdict
+        except Exception as error:
+            told = f"{type(error).__name__} in the counterexample of {check.id}"
+            return replace(verdict, notes=(*verdict.notes, told))
+        message = f"{verdict.message} {sentence}".rstrip()
+        return replace(verdict, message=message) if len(message) < LONGEST else verdict
 
     def _observe(self, ask: Ask, attempt: int) -> tuple[Observation, Trial | None]:
         key = (ask.name, attempt)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from autograder.core import Array, Reject, Trial, Values, Verdict
 from autograder.stats import Finding, smallest
@@ -86,6 +87,18 @@ def share(got: Array | float, want: Array | float, bound: Array | float) -> floa
 def fits(got: Array | float, want: Array | float, bound: Array | float) -> bool:
     """Whether the difference is within the rounding bound everywhere."""
     return share(got, want, bound) <= 1.0
+
+
+def shown(values: npt.ArrayLike, digits: int = 4) -> str:
+    """Numbers for a sentence, without trailing zeros: "0.8069", "[0, 4]", "[[1], [2.5]]"."""
+    plain = np.asarray(values, float)
+    return f"[{', '.join(shown(one, digits) for one in plain)}]" if plain.ndim else f"{plain + 0.0:.{digits}g}"
+
+
+def contrast(got: npt.ArrayLike, want: npt.ArrayLike) -> str:
+    """How a small counterexample ends, with as many digits as tell the two apart: "0.5; expected 0.8069."."""
+    digits = next((digits for digits in range(4, 17) if shown(got, digits) != shown(want, digits)), 17)
+    return f"{shown(got, digits)}; expected {shown(want, digits)}."
 
 
 def passed(

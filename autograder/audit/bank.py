@@ -62,6 +62,15 @@ def of(assignment: Assignment, variant: Variant) -> Assignment:
     return replace(assignment, questions=tuple(questions))
 
 
+def terse(assignment: Assignment) -> Assignment:
+    """The assignment whose messages show no smallest example: the verdicts are the same, and found sooner."""
+    questions = (
+        replace(question, checks=tuple(replace(check, smallest=None) for check in question.checks))
+        for question in assignment.questions
+    )
+    return replace(assignment, questions=tuple(questions))
+
+
 def drawn(assignment: Assignment) -> Assignment:
     """The assignment without the checks that ask the same of everybody."""
     kept = {check.id for question in assignment.questions for check in question.checks if not check.ask.fixed}

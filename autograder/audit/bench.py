@@ -303,7 +303,7 @@ def _one_thread() -> None:
 def _tally(homework: str, bank_name: str, index: int, times: int) -> Tally:
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
     variant: Variant = getattr(importlib.import_module(f"{homework}.mistakes"), bank_name)[index]
-    whole = bank.of(assignment, variant)
+    whole = bank.terse(bank.of(assignment, variant))
     judged = bank.only(whole, variant.caught_by) if variant.caught_by else whole
     surprises = second = 0
     used, checks = 0.0, set()

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import rel_entr
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
-from autograder.judges import Misconception, array, fits, passed, share
+from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
+from autograder.judges import Misconception, array, contrast, fits, passed, share, shown
 from autograder.sections import join, section
 from autograder.stats import gamma
 
@@ -384,6 +384,13 @@ GAUSSIANS = (
 )
 
 
+def _rounding(mp: Array, sp: Array, mq: Array, sq: Array) -> Array:
+    """In float32 every input errs by u of itself, every operation by u of its result: 20 of them are in no formula."""
+    size = np.abs(np.log(sp)) + np.abs(np.log(sq)) + (sp**2 + (np.abs(mp) + np.abs(mq)) ** 2) / sq**2 + 1
+    bound: Array = gamma(20) * size
+    return bound
+
+
 def gaussian(trial: Trial) -> Verdict:
     own = section(trial, "gaussian")
     pairs = array(own.given, "pairs")
@@ -391,10 +398,7 @@ def gaussian(trial: Trial) -> Verdict:
     got = np.array([_number(own.got, case) for case in range(len(pairs))])
     if not np.isfinite(got).all():
         return Verdict(0.0, f"Of two Gaussians a nan or an infinity was made. {FORMULA}", "not_finite")
-    mp, sp, mq, sq = columns
-    # In float32 every input errs by u of itself, every operation by u of its result: 20 of them are in no formula.
-    size = np.abs(np.log(sp)) + np.abs(np.log(sq)) + (sp**2 + (np.abs(mp) + np.abs(mq)) ** 2) / sq**2 + 1
-    bound = gamma(20) * size
+    bound = _rounding(*columns)
     want = _closed(*columns)
     used = share(got, want, bound)
     if used <= 1:
@@ -408,3 +412,51 @@ def gaussian(trial: Trial) -> Verdict:
     worst = int(np.abs(got - want).argmax())
     told = f"In one case it is {got[worst]:.3g} where {want[worst]:.3g} is right."
     return Verdict(0.0, f"The divergence of two Gaussians is not right. {told} {FORMULA}")
+
+
+# ------------------------------------------------------------------------------- smallest examples
+
+TINY_TABLES = {
+    "positive": (((1,), (1,)), ((0.5, 0.5), (0.5, 0.5)), ((0.5, 0.5), (0.25, 0.75)), ((0.25, 0.75), (0.5, 0.5))),
+    "zeros": (((1, 0), (0.5, 0.5)), ((1, 0), (1, 0))),
+    "infinite": (((0.5, 0.5), (1, 0)), ((0.25, 0.75), (0, 1))),
+    "lists": (((0.5, 0.5), (0.25, 0.75)),),
+}
+TINY_PAIRS = ((0, 1, 0, 1), (0, 1, 1, 1), (0, 1, 2, 1), (0, 1, 0, 2), (0, 2, 0, 1), (1, 1, 0, 2), (0, 2, 1, 2))
+"""Mean and standard deviation of p, then those of q."""
+
+
+def _tiny(_rng: Generator) -> Values:
+    tables = {
+        part: _named([(np.array(p, float), np.array(q, float)) for p, q in pairs])
+        for part, pairs in TINY_TABLES.items()
+    }
+    return join(**tables, gaussian={"pairs": np.array(TINY_PAIRS, float)})
+
+
+def _first_table(_failed: Trial, tiny: Trial) -> str:
+    for part in TINY_TABLES:
+        for case in _cases(tiny, part):
+            # The bound of an infinite divergence would need the logarithm of 0.
+            if case.got != case.want and not (math.isfinite(case.want) and fits(case.got, case.want, case.bound)):
+                lists = " as lists" if part == "lists" else ""
+                pair = f"p = {shown(case.p)} and q = {shown(case.q)}{lists}"
+                return f"Smallest example: {pair} gave {contrast(case.got, case.want)}"
+    return ""
+
+
+def _first_pair(_failed: Trial, tiny: Trial) -> str:
+    own = section(tiny, "gaussian")
+    for case, pair in enumerate(TINY_PAIRS):
+        got, want = _number(own.got, case), _closed(*np.array(pair, float))
+        if not fits(got, want, _rounding(*np.array(pair, float))):
+            mp, sp, mq, sq = pair
+            return (
+                f"Smallest example: p of mean {mp} and standard deviation {sp}, q of mean {mq} and standard deviation "
+                f"{sq} gave {contrast(got, want)}"
+            )
+    return ""
+
+
+_TINY_ASK = Ask("distributions:kl", _tiny, seconds=3, fixed=True)
+SMALLEST_TABLE, SMALLEST_PAIR = Smallest(_TINY_ASK, _first_table), Smallest(_TINY_ASK, _first_pair)

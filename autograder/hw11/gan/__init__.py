@@ -23,8 +23,22 @@ QUESTION = Question(
     optional=True,
     checks=(
         Check("gan.contract", "loss_nonsaturating: two scalars", 1, loss.ASK, Exact(loss.contract)),
-        Check("gan.discriminator", "loss_nonsaturating: discriminator's loss", 3, loss.ASK, Exact(loss.discriminator)),
-        Check("gan.generator", "loss_nonsaturating: generator's loss", 3, loss.ASK, Exact(loss.generator)),
+        Check(
+            "gan.discriminator",
+            "loss_nonsaturating: discriminator's loss",
+            3,
+            loss.ASK,
+            Exact(loss.discriminator),
+            smallest=loss.SMALLEST_D,
+        ),
+        Check(
+            "gan.generator",
+            "loss_nonsaturating: generator's loss",
+            3,
+            loss.ASK,
+            Exact(loss.generator),
+            smallest=loss.SMALLEST_G,
+        ),
         Check("gan.average", "loss_nonsaturating: average over the batch", 1, loss.ASK, Exact(loss.average)),
         Check(
             "gan.gradient_discriminator",

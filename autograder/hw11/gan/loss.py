@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.random import Generator
 from scipy.special import expit
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
 from autograder.hw11.gan.reading import (
     AGGREGATED,
     CASES,
     PIXELS,
+    RIGHT,
     SEEN,
     STEEPEST,
     WORDS,
@@ -22,9 +25,10 @@ from autograder.hw11.gan.reading import (
     count,
     read,
     softplus,
+    uneven,
 )
-from autograder.hw11.vae.sample import family, same
-from autograder.judges import array, luck, passed, share
+from autograder.hw11.vae.sample import family, same, unrepeated
+from autograder.judges import array, contrast, fits, luck, passed, share, shown
 from autograder.sections import join, section
 from autograder.stats import UNIT, dependence, gamma, marginal, repetition
 
@@ -125,6 +129,44 @@ def discriminator(trial: Trial) -> Verdict:
 
 def generator(trial: Trial) -> Verdict:
     return _value(trial, G, "The generator's loss is the non-saturating one, -log D(G(z)).")
+
+
+TINY: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = (
+    *(((real,), (fake,)) for real, fake in ((0, 0), (1, 0), (0, 1), (1, 1), (-1, 0), (0, -1), (2, 0), (0, 2))),
+    *(((0, 2), fake) for fake in ((0, 0), (0, 1))),
+    ((0, 0), (0, 1)),
+)
+"""The discriminator's logits of real and of generated images."""
+
+
+def _tiny(_rng: Generator) -> Values:
+    named = (
+        (f"{name}{case}", h) for case, pair in enumerate(TINY) for name, h in zip(("real", "fake"), pair, strict=True)
+    )
+    return {name: np.array(h, np.float32) for name, h in named}
+
+
+def _first(failed: Trial, tiny: Trial, which: str) -> str:
+    """The sentence for the first tiny batch whose loss is wrong."""
+    place = read(section(failed, "values")).index(which)
+    for case in range(len(TINY)):
+        real, fake = array(tiny.given, f"real{case}"), array(tiny.given, f"fake{case}")
+        loss = array(tiny.got, f"{case}.loss{place}", what="The loss")
+        if loss.size != 1:
+            return ""
+        want = float(RIGHT[which].formula(real, fake))
+        # Rounding as in `match`: of a sigmoid under a logarithm, and of sums over at most two rows.
+        size = float(np.abs(real).mean() + np.abs(fake).mean()) + 2
+        if not fits(loss.reshape(()), want, 2 * float(uneven(real)[0]) + gamma(100) * size):
+            return (
+                f"Smallest example: logits {shown(real)} of real images and {shown(fake)} of generated ones gave a "
+                f"{which} of {contrast(loss.reshape(()), want)}"
+            )
+    return ""
+
+
+_TINY_ASK = Ask("with_gan:tiny", _tiny, seconds=3, fixed=True)
+SMALLEST_D, SMALLEST_G = (Smallest(_TINY_ASK, partial(_first, which=which)) for which in (D, G))
 
 
 def average(trial: Trial) -> Verdict:
@@ -314,8 +356,8 @@ def noise(trial: Trial, alpha: float) -> Verdict:
     if np.ptp(z) < 1e-6:
         sentence, diagnosis = " They are all the same number.", "no_noise"
     message = (
-        f"The z given to the generator are not standard normal: {worst.what} does not fit. "
-        f"Expected: z from N(0, I), one for each image of the batch.{sentence}"
+        f"The z given to the generator are not standard normal: {worst.what} does not fit.{sentence} "
+        "Expected: z from N(0, I), one for each image of the batch."
     )
     return Verdict(0.0, message, diagnosis, p=worst.p)
 
@@ -325,7 +367,7 @@ def fresh(trial: Trial, alpha: float) -> Verdict:
     verdict, worst = luck([*dependence(z), *repetition(z)], alpha, "Every image and every call has a z of its own.")
     if verdict:
         return verdict
-    if same(z, 0):
+    if len(unrepeated(z)) < len(z):
         told = "Two calls with the same batch used the same z: is a seed set, or z kept, inside the code?"
         diagnosis = "seeded_inside"
     elif same(z, 1) or same(z, 2):

@@ -721,6 +721,7 @@ WRONG: tuple[Variant, ...] = (
             "policy_gradient.average",
         ),
         diagnosis="reward_normalised",
+        sometimes=("policy_gradient.sign",),
     ),
     # A term too many.
     _loss(

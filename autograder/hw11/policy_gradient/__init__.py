@@ -20,7 +20,14 @@ QUESTION = Question(
     files=("policy_gradient.ipynb",),
     checks=(
         Check("policy_gradient.contract", "loss: one number with a gradient", 1, loss.ASK, Exact(loss.contract)),
-        Check("policy_gradient.gradient", "loss: reward times score", 5, loss.ASK, Exact(loss.gradient)),
+        Check(
+            "policy_gradient.gradient",
+            "loss: reward times score",
+            5,
+            loss.ASK,
+            Exact(loss.gradient),
+            smallest=loss.SMALLEST,
+        ),
         Check("policy_gradient.sign", "loss: sign", 2, loss.ASK, Exact(loss.sign)),
         Check("policy_gradient.average", "loss: average over the batch", 2, loss.ASK, Exact(loss.average)),
         Check("policy_gradient.inputs", "loss: inputs left alone", 1, loss.ASK, Exact(loss.inputs)),

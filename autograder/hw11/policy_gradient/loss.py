@@ -16,8 +16,8 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import softmax
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
-from autograder.judges import Misconception, array, fits, passed, share
+from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
+from autograder.judges import Misconception, array, contrast, fits, passed, share, shown
 from autograder.sections import join, section
 from autograder.stats import gamma
 from autograder.text import clean
@@ -30,8 +30,8 @@ TWICE, ONCE = 4, 1
 CLEAR = {2: -1, 3: 1}
 """Cases whose rewards are all of one sign."""
 CALLS, ROWS = 512, 64
-ALTERED = 6
-"""Batch size where one row at a time is changed."""
+ALTERED = {"altered": (6, 6), "many": (64, 2)}
+"""Parts where one row at a time is changed: the batch size, and how many of its rows."""
 REWARDS = (-3, -2, -1, 1, 2, 3)
 
 # ------------------------------------------------------------------------------------- what is asked
@@ -75,19 +75,20 @@ def _sampled(rng: Generator) -> Values:
     }
 
 
-def _altered(rng: Generator) -> Values:
-    """The same batch again and again: as it is, then with another action and reward in each row in turn."""
-    logits = (0.8 * rng.standard_normal((ALTERED, CLASSES))).astype(np.float32)
-    actions = np.tile(rng.integers(0, CLASSES, ALTERED), (1 + ALTERED, 1))
-    rewards = np.tile(np.array([-3, 1, 2, -3, 1, -1], np.float32), (1 + ALTERED, 1))
-    for row in range(ALTERED):
+def _altered(rng: Generator, size: int, rows: int) -> Values:
+    """The same batch again and again: as it is, then with another action and reward in each of `rows` rows in turn."""
+    logits = (0.8 * rng.standard_normal((size, CLASSES))).astype(np.float32)
+    actions = np.tile(rng.integers(0, CLASSES, size), (1 + rows, 1))
+    rewards = np.tile(np.resize(np.array([-3, 1, 2, -3, 1, -1], np.float32), size), (1 + rows, 1))
+    for row in range(rows):
         actions[1 + row, row] = (actions[1 + row, row] + 1) % CLASSES
         rewards[1 + row, row] = 3
     return {"logits": logits, "actions": actions, "rewards": rewards}
 
 
 def _loss(rng: Generator) -> Values:
-    return join(values=_values(rng), sampled=_sampled(rng), altered=_altered(rng))
+    values, sampled = _values(rng), _sampled(rng)
+    return join(values=values, sampled=sampled, **{part: _altered(rng, *shape) for part, shape in ALTERED.items()})
 
 
 ASK = Ask("policy_gradient:loss", _loss)
@@ -219,8 +220,16 @@ def _baseline(trial: Trial, found: tuple[Slope, ...], sizes: tuple[float, ...]) 
         # A baseline lies among the rewards: -(the sum of all others), which N x N products amount to, does not.
         if k is None or np.abs(slope.reward - k).max() > np.abs(slope.reward).max() * (1 + 1e-4):
             return ""
-    versions = _slopes_of(trial, "altered")
-    factor = sizes[0] * (ALTERED / CASES[0] if abs(sizes[0]) > 1 else 1)
+    kinds = {
+        _kept(trial, part, sizes[0] * (rows / CASES[0] if abs(sizes[0]) > 1 else 1))
+        for part, (rows, _) in ALTERED.items()
+    }
+    return "" if "" in kinds else "own" if "own" in kinds else "independent"
+
+
+def _kept(trial: Trial, part: str, factor: float) -> str:
+    """The same by how a row's weight changes with its own reward."""
+    versions = _slopes_of(trial, part)
     ks = [slope.weights(factor) for slope in versions]
     kept = []
     for row, after in enumerate(ks[1:]):
@@ -228,7 +237,7 @@ def _baseline(trial: Trial, found: tuple[Slope, ...], sizes: tuple[float, ...]) 
             return ""
         kept.append(float(after[row] - ks[0][row]) / float(versions[1 + row].reward[row] - versions[0].reward[row]))
     # k changes by as much as the reward where the baseline stays, by 1 - 1/N of it where it is the batch's mean.
-    if np.ptp(kept) > 1e-3 or not 1 - 1 / ALTERED - 1e-3 <= kept[0] <= 1 + 1e-3:
+    if np.ptp(kept) > 1e-3 or not 1 - 1 / len(versions[0].p) - 1e-3 <= kept[0] <= 1 + 1e-3:
         return ""
     return "independent" if abs(kept[0] - 1) <= 1e-3 else "own"
 
@@ -358,6 +367,63 @@ def gradient(trial: Trial) -> Verdict:
                     message = f"The gradient to the logits is not right. {known.sentence} {EXPECTED}"
                     return Verdict(0.0, message, known.id)
     return Verdict(0.0, f"The gradient to the logits is not right. {EXPECTED}")
+
+
+FLAT, STEEP = (0, 0, 0, 0), (1, 0, 0, 0)
+TINY = (
+    ((FLAT,), (0,), (1,)),
+    ((FLAT,), (0,), (-1,)),
+    ((FLAT,), (0,), (2,)),
+    ((FLAT,), (1,), (1,)),
+    ((STEEP,), (0,), (1,)),
+    ((FLAT, FLAT), (0, 1), (1, -1)),
+    ((FLAT, FLAT), (0, 1), (1, 2)),
+    ((FLAT, STEEP), (0, 0), (1, 3)),
+)
+"""Logits (N, classes), actions (N,) and rewards (N,)."""
+
+
+def _tiny(_rng: Generator) -> Values:
+    given: dict[str, Array] = {}
+    for case, (logits, action, reward) in enumerate(TINY):
+        given |= {f"logits{case}": np.array(logits, np.float32), f"action{case}": np.array(action)}
+        given[f"reward{case}"] = np.array(reward, np.float32)
+    return given
+
+
+def _first(_failed: Trial, tiny: Trial) -> str:
+    """The sentence for the first tiny batch whose gradient is wrong.
+
+    The first with a row that is no multiple of the right one, whatever baseline is subtracted. If there is none, the
+    first that is not the right gradient's multiple as a whole: one and the same for all batches of a single row, since
+    size and sign are judged elsewhere. A single row's gradient of 0 shows nothing: a baseline can be all of its reward.
+    """
+    found: list[tuple[int, Slope]] = []
+    for case, (logits, action, reward) in enumerate(TINY):
+        got = tiny.got.get(f"{case}.slope")
+        # A nan may be the standard deviation of one reward.
+        if isinstance(got, np.ndarray) and got.shape == (len(logits), CLASSES) and np.isfinite(got).all():
+            p = softmax(np.array(logits, float), axis=1)
+            found.append((case, Slope(got.astype(float), p, np.array(action), np.array(reward, float))))
+    common = next((size for _, slope in found if (size := slope.size())), 1.0)
+
+    def off(slope: Slope) -> bool:
+        alone = len(slope.p) == 1
+        return slope.used(slope.want, common if alone else slope.size()) > 1 and not (alone and not slope.got.any())
+
+    turned = [one for one in found if one[1].weights(1.0) is None]
+    for case, slope in turned or [one for one in found if off(one[1])]:
+        logits, action, reward = TINY[case]
+        row = int(np.abs(slope.got - slope.want).max(1).argmax())
+        where = "" if len(logits) == 1 else f" of row {row + 1}"
+        return (
+            f"Smallest example: logits {shown(logits)}, actions {shown(action)} and rewards {shown(reward)} gave the "
+            f"gradient{where} {contrast(slope.got[row].round(6), slope.want[row])}"
+        )
+    return ""
+
+
+SMALLEST = Smallest(Ask("policy_gradient:tiny", _tiny, seconds=3, fixed=True), _first)
 
 
 def sign(trial: Trial) -> Verdict:

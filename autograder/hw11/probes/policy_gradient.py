@@ -18,14 +18,20 @@ Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Any]
 
 
 def loss(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """The parts `values`, `sampled` and `altered`, each with inputs and values of its own."""
+    """The parts `values`, `sampled`, `altered` and `many`, each with inputs and values of its own."""
     own = loss_of(student)
     return sections.run(
         fault_of(student),
         values=lambda: {**values(sections.take(given, "values"), own), "labels": labels_used(student)},
         sampled=lambda: sampled(sections.take(given, "sampled"), own),
         altered=lambda: altered(sections.take(given, "altered"), lambda: loss_of(student)),
+        many=lambda: altered(sections.take(given, "many"), lambda: loss_of(student)),
     )
+
+
+def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The same as the part `values`, for inputs that are small enough to be shown."""
+    return values(given, loss_of(student))
 
 
 def values(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:

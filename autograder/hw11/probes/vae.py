@@ -45,7 +45,10 @@ def shapes(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
 
 
 def noise(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
-    """`calls` samples at m = 0, v = 1 and `calls` at the given m, v (batch, dim): (calls, batch, dim)."""
+    """`calls` samples at m = 0, v = 1 and `calls` at the given m, v (batch, dim): (calls, batch, dim).
+
+    `few` are as many of only a few entries, (calls, 3, 5): code may know large shapes from small ones.
+    """
     m, v = given["m"], given["v"]
 
     def draw(m: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -55,7 +58,20 @@ def noise(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
             rows.append(z.detach().clone())
         return torch.stack(rows)
 
-    return {"standard": draw(torch.zeros_like(m), torch.ones_like(v)), "varied": draw(m, v)}
+    few = draw(torch.zeros(3, 5), torch.ones(3, 5))
+    return {"standard": draw(torch.zeros_like(m), torch.ones_like(v)), "varied": draw(m, v), "few": few}
+
+
+def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """`calls` samples of each of m0, v0 (batch, dim), m1, ...: z0 (calls, batch, dim), z1, ..."""
+    function = student.function(UTILS, "sample_gaussian")
+    calls = given["calls"]
+    return {
+        f"z{case}": torch.stack(
+            [function(given[f"m{case}"].clone(), given[f"v{case}"].clone()).detach() for _ in range(calls)]
+        )
+        for case in range(len(given) // 2)
+    }
 
 
 def gradient(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:

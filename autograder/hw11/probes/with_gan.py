@@ -49,17 +49,17 @@ class Discriminator(nn.Module):
         return STEEPEST * torch.tanh(x.reshape(-1, PIXELS) @ self.weight + self.bias)
 
 
-class Extreme(nn.Module):
-    """A generator of images whose first pixel is +-100, by turns, whatever z is."""
+class Chosen(nn.Module):
+    """A generator of images whose first pixel is one of `values` (k,), by turns, whatever z is."""
 
-    def __init__(self, z_dim: int, size: float) -> None:
+    def __init__(self, z_dim: int, values: torch.Tensor) -> None:
         super().__init__()
-        self.z_dim, self.size = z_dim, size
+        self.z_dim, self.values = z_dim, values
         self.bias = nn.Parameter(torch.zeros(()))
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         rows = z.reshape(-1, z.shape[-1]).shape[0]
-        first = self.size * (1 - 2 * (torch.arange(rows) % 2).to(z.dtype)) + self.bias
+        first = self.values[torch.arange(rows) % len(self.values)] + self.bias
         return torch.cat([first[:, None], torch.zeros(rows, PIXELS - 1)], 1).reshape(SHAPE)
 
 
@@ -76,6 +76,27 @@ class FirstPixel(nn.Module):
 
 def loss(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The parts `values`, `extreme` and `noise`, each with inputs and values of its own."""
+    model = model_of(student)
+    return sections.run(
+        fault_of(student),
+        values=lambda: values(sections.take(given, "values"), model),
+        extreme=lambda: extreme(sections.take(given, "extreme"), model),
+        noise=lambda: noise(sections.take(given, "noise"), model),
+    )
+
+
+def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The losses loss0, loss1 for each pair of logits: real0 (batch,), fake0 (batch,), real1, ..."""
+    model = model_of(student)
+    seen: dict[str, Any] = {}
+    for case in range(len(given) // 2):
+        parts, _ = losses(given[f"real{case}"], given[f"fake{case}"], model)
+        seen |= {f"{case}.loss{index}": torch.as_tensor(part) for index, part in enumerate(parts[:2])}
+    return seen
+
+
+def model_of(student: Student) -> Any:
+    """The student's GAN as a function of z_dim, a generator and a discriminator."""
     gan = class_of(student, GAN, "GAN")
     made: dict[int, Any] = {}  # one model for each z_dim: filling the real networks' weights is most of the time
 
@@ -85,12 +106,7 @@ def loss(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         made[z_dim].g, made[z_dim].d = generator, discriminator
         return made[z_dim]
 
-    return sections.run(
-        fault_of(student),
-        values=lambda: values(sections.take(given, "values"), model),
-        extreme=lambda: extreme(sections.take(given, "extreme"), model),
-        noise=lambda: noise(sections.take(given, "noise"), model),
-    )
+    return model
 
 
 def values(given: Mapping[str, Any], model: Any) -> dict[str, Any]:
@@ -126,14 +142,19 @@ def extreme(given: Mapping[str, Any], model: Any) -> dict[str, Any]:
 
     Those are to the discriminator's weight (to_w) and the generator's bias (to_b).
     """
-    real = given["real"]
+    parts, places = losses(given["real"], torch.tensor([given["size"], -given["size"]]), model)
+    seen: dict[str, Any] = {f"loss{index}": torch.as_tensor(part) for index, part in enumerate(parts[:2])}
+    return seen | _slopes(parts, **places)
+
+
+def losses(real: torch.Tensor, fake: torch.Tensor, model: Any) -> tuple[list[Any], dict[str, torch.Tensor]]:
+    """What is returned where the logits of real images and of fakes are these, and the two networks' parameters."""
     x = torch.zeros(len(real), PIXELS)
     x[:, 0] = real
-    generator, discriminator = Extreme(3, given["size"]), FirstPixel()
+    generator, discriminator = Chosen(3, fake), FirstPixel()
     gan = model(3, generator, discriminator)
     parts = _parts(gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU))
-    seen: dict[str, Any] = {f"loss{index}": torch.as_tensor(part) for index, part in enumerate(parts[:2])}
-    return seen | _slopes(parts, w=discriminator.weight, b=generator.bias)
+    return parts, {"w": discriminator.weight, "b": generator.bias}
 
 
 def noise(given: Mapping[str, Any], model: Any) -> dict[str, Any]:

@@ -467,7 +467,7 @@ def beamed(trial: Trial) -> Verdict:
     told = _difference("beam_search", got, want, "what every right beam search finds there")
     raise Reject(
         f"{told} Here num_beams = {search.width}, max_length = {search.most}, length_penalty = {search.penalty:g}. "
-        + (known.sentence if known else "Do tokens, scores, ends and caches all follow their beams?"),
+        + (known.sentence if known else "Tokens, scores, ends and caches must all follow their beams."),
         diagnosis=known.id if known else "",
     )
 
@@ -539,6 +539,6 @@ def _economical(trial: Trial, name: str) -> None:
         if rows.sum() > batch * width * (most + 1):
             raise Reject(
                 f"{name} gave model.decode {rows.sum():.0f} tokens in all for {batch} rows, beams {width} wide, of at "
-                f"most {most} tokens; expected: one a beam and token. Is the past replayed in each step?",
+                f"most {most} tokens; expected: one a beam and token, and no past that is replayed.",
                 diagnosis="sum_recomputed",
             )

@@ -384,7 +384,7 @@ def step_by_step(trial: Trial) -> Verdict:
     raise Reject(
         f"With use_cache the output {which}differs from step {np.argmax(each > 1) + 1} on. Expected: at step i the "
         "output of position i that the layer gives for all positions at once. "
-        + (known.sentence if known else "Which keys and values does the newest position see, and in which order?"),
+        + (known.sentence if known else "Look at which keys and values the newest position sees, and in which order."),
         diagnosis=known.id if known else "",
     )
 
@@ -408,8 +408,8 @@ def cache(trial: Trial) -> Verdict:
     for _, one in _cases(trial, "cached"):
         if one.got.get("x.kept") is not True or one.got.get("y.kept") is not True:
             raise Reject(
-                "x, the encoder's output or a cache that was handed in or returned earlier has changed. Expected: a "
-                "new tensor, as torch.cat makes one; other beams and other calls still need the old one.",
+                "One of x, the encoder's output and the caches that were handed in or returned earlier has changed. "
+                "Expected: a new tensor, as torch.cat makes one; other beams and other calls still need the old one.",
                 diagnosis="sum_in_place",
             )
     for case, one in _cases(trial, "cached"):
@@ -508,8 +508,8 @@ def _slopes(case: Case, one: Trial, changes: Mapping[str, Any]) -> None:
         size = float(np.abs(slope).sum() + np.abs(array(one.got, f"to.{name}") * along).sum())
         if not fits(seen, want, grown * size + 1e-12):
             raise Reject(
-                f"The gradient to {what}, measured along one direction, is {seen:.4g}; expected {want:.4g}, the "
-                "derivative of the output. Is a part of it detached, or changed in place?",
+                f"The gradient to {what}, measured along one direction, is {seen:.4g}. Is a part of it detached, or "
+                f"changed in place? Expected: {want:.4g}, the derivative of the output.",
                 diagnosis="sum_detached",
             )
 

@@ -458,7 +458,7 @@ def _recognised(claims: Mapping[str, Mapping[str, float]], means: Mapping[str, M
     if agree(100.0, swap=False):
         return " The figures are fractions of 1; percent were expected.", "sum_log_fractions"
     if agree(1.0, swap=True):
-        return " Each model's figures fit the other one's predictions: were they swapped?", "sum_log_swapped"
+        return " Each model's figures fit the other one's predictions, as if they were swapped.", "sum_log_swapped"
     return "", "sum_log_claims"
 
 
@@ -525,8 +525,8 @@ def _independent(seen: Reading) -> Verdict | None:
     if seen.different["t5"] == 1 < seen.documents:
         return Verdict(
             0.0,
-            f"T5 wrote one and the same text for all {seen.documents} documents. Expected: summaries that depend on "
-            "their documents. Was it trained to the end, with the documents as its input_ids?",
+            f"T5 wrote one and the same text for all {seen.documents} documents. Was it trained to the end, with the "
+            "documents as its input_ids? Expected: summaries that depend on their documents.",
             "sum_log_constant",
         )
     own, following = seen.scores["t5"]["rouge1"], seen.following["t5"]
@@ -537,6 +537,6 @@ def _independent(seen: Reading) -> Verdict | None:
         0.0,
         f"T5's summaries say no more of their own documents than of others: ROUGE-1 is {own.mean():.1f} with a "
         f"summary's own reference and {following.mean():.1f} with that of the document before{_interval(difference)}. "
-        "Expected: clearly more with its own. Are the predictions in the order of the references?",
+        "Are the predictions in the order of the references? Expected: clearly more with its own.",
         "sum_log_unread",
     )

@@ -301,7 +301,7 @@ def _shared(trial: Trial) -> bool:
 def _hint(trial: Trial) -> str:
     if _shared(trial):
         return "All layers got the cache of one: each layer has its own, in the order of the layers."
-    return "Which position, which cache and which encoder's mask does each layer get?"
+    return "Look at which position, which cache and which encoder's mask each layer gets."
 
 
 def cache(trial: Trial) -> Verdict:

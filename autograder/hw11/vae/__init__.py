@@ -41,6 +41,7 @@ QUESTION = Question(
             2,
             sample.ASK,
             Statistical(sample.follows, ALPHA, "at 32,768 values: a correlation of 0.07 with m or log v"),
+            smallest=sample.SMALLEST,
         ),
         Check(
             "vae.sample.independence",
@@ -58,7 +59,14 @@ QUESTION = Question(
         ),
         Check("vae.sample.gradient", "sample_gaussian: gradients", 2, sample.ASK, Exact(sample.gradient)),
         Check("vae.bound.contract", "negative_elbo_bound: three scalars", 1, bound.ASK, Exact(bound.contract)),
-        Check("vae.bound.kl", "negative_elbo_bound: KL term", 3, bound.ASK, Exact(bound.kl)),
+        Check(
+            "vae.bound.kl",
+            "negative_elbo_bound: KL term",
+            3,
+            bound.ASK,
+            Exact(bound.kl),
+            smallest=bound.SMALLEST_KL,
+        ),
         Check(
             "vae.bound.closed_form", "negative_elbo_bound: KL in closed form", 1, bound.ASK, Exact(bound.closed_form)
         ),
@@ -68,6 +76,7 @@ QUESTION = Question(
             3,
             bound.ASK,
             Exact(bound.reconstruction),
+            smallest=bound.SMALLEST_REC,
         ),
         Check("vae.bound.sum", "negative_elbo_bound: sum of the two terms", 2, bound.ASK, Exact(bound.adds_up)),
         Check("vae.bound.average", "negative_elbo_bound: average over the batch", 1, bound.ASK, Exact(bound.average)),

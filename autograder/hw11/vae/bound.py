@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.random import Generator
 from scipy.special import expit
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
 from autograder.hw11.vae.reading import (
     ALONE,
     CASES,
@@ -23,9 +24,10 @@ from autograder.hw11.vae.reading import (
     Seen,
     is_mistake,
     read,
+    readings,
 )
-from autograder.hw11.vae.sample import RESIDUALS, family, moments, same
-from autograder.judges import Misconception, array, fits, luck, passed, share, whole
+from autograder.hw11.vae.sample import RESIDUALS, family, moments, same, unrepeated
+from autograder.judges import Misconception, array, contrast, fits, luck, passed, share, shown, whole
 from autograder.sections import join, section
 from autograder.stats import UNIT, everything, gamma, smallest
 
@@ -140,6 +142,50 @@ def _wrong_term(reading: Reading, which: str, mistakes: tuple[Misconception, ...
                 return Verdict(0.0, f"{begin} {detail}", "wrong_signed_part")
             return Verdict(0.0, f"{begin} {detail}", known.id)
     return Verdict(0.0, f"{begin} Three values were read as {_names(reading.order)}.")
+
+
+TINY = (
+    ([0], [1], 0, 0),
+    ([0], [4], 0, 0),
+    ([1], [1], 0, 0),
+    ([2], [1], 0, 0),
+    ([2], [4], 0, 0),
+    ([0, 1], [1, 4], 0, 0),
+    ([0], [1], 1, 0),
+    ([0], [1], 1, 1),
+)
+"""m, v, the logit and the value of every pixel; one example each."""
+
+
+def _tiny(_rng: Generator) -> Values:
+    given: dict[str, Array] = {}
+    for case, (m, v, logit, pixel) in enumerate(TINY):
+        named = {"x": np.full((1, PIXELS), pixel), "m": [m], "v": [v], "w": np.zeros((len(m), PIXELS))}
+        named["b"] = np.full(PIXELS, np.arctanh(logit / STEEPEST))
+        given |= {f"{name}{case}": np.array(value, np.float32) for name, value in named.items()}
+    return given
+
+
+def _first(failed: Trial, tiny: Trial, which: str) -> str:
+    """The sentence for the first tiny example whose KL or reconstruction term is wrong."""
+    place = read(section(failed, "values")).order.index(which)
+    for case, (m, v, logit, pixel) in enumerate(TINY):
+        seen = readings(tiny, case, 1, len(m))
+        part = seen[0].parts[place]
+        if part.size != 1:
+            return ""
+        truths = [truth for s in seen for truth in (s.kl_truths if which == "kl" else ((s.rec, s.rec_bound),))]
+        if not any(fits(part, truth.mean(), bound) for truth, bound in truths):
+            given = f"m = {shown(m)}, v = {shown(v)}"
+            if which == "rec":
+                given = f"every logit {logit} and every pixel {pixel}"
+            told = contrast(part.reshape(()), truths[0][0].mean())
+            return f"Smallest example: {given} gave a {WORDS[which]} of {told}"
+    return ""
+
+
+_TINY_ASK = Ask("with_sampler:tiny", _tiny, seconds=3, fixed=True)
+SMALLEST_KL, SMALLEST_REC = (Smallest(_TINY_ASK, partial(_first, which=which)) for which in ("kl", "rec"))
 
 
 def closed_form(trial: Trial) -> Verdict:
@@ -404,7 +450,7 @@ def _not_posterior(z: Array, m: Array, v: Array, what: str, p: float) -> Verdict
     for diagnosis, sentence, residual in RESIDUALS:
         if smallest([*everything(residual(z, m, v), m, v)]).p >= 1e-6:
             return Verdict(0.0, f"{sentence} {expected}", diagnosis, p=p)
-    if same(e, 0):
+    if len(unrepeated(e)) < len(e):
         return Verdict(0.0, f"Every call decoded the same z. {expected}", "seeded_inside", p=p)
     if same(e, 1) or same(e, 2):
         return Verdict(
@@ -416,5 +462,5 @@ def _not_posterior(z: Array, m: Array, v: Array, what: str, p: float) -> Verdict
     if bool(np.ptp(z, axis=1).max() < 1e-6):
         return Verdict(0.0, f"All examples of the batch were decoded from the same z. {expected}", "shared_noise", p=p)
     sentence, diagnosis = family(e)
-    message = f"The z given to the decoder do not look like draws from q(z|x): {what}. {expected}"
-    return Verdict(0.0, message + sentence, diagnosis, p=p)
+    message = f"The z given to the decoder do not look like draws from q(z|x): {what}.{sentence} {expected}"
+    return Verdict(0.0, message, diagnosis, p=p)

@@ -68,13 +68,12 @@ def _cross_entropy(logits: Array, x: Array) -> Array:
     return result
 
 
-def _read(trial: Trial, case: int) -> list[Seen]:
-    """All readings of one case: which decoded z count, and how their rows belong to the examples.
+def readings(trial: Trial, case: int, batch: int, dim: int) -> list[Seen]:
+    """All readings of one case: which decoded z count, and how their rows belong to the `batch` examples.
 
     One reading is the usual answer; decoding several samples per example, in a loop or stacked in
     either order, gives more. Identities are tried on each.
     """
-    batch, dim = CASES[case]
     given, got = trial.given, trial.got
     if got.get(f"{case}.other_x") is not False:
         raise Reject("The encoder was given something else than x.", diagnosis="encodes_other")
@@ -338,11 +337,11 @@ def read(trial: Trial) -> Reading:
 
     A wrong order is believed only where it explains more than both right ones.
     """
-    readings = [_read(trial, case) for case in range(len(CASES))]
+    found = [readings(trial, case, *CASES[case]) for case in range(len(CASES))]
 
     def qualities(order: Order) -> list[list[int]]:
         """For each case and reading, how well this order explains its three values."""
-        return [[sum(_score(s, place, which) for place, which in enumerate(order)) for s in ones] for ones in readings]
+        return [[sum(_score(s, place, which) for place, which in enumerate(order)) for s in ones] for ones in found]
 
     def total(quality: list[list[int]]) -> int:
         return sum(map(max, quality))
@@ -356,7 +355,7 @@ def read(trial: Trial) -> Reading:
             best, best_quality = order, quality
     alike = tuple(
         tuple(seen for seen, points in zip(ones, quality, strict=True) if points == max(quality))
-        for ones, quality in zip(readings, best_quality, strict=True)
+        for ones, quality in zip(found, best_quality, strict=True)
     )
     place = best.index("rec")
     return Reading(tuple(min(ones, key=lambda seen: _far(seen, place)) for ones in alike), alike, best)

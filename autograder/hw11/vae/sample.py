@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
-from autograder.judges import array, fits, luck, passed, share
+from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
+from autograder.judges import array, fits, luck, passed, share, shown
 from autograder.sections import join, section
 from autograder.stats import (
     cells,
@@ -98,9 +98,9 @@ def _residual(trial: Trial, name: str) -> tuple[Array, Array, Array]:
 
 def _samples(trial: Trial, name: str, shape: tuple[int, ...]) -> Array:
     """All calls' samples, (calls, batch, dim); flat ones are put into shape, which another check judges."""
-    z = array(trial.got, name, what="The stack of samples")
+    z = array(trial.got, name, what="What sample_gaussian returned in all calls")
     if z.size != CALLS * int(np.prod(shape)):
-        array(trial.got, name, shape=(CALLS, *shape), what="The stack of samples")
+        array(trial.got, name, shape=(CALLS, *shape), what="What sample_gaussian returned in all calls")
     return z.reshape(CALLS, *shape)
 
 
@@ -124,10 +124,10 @@ def noise(trial: Trial, alpha: float) -> Verdict:
     seen = f"mean {e.mean():.3g}, variance {e.var():.3g}, largest {np.abs(e).max():.3g}"
     message = (
         f"With m = 0 and v = 1 the samples are not standard normal: {worst.what} does not fit "
-        f"({e.size} values: {seen}). Expected: noise from N(0, 1)."
+        f"({e.size} values: {seen})."
     )
     sentence, diagnosis = family(e)
-    return Verdict(0.0, message + sentence, diagnosis, p=worst.p)
+    return Verdict(0.0, f"{message}{sentence} Expected: noise from N(0, 1).", diagnosis, p=worst.p)
 
 
 def family(e: Array) -> tuple[str, str]:
@@ -178,7 +178,7 @@ RESIDUALS: tuple[tuple[str, str, Residual], ...] = (
     ),
     (
         "mean_and_std_swapped",
-        "m and sqrt(v) have changed places.",
+        "In your sample m and sqrt(v) have changed places.",
         lambda z, m, v: (z - np.sqrt(v)) / m,
     ),
     ("variance_squared", "Your noise was scaled by v^2 instead of sqrt(v).", lambda z, m, v: (z - m) / v**2),
@@ -189,7 +189,7 @@ RESIDUALS: tuple[tuple[str, str, Residual], ...] = (
     ),
     (
         "softplus_twice",
-        "v went through softplus once more: it is positive already.",
+        "Softplus was applied to v once more: it is positive already.",
         lambda z, m, v: (z - m) / np.sqrt(np.log1p(np.exp(v))),
     ),
     (
@@ -226,7 +226,7 @@ RESIDUALS: tuple[tuple[str, str, Residual], ...] = (
     ),
     (
         "mean_scaled",
-        "m was scaled by sqrt(v) together with the noise.",
+        "In your sample m was scaled by sqrt(v) together with the noise.",
         lambda z, m, v: (z - m * np.sqrt(v)) / np.sqrt(v),
     ),
     ("both_ignored", "Your samples do not depend on m and v at all.", lambda z, m, v: z),
@@ -237,8 +237,7 @@ def follows(trial: Trial, alpha: float) -> Verdict:
     trial = section(trial, "noise")
     e, m, v = _residual(trial, "varied")
     _no_noise(trial, e)
-    if same(e, 0):
-        e = e[:1]  # the same noise in every call is another check's matter
+    e = unrepeated(e)  # the same noise in several calls is another check's matter
     verdict, worst = luck(parameters(e, m, v), alpha, "The samples' centre follows m and their spread sqrt(v).")
     if verdict:
         return verdict
@@ -254,6 +253,48 @@ def follows(trial: Trial, alpha: float) -> Verdict:
     return Verdict(0.0, message, p=worst.p)
 
 
+TINY = (
+    ([[0]], [[1]]),
+    ([[0]], [[4]]),
+    ([[1]], [[1]]),
+    ([[2]], [[4]]),
+    ([[0]], [[0.25]]),
+    ([[0, 2]], [[1, 4]]),
+    ([[0], [2]], [[1], [4]]),
+    ([[0]], [[0.0001]]),
+)
+TINY_CALLS = 200
+
+
+def _tiny(_rng: Generator) -> Values:
+    pairs = [(f"{name}{case}", value) for case, pair in enumerate(TINY) for name, value in zip("mv", pair, strict=True)]
+    return {**{name: np.array(value, np.float32) for name, value in pairs}, "calls": TINY_CALLS}
+
+
+def _off(_failed: Trial, tiny: Trial) -> str:
+    """The first m, v whose samples have another mean or spread than N(m, v).
+
+    Sum and sum of squares of the residuals are exactly N(0, n) and chi^2; each is tried at 1e-11 for at most 4 entries
+    of 8 cases, so that a right sampler is told such a sentence with a probability below 4e-10.
+    """
+    drawn = [array(tiny.got, f"z{case}", shape=(TINY_CALLS, *np.shape(m))) for case, (m, _) in enumerate(TINY)]
+    if all(same(z, 0) for z in drawn):  # that no noise is there, or always the same, is another check's matter
+        return ""
+    for case, z in enumerate(drawn):
+        m, v = array(tiny.given, f"m{case}"), array(tiny.given, f"v{case}")
+        e = (z - m) / np.sqrt(v)
+        if min(find(e[:, i, j]).p for i, j in np.ndindex(m.shape) for find in (mean, variance)) < 1e-11:
+            return (
+                f"Smallest example: with m = {shown(m)} and v = {shown(v)} {TINY_CALLS} samples had the mean "
+                f"{shown(z.mean(0), 2)} and the standard deviation {shown(z.std(0), 2)}; "
+                f"expected about {shown(m)} and {shown(np.sqrt(v))}."
+            )
+    return ""
+
+
+SMALLEST = Smallest(Ask("vae:tiny", _tiny, seconds=3, fixed=True), _off)
+
+
 def same(e: Array, axis: int) -> bool:
     return bool(np.ptp(e, axis=axis).max() < 1e-3)
 
@@ -262,8 +303,7 @@ def independence(trial: Trial, alpha: float) -> Verdict:
     trial = section(trial, "noise")
     e, _, _ = _residual(trial, "standard")
     _no_noise(trial, e)
-    if same(e, 0):
-        e = e[:1]
+    e = unrepeated(e)
     verdict, worst = luck(dependence(e), alpha, "The noise of different entries is independent.")
     if verdict:
         return verdict
@@ -276,6 +316,12 @@ def independence(trial: Trial, alpha: float) -> Verdict:
     else:
         diagnosis = "sorted_noise" if _ordered(e) else "antithetic_noise" if _mirrored(e) else ""
     return Verdict(0.0, f"Within one call the noise is related {worst.what}. {expected}", diagnosis, p=worst.p)
+
+
+def unrepeated(e: Array) -> Array:
+    """The calls whose noise no earlier call had: all of them, unless something is seeded or kept."""
+    _, first = np.unique(e, axis=0, return_index=True)
+    return np.asarray(e[np.sort(first)])
 
 
 def _grid(e: Array) -> bool:
@@ -300,14 +346,16 @@ def fresh(trial: Trial, alpha: float) -> Verdict:
         if same(e, axis):  # noise shared within a call is the previous check's matter
             e = np.take(e, [0], axis=axis)
     verdict, worst = luck(repetition(e), alpha, "Every call draws new noise.")
-    if verdict:
+    # That 15 new normals come within 1e-3 of those of all 7 other calls has a probability below 1e-300.
+    few = same(array(trial.got, "few", what="What sample_gaussian returned in all calls"), 0)
+    if verdict and not few:
         return verdict
-    if same(e, 0):
+    if few or len(unrepeated(e)) < len(e):
         message = (
-            "Two calls with the same m and v returned the same sample. Expected: new noise at every call; "
-            "is a seed set, or the noise made once and kept, inside the code?"
+            "Two calls with the same m and v returned the same sample. Is a seed set, or the noise made once and kept, "
+            "inside the code? Expected: new noise at every call."
         )
-        return Verdict(0.0, message, "seeded_inside", p=worst.p)
+        return Verdict(0.0, message, "seeded_inside", p=0.0 if few else worst.p)
     message = f"The noise is related {worst.what}. Expected: new, independent noise at every call."
     return Verdict(0.0, message, "noise_from_grid" if _grid(e) else "", p=worst.p)
 
@@ -315,7 +363,7 @@ def fresh(trial: Trial, alpha: float) -> Verdict:
 def gradient(trial: Trial) -> Verdict:
     trial = section(trial, "gradient")
     m, v, w = (array(trial.given, name) for name in "mvw")
-    z = array(trial.got, "z", shape=m.shape, what="The sample")
+    z = array(trial.got, "z", shape=m.shape, what="What sample_gaussian returned")
     expected = "Expected: dz/dm = 1 and dz/dv = (z - m) / (2 v), so that training can move both."
     # torch.normal(m, s) hands back gradients, but they are all zero.
     reached = [name for name in ("to_m", "to_v") if name in trial.got and np.any(trial.got[name])]

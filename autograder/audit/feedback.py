@@ -1,0 +1,352 @@
+"""Grades the feedback: what the students of the bank's wrong solutions are told, held against rules."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from autograder import version
+from autograder.audit import bank
+from autograder.audit.inprocess import InProcess
+from autograder.audit.journal import Journal
+from autograder.audit.variants import Variant
+from autograder.core import Ask, Assignment, Observation, Submission, Values
+from autograder.grade import LONGEST, Grading
+
+SMALL = 64
+"""Values of an array that could be shown: larger ones have a value near every number, so that to find one tells
+nothing. Three draws of the inputs must all show one: one of 200 values between -3 and 3 agrees with a number of three
+decimals by chance once in thirty times, three times in a row once in 27,000."""
+DRAWS = 3
+FEW = 4
+"""Significant digits of a number that is told: what the code made of the inputs, and not more of it than is needed."""
+MOST_SENTENCES = 5
+EXAMPLE = "Smallest example: "
+"""How the sentence begins that shows inputs, which are the same for everybody."""
+
+# ------------------------------------------------------------------------------------- what was told
+
+
+@dataclass(frozen=True)
+class Told:
+    """One message that a student sees, and `shown`: numbers in it that are drawn inputs, whatever is drawn."""
+
+    variant: str
+    question: str
+    check: str
+    message: str
+    diagnosis: str = ""
+    shown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """The misconception that a wrong solution stands for, and those that its failing checks named."""
+
+    variant: str
+    wanted: str
+    named: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """right, wrong (another was named), none; or unasked where the bank names no misconception."""
+        if not self.wanted:
+            return "unasked"
+        return "right" if self.wanted in self.named else "wrong" if self.named else "none"
+
+
+class _Recording:
+    """Asks in this process, and keeps what was drawn."""
+
+    def __init__(self, probes: str) -> None:
+        self.asker = InProcess(probes)
+        self.drawn: dict[str, Values] = {}
+
+    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+        if not ask.fixed:  # what is not drawn is in the grader's own text, and hides nothing
+            self.drawn[f"{ask.name} {seed}"] = given
+        return self.asker.ask(submission, ask, given, seed=seed, seconds=seconds)
+
+
+NUMBER = re.compile(r"-?\d+\.\d+(?:e[-+]?\d+)?")
+
+
+def _inputs_in(message: str, drawn: Mapping[str, Values]) -> list[str]:
+    """The numbers of more than two decimals that are some value of a small input array, rounded."""
+    arrays = (v for given in drawn.values() for v in given.values() if isinstance(v, np.ndarray) and v.size <= SMALL)
+    values = {float(value) for array in arrays if array.dtype.kind == "f" for value in array.flat}
+    long = [number for number in NUMBER.findall(message.partition(EXAMPLE)[0]) if _decimals(number) > 2]
+    return [number for number in long if any(f"{value:.{_decimals(number)}f}" == number for value in values)]
+
+
+def _decimals(number: str) -> int:
+    return len(number.partition("e")[0].partition(".")[2])
+
+
+def _once(received: Submission, own: Assignment, salt: str) -> tuple[list[Told], dict[str, Values]]:
+    """The messages of one grading, and what was drawn for it."""
+    asker = _Recording(own.probes)
+    salted = Submission(received.box, received.digest + salt, received.absent)
+    failed = [result for result in Grading(asker, salted, own).results() if result.verdict.score < 1]
+    told = [
+        Told("", result.question.id, result.check.id, result.verdict.message, result.verdict.diagnosis)
+        for result in failed
+    ]
+    return told, asker.drawn
+
+
+def told_by(variant: Variant, assignment: Assignment) -> list[Told]:
+    """What the variant's student is told by each check that fails."""
+    own = bank.of(assignment, variant)
+    with bank.submitted(variant, own) as received:
+        first, drawn = _once(received, own, "")
+        shown = {one.check: _inputs_in(one.message, drawn) for one in first}
+        for salt in range(1, DRAWS):
+            if not any(shown.values()):
+                break
+            again, drawn = _once(received, own, f" {salt}")
+            still = {one.check for one in again if _inputs_in(one.message, drawn)}
+            shown = {check: numbers for check, numbers in shown.items() if check in still}
+    return [
+        Told(variant.id, one.question, one.check, one.message, one.diagnosis, tuple(shown.get(one.check, ())))
+        for one in first
+    ]
+
+
+# --------------------------------------------------------------------------------------------- rules
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What rules need to know of the homework: each question's words, and the lines of its solutions."""
+
+    words: Mapping[str, frozenset[str]]
+    solutions: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A property of a message that `broken` looks for: the reason, "" where it holds.
+
+    A `heuristic` one recognises words, not meaning: it can miss a bad message, and a good one may have to be reworded.
+    """
+
+    id: str
+    about: str
+    broken: Callable[[Told, Facts], str]
+    heuristic: bool = False
+
+
+FAULTS = ("raised", "returned", "could not be used", "could not be loaded", "is not in the upload", "defines no")
+QUOTES = ("raised an exception", "could not be loaded", "ran out of memory")
+"""Messages that end in an exception's own words."""
+OURS = re.compile(r"Traceback|File \"|site-packages|\bautograder\b|(?<![\w.])/(?:\w+/)+\w|0x[0-9a-f]{6,}")
+ARRAY = re.compile(r"\[[^\]]*\d\.\d{3,}[^\]]*\]")
+SENTENCE_END = re.compile(r"[.?!](?=\s+[A-Z`\"‹(])")
+
+
+def _fault(told: Told) -> bool:
+    """Whether the message tells how the student's code failed; it stands below the check's name."""
+    return any(words in told.message for words in FAULTS)
+
+
+def _asked(told: Told, facts: Facts) -> str:
+    words = {word.removesuffix("s") for word in re.findall(r"[a-z_0-9]+", told.message.lower())}
+    known = words & facts.words[told.question] or _fault(told)
+    return "" if known else "it names nothing that the question asks for"
+
+
+def _seen(told: Told, _facts: Facts) -> str:
+    before = re.split(r"[Ee]xpected", told.message)[0]
+    return "" if len(before.split()) >= 3 or _fault(told) else "it does not say what was seen"
+
+
+def _expected(told: Told, _facts: Facts) -> str:
+    return "" if "xpected" in told.message or _fault(told) else "it does not say what was expected"
+
+
+def _hidden(told: Told, _facts: Facts) -> str:
+    message = told.message.partition(EXAMPLE)[0]
+    long = [number for number in NUMBER.findall(message) if len(re.sub(r"e.*|\D", "", number).lstrip("0")) > FEW]
+    if told.shown:
+        return f"it shows inputs that were drawn: {', '.join(told.shown)}"
+    if long:
+        return f"it shows more digits than are needed: {', '.join(long)}"
+    return f"it shows an array: {found[0]}" if (found := ARRAY.search(message)) else ""
+
+
+def _solution(told: Told, facts: Facts) -> str:
+    return next((f"it holds the reference's line {line!r}" for line in facts.solutions if line in told.message), "")
+
+
+def _inner(told: Told, _facts: Facts) -> str:
+    return f"it shows {found[0]!r}" if (found := OURS.search(told.message)) else ""
+
+
+def _length(told: Told, _facts: Facts) -> str:
+    return "" if 20 <= len(told.message) < LONGEST else f"it has {len(told.message)} characters"
+
+
+def _sentences(told: Told, _facts: Facts) -> str:
+    count = 1 + len(SENTENCE_END.findall(told.message))
+    return "" if count <= MOST_SENTENCES else f"it has {count} sentences"
+
+
+def _form(told: Told, _facts: Facts) -> str:
+    first = told.message.split(" ")[0]
+    if not first[:1].isupper() and not re.search(r"[_(\[\d]", first):  # a name of the code's stays as it is
+        return "it does not begin with a capital letter"
+    ended = told.message.endswith(".") or any(words in told.message for words in QUOTES)
+    return "" if ended else "it does not end with a full stop"
+
+
+RULES = (
+    Rule("asked", "names what was asked: a word of the check or of the graded function's head", _asked, heuristic=True),
+    Rule("seen", "says what was seen: three words before what was expected", _seen, heuristic=True),
+    Rule("expected", "says what was expected, or how the student's code failed", _expected, heuristic=True),
+    Rule("hidden", "shows no drawn input and no long number", _hidden),
+    Rule("solution", "holds no line of the reference's solution", _solution),
+    Rule("inner", "shows no traceback, path or module of the grader's", _inner),
+    Rule("length", f"has 20 to {LONGEST - 1} characters", _length),
+    Rule("sentences", f"has one to {MOST_SENTENCES} sentences", _sentences, heuristic=True),
+    Rule(
+        "form", "begins with a capital or a name of the code's, ends with a full stop or in an exception's words", _form
+    ),
+)
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file, or of a notebook's code cells."""
+    text = path.read_text()
+    if path.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        text = "\n".join("".join(cell["source"]) for cell in cells)
+    return [line.strip() for line in text.splitlines()]
+
+
+def _solved(lines: Sequence[str]) -> Iterator[str]:
+    """The lines inside of solution regions, without comments."""
+    inside = False
+    for line in lines:
+        if line.startswith(("# BEGIN SOLUTION", "# END SOLUTION")):
+            inside = line.startswith("# BEGIN")
+        elif inside:
+            yield line.partition("# ")[0].rstrip()
+
+
+COMMON = frozenset({"a", "the", "of", "and", "with", "from", "to", "in", "on", "for", "each", "by", "self", "none"})
+
+
+def facts_of(assignment: Assignment) -> Facts:
+    """Words are those of the checks' names and of the heads of the functions in the question's files."""
+    words, solutions = {}, set()
+    for question in assignment.questions:
+        paths = [assignment.reference / file for file in question.files if file.endswith((".py", ".ipynb"))]
+        lines = [line for path in paths for line in _lines(path)]
+        heads = [line for line in lines if line.startswith(("def ", "class "))]
+        text = " ".join([question.title, *(check.name for check in question.checks), *heads]).lower()
+        words[question.id] = frozenset(word.removesuffix("s") for word in re.findall(r"[a-z_0-9]+", text)) - COMMON
+        solutions |= {line for line in _solved(lines) if len(line) > 20}
+    return Facts(words, frozenset(solutions))
+
+
+# -------------------------------------------------------------------------------------------- result
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A message that breaks a rule, and why."""
+
+    rule: str
+    told: Told
+    reason: str
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """All messages of the wrong solutions, what breaks a rule, and which misconceptions were recognised."""
+
+    told: tuple[Told, ...]
+    breaches: tuple[Breach, ...]
+    recognised: tuple[Recognised, ...]
+
+    def others(self) -> Counter[tuple[str, str]]:
+        """Messages that name another misconception than the solution stands for, by the two.
+
+        Not wrong by itself: a variance that is used as a standard deviation makes the gradient wrong as well.
+        """
+        wanted = {one.variant: one.wanted for one in self.recognised}
+        pairs = ((wanted[one.variant], one.diagnosis) for one in self.told)
+        return Counter((want, named) for want, named in pairs if want and named and named != want)
+
+    def kinds(self) -> Counter[str]:
+        """How many wrong solutions were recognised: right, wrong, none, unasked."""
+        return Counter(one.kind for one in self.recognised)
+
+
+def judged(told: Sequence[Told], variants: Sequence[Variant], facts: Facts) -> Feedback:
+    """The messages of these variants against all rules."""
+    breaches = [Breach(rule.id, one, reason) for one in told for rule in RULES if (reason := rule.broken(one, facts))]
+    recognised = [
+        Recognised(
+            variant.id,
+            variant.diagnosis,
+            tuple(sorted({one.diagnosis for one in told if one.variant == variant.id and one.diagnosis})),
+        )
+        for variant in variants
+    ]
+    return Feedback(tuple(told), tuple(breaches), tuple(recognised))
+
+
+def summary(found: Feedback) -> str:
+    """The result as compact text."""
+    kinds, broken = found.kinds(), Counter(breach.rule for breach in found.breaches)
+    asked = sum(count for kind, count in kinds.items() if kind != "unasked")
+    with_example = sum(EXAMPLE in one.message for one in found.told)
+    lines = [
+        f"{len(found.told)} messages of {len(found.recognised)} wrong solutions; {with_example} show a small example.",
+        f"Of {asked} named misconceptions {kinds['right']} were recognised, {kinds['wrong']} taken for another one, "
+        f"{kinds['none']} not recognised.",
+        "",
+        f"{'rule':<11}{'broken':>7}",
+        *(f"{rule.id:<11}{broken[rule.id]:>7}  {rule.about}{' (heuristic)' * rule.heuristic}" for rule in RULES),
+    ]
+    others = ", ".join(f"{want} -> {named} {count}" for (want, named), count in sorted(found.others().items()))
+    lines += ["", f"Other names beside the right one: {others or 'none'}"]
+    for one in found.recognised:
+        if one.kind in ("wrong", "none"):
+            lines.append(f"{one.variant}: {one.wanted} was expected, named: {', '.join(one.named) or 'nothing'}")
+    for breach in found.breaches:
+        lines.append(f"{breach.told.variant}, {breach.told.check}, {breach.rule}: {breach.reason}")
+        lines.append(f"    {breach.told.message}")
+    return "\n".join(lines)
+
+
+def measured(assignment: Assignment, variants: Sequence[Variant], out: Path) -> Feedback:
+    """Grades the variants that `out`, a file of JSON lines, lacks; a new grader or variant is graded anew."""
+    grader, journal = version.of(assignment), Journal(out)
+    told = []
+    for variant in variants:
+        code = hashlib.sha256(repr(variant).encode()).hexdigest()[:12]
+        key = (variant.id, code, grader)
+        if key not in journal.rows:
+            journal.add(key, {"told": [asdict(one) for one in told_by(variant, assignment)]})
+        told += [Told(**{**row, "shown": tuple(row["shown"])}) for row in journal.rows[key]["told"]]
+    return judged(told, variants, facts_of(assignment))
+
+
+def run(homework: str, out: Path, *, every: int = 1) -> int:
+    """Prints the summary for every `every`-th wrong solution. Returns 1 where a rule is broken or a name wrong."""
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    variants: Sequence[Variant] = importlib.import_module(f"{homework}.mistakes").WRONG
+    found = measured(assignment, variants[::every], out)
+    print(summary(found))
+    return 1 if found.breaches or found.kinds()["wrong"] else 0

@@ -1,0 +1,353 @@
+"""The kill matrix: which checks fail which mutants of the reference, which mutants none fails, and what a kill costs.
+
+A mutant is graded as an upload is: behind the wall, where every ask has a process of its own with limits on memory,
+CPU and time, so that one that loops or eats memory costs its own checks and never stops the audit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import tomllib
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import numpy as np
+
+from autograder import submission, version
+from autograder.audit import bank, mutants
+from autograder.audit.journal import Journal, Key
+from autograder.audit.mutants import Mutant
+from autograder.audit.variants import Variant
+from autograder.core import Ask, Assignment, Observation, Submission, Value, Values
+from autograder.grade import Grading
+from autograder.isolation.wall import Pool, Wall
+from autograder.judges import share
+from autograder.scratch import scratch
+from autograder.stats import gamma
+
+EQUIVALENTS = Path(__file__).with_name("equivalents.toml")
+SECONDS = 30.0
+"""For one ask: the reference takes half of one, and what loops must not take the minute that a student may have."""
+SEEDS = 50
+"""Fresh inputs on which a survivor must agree with the reference to count as equivalent."""
+ROUNDINGS = 32
+"""Two ways to compute one number, each of so many float32 operations without cancellation, are apart by at most
+2 gamma(ROUNDINGS) of the largest entry beside it. A mutant that is further off is not called equivalent by itself:
+where cancellation or longer sums are to blame a person says so in equivalents.toml."""
+AGAIN = 20
+"""Further gradings of a survivor that is not: one that is failed now and then is a hole as well, of another kind."""
+SAME, ROUNDED = "the same bits as the reference", "equal to the reference up to rounding"
+
+
+@dataclass(frozen=True)
+class Graded:
+    """One mutant's grading: the score (0 to 1) and the diagnosis of every check, the CPU seconds of every ask.
+
+    `faulty` are the checks in which the grader itself failed. `agreement` is there for examined survivors: SAME,
+    ROUNDED, or where the mutant differs from the reference and how often fresh inputs kill it.
+    """
+
+    id: str
+    code: str
+    grader: str
+    question: str
+    operator: str
+    diff: str
+    scores: Mapping[str, float]
+    diagnoses: Mapping[str, str]
+    asks: Mapping[str, str]
+    cpu: Mapping[str, float]
+    faulty: tuple[str, ...] = ()
+    agreement: str = ""
+
+    @property
+    def key(self) -> Key:
+        """What must be the same for a grading to be used again."""
+        return self.id, self.code, self.grader
+
+    @staticmethod
+    def read(row: Mapping[str, Any]) -> Graded:
+        """A row of the journal."""
+        return Graded(**{**row, "faulty": tuple(row["faulty"])})
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """The checks that kill it."""
+        return frozenset(check for check, score in self.scores.items() if score < 1)
+
+
+# ---------------------------------------------------------------------------------------- one mutant
+
+
+@dataclass
+class _Meter:
+    """Puts asks to the pool, with our limit of time, and adds up what they cost.
+
+    An ask that ran out of time without using half of it as CPU time is put once more: the machine was busy or asleep.
+    """
+
+    pool: Pool
+    cpu: dict[str, float] = field(default_factory=dict)
+
+    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+        seconds = min(seconds, SECONDS)
+        seen = self.pool.ask(submission, ask, given, seed=seed, seconds=seconds)
+        if seen.diagnosis == "deadline" and seen.cpu < seconds / 2:
+            seen = self.pool.ask(submission, ask, given, seed=seed, seconds=seconds)
+        self.cpu[ask.name] = self.cpu.get(ask.name, 0.0) + seen.cpu
+        return seen
+
+
+@contextmanager
+def submitted(pool: Pool, assignment: Assignment, mutant: Mutant | None) -> Iterator[Submission]:
+    """The mutant, or the reference itself, as a received submission, in a folder that is removed afterwards."""
+    with scratch() as folder:
+        upload = folder / "upload"
+        copytree(assignment.reference, upload)
+        if mutant is not None:
+            (upload / mutant.file).write_text(mutant.text)
+        yield submission.receive(upload, assignment, folder / "box", group=pool.uid)
+
+
+def _own(assignment: Assignment, mutant: Mutant) -> Assignment:
+    """The mutant's question alone, without what is about other files or needs a kernel."""
+    return bank.of(assignment, Variant(mutant.id, mutant.diff, mutant.file, ""))
+
+
+def graded(pool: Pool, assignment: Assignment, mutant: Mutant, grader: str) -> Graded:
+    """Grades the mutant once; `grader` is the grader's version."""
+    meter = _Meter(pool)
+    with submitted(pool, assignment, mutant) as received:
+        results = list(Grading(meter, received, _own(assignment, mutant)).results())
+    return Graded(
+        *(mutant.id, mutant.code, grader, mutant.question, mutant.operator, mutant.diff),
+        scores={result.check.id: result.verdict.score for result in results},
+        diagnoses={result.check.id: result.verdict.diagnosis for result in results if result.verdict.diagnosis},
+        asks={result.check.id: result.check.ask.name for result in results},
+        cpu={ask: round(seconds, 4) for ask, seconds in meter.cpu.items()},
+        faulty=tuple(result.check.id for result in results if result.status != "graded"),
+    )
+
+
+def failures(pool: Pool, assignment: Assignment, mutant: Mutant, *, times: int = AGAIN) -> int:
+    """In how many gradings with other inputs the mutant loses points."""
+    own = _own(assignment, mutant)
+    with submitted(pool, assignment, mutant) as received:
+        salted = [replace(received, digest=f"{received.digest}again{salt}") for salt in range(times)]
+        gradings = [Grading(_Meter(pool), one, own).results() for one in salted]
+        return sum(any(result.verdict.score < 1 for result in results) for results in gradings)
+
+
+# --------------------------------------------------------------------------------------- equivalence
+
+
+def agreements(
+    pool: Pool, assignment: Assignment, survivors: Sequence[Mutant], *, asks: Collection[str] = (), seeds: int = SEEDS
+) -> dict[str, str]:
+    """How each of several mutants of one file agrees with the reference on fresh inputs: SAME, ROUNDED, or where not.
+
+    What an ask gives is compared whole, not only what some judge reads of it; the first difference ends it. Only the
+    asks of these names are put, where any is given.
+    """
+    found, meter = {mutant.id: SAME for mutant in survivors}, _Meter(pool)
+    with contextlib.ExitStack() as stack:
+        reference = stack.enter_context(submitted(pool, assignment, None))
+        left = {one.id: stack.enter_context(submitted(pool, assignment, one)) for one in survivors}
+        checks = [check for one in _own(assignment, survivors[0]).questions for check in one.checks]
+        chosen = {check.ask.name: check.ask for check in checks if not asks or check.ask.name in asks}
+        for ask in chosen.values():
+            for seed in range(1 if ask.fixed else seeds):
+                given = ask.inputs(np.random.Generator(np.random.Philox(seed)))
+                want = meter.ask(reference, ask, given, seed=seed, seconds=SECONDS)
+                assert want.values is not None, f"The reference failed at {ask.name}: {want.error}"
+                for id, box in list(left.items()):
+                    got = meter.ask(box, ask, given, seed=seed, seconds=SECONDS)
+                    used, where = apart(got.values or {}, want.values)
+                    if used > 1:
+                        found[id] = f"differs in {ask.probe} at {where}, seed {seed}"
+                        del left[id]
+                    elif used > 0:
+                        found[id] = ROUNDED
+    return found
+
+
+def apart(got: Values, want: Values) -> tuple[float, str]:
+    """0 where all values have the same bits, up to 1 within rounding, infinity beyond; and the worst value's name."""
+    if got.keys() != want.keys():
+        return float("inf"), ", ".join(sorted(got.keys() ^ want.keys())[:2])
+    return max((_share(got[name], want[name]), name) for name in want)
+
+
+def _share(got: Value, want: Value) -> float:
+    if type(got) is type(want) and not isinstance(want, np.ndarray):
+        return 0.0 if got == want else float("inf")
+    one, other = np.asarray(got), np.asarray(want)
+    real = one.dtype.kind == other.dtype.kind == "f"
+    if one.dtype == other.dtype and np.array_equal(one, other, equal_nan=real):
+        return 0.0
+    if one.shape != other.shape or not real:
+        return float("inf")
+    tiny = float(np.finfo(np.float64).tiny)  # of two arrays of zeros one may be of another precision
+    size = float(np.abs(other).max(initial=0.0))
+    return max(tiny, share(one, other, max(tiny, 2 * gamma(ROUNDINGS) * size)))
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """Mutants, by a pattern of their ids, of which a person says why they are no mistakes."""
+
+    mutant: str
+    reason: str
+
+
+def equivalents(path: Path = EQUIVALENTS) -> tuple[Equivalent, ...]:
+    """The table of documented equivalents: `[[equivalent]]` with `mutant` (a pattern as of file names) and `reason`."""
+    return tuple(Equivalent(**row) for row in tomllib.loads(path.read_text()).get("equivalent", ()))
+
+
+# ---------------------------------------------------------------------------------------- the matrix
+
+
+@dataclass(frozen=True)
+class Row:
+    """One check: the mutants that it kills, those that no other check kills, CPU seconds of its ask in all gradings."""
+
+    check: str
+    ask: str
+    kills: tuple[str, ...]
+    alone: tuple[str, ...]
+    cpu: float
+
+    @property
+    def cost(self) -> float:
+        """CPU seconds for a kill; infinite without one."""
+        return self.cpu / len(self.kills) if self.kills else float("inf")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Check by mutant. `equivalent` are survivors that are no mistakes, with the reason; `survivors` are the others.
+
+    `errors` are sentences about what must not be: a documented equivalent that is killed or does not exist, a
+    fault of the grader itself.
+    """
+
+    mutants: tuple[Graded, ...]
+    rows: tuple[Row, ...]
+    equivalent: Mapping[str, str]
+    survivors: tuple[Graded, ...]
+    errors: tuple[str, ...]
+
+    @property
+    def killed(self) -> tuple[Graded, ...]:
+        return tuple(one for one in self.mutants if one.failed)
+
+
+def matrix(gradings: Sequence[Graded], documented: Sequence[Equivalent], ids: Sequence[str]) -> Matrix:
+    """The matrix of these gradings; `ids` are those of all mutants that exist, graded or not."""
+    checks = dict.fromkeys(check for one in gradings for check in one.scores)
+    asks = {check: ask for one in gradings for check, ask in one.asks.items()}
+    rows = []
+    for check in checks:
+        kills = [one for one in gradings if check in one.failed]
+        alone = tuple(one.id for one in kills if len(one.failed) == 1)
+        cpu = sum(one.cpu.get(asks[check], 0.0) for one in gradings)
+        rows.append(Row(check, asks[check], tuple(one.id for one in kills), alone, cpu))
+    reasons = {id: known.reason for known in documented for id in ids if fnmatchcase(id, known.mutant)}
+    errors = [
+        *(f"No mutant is called {known.mutant}, as equivalents.toml has it." for known in documented
+          if not any(fnmatchcase(id, known.mutant) for id in ids)),
+        *(f"{one.id} is documented as equivalent, but fails {', '.join(sorted(one.failed))}." for one in gradings
+          if one.failed and one.id in reasons),
+        *(f"The grader itself failed at {one.id}, in {', '.join(one.faulty)}." for one in gradings if one.faulty),
+    ]  # fmt: skip
+    alive = [one for one in gradings if not one.failed and not one.faulty]
+    excused = {
+        one.id: reasons.get(one.id, one.agreement)
+        for one in alive
+        if one.id in reasons or one.agreement in (SAME, ROUNDED)
+    }
+    rest = tuple(one for one in alive if one.id not in excused)
+    return Matrix(tuple(gradings), tuple(rows), excused, rest, tuple(errors))
+
+
+def summary(found: Matrix) -> str:
+    """The matrix as compact text: counts, a line for each check, and every survivor that nothing excuses."""
+    reasons = Counter(found.equivalent.values())
+    lines = [
+        f"{len(found.mutants)} mutants: {len(found.killed)} killed, {len(found.equivalent)} equivalent, "
+        f"{len(found.survivors)} survive.",
+        *(f"    {count:4d}  {reason}" for reason, count in reasons.most_common()),
+        "",
+        f"{'check':<42}{'kills':>7}{'alone':>7}{'CPU s a kill':>14}",
+    ]
+    for row in found.rows:
+        remark = "" if row.alone else "kills nothing" if not row.kills else "nothing alone"
+        lines.append(f"{row.check:<42}{len(row.kills):>7}{len(row.alone):>7}{row.cost:>14.2f}  {remark}".rstrip())
+    if found.survivors:
+        lines += ["", "Survivors: a check is missing, or a line of equivalents.toml."]
+        lines += [f"{one.id}  ({one.agreement or 'not examined'})\n    {one.diff}" for one in found.survivors]
+    return "\n".join([*lines, *(["", *found.errors] if found.errors else [])])
+
+
+def measured(
+    pool: Pool,
+    assignment: Assignment,
+    out: Path,
+    *,
+    question: str = "",
+    every: int = 1,
+    documented: Sequence[Equivalent] = (),
+    seeds: int = SEEDS,
+) -> Matrix:
+    """The matrix of every `every`-th mutant (of one question): grades those that `out` lacks and examines survivors.
+
+    Stopped at any moment it goes on from `out`, which holds a line for each grading.
+    """
+    grader, journal = version.of(assignment), Journal(out)
+    everything = mutants.of(assignment)
+    chosen = [one for one in everything if question in ("", one.question)][::every]
+    keys = [(mutant.id, mutant.code, grader) for mutant in chosen]
+    for key, mutant in zip(keys, chosen, strict=True):
+        if key not in journal.rows:
+            journal.add(key, asdict(graded(pool, assignment, mutant, grader)))
+    gradings = [Graded.read(journal.rows[key]) for key in keys]
+    for function in dict.fromkeys(mutant.function for mutant in chosen):
+        siblings = {one.id: one for one in gradings if one.id.startswith(f"{function}:")}
+        own = [mutant for mutant in chosen if _is_unexplained(siblings.get(mutant.id), documented)]
+        if not own:
+            continue
+        # Some mutants of a function raise whenever it is called: what none of them fails does not call it.
+        asks = {one.asks[check] for one in siblings.values() for check in one.failed}
+        told = agreements(pool, assignment, own, asks=asks, seeds=seeds)
+        for mutant in own:
+            agreement = told[mutant.id]
+            if agreement not in (SAME, ROUNDED):
+                agreement += f"; failed in {failures(pool, assignment, mutant)} of {AGAIN} further gradings"
+            one = replace(siblings[mutant.id], agreement=agreement)
+            journal.add(one.key, asdict(one))
+    gradings = [Graded.read(journal.rows[key]) for key in keys]
+    return matrix(gradings, documented, [one.id for one in everything])
+
+
+def run(homework: str, out: Path, *, question: str = "", every: int = 1) -> int:
+    """Prints the summary of what `measured` finds. Returns 1 where the matrix has errors, 0 otherwise."""
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    with Pool(Wall(assignment.probes)) as pool:
+        found = measured(pool, assignment, out, question=question, every=every, documented=equivalents())
+    print(summary(found))
+    return 1 if found.errors else 0
+
+
+def _is_unexplained(one: Graded | None, documented: Sequence[Equivalent]) -> bool:
+    """Whether it was graded and is still to be found out why nothing kills it."""
+    if one is None or one.failed or one.faulty or one.agreement:
+        return False
+    return not any(fnmatchcase(one.id, each.mutant) for each in documented)

@@ -1,0 +1,254 @@
+"""Whether a grade can be reproduced, and whether uploads gain that count on seeds, caches or known shapes."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+
+import numpy as np
+
+from autograder import version
+from autograder.audit import bank
+from autograder.audit.journal import Journal
+from autograder.audit.variants import Variant, applied
+from autograder.core import Ask, Assignment, Observation, Submission, Values
+from autograder.grade import Grading
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# ------------------------------------------------------------------------------ the same upload again
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a grading is run: how many threads the judge's libraries may use, and whether every core is busy."""
+
+    threads: int
+    loaded: bool
+
+
+SETTINGS = tuple(Setting(threads, loaded) for loaded in (False, True) for threads in (1, 2))
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """The results.json of several gradings of one upload, without times: how often each was seen, what differs."""
+
+    digests: tuple[str, ...]
+    differing: tuple[str, ...]
+    seconds: float
+
+    @property
+    def same(self) -> bool:
+        return len(set(self.digests)) == 1
+
+
+def mixed(assignment: Assignment, variants: Sequence[Variant], folder: Path, *, files: Sequence[str] = ()) -> Path:
+    """Makes `folder` an upload: the reference with all variants applied, or only what begins with one of `files`."""
+    copytree(assignment.reference, folder, dirs_exist_ok=True, ignore=ignore_patterns("__pycache__", ".*", "data"))
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        name = path.relative_to(folder).as_posix()
+        if files and not name.startswith(tuple(files)):
+            path.unlink()
+    for variant in variants:
+        target = folder / variant.file
+        if target.exists():
+            target.write_text(applied(variant, target.read_text()))
+    return folder
+
+
+TIMES = re.compile(r'"(seconds|execution_time)": [\d.e-]+')
+
+
+def graded(upload: Path, homework: str, setting: Setting) -> str:
+    """The text of results.json, times put to 0, of one grading by the command line; raises where that fails."""
+    environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/"}
+    environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(setting.threads))
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "results.json")
+        program = [sys.executable, "-I", str(ROOT / "autograder" / "__main__.py"), "grade", str(upload)]
+        with _busy(os.cpu_count() or 1 if setting.loaded else 0):
+            subprocess.run(
+                [*program, "--out", str(out), "--homework", homework],
+                env=environment,
+                cwd="/",
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+        return TIMES.sub(r'"\1": 0', out.read_text())
+
+
+@contextmanager
+def _busy(number: int) -> Iterator[None]:
+    """Keeps as many cores busy meanwhile."""
+    loops = [subprocess.Popen([sys.executable, "-I", "-c", "while True: pass"]) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def repeated(upload: Path, homework: str, out: Path, *, times: int = 50, grader: str = "") -> Repeated:
+    """Grades the upload `times` times, in each setting in turn.
+
+    Goes on from `out`, a file of JSON lines, with what the same `grader` (its version) made of the same upload.
+    """
+    started, journal = time.monotonic(), Journal(out)
+    content = hashlib.sha256()
+    for path in sorted(path for path in upload.rglob("*") if path.is_file()):
+        content.update(f"{path.relative_to(upload)}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    keys = [(grader, content.hexdigest()[:12], str(index)) for index in range(times)]
+    for index, key in enumerate(keys):
+        if key not in journal.rows:
+            journal.add(key, {"text": graded(upload, homework, SETTINGS[index % len(SETTINGS)])})
+    texts = [str(journal.rows[key]["text"]) for key in keys]
+    digests = tuple(hashlib.sha256(text.encode()).hexdigest()[:12] for text in texts)
+    return Repeated(digests, _differing(texts), time.monotonic() - started)
+
+
+def _differing(texts: Sequence[str]) -> tuple[str, ...]:
+    """The names of the checks, or of the document's entries, that are not the same in all texts."""
+    documents = [json.loads(text) for text in texts]
+    found: dict[str, None] = {}
+    for other in documents[1:]:
+        for one, two in zip(documents[0]["tests"], other["tests"], strict=True):
+            found |= {str(one["name"]): None for _ in range(one != two)}
+        found |= {key: None for key in other if key != "tests" and other[key] != documents[0].get(key)}
+    return tuple(found)
+
+
+# ------------------------------------------------------------------------------------- another upload
+
+
+@dataclass
+class _Draws:
+    """An asker that puts nothing to anybody: it keeps a digest of what was drawn for each ask, and its seed."""
+
+    drawn: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+        digest = hashlib.sha256()
+        for name, value in sorted(given.items()):
+            plain = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+            digest.update(f"{name}\0{len(plain)}\0".encode() + plain)
+        self.drawn[ask.name] = digest.hexdigest(), seed
+        return Observation(error="Nothing was asked.")
+
+
+def drawn(assignment: Assignment, digest: str) -> dict[str, tuple[str, int]]:
+    """For each ask that draws: a digest of the inputs, and the worker's seed, of the submission with this digest."""
+    asker = _Draws()
+    own = bank.drawn(assignment)
+    list(Grading(asker, Submission(Path("/nonexistent"), digest), own).results())
+    return asker.drawn
+
+
+def shared(assignment: Assignment, one: str, other: str) -> list[str]:
+    """The asks whose inputs or seed two submissions, named by their digests, have in common."""
+    first, second = drawn(assignment, one), drawn(assignment, other)
+    return [
+        name for name in first if first[name][0] == second[name][0] or first[name][1] % 2**32 == second[name][1] % 2**32
+    ]
+
+
+# ------------------------------------------------------------------------------------------- cheaters
+
+
+@dataclass(frozen=True)
+class Cheater:
+    """A solution that counts on how it is graded, and the checks that it must lose all the same.
+
+    `kept` are points that those checks give for a part.
+    """
+
+    variant: Variant
+    loses: tuple[str, ...]
+    kept: float = 0.0
+
+    def most(self, assignment: Assignment) -> float:
+        """The score that it must not exceed: that of all checks of its file but those that it must lose."""
+        checks = [check for question in bank.of(assignment, self.variant).questions for check in question.checks]
+        return self.kept + sum(check.points for check in checks if check.id not in self.loses)
+
+
+@dataclass(frozen=True)
+class Gained:
+    """What a cheater got, beside the most that it may get."""
+
+    cheater: str
+    score: float
+    most: float
+
+    @property
+    def gained(self) -> bool:
+        return self.score > self.most
+
+
+def gain(cheater: Cheater, assignment: Assignment, *, salt: str = "") -> Gained:
+    """Grades the cheater once, in this process."""
+    own = bank.of(assignment, cheater.variant)
+    with bank.submitted(cheater.variant, own) as received:
+        score = bank.outcome(received, own, salt=salt).score
+    return Gained(cheater.variant.id, score, cheater.most(assignment))
+
+
+# --------------------------------------------------------------------------------------------- result
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """All of it: the repetitions, the asks that two uploads share, and what the cheaters got."""
+
+    repeated: Repeated
+    shared: tuple[str, ...]
+    gains: tuple[Gained, ...]
+
+    @property
+    def holds(self) -> bool:
+        return self.repeated.same and not self.shared and not any(one.gained for one in self.gains)
+
+
+def summary(found: Reproduced) -> str:
+    """The result as compact text."""
+    again, kinds = found.repeated, len(set(found.repeated.digests))
+    lines = [
+        f"One upload graded {len(again.digests)} times, with 1 and 2 threads, idle and loaded: {kinds} results.json "
+        f"({again.seconds:.0f} s)." + (f" They differ in: {', '.join(again.differing)}." if kinds > 1 else ""),
+        f"Asks for which another upload gets the same inputs or seed: {', '.join(found.shared) or 'none'}.",
+        f"{len(found.gains)} cheaters, of which {sum(one.gained for one in found.gains)} gained:",
+        *(f"    {one.cheater:<32}{one.score:>7g} of at most {one.most:g}" for one in found.gains),
+    ]
+    return "\n".join(lines)
+
+
+def measured(homework: str, out: Path, *, times: int = 50) -> Reproduced:
+    """Everything, on the homework's mixed wrong submission; `out` is the folder for what was graded so far."""
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    module = importlib.import_module(f"{homework}.mistakes.cheaters")
+    cheaters: Sequence[Cheater] = module.CHEATERS
+    with tempfile.TemporaryDirectory() as folder:
+        upload = mixed(assignment, module.MIXED, Path(folder, "upload"))
+        again = repeated(upload, homework, out / "repeated.jsonl", times=times, grader=version.of(assignment))
+    gains = tuple(gain(cheater, assignment) for cheater in cheaters)
+    return Reproduced(again, tuple(shared(assignment, "one", "other")), gains)
+
+
+def run(homework: str, out: Path, *, times: int = 50) -> int:
+    """Prints the summary. Returns 1 where something could not be reproduced or a cheater gained."""
+    found = measured(homework, out, times=times)
+    print(summary(found))
+    return 0 if found.holds else 1
