@@ -21,7 +21,7 @@ LEADERBOARD = "leaderboard"
 """The file beside setup.sh that turns the leaderboard on."""
 LOG = "submission_log.json"
 """What running the template's notebook leaves beside it."""
-STAFFS = ("audit", "classroom", "mistakes")
+STAFFS = ("audit", "classroom", "mistakes", "pages")
 """Folders of the staff's, which grade the grader and whole classes: no grade depends on them."""
 _ROOMS: Mapping[str, tuple[str, ...]] = {  # what grading needs, and which names below it stay behind
     "setup.sh": (),

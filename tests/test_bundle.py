@@ -72,7 +72,7 @@ def test_gradescopes_zip_holds_what_git_tracks_of_the_rooms_that_grade(made):
     rooms = ("setup.sh", "run_autograder", "autograder", "reference", "student_template")
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *rooms]
     tracked = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
-    staffs = ("autograder/audit/", "autograder/classroom/", "autograder/hw11/mistakes/")
+    staffs = ("autograder/audit/", "autograder/classroom/", "autograder/hw11/mistakes/", "autograder/pages/")
     with zipfile.ZipFile(made[0] / bundle.GRADESCOPE) as archive:
         entries = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
     assert list(entries) == sorted(name for name in tracked if not name.startswith(staffs))

@@ -379,6 +379,24 @@ def test_a_record_holds_for_this_grader_and_this_upload_only() -> None:
         assert not records.holds(changed, task, "1")
 
 
+def test_a_question_graded_anew_by_a_changed_grader_leaves_the_others_to_be_graded() -> None:
+    def record(grader: str) -> dict:
+        tests = [{"extra_data": {"check": f"{q}.one"}, "tags": [q], "output": grader, "score": 1} for q in "ab"]
+        extra = {"upload": "1", "grader": grader, "outcome": "graded", "runs": True}
+        return {"tests": tests, "output": "", "score": 2, "extra_data": extra}
+
+    new = {**record("new"), "tests": record("new")["tests"][1:]}
+    mixed = records.merged(record("old"), new, "b")
+    assert [test["output"] for test in mixed["tests"]] == ["old", "new"]
+    assert records.said_by(mixed["extra_data"]) == "old (b by new)"
+    assert records.holds(mixed, Task("tests.small", "new", question="b"), "1")
+    for task in (Task("tests.small", "new"), Task("tests.small", "old"), Task("tests.small", "new", question="a")):
+        assert not records.holds(mixed, task, "1")
+    again = records.merged(mixed, {**record("old"), "tests": record("old")["tests"][1:]}, "b")
+    assert records.said_by(again["extra_data"]) == "old"
+    assert records.holds(again, Task("tests.small", "old"), "1")
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{", b'{"tests": 1}', b'{"tests": [], "extra_data": []}', b"[" * 10**5]
 )

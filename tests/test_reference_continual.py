@@ -1,15 +1,12 @@
 """The reference's continual learning: properties of its permutations, Fisher information, penalty and rehearsal."""
 
-import ast
 import json
 import textwrap
 from collections import Counter
 from fractions import Fraction
-from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
-import nbformat
 import numpy as np
 import pytest
 import torch
@@ -18,9 +15,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from autograder import notebooks, template
+from tests.reference_notebook import Notebook
 
-PATH = Path(__file__).resolve().parents[1] / "reference" / "continual_learning.ipynb"
-TEXT = PATH.read_text("utf-8")
+NOTEBOOK = Notebook("continual_learning.ipynb")
+PATH, TEXT, sources, run = NOTEBOOK.path, NOTEBOOK.text, NOTEBOOK.sources, NOTEBOOK.run
 GRADED = ("permute_mnist", "on_task_update", "ewc_penalty", "train_ewc", "rehearsal_set")
 GIVEN = ("Net", "MLPNet", "train", "test", "batches", "shuffle_in_unison")
 MEASURES = ("accuracy_matrix", "average_accuracy", "forgetting")
@@ -39,25 +37,6 @@ def define(*names, text=TEXT):
     assert notebooks.execute(PATH.name, source.definitions(names), space) == {}
     assert set(names) <= set(space)
     return space
-
-
-def sources(text=TEXT):
-    """The code cells of a notebook, by id."""
-    cells = json.loads(text)["cells"]
-    return {cell["id"]: "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
-
-
-def run(names, text=TEXT, show=lambda: None):
-    """The names that some cells of the notebook define, these cells run in this order; figures are not shown."""
-    namespace = {"__name__": "notebook"}
-    with mock.patch("matplotlib.pyplot.show", show):
-        import matplotlib.pyplot as plt
-
-        plt.switch_backend("Agg")
-        for name in names:
-            exec(compile(sources(text)[name], f"{PATH.name}:{name}", "exec"), namespace)
-        plt.close("all")
-    return SimpleNamespace(**namespace)
 
 
 space = define(*GRADED, *GIVEN, *MEASURES)
@@ -428,17 +407,6 @@ def test_accuracy_matrix_tests_all_tasks_after_each():
 
 
 # ------------------------------------------------------------------------------------ the notebook
-
-
-def test_notebook_is_valid_and_clean():
-    notebook = nbformat.reads(TEXT, as_version=4)
-    nbformat.validate(notebook)
-    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
-    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            assert cell.outputs == [] and cell.execution_count is None and cell.metadata == {}
-            ast.parse(cell.source)  # no magics, no shell lines
 
 
 @pytest.mark.parametrize("names", [[name] for name in GRADED] + [["ewc_lambda", "fisher_dict", "optpar_dict"]])

@@ -1,6 +1,5 @@
 """The reference's comparison of distributions: properties of its divergence and fits, the puzzle, the notebook."""
 
-import ast
 import itertools
 import json
 import math
@@ -9,10 +8,8 @@ import tomllib
 import warnings
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from unittest import mock
 
-import nbformat
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,31 +18,13 @@ from scipy import integrate, stats
 from scipy.special import rel_entr
 
 from autograder import template
+from tests.reference_notebook import Notebook
 
 ROOT = Path(__file__).resolve().parents[1]
-PATH = ROOT / "reference" / "comparing_distributions.ipynb"
-TEXT = PATH.read_text("utf-8")
+NOTEBOOK = Notebook("comparing_distributions.ipynb")
+PATH, TEXT, sources, run = NOTEBOOK.path, NOTEBOOK.text, NOTEBOOK.sources, NOTEBOOK.run
 ANSWERS = (ROOT / "reference" / "answers.toml").read_text("utf-8")
 DEFINITIONS = ["imports", "distributions", "grid", "kl", "fit"]
-
-
-def sources(text=TEXT):
-    """The code cells of a notebook, by id."""
-    cells = json.loads(text)["cells"]
-    return {cell["id"]: "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
-
-
-def run(names, text=TEXT, show=lambda: None):
-    """The names that some cells of the notebook define, these cells run in this order; figures are not shown."""
-    namespace = {"__name__": "notebook"}
-    with mock.patch("matplotlib.pyplot.show", show):
-        import matplotlib.pyplot as plt
-
-        plt.switch_backend("Agg")
-        for name in names:
-            exec(compile(sources(text)[name], f"{PATH.name}:{name}", "exec"), namespace)
-        plt.close("all")
-    return SimpleNamespace(**namespace)
 
 
 ref = run([*DEFINITIONS, "puzzle"])
@@ -481,17 +460,6 @@ def test_students_get_empty_answers_with_the_same_keys():
 
 
 # ------------------------------------------------------------------------------------ the notebook
-
-
-def test_notebook_is_valid_and_clean():
-    notebook = nbformat.reads(TEXT, as_version=4)
-    nbformat.validate(notebook)
-    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
-    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            assert cell.outputs == [] and cell.execution_count is None and cell.metadata == {}
-            ast.parse(cell.source)  # no magics, no shell lines
 
 
 def test_template_leaves_no_trace_of_the_solution():

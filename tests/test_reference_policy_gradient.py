@@ -1,14 +1,10 @@
 """The reference's policy gradient: properties of its loss, its data and black box, its notebook, its study."""
 
-import ast
 import itertools
 import json
 import math
-from pathlib import Path
-from types import SimpleNamespace
 from unittest import mock
 
-import nbformat
 import numpy as np
 import pytest
 import torch
@@ -18,24 +14,11 @@ from torch.nn import functional as F
 
 from autograder import template
 from autograder.audit import training
+from tests.reference_notebook import Notebook
 
-PATH = Path(__file__).resolve().parents[1] / "reference" / "policy_gradient.ipynb"
-TEXT = PATH.read_text("utf-8")
+NOTEBOOK = Notebook("policy_gradient.ipynb")
+PATH, TEXT, sources, run = NOTEBOOK.path, NOTEBOOK.text, NOTEBOOK.sources, NOTEBOOK.run
 SOLUTION = "    # BEGIN SOLUTION"
-
-
-def sources(text=TEXT):
-    """The code cells of a notebook, by id."""
-    cells = json.loads(text)["cells"]
-    return {cell["id"]: "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
-
-
-def run(names, text=TEXT):
-    """The names that some cells of the notebook define, these cells run in this order."""
-    namespace = {"__name__": "notebook"}
-    for name in names:
-        exec(compile(sources(text)[name], f"{PATH.name}:{name}", "exec"), namespace)
-    return SimpleNamespace(**namespace)
 
 
 ref = run(["imports", "data", "model", "oracle", "loss"])
@@ -284,17 +267,6 @@ def test_rewards_are_three_and_minus_one():
 
 
 # ------------------------------------------------------------------------------------ the notebook
-
-
-def test_notebook_is_valid_and_clean():
-    notebook = nbformat.reads(TEXT, as_version=4)
-    nbformat.validate(notebook)
-    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
-    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            assert cell.outputs == [] and cell.execution_count is None and cell.metadata == {}
-            ast.parse(cell.source)  # no magics, no shell lines
 
 
 def test_template_leaves_no_trace_of_the_solution():

@@ -1,6 +1,5 @@
 """The reference's summarization: its layers with and without a cache, its searches, ROUGE, its data and its log."""
 
-import ast
 import functools
 import gc
 import itertools
@@ -10,11 +9,9 @@ import random
 import textwrap
 import types
 import zlib
-from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
-import nbformat
 import numpy as np
 import pytest
 import torch
@@ -29,9 +26,10 @@ from autograder.hw11.probes.summarization import Automaton
 from autograder.hw11.summarization import decoding, transformer
 from autograder.hw11.summarization.decoding import BOS, EOS, PAD, Search, Source, Unclear
 from autograder.rounding import exact, matmul
+from tests.reference_notebook import Notebook
 
-PATH = Path(__file__).resolve().parents[1] / "reference" / "summarization.ipynb"
-TEXT = PATH.read_text("utf-8")
+NOTEBOOK = Notebook("summarization.ipynb")
+PATH, TEXT = NOTEBOOK.path, NOTEBOOK.text
 GRADED = ("TransformerLayer", "TransformerStack", "greedy_decode", "beam_search")
 
 
@@ -1134,16 +1132,6 @@ def test_the_logs_modules_agree_with_each_other():
 
 
 # ------------------------------------------------------------------------------------ the notebook
-
-
-def test_notebook_is_valid_and_clean():
-    notebook = nbformat.reads(TEXT, as_version=4)
-    nbformat.validate(notebook)
-    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            assert cell.outputs == [] and cell.execution_count is None and cell.metadata == {}
-            ast.parse(cell.source)  # no magics, no shell lines
 
 
 def test_template_leaves_no_trace_of_the_solution():

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from autograder import gradescope
+from autograder import gradescope, pages
 from autograder.classroom import gradebook, report, similarity
 from autograder.classroom.gradebook import Gradebook
 from autograder.classroom.roster import Student, Upload
@@ -496,8 +496,8 @@ def test_the_pages_allow_nothing_but_their_own_style_and_script(hostile: Path) -
         rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
         assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
         inline = {kind: re.findall(f"<{kind}>(.*?)</{kind}>", text, re.DOTALL) for kind in ("style", "script")}
-        assert rules["style-src"] == f"'{report._digest(inline['style'][0])}'"
-        scripts = [f"'{report._digest(script)}'" for script in inline["script"]] or ["'none'"]
+        assert rules["style-src"] == f"'{pages.digest(inline['style'][0])}'"
+        scripts = [f"'{pages.digest(script)}'" for script in inline["script"]] or ["'none'"]
         assert [rules["script-src"]] == scripts
         assert re.search(r"url\(|@import|http-equiv=.refresh|https?://", text) is None
 
@@ -510,7 +510,7 @@ def _luminance(colour: str) -> float:
 
 
 def test_all_text_has_enough_contrast_in_both_schemes() -> None:
-    style = (report.TEMPLATES / "style.css").read_text()
+    style = (pages.HERE / "style.css").read_text()
     found = re.findall(r"--(\w+): light-dark\((#\w{6}), (#\w{6})\)", style)
     colours = {name: pair for name, *pair in found}
     assert len(colours) == style.count("light-dark(") and not re.search("#[0-9a-f]{3,6}", style.partition("}")[2])

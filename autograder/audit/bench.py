@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import multiprocessing
 import os
 import re
 import resource
@@ -13,13 +12,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 
 from autograder import submission
-from autograder.audit import bank
+from autograder.audit import bank, parallel
 from autograder.audit.variants import Variant
 from autograder.core import Assignment, Check, Question
 from autograder.grade import Grading
@@ -69,7 +67,7 @@ def _chosen(assignment: Assignment, homework: str, name: str, question: str) -> 
     return [place for place, variant in enumerate(variants) if variant.file in files]
 
 
-def _line(name: str, measured: str, promised: str, kept: bool) -> bool:
+def line(name: str, measured: str, promised: str, kept: bool) -> bool:
     print(f"{'ok  ' if kept else 'MISS'}  {name:<52}{measured:<34}{promised}", flush=True)
     return kept
 
@@ -95,7 +93,7 @@ def _latency(repetitions: int) -> bool:
         pairs = [(_seconds(grade), _seconds(bare)) for _ in range(repetitions + 1)][1:]
     ours, torch = (sorted(times)[len(times) // 2] for times in zip(*pairs, strict=True))
     name = "one submission of gan_vae/, above `import torch`"
-    return _line(name, f"{ours - torch:.2f} s ({ours:.2f} - {torch:.2f})", "at most 1.0 s", ours - torch <= 1.0)
+    return line(name, f"{ours - torch:.2f} s ({ours:.2f} - {torch:.2f})", "at most 1.0 s", ours - torch <= 1.0)
 
 
 def _cpu() -> float:
@@ -128,7 +126,7 @@ def _question(question: Question, assignment: Assignment, homework: str, number:
     each = _each(replace(assignment, questions=(replace(question, checks=_drawn(question)),)), homework, number)
     name = f"functions of question {question.number} ({question.title}), CPU each of {number}"
     most = CPU_LIMITS.get(question.id, CPU_LIMIT)
-    return _line(name, f"{each:.3f} s", f"at most {most:g} s", each <= most)
+    return line(name, f"{each:.3f} s", f"at most {most:g} s", each <= most)
 
 
 def _given(assignment: Assignment, homework: str, number: int) -> bool:
@@ -136,7 +134,7 @@ def _given(assignment: Assignment, homework: str, number: int) -> bool:
     kept = {c.id for q in assignment.questions for c in q.checks if c.ask.fixed and not c.ask.collector}
     each = _each(bank.only(assignment, kept), homework, number)
     name = f"fixed problems, pictures, answers, log, CPU each of {number}"
-    return _line(name, f"{each:.3f} s", "at most 8 s", each <= 8)
+    return line(name, f"{each:.3f} s", "at most 8 s", each <= 8)
 
 
 def _each(assignment: Assignment, homework: str, number: int) -> float:
@@ -160,7 +158,7 @@ def _full() -> bool:
         before = _cpu()
         subprocess.run(["taskset", "-c", "0", *_grade(folder)], env=CLEAN, check=True, stdout=subprocess.DEVNULL)
         spent = _cpu() - before
-    return _line("the reference, all questions and runs, CPU", f"{spent:.1f} s", "at most 40 s", spent <= 40)
+    return line("the reference, all questions and runs, CPU", f"{spent:.1f} s", "at most 40 s", spent <= 40)
 
 
 def _notebook(question: Question, assignment: Assignment, homework: str) -> bool:
@@ -179,7 +177,7 @@ def _notebook(question: Question, assignment: Assignment, homework: str) -> bool
         pool.ask(received, assignment.questions[0].checks[0].ask, {}, seed=0, seconds=120)
         spent = _cpu() + _zygote_cpu(pool) - before
     name = f"notebook of question {question.number}, CPU above its training"
-    return _line(name, f"{spent:.2f} s", "at most 6 s", 0 < spent <= 6)
+    return line(name, f"{spent:.2f} s", "at most 6 s", 0 < spent <= 6)
 
 
 def _memory() -> bool:
@@ -188,10 +186,10 @@ def _memory() -> bool:
         process = subprocess.Popen(_grade(folder), env=CLEAN, stdout=subprocess.DEVNULL)
         peak = 0
         while process.poll() is None:
-            peak = max(peak, sum(map(_pss, _tree(process.pid))))
+            peak = max(peak, sum(map(_pss, tree(process.pid))))
             time.sleep(0.005)
     name = "peak memory of everything together (PSS)"
-    return _line(name, f"{peak / 1024**2:.0f} MB", "below 600 MB", 0 < peak < MEMORY_LIMIT)
+    return line(name, f"{peak / 1024**2:.0f} MB", "below 600 MB", 0 < peak < MEMORY_LIMIT)
 
 
 def _limited() -> bool:
@@ -213,12 +211,12 @@ def _limited() -> bool:
             group.rmdir()
         most = sum(test.get("max_score", 0.0) for test in full["tests"])
         detail = f"{full['score']:g} of {most:g} points"
-        return _line("the reference, graded in a 600 MB control group", detail, "all points", full["score"] == most)
+        return line("the reference, graded in a 600 MB control group", detail, "all points", full["score"] == most)
     print("----  no control group can be made here, so no run under a memory limit is shown")
     return True
 
 
-def _tree(root: int) -> list[int]:
+def tree(root: int) -> list[int]:
     """The process and all its descendants."""
     found, new = [root], [root]
     while new:
@@ -244,29 +242,29 @@ def _pss(pid: int) -> int:
 
 def _right(assignment: Assignment, homework: str, places: list[int], times: int) -> bool:
     """Right solutions with fresh seeds: none may lose a point. Counts second attempts and tolerances used."""
-    tallies = _tallies(assignment, homework, "RIGHT", places, times)
+    tallies = _tallies(homework, "RIGHT", places, times)
     gradings, bad = len(tallies) * times, [tally for tally in tallies if tally.surprises]
     for tally in bad:
         print(f"      {tally.variant} failed {', '.join(sorted(tally.checks))}")
     failures = sum(tally.surprises for tally in bad)
     used = max(tally.used for tally in tallies)
     detail = f"{failures} of {gradings:,}, {sum(tally.second for tally in tallies)} second looks"
-    kept = _line(f"{len(tallies)} right solutions, fresh seeds: failed", detail, "0", failures == 0)
+    kept = line(f"{len(tallies)} right solutions, fresh seeds: failed", detail, "0", failures == 0)
     return (
-        _line("largest share of a rounding bound used by a right one", f"{used:.0%}", "at most 20 %", used <= 0.2)
+        line("largest share of a rounding bound used by a right one", f"{used:.0%}", "at most 20 %", used <= 0.2)
         and kept
     )
 
 
 def _wrong(assignment: Assignment, homework: str, places: list[int], times: int) -> bool:
     """Wrong solutions with fresh seeds: each must fail every check that it names, every time."""
-    tallies = _tallies(assignment, homework, "WRONG", places, times)
+    tallies = _tallies(homework, "WRONG", places, times)
     for tally in tallies:
         if tally.surprises:
             print(f"      {tally.variant} passed {', '.join(sorted(tally.checks))}")
     missed, gradings = sum(tally.surprises for tally in tallies), len(tallies) * times
     name = f"{len(tallies)} wrong solutions, {times} times each: missed"
-    return _line(name, f"{missed} of {gradings:,}", "0", missed == 0)
+    return line(name, f"{missed} of {gradings:,}", "0", missed == 0)
 
 
 @dataclass(frozen=True)
@@ -280,24 +278,16 @@ class Tally:
     used: float
 
 
-def _tallies(assignment: Assignment, homework: str, bank_name: str, places: list[int], times: int) -> list[Tally]:
+def _tallies(homework: str, bank_name: str, places: list[int], times: int) -> list[Tally]:
     """One tally for each variant, on all cores; a progress line goes to the terminal."""
-    context = multiprocessing.get_context("spawn")  # a fork after torch has started threads may hang
     found = []
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=_one_thread) as executor:
-        jobs = [executor.submit(_tally, homework, bank_name, index, times) for index in places]
-        for job in as_completed(jobs):
-            found.append(job.result())
-            if sys.stderr.isatty():
-                told = f"{bank_name.lower()} solutions: {len(found)} of {len(places)}"
-                print(f"\r\033[K{told}", end="\r", file=sys.stderr)
+    jobs = [(homework, bank_name, index, times) for index in places]
+    for _, tally in parallel.each(_tally, jobs, os.cpu_count() or 1):
+        found.append(tally)
+        if sys.stderr.isatty():
+            told = f"{bank_name.lower()} solutions: {len(found)} of {len(places)}"
+            print(f"\r\033[K{told}", end="\r", file=sys.stderr)
     return found
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _tally(homework: str, bank_name: str, index: int, times: int) -> Tally:

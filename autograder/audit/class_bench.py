@@ -63,12 +63,12 @@ def run(homework: str, number: int, *, sample: int = 10) -> int:
         checks = sum(len(question.checks) for question in assignment.questions)
         print(f"A class of {number}, {checks} checks each, on {os.cpu_count()} cores with a load of {load:.1f} before.")
         one = _class(uploads, folder / "one", homework, 1)
-        bench._line("CPU of a submission, --jobs 1 --no-runs", f"{one.each:.2f} s", "", True)
+        bench.line("CPU of a submission, --jobs 1 --no-runs", f"{one.each:.2f} s", "", True)
         floor = _floor(uploads, homework)
         times = one.cpu / floor.cpu
         detail = f"{times:.2f} times ({one.each:.2f} / {floor.each:.2f} s)"
         promises = [
-            bench._line("  beside forks without a sandbox", detail, f"at most {FLOORS:g} times", times <= FLOORS),
+            bench.line("  beside forks without a sandbox", detail, f"at most {FLOORS:g} times", times <= FLOORS),
             _agree("the forks'", floor.passed, one.passed),
             _grows(one),
             _faster(one, _class(uploads, folder / "two", homework, 2), load),
@@ -110,7 +110,7 @@ def _progress(told: str) -> None:
 def _agree(name: str, theirs: Verdicts, ours: Verdicts) -> bool:
     """Whether the uploads that were graded in another way passed the same checks there."""
     differ = sum(len(passed ^ ours[upload]) for upload, passed in theirs.items())
-    return bench._line(f"  verdicts unlike {name}, {len(theirs)} submissions", f"{differ}", "0", differ == 0)
+    return bench.line(f"  verdicts unlike {name}, {len(theirs)} submissions", f"{differ}", "0", differ == 0)
 
 
 # -------------------------------------------------------------------------------------------- ours
@@ -151,7 +151,7 @@ def _class(uploads: Path, out: Path, homework: str, processes: int) -> Run:
     nowhere = subprocess.DEVNULL
     with subprocess.Popen(program, env=bench.CLEAN, stdout=nowhere, stderr=nowhere) as process:
         while process.poll() is None:
-            peaks = {pid: _peak(pid) for pid in bench._tree(process.pid)}
+            peaks = {pid: _peak(pid) for pid in bench.tree(process.pid)}
             looks.append(Look(len(list(out.glob("results/*.json"))), peaks))
             _progress(f"class, --jobs {processes}: {looks[-1].graded} of {number}")
             with suppress(subprocess.TimeoutExpired):
@@ -184,13 +184,13 @@ def _grows(ours: Run) -> bool:
     kept = all(last[pid] <= GROWTH * first[pid] for pid in stayed)
     early, late = ("+".join(f"{peaks[pid] / 1024**2:.0f}" for pid in stayed) for peaks in (first, last))
     name = "peak memory after a tenth, at the end (MB)"
-    return bench._line(name, f"{early}, {late}", f"at most {GROWTH - 1:.0%} more", kept)
+    return bench.line(name, f"{early}, {late}", f"at most {GROWTH - 1:.0%} more", kept)
 
 
 def _faster(one: Run, two: Run, load: float) -> bool:
     name = f"two processes against one ({os.cpu_count()} cores, load {load:.1f})"
     detail = f"{one.wall / two.wall:.2f} times ({one.wall:.0f} / {two.wall:.0f} s)"
-    return bench._line(name, detail, f"at least {SPEED:g} times when idle", one.wall / two.wall >= SPEED)
+    return bench.line(name, detail, f"at least {SPEED:g} times when idle", one.wall / two.wall >= SPEED)
 
 
 # ----------------------------------------------------------------------------------------- the floor
@@ -312,14 +312,14 @@ def _beside_otter(
     work = sum(floor.work[upload.name] for upload in uploads) / len(uploads)
     times, detail = apart / ours.each, f"{work / apart:.0%}, {work / together:.0%}, ours {floor.each / ours.each:.0%}"
     promises = [
-        bench._line(
+        bench.line(
             f"{OTTER}, an assignment a question",
             f"{times:.1f} times ({apart:.2f} / {ours.each:.2f} s)",
             f"at least {OTTERS:g} times",
             times >= OTTERS,
         ),
-        bench._line("  all questions in one", f"{together / ours.each:.1f} times ({together:.2f} s)", "", True),
-        bench._line("  share of the checking itself in it", detail, "", True),
+        bench.line("  all questions in one", f"{together / ours.each:.1f} times ({together:.2f} s)", "", True),
+        bench.line("  share of the checking itself in it", detail, "", True),
         *(_agree(f"otter's {way}", passed[way], ours.passed) for way in cpu),
     ]
     return all(promises)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder import fingerprints
+from autograder.classroom.records import said_by
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment
 
@@ -113,7 +114,7 @@ def record(book: sqlite3.Connection, upload: Upload, content: dict[str, Any], ru
         book.execute(f"DELETE FROM {table} WHERE submission = ?", (upload.id,))
     row: tuple[object, ...] = (
         *(upload.id, run, upload.created_at, extra.get("upload", ""), extra.get("content", "")),
-        *(extra.get("grader", ""), extra.get("outcome", ""), content["score"], content["execution_time"]),
+        *(said_by(extra), extra.get("outcome", ""), content["score"], content["execution_time"]),
         *(extra.get("cpu"), extra.get("memory"), extra.get("isolation", ""), content["output"]),
     )
     book.execute(f"INSERT OR REPLACE INTO submissions VALUES ({', '.join('?' * len(row))})", row)

@@ -50,9 +50,11 @@ def holds(record: dict[str, Any] | None, task: Task, fingerprint: str, again: st
     if record is None:
         return False
     extra = record["extra_data"]
+    others = extra.get("regraded", {})
+    graders = [others[task.question]] if task.question in others else [extra.get("grader"), *others.values()]
     return (
         extra.get("upload") == fingerprint
-        and extra.get("grader") == task.grader
+        and all(grader == task.grader for grader in graders)
         and extra.get("outcome") != "grader error"
         and extra.get("runs") == task.runs
         and (not again or extra.get("again") == again)
@@ -60,10 +62,23 @@ def holds(record: dict[str, Any] | None, task: Task, fingerprint: str, again: st
 
 
 def merged(old: dict[str, Any], new: dict[str, Any], question: str) -> dict[str, Any]:
-    """The old record with the tests of one question taken from the new one, in the old order."""
+    """The old record with the tests of one question taken from the new one, in the old order.
+
+    Where the grader has changed since, `regraded` names the questions that are the word of another one than `grader`,
+    so that a later run grades the rest anew as well.
+    """
     fresh = {test["extra_data"]["check"]: test for test in new["tests"]}
     others = [test for test in old["tests"] if test["tags"] != [question]]
     place = next((at for at, test in enumerate(old["tests"]) if test["tags"] == [question]), len(others))
     tests = [*others[:place], *fresh.values(), *others[place:]]
     score = round(sum(test.get("score", 0.0) for test in tests), 4)
-    return {**new, "tests": tests, "score": score, "output": old["output"]}
+    grader = old["extra_data"].get("grader")
+    graders = {**old["extra_data"].get("regraded", {}), question: new["extra_data"]["grader"]}
+    extra = {**new["extra_data"], "grader": grader, "regraded": {q: g for q, g in graders.items() if g != grader}}
+    return {**new, "tests": tests, "score": score, "output": old["output"], "extra_data": extra}
+
+
+def said_by(extra: dict[str, Any]) -> str:
+    """Whose word a record is, for people: "1.2", or "1.2 (gan by 1.3)"."""
+    others = ", ".join(f"{question} by {version}" for question, version in sorted(extra.get("regraded", {}).items()))
+    return str(extra.get("grader", "")) + (f" ({others})" if others else "")

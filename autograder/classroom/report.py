@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 import re
 import sqlite3
@@ -13,17 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
-from markupsafe import Markup
 
+from autograder import pages
 from autograder.classroom import similarity
 from autograder.core import Array, Assignment, Check, Question
-from autograder.text import clean
 
 TEMPLATES = Path(__file__).with_name("templates")
-NAME = 120
-"""Letters of a name that are shown."""
 CLASS = 20
 """Submissions below which no discrimination is given: with fewer, the 95 % interval of a correlation of 0 is wider
 than 2 tanh(1.96 / sqrt(20 - 3)) = 0.88 (Fisher's transformation), so that it would say nothing."""
@@ -98,11 +92,11 @@ class Histogram:
 def write(book: sqlite3.Connection, assignment: Assignment, out: Path) -> None:
     """Writes report.html and students/ID.html, each by rename, and removes pages of those who are not in the book."""
     entries = _entries(book)
-    pages = _environment()
-    _save(out / "report.html", pages.get_template("report.html.j2").render(_report(book, assignment, entries)))
+    made = pages.environment(TEMPLATES)
+    pages.save(out / "report.html", made.get_template("report.html.j2").render(_report(book, assignment, entries)))
     folder = out / "students"
     folder.mkdir(parents=True, exist_ok=True)
-    page = pages.get_template("student.html.j2")
+    page = made.get_template("student.html.j2")
     same = {
         "assignment": assignment,
         "numbered": _numbered,
@@ -110,7 +104,7 @@ def write(book: sqlite3.Connection, assignment: Assignment, out: Path) -> None:
         "extra": assignment.extra,
     }
     for entry in entries:
-        _save(folder / f"{entry.id}.html", page.render(same, entry=entry))
+        pages.save(folder / f"{entry.id}.html", page.render(same, entry=entry))
     known = {f"{entry.id}.html" for entry in entries}
     for path in folder.iterdir():
         if path.name not in known and path.suffix in (".html", ".new"):
@@ -310,45 +304,3 @@ def _notes(book: sqlite3.Connection, assignment: Assignment, entries: Sequence[E
         "copies": [(check, note.partition(":")[0], met) for (check, note), met in digests.items() if len(met) > 1],
         "odd": sorted(((check, note, met) for (check, note), met in odd.items()), key=lambda line: len(line[2])),
     }
-
-
-# --------------------------------------------------------------------------------------------- pages
-
-
-def _environment() -> jinja2.Environment:
-    """Templates that escape and clean whatever they show, whether they ask for it or not."""
-    pages = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style, script = ((TEMPLATES / name).read_text() for name in ("style.css", "sort.js"))
-    pages.globals |= {"style": Markup(style), "script": Markup(script), "digest": _digest}
-    pages.filters |= {
-        "short": lambda text: clean(text, limit=NAME),
-        "points": lambda value: f"{value:.2f}".rstrip("0").rstrip("."),
-        "percent": lambda value: "" if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%",
-    }
-    return pages
-
-
-def _shown(value: object) -> object:
-    """What a template puts out: text without control and format characters, which also turn its direction."""
-    if value is None:
-        return "–"
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _digest(text: str) -> str:
-    """How a Content-Security-Policy names an inline script or style that it allows."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _save(path: Path, text: str) -> None:
-    """Writes by rename."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
