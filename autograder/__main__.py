@@ -38,6 +38,7 @@ def _in_environment() -> None:
 
 EPILOG = """exit status of every command: 0 it did what it says, 2 what it was given cannot be used, 3 a fault of ours.
 ./run_autograder PATH is the short form of `grade PATH`. Each command has a --help of its own."""
+STAFFS_ROOMS = ("autograder.audit", "autograder.classroom", "autograder.pages")
 STAFFS = "This command is not in this copy; it comes with the whole repository."
 
 
@@ -108,6 +109,15 @@ def _parser() -> argparse.ArgumentParser:
         help="what a class of N costs instead (default: 200), beside otter-grader and no sandbox",
     )
     homework(bench)
+
+    audit = add("audit", "grade the grader: mutants, false fails, attacks, feedback; writes a report")
+    audit.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="where the report goes, and what it needs"
+    )
+    audit.add_argument("--quick", action="store_true", help="a slice of each part, in some minutes")
+    audit.add_argument("--part", action="append", default=[], metavar="ID", help="only this one; can be given again")
+    audit.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
+    homework(audit)
     return parser
 
 
@@ -129,7 +139,7 @@ def main(arguments: list[str]) -> int:
     try:
         return _run(options)
     except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith(("autograder.audit", "autograder.classroom")):
+        if error.name is None or not error.name.startswith(STAFFS_ROOMS):
             raise
         print(STAFFS, file=sys.stderr)
         return 2
@@ -153,6 +163,11 @@ def _run(options: argparse.Namespace) -> int:
 
                 return class_bench.run(options.homework, options.students)
             return bench.run(options.homework, quick=options.quick, question=options.question, times=options.times)
+        case "audit":
+            from autograder.audit import command
+
+            jobs = max(1, options.jobs)
+            return command.run(options.homework, options.out, quick=options.quick, only=options.part, jobs=jobs)
         case "compare":
             from autograder.classroom import compare
 

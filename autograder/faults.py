@@ -22,7 +22,7 @@ def told(fault: Fault) -> Observation:
     text, where = clean(fault.text, limit=300, line=True), clean(fault.where, limit=120, line=True)
     at = f" at {where}" if where else ""
     sentences = {
-        "missing": f"{text}.",
+        "missing": f"{text.lstrip('=+-@ ')}.",  # wholly the worker's words: no cell may take them for a formula
         "unfilled": f"Not filled in yet: NotImplementedError was raised{at}.",
         "import": f"The file could not be loaded{at}: {text}",
         "memory": f"The code ran out of memory{at}: {text}",

@@ -10,6 +10,7 @@ import ast
 import builtins
 import contextlib
 import io
+import re
 import symtable
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +21,13 @@ from typing import Any
 MAX_CELLS = 2000
 MAX_TEXT = 1000
 """Characters that are kept of an exception's text, which can be megabytes."""
+
+
+MAGIC = re.compile(r"^[ \t]*[%!?]|=[ \t]*[%!]|\?[ \t]*$", re.MULTILINE)
+"""What may be a magic or a shell line."""
+MAX_MAGICS, MAX_WORK = 400, 500_000
+"""In one cell, alone and times its characters: IPython reads the whole cell anew for each, half a million characters in
+1.5 s, and gives up after 500."""
 
 
 class Unreadable(Exception):
@@ -81,6 +89,9 @@ def parse(cell: Cell) -> tuple[str, list[ast.stmt]]:
         return "", []  # another language, or a file to be written
     with contextlib.suppress(SyntaxError):
         return source, ast.parse(source).body
+    magics = sum(1 for _ in MAGIC.finditer(source))
+    if magics > MAX_MAGICS or magics * len(source) > MAX_WORK:
+        raise ValueError(f"it holds more magics and shell lines ({magics}) than are read")
     from IPython.core.inputtransformer2 import TransformerManager  # 0.1 s: only where it is needed
 
     source = TransformerManager().transform_cell(source)

@@ -3,7 +3,8 @@
 Every function states its null hypothesis. None uses an asymptotic distribution: what is reported as p
 is at least the probability, under the null, of data at least as extreme. A battery corrects for the
 number of tests in it (Bonferroni), so the smallest corrected p below alpha is a fail whose probability
-for a right answer is at most alpha. scipy.special is used directly: importing scipy.stats takes longer
+for a right answer is at most alpha. How small an effect each test sees at its level follows from the same
+distributions, in audit/falsefails.py. scipy.special is used directly: importing scipy.stats takes longer
 than a whole grading.
 """
 
@@ -61,14 +62,14 @@ def two_sided(lower: float, upper: float) -> float:
 
 
 def mean(e: Array) -> Finding:
-    """Null: e iid N(0, 1). sum(e) / sqrt(N) is N(0, 1) exactly."""
+    """Null: e iid N(0, 1). sum(e) / sqrt(N) is N(0, 1) exactly; two-sided."""
     t = abs(float(e.sum())) / np.sqrt(e.size)
     slack = 1e-4  # sum of the residuals' rounding, far below one standard deviation of t
     return Finding(float(min(1.0, 2 * special.ndtr(-max(0.0, t - slack)))), "the noise's mean")
 
 
 def variance(e: Array, *, along: int | None = None) -> Finding:
-    """Null: e iid N(0, 1). Sums of squares are chi^2 exactly; with `along`, for each slice of that axis."""
+    """Null: e iid N(0, 1). Sums of squares are chi^2 exactly; two-sided; with `along`, for each slice of that axis."""
     squares = e**2
     if along is None:
         sums, count = np.array([squares.sum()]), e.size
@@ -115,7 +116,7 @@ def distance(e: Array) -> Finding:
 
 
 def largest(e: Array) -> Finding:
-    """Null: e iid N(0, 1). P(max |e| > c) <= 2 N Phi(-c) (union bound)."""
+    """Null: e iid N(0, 1). P(max |e| > c) <= 2 N Phi(-c) (union bound, which needs no independence)."""
     c = float(np.abs(e).max()) * (1 - 1e-4)
     return Finding(min(1.0, 2 * e.size * float(special.ndtr(-c))), "the noise's largest value")
 
@@ -161,7 +162,10 @@ def marginal(e: Array) -> list[Finding]:
 
 
 def _correlation(r: Array, n: int) -> Array:
-    """Two-sided exact p of Pearson correlations of n normal pairs: r sqrt(n-2) / sqrt(1-r^2) ~ t_{n-2}."""
+    """Two-sided exact p of Pearson correlations of n pairs: r sqrt(n-2) / sqrt(1-r^2) ~ t_{n-2} (Student's t).
+
+    It is enough that one of the two is iid normal and independent of the other, whatever that is.
+    """
     r = np.clip(np.abs(r), 0.0, 1.0)
     t = r * np.sqrt((n - 2) / np.maximum(1 - r**2, 1e-300))
     p: Array = 2 * special.stdtr(n - 2, -t)

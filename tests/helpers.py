@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import stat
@@ -19,6 +18,7 @@ from typing import Any
 import jsonschema
 
 from autograder import gradescope, submission
+from autograder.audit import levels
 from autograder.core import Assignment, Result, Submission
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
@@ -41,8 +41,8 @@ VAE_ONLY = replace(
 )
 """Question 4's code alone, whatever other questions the homework has."""
 SCHEMA = ROOT / "tests" / "gradescope_schema.json"
-SHARED = tuple(Path(folder) for folder in ("/tmp", "/var/tmp", "/dev/shm", "/run/lock"))
 Files = dict[str, bytes]
+left_behind = levels.left_behind
 
 
 def solved(*, utils: str = "", vae: str = "", more: Mapping[str, bytes] | None = None) -> Files:
@@ -132,32 +132,6 @@ def grade(
         path = taken.box.parent / "results.json"
         gradescope.write(path, content)
         return Graded(json.loads(path.read_text()), results, spent)
-
-
-def zygote_of(pool: Pool) -> int:
-    """The process id of the pool's zygote."""
-    assert pool._zygote is not None
-    return pool._zygote.pid
-
-
-def left_behind(pool: Pool, mark: str) -> list[str]:
-    """What outlived the last worker: the zygote's children, processes and files of its user, marked files."""
-    found = []
-    children = Path(f"/proc/{zygote_of(pool)}/task/{zygote_of(pool)}/children")
-    with contextlib.suppress(OSError):
-        found += [f"child {pid}" for pid in children.read_text().split()]
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            ours = bool(pool.uid) and process.stat().st_uid == pool.uid
-            if ours or (mark and mark.encode() in (process / "cmdline").read_bytes()):
-                found.append(f"process {process.name}")
-    for folder in SHARED:
-        with contextlib.suppress(OSError):
-            for entry in os.scandir(folder):
-                owner = entry.stat(follow_symlinks=False).st_uid
-                if (pool.uid and owner == pool.uid) or (mark and mark in entry.name):
-                    found.append(entry.path)
-    return found
 
 
 def is_valid_results(path: Path) -> dict[str, Any]:

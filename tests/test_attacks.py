@@ -1,15 +1,13 @@
-"""Hostile submissions against the real wall: nothing gained, stolen, sent, left behind or broken."""
+"""Hostile submissions against the real wall, a slice of them at each level; and what judges may meet."""
 
 from __future__ import annotations
 
 import copy
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,16 +16,19 @@ import numpy as np
 import pytest
 
 from autograder import gradescope, terminal
-from autograder.core import Assignment, Reject, Result, Trial
+from autograder.audit import levels as audit
+from autograder.audit.attacks import ATTACKS, CLASSES, Attack
+from autograder.audit.levels import FOUR, LEVELS, Found, broken, chosen, measured, misreported, section, tried
+from autograder.core import Reject, Result, Trial
+from autograder.hw11 import ASSIGNMENT
 from autograder.isolation import canary, confine
 from autograder.isolation.wall import Pool, Wall
 from tests import helpers
-from tests.attacks import ATTACKS, WRONG, WRONG_BOUND, Attack
 from tests.helpers import VAE_ONLY
 
-MARK = f"mark{os.getpid()}x"
 CHECKS = VAE_ONLY.questions[0].checks
-FULL = {part: sum(c.points for c in CHECKS if c.id.startswith(part)) for part in ("vae.sample", "vae.bound")}
+HOMEWORK = "autograder.hw11"
+BY_ID = {attack.id: attack for attack in ATTACKS}
 
 
 @pytest.fixture(scope="module")
@@ -36,101 +37,157 @@ def pool() -> Iterator[Pool]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    """A port on loopback that notices whoever connects."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        yield listener.getsockname()[1]
-        with pytest.raises(BlockingIOError):
-            listener.accept()
+# --------------------------------------------------------------------------------------- at every level
 
 
-@pytest.fixture(scope="module")
-def deserved(pool: Pool) -> dict[str, float]:
-    """What the wrong functions earn by themselves."""
-    sample = helpers.grade(pool, helpers.solved(utils=WRONG)).scores()
-    bound = helpers.grade(pool, helpers.solved(vae=WRONG_BOUND)).scores()
-    found = {id: (sample if id.startswith("vae.sample") else bound)[id] for id in sample}
-    assert sum(found[id] for id in found if id.startswith("vae.sample")) <= 6
-    assert sum(found[id] for id in found if id.startswith("vae.bound")) <= 6
-    return found
+def test_a_slice_at_every_level(tmp_path: Path) -> None:
+    """Every attack is tried at one of the levels here; `python -m autograder audit` tries all of them at four.
+
+    One test for all, since the levels wait for deadlines more than they compute.
+    """
+    found = measured(HOMEWORK, tmp_path, every=len(LEVELS), jobs=len(LEVELS), levels=tuple(LEVELS))
+    faults = {
+        (level, one.id): broke
+        for level, rows in found.rows.items()
+        for one in (*audit.CONTROLS, *ATTACKS, audit.AFTERWARDS)
+        if one.id in rows and (broke := found.faults(level, one))
+    }
+    assert faults == {}
+    for level, rows in found.rows.items():
+        assert misreported(LEVELS[level], found.leaks[level], rows) == [], level
+    assert section(found).holds
+    assert set(found.rows) == set(LEVELS) - set(found.skipped) >= {"user"}
+    for level, rows in found.rows.items():
+        assert set(chosen(level, len(LEVELS))) < set(rows)
+        for part in ("sample", "bound"):
+            scores = rows[f"wrong-{part}"]["scores"]
+            assert sum(score for check, score in scores.items() if check.startswith(f"vae.{part}")) <= 6
 
 
-def files_of(attack: Attack, port: int) -> helpers.Files:
-    def filled(text: str) -> str:
-        words = {"MARK": MARK, "JUDGE": str(os.getpid()), "PORT": str(port)}
-        words |= {"REFERENCE": str(helpers.REFERENCE), "ROOT": str(helpers.ROOT)}
-        for word, value in words.items():
-            text = text.replace(word, value)
-        return text
+def test_a_stopped_audit_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the journal alone; what another grader, level or attack wrote into it does not count."""
+    rows = {
+        "canary": dict.fromkeys(canary.ASPECTS, ""),
+        **dict.fromkeys((*BY_ID, *(c.id for c in audit.CONTROLS)), FINE),
+    }
+    started = []
 
-    return helpers.solved(utils=filled(attack.utils), vae=filled(attack.vae), more=attack.more)
+    def start(level: audit.Level, _program: str, _homework: str, ids: list[str], _alone: bool, **_: int) -> Any:
+        started.append(len(ids))
+        lines = [json.dumps([id, rows.get(id, FINE)]) for id in ids]
+        kept = lines[: 5 if len(started) == 1 else None]
+        return subprocess.Popen(["printf", r"%s\n", *kept], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-
-def _asked(attack: Attack) -> Assignment:
-    """What is enough to ask, to save time: one ask of sample_gaussian where each takes to its limit."""
-    skipped = set() if attack.vae else {"with_sampler:bound_noise"}
-    if attack.seconds < 20 or attack.kind != "forge":
-        skipped |= {"vae:sample_noise", "vae:sample_gradient"}
-    question = VAE_ONLY.questions[0]
-    checks = tuple(check for check in question.checks if check.ask.probe not in skipped)
-    asked = replace(VAE_ONLY, questions=(replace(question, checks=checks),))
-    limited = "vae:" if attack.bound == "full" else "with_" if attack.sample == "full" else ""
-    return helpers.with_seconds(asked, attack.seconds, limited)
-
-
-def _most(attack: Attack, part: str) -> float:
-    return sum(check.points for check in _asked(attack).questions[0].checks if check.id.startswith(part))
-
-
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
-def test_attack(pool: Pool, port: int, deserved: dict[str, float], attack: Attack) -> None:
-    graded = helpers.grade(pool, files_of(attack, port), assignment=_asked(attack))
-
-    for result in graded.results:
-        assert result.status == "graded", f"{result.check.id}: {result.log}"
-    for part, allowed in (("vae.sample", attack.sample), ("vae.bound", attack.bound)):
-        points = graded.points(part)
-        if allowed == "none":
-            assert points == 0, graded.messages(part)
-        elif allowed == "full":
-            assert points == _most(attack, part), graded.messages(part)
-        elif allowed == "wrong":
-            for name, score in graded.scores().items():
-                assert not name.startswith(part) or score <= deserved[name], name
-    assert "PWNED" not in graded.text
-    assert not any("PWNED" in result.log for result in graded.results)
-    if attack.says:
-        assert any(attack.says in message for message in graded.messages()), set(graded.messages())
-    shown = "".join(test["output"] for test in graded.document["tests"])
-    assert all(character.isprintable() or character == "\n" for character in shown)
-    assert "<" not in "".join(m for m in graded.messages() if "exception" in m)
-    assert len(shown) < 20_000
-    assert "SEEN" not in graded.text
-    assert graded.seconds < 90
-    assert helpers.left_behind(pool, MARK) == []
+    monkeypatch.setattr(audit, "start", start)
+    monkeypatch.setattr(audit.version, "of", lambda _: "one")
+    arguments: dict[str, Any] = {"every": 50, "levels": ("user",)}
+    with pytest.raises(KeyError):  # it ended after five
+        measured(HOMEWORK, tmp_path, **arguments)
+    found = measured(HOMEWORK, tmp_path, **arguments)
+    assert started[1] == started[0] - 5
+    assert found == measured(HOMEWORK, tmp_path, **arguments)
+    assert len(started) == 2
+    monkeypatch.setattr(audit.version, "of", lambda _: "another")
+    measured(HOMEWORK, tmp_path, **arguments)
+    assert started[2] == started[0]
 
 
-def test_every_class_is_attacked() -> None:
-    assert {attack.kind for attack in ATTACKS} == {"forge", "steal", "send", "stay", "harm", "words", "files"}
-    assert len({attack.id for attack in ATTACKS}) == len(ATTACKS) >= 40
+def test_every_class_is_attacked_and_every_attack_tried_somewhere() -> None:
+    assert {attack.kind for attack in ATTACKS} == set(CLASSES)
+    assert len(BY_ID) == len(ATTACKS) >= 80
+    assert all(sum(attack.kind == kind for attack in ATTACKS) >= 10 for kind in CLASSES)
+    harmful = {attack.id for attack in ATTACKS if attack.harm}
+    for level in FOUR:
+        assert set(BY_ID) - set(chosen(level)) == (harmful if LEVELS[level].weak else set())
+    sliced = set().union(*(chosen(level, len(LEVELS)) for level in LEVELS))
+    assert set(BY_ID) - sliced <= harmful
+    assert {BY_ID[id].aspect for id in audit.PROOF} == set(canary.ASPECTS)
+    assert {attack.aspect for attack in ATTACKS} <= {"", *canary.ASPECTS}
 
 
-def test_the_next_submission_is_graded_as_ever(pool: Pool) -> None:
-    graded = helpers.grade(pool, helpers.solved())
-    assert graded.document["score"] == sum(FULL.values())
-    assert graded.document["extra_data"]["complete"]
+FINE: dict[str, Any] = {
+    "scores": {"vae.sample.noise": 0.0, "vae.bound.kl": 3.0}, "statuses": {}, "messages": ["The noise: nothing."],
+    "refused": False, "worked": False, "shown": [], "processes": [], "files": [], "reached": [], "kept": True,
+}  # fmt: skip
+ROWS = {
+    id: {**FINE, "scores": scores}
+    for id, scores in (
+        ("right", {"vae.sample.noise": 2.0, "vae.bound.kl": 3.0}),
+        ("wrong-sample", {"vae.sample.noise": 0.5}),
+        ("wrong-bound", {"vae.bound.kl": 0.0}),
+    )
+}
+PLAIN = Attack("plain", "steal", says="nothing", aspect="files")
+NEITHER = LEVELS["user without seccomp and Landlock"]
 
 
-def test_right_noise_from_a_poor_generator_is_not_taken_for_random(pool: Pool) -> None:
-    """A grid of quantiles in a fixed order has the right histogram, and the same noise at every call."""
-    grid = next(attack for attack in ATTACKS if attack.id == "quantile-grid")
-    scores = helpers.grade(pool, helpers.solved(utils=grid.utils)).scores()
-    assert scores["vae.sample.fresh"] == 0
-    cached = next(attack for attack in ATTACKS if attack.id == "cached-noise")
-    scores = helpers.grade(pool, helpers.solved(utils=cached.utils)).scores()
-    assert scores["vae.sample.fresh"] == 0
+@pytest.mark.parametrize(
+    ("change", "fields", "words", "at_neither"),
+    [
+        ({"scores": {"vae.sample.noise": 0.5}}, {}, "gave 0.5 points of at most 0", True),
+        ({"scores": {"vae.sample.noise": 2.0}}, {"sample": "wrong"}, "gave 2 points of at most 0.5", True),
+        ({"scores": {"vae.sample.noise": 1.0}}, {"sample": "any", "loses": "vae.sample.noise"}, "at most 0", True),
+        ({"scores": {"vae.bound.kl": 2.0}}, {}, "gave 2 points of 3 deserved", False),
+        ({"scores": {"policy_gradient.contract": 1.0}}, {}, "a broken notebook gave points", True),
+        ({"statuses": {"vae.bound.kl": "grader error"}}, {}, "grader error", True),
+        ({"worked": True}, {}, "it did what it tried", False),
+        ({"worked": True}, {"aspect": ""}, "it did what it tried", True),
+        ({"messages": ["else"]}, {}, "no message says 'nothing'", False),
+        ({"refused": True}, {}, "the upload was refused", True),
+        ({}, {"refused": True}, "the upload was not refused", True),
+        ({"shown": ["an HTML tag is shown"]}, {}, "HTML", True),
+        ({"kept": False}, {}, "results.json is not the judge's", True),
+        ({"processes": ["child 7"]}, {}, "child 7", True),
+        ({"files": ["/tmp/x"]}, {}, "/tmp/x", False),
+        ({"reached": ["port"]}, {}, "port was reached", False),
+    ],
+)
+def test_a_broken_promise_is_named(
+    change: dict[str, Any], fields: dict[str, Any], words: str, at_neither: bool
+) -> None:
+    attack, seen = replace(PLAIN, **fields), {**FINE, **change}
+    assert broken(PLAIN, LEVELS["user"], FINE, ROWS) == broken(PLAIN, NEITHER, FINE, ROWS) == []
+    assert any(words in fault for fault in broken(attack, LEVELS["user"], seen, ROWS))
+    assert any(words in fault for fault in broken(attack, NEITHER, seen, ROWS)) == at_neither
+
+
+def test_one_broken_promise_fails_the_section() -> None:
+    def held(seen: dict[str, Any]) -> list[bool]:
+        found = Found({"user": {**ROWS, "sockets": seen}}, {"user": dict.fromkeys(canary.ASPECTS, "")}, {})
+        return [promise.holds for promise in section(found).promises]
+
+    assert held(FINE) == [True, True]
+    assert held({**FINE, "processes": ["child 7"]}) == [False, True]
+    assert held({**FINE, "worked": True}) == [False, False]
+
+
+def test_a_canary_that_says_too_much_or_too_little_is_named() -> None:
+    blocked = dict.fromkeys(canary.ASPECTS, "")
+    nothing, worked = {"sockets": {"worked": False}}, {"sockets": {"worked": True}}
+    assert misreported(LEVELS["user"], blocked, nothing) == []
+    assert misreported(LEVELS["user"], blocked, worked) == ["network: the canary did nothing, the attacks sockets"]
+    faults = misreported(LEVELS["user"], {**blocked, "network": "connected"}, nothing)
+    assert faults == ["network is OPEN: connected", "network: the canary did connected, the attacks nothing"]
+    read = {**blocked, "judge": "read the judge's memory"}
+    assert "it read the judge's memory" in misreported(NEITHER, read, nothing)
+
+
+def test_a_wall_without_layers_breaks_the_promise() -> None:
+    """The same attacks succeed where nothing is confined: what they find to be BLOCKED is really tried."""
+    with Pool(Wall(ASSIGNMENT.probes, ("rlimits",))) as pool, audit.around() as beside:
+        rows = {one.id: tried(pool, beside, ASSIGNMENT, one) for one in audit.CONTROLS}
+        for id in ("sockets", "daemon", "files-left", "other-student", "datagrams", "results-written"):
+            seen = tried(pool, beside, ASSIGNMENT, BY_ID[id])
+            assert "it did what it tried" in broken(BY_ID[id], LEVELS["user"], seen, rows), id
+            assert broken(BY_ID[id], NEITHER, seen, rows) == [], id
+
+
+def test_an_ordinary_user_is_told_what_was_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert {level for level in FOUR if audit.cannot(LEVELS[level])} == {"root", "docker"}
+    found = measured(HOMEWORK, tmp_path, levels=("root", "docker"))
+    (table,) = (table for table in section(found).tables if table.caption == "Not tried")
+    assert ("root with everything", "needs root") in table.rows
 
 
 # ------------------------------------------------------------------------------- what judges may meet
@@ -204,137 +261,12 @@ def test_no_value_makes_a_judge_stumble(pool: Pool) -> None:
     assert not stumbles, "\n".join(sorted(stumbles))
 
 
-# ------------------------------------------------------------------------------------------ four levels
-
-DOCKER = "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,mknod"
-DOCKER = f"{DOCKER},audit_write,setfcap"
-STRANGER = 0x0FEDC000 + os.getpid() % 4096
-ALL = ("user", "prctl", "rlimits", "landlock", "seccomp")
-TRIED = (
-    "frame-own-id", "memory-modules", "reference-file", "proc", "sockets", "files-left", "daemon", "rights-changed",
-    "exit-zero", "segfault", "key-of-the-seeds", "kill-everyone", "signal-by-descriptor", "threads-left",
-)  # fmt: skip
-BLOCKED = dict.fromkeys(canary.ASPECTS, True)
-LEVELS: dict[str, tuple[bool, tuple[str, ...], dict[str, bool]]] = {
-    # name: (as root, layers, what must be blocked)
-    "docker": (True, ALL, BLOCKED),
-    "docker without Landlock": (
-        True, ("user", "prctl", "rlimits", "seccomp"), BLOCKED | {"files": False, "results": False}),
-    "user": (False, ALL, BLOCKED),
-    "user without Landlock": (
-        False,
-        ("prctl", "rlimits", "seccomp"),
-        BLOCKED | {"files": False, "results": False},
-    ),
-    "user without seccomp and Landlock": (
-        False, ("prctl", "rlimits"), dict.fromkeys(canary.ASPECTS, False) | {"memory": True}),
-}  # fmt: skip
-PROOF = {  # an attack whose success means that the aspect is open
-    "files": "reference-file",
-    "results": "files-left",
-    "network": "sockets",
-    "processes": "daemon",
-}
-
-
-def _at_level(layers: list[str], names: list[str], port: int) -> dict[str, Any]:
-    """Runs in a process of its own: the attacks and the canary through a pool of these layers."""
-    found: dict[str, Any] = {"attacks": {}}
-    confine.shield()
-    with Pool(Wall(VAE_ONLY.probes, tuple(layers))) as pool:
-        for attack in ATTACKS:
-            if attack.id in names:
-                graded = helpers.grade(pool, files_of(attack, port), assignment=_asked(replace(attack, kind="level")))
-                left = helpers.left_behind(pool, MARK)
-                found["attacks"][attack.id] = {
-                    "text": graded.text,
-                    "sample": graded.points("vae.sample"),
-                    "bound": graded.points("vae.bound"),
-                    "status": sorted({result.status for result in graded.results}),
-                    "processes": [item for item in left if not item.startswith("/")],
-                    "files": [item for item in left if item.startswith("/")],
-                }
-                for item in found["attacks"][attack.id]["files"]:
-                    _remove(Path(item))
-        with helpers.reachable_folder() as results:
-            found["canary"] = dict(canary.inspect(pool, beside=helpers.REFERENCE, results=results).leaks)
-    return found
-
-
-def _remove(path: Path) -> None:
-    if MARK in path.name:
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-
-
-def is_weak(level: str) -> bool:
-    """Whether attacks could do harm at this level: not everything that protects other processes is there."""
-    return not all(LEVELS[level][2][aspect] for aspect in ("processes", "judge"))
-
-
-def start(level: str, module: str, *arguments: Any) -> subprocess.Popen[str]:
-    """Runs a test module's `_at_level(layers, *arguments)` with the rights of a level, and prints what it returns."""
-    as_root, layers, _ = LEVELS[level]
-    rights = ["--bounding-set", "-all," + ",".join(f"+{name}" for name in DOCKER.split(","))]
-    if not as_root:
-        rights = ["--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups", "--inh-caps=-all"]
-    given = ", ".join(map(repr, (list(layers), *arguments)))
-    program = (
-        f"import sys, json; sys.path[:0] = [{str(helpers.ROOT)!r}]; from tests import {module} as t;"
-        f"print(json.dumps(t._at_level({given})))"
-    )
-    return subprocess.Popen(
-        ["setpriv", *rights, sys.executable, "-I", "-B", "-c", program],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
-    )  # fmt: skip
-
-
-def end(running: Mapping[str, subprocess.Popen[str]]) -> None:
-    """Ends what `start` began."""
-    for process in running.values():
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-
-
-@pytest.fixture(scope="module")
-def levels(port: int) -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """One process for each level, all at work at the same time."""
-    running = {}
-    for level in LEVELS:
-        names = [attack.id for attack in ATTACKS if attack.id in TRIED and (attack.weak or not is_weak(level))]
-        running[level] = start(level, "test_attacks", names, port)
-    yield running
-    end(running)
-
-
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv (Linux)")
-@pytest.mark.parametrize("level", LEVELS)
-def test_level(level: str, levels: dict[str, subprocess.Popen[str]]) -> None:
-    blocked = LEVELS[level][2]
-    done = levels[level]
-    output, errors = done.communicate(timeout=280)
-    assert done.returncode == 0, errors[-3000:]
-    found = json.loads(output.splitlines()[-1])
-
-    assert {aspect: not leak for aspect, leak in found["canary"].items()} == blocked, found["canary"]
-    for name, seen in found["attacks"].items():
-        attack = next(attack for attack in ATTACKS if attack.id == name)
-        assert seen["status"] == ["graded"], (name, seen["text"])
-        assert seen["processes"] == [], name
-        assert seen["bound"] == _most(attack, "vae.bound"), (name, seen["text"])
-        asked = _most(replace(attack, kind="level"), "vae.sample")
-        assert seen["sample"] == (asked if attack.sample == "full" else 0), name
-        if all(blocked.values()):
-            assert "PWNED" not in seen["text"], (name, seen["text"])
-            assert seen["files"] == [], name
-    # The canary says what attacks can do, no more and no less.
-    for aspect, name in PROOF.items():
-        assert ("PWNED" in found["attacks"][name]["text"]) == (not blocked[aspect]), aspect
+# ------------------------------------------------------------------------------- which user, which rights
 
 
 def test_a_homework_in_a_closed_folder_is_closed_without_landlock_too(pool: Pool) -> None:
     """On Gradescope the project's folder is made 0700: then the user alone keeps the reference."""
-    attack = next(attack for attack in ATTACKS if attack.id == "reference-file")
+    attack = BY_ID["reference-file"]
     with helpers.reachable_folder() as folder, Pool(replace(pool.wall, layers=("user", "prctl"))) as bare:
         closed = folder / "closed"
         (closed / "gan_vae").mkdir(parents=True)
@@ -344,9 +276,6 @@ def test_a_homework_in_a_closed_folder_is_closed_without_landlock_too(pool: Pool
         graded = helpers.grade(bare, helpers.solved(utils=source))
     if os.geteuid() == 0:
         assert "nothing" in graded.messages("vae.sample")[0]
-
-
-# ------------------------------------------------------------------------------- which user, which rights
 
 
 def test_no_user_is_taken_that_could_not_read_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,9 @@ import jsonschema
 import pytest
 
 from autograder import bundle, template
+from autograder.audit.levels import DOCKER
 from autograder.hw11 import ASSIGNMENT
 from tests.helpers import ROOT, reachable_folder
-from tests.test_attacks import DOCKER
 
 SCHEMA = json.loads(Path(__file__).with_name("gradescope_schema.json").read_text())
 POINTS = sum(question.points for question in ASSIGNMENT.questions)

@@ -221,13 +221,27 @@ def test_the_targets_are_drawn_such_that_everything_shows(seed: int) -> None:
         others = [one for one in fit.minima(target)[1:] if one.excess > 1e-6]
         assert all(one.excess > fit.CLEAR for one in others)
         assert (len(fit.minima(target)) - len(others) == 2) == (case == 2)  # the even one has two that are as good
-    near = targets[: fit.FAR]
+    near = targets[: fit.FAR[0]]
     for direction in (fit.FORWARDS, fit.BACKWARDS):
         for mistake in direction.mistakes:
             worst = max(
                 min(direction.excess(target, one.mean, one.std) for one in mistake.guess(target)) for target in near
             )
             assert worst > 2 * fit.NEAR, mistake
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_no_starting_point_is_taken_for_the_best_fit_backwards(seed: int) -> None:
+    """In two cases neither a component nor the whole mixture's moments nor the mode is anywhere near."""
+    for target in targets_of(seed)[5:7]:
+        starts = [fit.moments(target), *fit._parts(target), *fit.laplace(target)]
+        assert min(fit.reverse_excess(target, one.mean, one.std) for one in starts) > fit.STARTS >= 20 * fit.MOST
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_the_best_component_is_the_first_far_from_0_and_the_last(seed: int) -> None:
+    far = [targets_of(seed)[case] for case in fit.FAR]
+    assert {np.argmax(target.weights) == np.argmin(target.means) for target in far} == {True, False}
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -240,7 +254,7 @@ def test_an_error_of_one_percent_is_forgiven_and_one_of_ten_is_not(seed: int) ->
             assert abs(excess(target, best.mean, best.std)) < 1e-12
             for a in (-1, 1):
                 for b in (-1, 1):
-                    assert excess(target, best.mean + 0.01 * a * best.std, best.std * (1 + 0.01 * b)) < 0.3 * fit.MOST
+                    assert excess(target, best.mean + 0.01 * a * best.std, best.std * (1 + 0.01 * b)) < 0.5 * fit.MOST
                 assert excess(target, best.mean + 0.1 * a * best.std, best.std) > fit.MOST
                 assert excess(target, best.mean, best.std * (1 + 0.1 * a)) > fit.MOST
 

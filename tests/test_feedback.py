@@ -13,7 +13,7 @@ from autograder.audit import feedback
 from autograder.audit.feedback import Facts, Recognised, Told
 from autograder.audit.journal import Journal
 from autograder.audit.variants import written
-from autograder.hw11 import ASSIGNMENT
+from autograder.hw11 import ASSIGNMENT, mistakes
 from autograder.hw11.mistakes import WRONG
 
 GOOD = Told("v", "q", "q.check", "With m = 0 the KL term was 2.13; expected 0.8069.", "kl_sign")
@@ -110,16 +110,21 @@ def test_what_was_recognised(wanted: str, named: tuple[str, ...], kind: str) -> 
 def test_the_bank_keeps_the_rules_and_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slice of all questions' wrong solutions; the audit takes all of them."""
     chosen = [variant for variant in WRONG if "summarization" not in variant.file][::12]
-    found = feedback.measured(ASSIGNMENT, chosen, tmp_path / "told.jsonl")
+    monkeypatch.setattr(mistakes, "WRONG", chosen)
+    found = feedback.measured("autograder.hw11", tmp_path)
     assert [(breach.told.variant, breach.rule, breach.reason) for breach in found.breaches] == []
     assert found.kinds()["wrong"] == found.kinds()["none"] == 0
     assert {one.variant for one in found.told} == {variant.id for variant in chosen}
-    assert "0 taken for another one" in feedback.summary(found)
+    assert feedback.section(found).holds
+    odd = replace(found, recognised=(*found.recognised, Recognised("v", "a", ("b",))))
+    assert not feedback.section(odd).holds
 
     graded = Counter()
     monkeypatch.setattr(feedback, "told_by", lambda variant, _: graded.update([variant.id]) or [])
-    assert feedback.measured(ASSIGNMENT, chosen, tmp_path / "told.jsonl") == found
-    feedback.measured(ASSIGNMENT, [replace(chosen[0], source=chosen[0].source + "\n")], tmp_path / "told.jsonl")
+    assert feedback.measured("autograder.hw11", tmp_path) == found
+    changed = replace(chosen[0], source=chosen[0].source + "\n")
+    monkeypatch.setattr(mistakes, "WRONG", [changed, *chosen[1:]])
+    feedback.measured("autograder.hw11", tmp_path)
     assert graded == {chosen[0].id: 1}  # only what has changed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import textwrap
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from autograder import template
 from autograder.audit import killing, mutants
 from autograder.audit.killing import Equivalent, Graded
 from autograder.audit.mutants import OPERATORS, changes
+from autograder.audit.section import text
+from autograder.audit.variants import Variant
 from autograder.core import Assignment, Verdict
 from autograder.hw11 import ASSIGNMENT
 from autograder.isolation.wall import Pool, Wall
@@ -177,19 +180,50 @@ STAYS, EATS = "numbers.twice:6:statement:1", "numbers.twice:5:constant:1"
 """Without the statement in the loop it goes on for ever; with 0 in place of 2 the list doubles for ever."""
 
 
-@pytest.fixture(scope="module")
-def homework(tmp_path_factory: pytest.TempPathFactory) -> Assignment:
-    """The small homework's first question with a solution that can loop and eat memory."""
-    folder = tmp_path_factory.mktemp("reference")
-    (folder / "answer.py").write_text(REFERENCE)
-    question = small.ASSIGNMENT.questions[0]
-    check = replace(question.checks[0], ask=replace(question.checks[0].ask, seconds=1.0))
-    return replace(small.ASSIGNMENT, questions=(replace(question, checks=(check,)),), reference=folder)
+HOMEWORK = """
+from dataclasses import replace
+from pathlib import Path
+
+from autograder.core import Verdict
+from autograder.judges import Exact
+from tests import small
+
+question = small.ASSIGNMENT.questions[0]
+check = replace(question.checks[0], ask=replace(question.checks[0].ask, seconds=1.0))
+{more}
+ASSIGNMENT = replace(
+    small.ASSIGNMENT,
+    questions=(replace(question, checks=(check,)),),
+    reference=Path(__file__).with_name("reference"),
+)
+"""
+
+
+def importable(folder: Path, name: str, *, more: str = "") -> str:
+    """The small homework's first question with a solution that can loop and eat memory, as a package of this name."""
+    (folder / name / "reference").mkdir(parents=True)
+    (folder / name / "reference" / "answer.py").write_text(REFERENCE)
+    (folder / name / "__init__.py").write_text(HOMEWORK.format(more=more))
+    (folder / name / "mistakes.py").write_text("WRONG = HALF_RIGHT = ()")
+    return name
 
 
 @pytest.fixture(scope="module")
-def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("journal") / "gradings.jsonl"
+def homework(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("homework")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield importable(folder, "doubled")
+
+
+@pytest.fixture(scope="module")
+def assignment(homework: str) -> Assignment:
+    return importlib.import_module(homework).ASSIGNMENT
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("journal")
 
 
 @pytest.fixture(scope="module")
@@ -199,15 +233,15 @@ def pool() -> Iterator[Pool]:
 
 
 @pytest.fixture(scope="module")
-def matrix(pool: Pool, homework: Assignment, journal: Path) -> killing.Matrix:
-    return killing.measured(pool, homework, journal, seeds=3)
+def matrix(homework: str, out: Path) -> killing.Matrix:
+    return killing.measured(homework, out, jobs=2)
 
 
-def test_loops_and_hunger_for_memory_are_survived(matrix: killing.Matrix, homework: Assignment) -> None:
+def test_loops_and_hunger_for_memory_are_survived(matrix: killing.Matrix, assignment: Assignment) -> None:
     told = {one.id: one.diagnoses.get("numbers.twice") for one in matrix.mutants}
     assert told[STAYS] == "deadline"
     assert told[EATS] == "memory"
-    assert list(told) == [mutant.id for mutant in mutants.of(homework)]
+    assert list(told) == [mutant.id for mutant in mutants.of(assignment)]
 
 
 def test_survivors_that_agree_with_the_reference_are_told_apart(matrix: killing.Matrix) -> None:
@@ -216,46 +250,46 @@ def test_survivors_that_agree_with_the_reference_are_told_apart(matrix: killing.
     assert matrix.survivors == ()
     assert set(matrix.rows[0].kills) | set(matrix.equivalent) == {one.id for one in matrix.mutants}
     assert matrix.rows[0].alone == matrix.rows[0].kills  # it is the only check
-    assert "0 survive." in killing.summary(matrix)
+    assert killing.section(matrix).holds
 
 
-def test_a_survivor_by_luck_shows_in_further_gradings(pool: Pool, homework: Assignment) -> None:
-    (question,) = homework.questions
+def test_a_survivor_by_luck_shows_in_further_gradings(pool: Pool, assignment: Assignment) -> None:
+    (question,) = assignment.questions
     lucky = Exact(lambda trial: Verdict(float(trial.given["x"] < 50), "x is 50 or more."))
-    assignment = replace(homework, questions=(replace(question, checks=(replace(question.checks[0], judge=lucky),)),))
-    harmless = replace(mutants.of(homework)[0], text=REFERENCE)
-    assert 0 < killing.failures(pool, assignment, harmless, times=12) < 12
+    blind = replace(assignment, questions=(replace(question, checks=(replace(question.checks[0], judge=lucky),)),))
+    harmless = replace(mutants.of(assignment)[0], text=REFERENCE)
+    assert 0 < killing.failures(pool, blind, harmless, times=12) < 12
 
 
-def test_what_was_graded_is_not_graded_again(
-    matrix: killing.Matrix, pool: Pool, homework: Assignment, journal: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_graded_is_not_graded_again(matrix: killing.Matrix, homework: str, out: Path) -> None:
+    journal = out / "mutants.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(lines[:-1]) + lines[-1][:40])  # stopped in the middle of a line
-    last = json.loads(lines[-1])["row"]["id"]
-    again: list[str] = []
-
-    def agreements(
-        _pool: object, _assignment: object, survivors: list[mutants.Mutant], **_named: int
-    ) -> dict[str, str]:
-        again.extend(one.id for one in survivors)
-        return dict.fromkeys(again, killing.SAME)
-
-    monkeypatch.setattr(killing, "graded", None)
-    monkeypatch.setattr(killing, "agreements", agreements)
-    assert killing.measured(pool, homework, journal) == matrix
-    assert again == [last]
+    told: list[tuple[int, int]] = []
+    again = killing.measured(homework, out, tell=lambda done, of: told.append((done, of)))
+    assert again == matrix
+    assert len(journal.read_text().splitlines()) == len(lines) + 1
+    number = len(matrix.mutants)
+    assert told == [(number, number), (number, number + 1), (number + 1, number + 1)]
 
 
-def test_what_a_blind_check_passes_is_listed_as_a_survivor(pool: Pool, homework: Assignment, tmp_path: Path) -> None:
-    (question,) = homework.questions
-    blind = replace(question.checks[0], judge=Exact(lambda _trial: Verdict(1.0, "Fine.")))
-    assignment = replace(homework, questions=(replace(question, checks=(blind,)),))
-    found = killing.measured(pool, assignment, tmp_path / "journal.jsonl", every=27, seeds=1)
+def test_what_a_blind_check_passes_is_listed_as_a_survivor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    blind = 'check = replace(check, judge=Exact(lambda _trial: Verdict(1.0, "Fine.")))'
+    found = killing.measured(importable(tmp_path, "blind", more=blind), tmp_path / "out", every=27)
     assert found.survivors
     assert all(one.agreement.startswith("differs in small:twice") for one in found.survivors)
     assert all(one.agreement.endswith("failed in 0 of 20 further gradings") for one in found.survivors)
-    assert found.survivors[0].diff in killing.summary(found)
+    told = killing.section(found)
+    assert [promise.holds for promise in told.promises] == [False, True, True, True]
+    assert found.survivors[0].diff in text(told)
+
+
+def test_a_slice_holds_some_of_every_function(few: list[mutants.Mutant]) -> None:
+    some = killing.sliced(few, 40)
+    assert {mutant.function for mutant in some} == {mutant.function for mutant in few}
+    assert len(some) < len(few) / 20
+    assert killing.sliced(few, 1) == few
 
 
 # -------------------------------------------------------------------------------------------- matrix
@@ -273,22 +307,32 @@ def test_the_matrix_counts_kills_and_costs() -> None:
         ("a", ("m1", "m2"), ("m2",), 3.0),
         ("b", ("m1",), (), 6.0),
     ]
-    assert "nothing alone" in killing.summary(found)
+    promise = killing.section(found).promises[1]
+    assert (promise.holds, promise.measured) == (False, "1 of 2; not b")
+
+
+def test_a_check_that_alone_catches_a_named_mistake_is_there_for_something() -> None:
+    named = [Variant("v1", "", "f", "", caught_by=("b",)), Variant("v2", "", "f", "", caught_by=("a", "b"))]
+    found = killing.matrix([one("m1", a=0.0, b=0.5), one("m2", a=0.0, b=1.0)], (), ["m1", "m2"], named)
+    assert [(row.check, row.named) for row in found.rows] == [("a", 0), ("b", 1)]
+    assert killing.section(found).holds
 
 
 def test_documented_equivalents_must_survive_and_exist() -> None:
     documented = [Equivalent("m?", "It makes no difference."), Equivalent("n1", "Gone.")]
     found = killing.matrix([one("m1", a=1.0), one("m2", a=0.0)], documented, ["m1", "m2"])
     assert found.equivalent == {"m1": "It makes no difference."}
-    assert found.errors == (
+    assert found.stray == (
         "No mutant is called n1, as equivalents.toml has it.",
         "m2 is documented as equivalent, but fails a.",
     )
+    assert not killing.section(found).holds
 
 
 def test_a_fault_of_the_grader_is_an_error_and_no_survivor() -> None:
     found = killing.matrix([replace(one("m1", a=1.0), faulty=("a",))], (), ["m1"])
-    assert found.errors == ("The grader itself failed at m1, in a.",)
+    assert found.faults == ("The grader itself failed at m1, in a.",)
+    assert not killing.section(found).holds
     assert (found.survivors, found.killed, found.equivalent) == ((), (), {})
 
 
@@ -307,5 +351,5 @@ def test_values_agree_to_the_bit_within_rounding_or_not() -> None:
 def test_the_table_of_equivalents_names_mutants_that_exist_with_a_reason() -> None:
     names = [mutant.id for mutant in mutants.of(ASSIGNMENT)]
     found = killing.matrix([], killing.equivalents(), names)
-    assert found.errors == ()
+    assert found.stray == ()
     assert all(known.reason.endswith(".") for known in killing.equivalents())

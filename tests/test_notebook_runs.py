@@ -20,6 +20,7 @@ import nbformat
 import pytest
 
 from autograder import notebooks
+from autograder.audit.levels import LEVELS, ended, start
 from autograder.hw11 import ASSIGNMENT
 from autograder.isolation import wall
 from autograder.isolation.wall import Pool, Wall
@@ -37,7 +38,6 @@ from tests.notebook_helpers import (
     told,
     trained,
 )
-from tests.test_attacks import LEVELS, end, is_weak, start
 
 MARK = f"notebook{os.getpid()}x"
 RIGHT = trained()
@@ -489,21 +489,27 @@ def _at_level(layers: list[str], names: list[str]) -> dict[str, Any]:
         return {"outcomes": found, "score": score, "gone": told(gone), "left": left}
 
 
+def print_at_level(layers: list[str], names: list[str]) -> None:
+    print(json.dumps(_at_level(layers, names)))
+
+
 @pytest.fixture(scope="module")
 def levels() -> Iterator[dict[str, subprocess.Popen[str]]]:
     """One process for each level, all at work at the same time."""
-    running = {}
-    for level in CHOSEN:
-        names = [attempt.id for attempt in ATTEMPTS if not (attempt.harmful and is_weak(level))]
-        running[level] = start(level, "test_notebook_runs", names)
-    yield running
-    end(running)
+    with contextlib.ExitStack() as stack:
+        running = {}
+        for level in CHOSEN:
+            names = [attempt.id for attempt in ATTEMPTS if not (attempt.harmful and LEVELS[level].weak)]
+            process = start(LEVELS[level], "tests.test_notebook_runs:print_at_level", names)
+            stack.enter_context(ended(process))
+            running[level] = process
+        yield running
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv (Linux)")
 @pytest.mark.parametrize("level", CHOSEN)
 def test_level(level: str, levels: dict[str, subprocess.Popen[str]]) -> None:
-    blocked = {"own": "seccomp" in LEVELS[level][1], "always": True, **LEVELS[level][2]}
+    blocked = {"own": "seccomp" in LEVELS[level].layers, "always": True, **LEVELS[level].blocked}
     output, errors = levels[level].communicate(timeout=280)
     assert levels[level].returncode == 0, errors[-3000:]
     found = json.loads(output.splitlines()[-1])

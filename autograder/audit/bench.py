@@ -26,6 +26,8 @@ from autograder.isolation.wall import Pool, Wall
 ROOT = Path(__file__).resolve().parents[2]
 CLEAN = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "HOME": "/"}
 MEMORY_LIMIT = 600 * 1024**2
+RIGHT_GRADINGS = {"summarization": 500}
+"""Gradings of a question's right solutions; of most questions 2,000. There is no luck in this one, and it is slow."""
 CPU_LIMIT, CPU_LIMITS = 0.3, {"summarization": 2.0, "continual_learning": 1.0, "distributions": 0.5}
 """CPU seconds that a question's functions may take; some questions ask more of them than others."""
 
@@ -41,10 +43,10 @@ def run(homework: str, *, quick: bool, question: str = "", times: int = 0) -> in
         print(f"There is no question {question}; there are: {', '.join(one.id for one in assignment.questions)}.")
         return 2
     rounds = times or (1 if quick else 200)
-    repeated = 1 if quick else -(-2000 // len(right))
+    repeated = 1 if quick else -(-RIGHT_GRADINGS.get(question, 2000) // len(right))
     if question:
-        kept = _right(assignment, homework, right, repeated)
-        return 0 if _wrong(assignment, homework, wrong, rounds) and kept else 1
+        kept = _right(homework, right, repeated)
+        return 0 if _wrong(homework, wrong, rounds) and kept else 1
     print(f"Measuring on {os.cpu_count()} cores; this takes {'about two minutes' if quick else 'about half an hour'}.")
     promises = [
         _latency(3 if quick else 9),
@@ -54,17 +56,17 @@ def run(homework: str, *, quick: bool, question: str = "", times: int = 0) -> in
         *(_notebook(question, assignment, homework) for question in assignment.questions if _whole(question)),
         _memory(),
         _limited(),
-        _right(assignment, homework, right, repeated),
-        _wrong(assignment, homework, wrong, rounds),
+        _right(homework, right, repeated),
+        _wrong(homework, wrong, rounds),
     ]
     return 0 if all(promises) else 1
 
 
-def _chosen(assignment: Assignment, homework: str, name: str, question: str) -> list[int]:
-    """The places in the bank of what belongs to the question, or of everything."""
+def _chosen(assignment: Assignment, homework: str, name: str, question: str) -> list[Variant]:
+    """What of the bank belongs to the question, or all of it."""
     files = {file for one in assignment.questions if question in ("", one.id) for file in one.files}
     variants: Sequence[Variant] = getattr(importlib.import_module(f"{homework}.mistakes"), name)
-    return [place for place, variant in enumerate(variants) if variant.file in files]
+    return [variant for variant in variants if variant.file in files]
 
 
 def line(name: str, measured: str, promised: str, kept: bool) -> bool:
@@ -240,9 +242,9 @@ def _pss(pid: int) -> int:
     return 0
 
 
-def _right(assignment: Assignment, homework: str, places: list[int], times: int) -> bool:
+def _right(homework: str, solutions: list[Variant], times: int) -> bool:
     """Right solutions with fresh seeds: none may lose a point. Counts second attempts and tolerances used."""
-    tallies = _tallies(homework, "RIGHT", places, times)
+    tallies = _tallies(homework, "right", solutions, times)
     gradings, bad = len(tallies) * times, [tally for tally in tallies if tally.surprises]
     for tally in bad:
         print(f"      {tally.variant} failed {', '.join(sorted(tally.checks))}")
@@ -256,9 +258,9 @@ def _right(assignment: Assignment, homework: str, places: list[int], times: int)
     )
 
 
-def _wrong(assignment: Assignment, homework: str, places: list[int], times: int) -> bool:
+def _wrong(homework: str, solutions: list[Variant], times: int) -> bool:
     """Wrong solutions with fresh seeds: each must fail every check that it names, every time."""
-    tallies = _tallies(homework, "WRONG", places, times)
+    tallies = _tallies(homework, "wrong", solutions, times)
     for tally in tallies:
         if tally.surprises:
             print(f"      {tally.variant} passed {', '.join(sorted(tally.checks))}")
@@ -278,21 +280,20 @@ class Tally:
     used: float
 
 
-def _tallies(homework: str, bank_name: str, places: list[int], times: int) -> list[Tally]:
+def _tallies(homework: str, kind: str, solutions: list[Variant], times: int) -> list[Tally]:
     """One tally for each variant, on all cores; a progress line goes to the terminal."""
     found = []
-    jobs = [(homework, bank_name, index, times) for index in places]
+    jobs = [(homework, variant, times) for variant in solutions]
     for _, tally in parallel.each(_tally, jobs, os.cpu_count() or 1):
         found.append(tally)
         if sys.stderr.isatty():
-            told = f"{bank_name.lower()} solutions: {len(found)} of {len(places)}"
+            told = f"{kind} solutions: {len(found)} of {len(solutions)}"
             print(f"\r\033[K{told}", end="\r", file=sys.stderr)
     return found
 
 
-def _tally(homework: str, bank_name: str, index: int, times: int) -> Tally:
+def _tally(homework: str, variant: Variant, times: int) -> Tally:
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    variant: Variant = getattr(importlib.import_module(f"{homework}.mistakes"), bank_name)[index]
     whole = bank.terse(bank.of(assignment, variant))
     judged = bank.only(whole, variant.caught_by) if variant.caught_by else whole
     surprises = second = 0

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from autograder import version
-from autograder.audit import bank
+from autograder.audit import bank, parallel
 from autograder.audit.inprocess import InProcess
 from autograder.audit.journal import Journal
+from autograder.audit.section import Promise, Section, Table, Tell, nobody
 from autograder.audit.variants import Variant
 from autograder.core import Ask, Assignment, Observation, Submission, Values
 from autograder.grade import LONGEST, Grading
@@ -306,47 +307,71 @@ def judged(told: Sequence[Told], variants: Sequence[Variant], facts: Facts) -> F
     return Feedback(tuple(told), tuple(breaches), tuple(recognised))
 
 
-def summary(found: Feedback) -> str:
-    """The result as compact text."""
+def section(found: Feedback) -> Section:
+    """What a head TA reads of it."""
     kinds, broken = found.kinds(), Counter(breach.rule for breach in found.breaches)
     asked = sum(count for kind, count in kinds.items() if kind != "unasked")
-    with_example = sum(EXAMPLE in one.message for one in found.told)
-    lines = [
-        f"{len(found.told)} messages of {len(found.recognised)} wrong solutions; {with_example} show a small example.",
-        f"Of {asked} named misconceptions {kinds['right']} were recognised, {kinds['wrong']} taken for another one, "
-        f"{kinds['none']} not recognised.",
-        "",
-        f"{'rule':<11}{'broken':>7}",
-        *(f"{rule.id:<11}{broken[rule.id]:>7}  {rule.about}{' (heuristic)' * rule.heuristic}" for rule in RULES),
-    ]
-    others = ", ".join(f"{want} -> {named} {count}" for (want, named), count in sorted(found.others().items()))
-    lines += ["", f"Other names beside the right one: {others or 'none'}"]
-    for one in found.recognised:
-        if one.kind in ("wrong", "none"):
-            lines.append(f"{one.variant}: {one.wanted} was expected, named: {', '.join(one.named) or 'nothing'}")
-    for breach in found.breaches:
-        lines.append(f"{breach.told.variant}, {breach.told.check}, {breach.rule}: {breach.reason}")
-        lines.append(f"    {breach.told.message}")
-    return "\n".join(lines)
+    examples = sum(EXAMPLE in one.message for one in found.told)
+    promises = (
+        Promise(
+            "Messages that break a rule",
+            f"{len(found.breaches)} of {len(found.told):,}, to {len(found.recognised)} wrong solutions",
+            not found.breaches,
+        ),
+        Promise("Misconceptions taken for another one", f"{kinds['wrong']} of {asked}", not kinds["wrong"]),
+    )
+    rows = (
+        ("misconceptions recognised, of those that the bank names", kinds["right"], asked),
+        ("messages that show a smallest example", examples, len(found.told)),
+    )
+    rules = tuple((rule.about, "words" if rule.heuristic else "exact", broken[rule.id]) for rule in RULES)
+    missed = tuple(
+        (one.variant, one.wanted, ", ".join(one.named) or "nothing")
+        for one in found.recognised
+        if one.kind in ("wrong", "none")
+    )
+    breaches = tuple((b.told.variant, b.told.check, b.rule, b.reason, b.told.message) for b in found.breaches)
+    others = tuple((want, named, count) for (want, named), count in sorted(found.others().items()))
+    return Section(
+        "feedback",
+        "Feedback",
+        "What the students of our wrong solutions are told, held against rules. A rule that looks for words can miss "
+        "a bad message, and a good one may have to be reworded for it.",
+        promises,
+        (
+            Table("How often", ("what", "count", "of"), rows),
+            Table("Rules: every message ...", ("rule", "looks for", "broken"), rules),
+            Table("Not recognised", ("solution", "misconception", "named instead"), missed),
+            Table("Rules broken", ("solution", "check", "rule", "why", "message"), breaches),
+            Table("Names beside the right one", ("misconception", "also named", "messages"), others, folded=True),
+            Table(
+                "All messages",
+                ("solution", "check", "message"),
+                tuple((one.variant, one.check, one.message) for one in found.told),
+                folded=True,
+            ),
+        ),
+    )
 
 
-def measured(assignment: Assignment, variants: Sequence[Variant], out: Path) -> Feedback:
-    """Grades the variants that `out`, a file of JSON lines, lacks; a new grader or variant is graded anew."""
-    grader, journal = version.of(assignment), Journal(out)
-    told = []
-    for variant in variants:
-        code = hashlib.sha256(repr(variant).encode()).hexdigest()[:12]
-        key = (variant.id, code, grader)
-        if key not in journal.rows:
-            journal.add(key, {"told": [asdict(one) for one in told_by(variant, assignment)]})
-        told += [Told(**{**row, "shown": tuple(row["shown"])}) for row in journal.rows[key]["told"]]
-    return judged(told, variants, facts_of(assignment))
-
-
-def run(homework: str, out: Path, *, every: int = 1) -> int:
-    """Prints the summary for every `every`-th wrong solution. Returns 1 where a rule is broken or a name wrong."""
+def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Feedback:
+    """Grades every `every`-th wrong solution that the journal in `out` lacks; a new grader or variant anew."""
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    variants: Sequence[Variant] = importlib.import_module(f"{homework}.mistakes").WRONG
-    found = measured(assignment, variants[::every], out)
-    print(summary(found))
-    return 1 if found.breaches or found.kinds()["wrong"] else 0
+    everything: Sequence[Variant] = importlib.import_module(f"{homework}.mistakes").WRONG
+    variants = everything[::every]
+    grader, journal = version.of(assignment), Journal(out / "feedback.jsonl")
+    keys = {one.id: (one.id, hashlib.sha256(repr(one).encode()).hexdigest()[:12], grader) for one in variants}
+    missing = [(homework, place * every) for place, one in enumerate(variants) if keys[one.id] not in journal.rows]
+    done = len(variants) - len(missing)
+    tell(done, len(variants))
+    for place, told in parallel.each(_told_by, missing, jobs):
+        journal.add(keys[everything[missing[place][1]].id], {"told": [asdict(one) for one in told]})
+        tell(done := done + 1, len(variants))
+    rows = [row for one in variants for row in journal.rows[keys[one.id]]["told"]]
+    return judged([Told(**{**row, "shown": tuple(row["shown"])}) for row in rows], variants, facts_of(assignment))
+
+
+def _told_by(homework: str, place: int) -> list[Told]:
+    """`told_by` of one wrong solution, by its place in the bank."""
+    wrong = importlib.import_module(f"{homework}.mistakes").WRONG
+    return told_by(wrong[place], importlib.import_module(homework).ASSIGNMENT)

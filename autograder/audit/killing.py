@@ -10,10 +10,11 @@ import contextlib
 import importlib
 import tomllib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -21,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from autograder import submission, version
-from autograder.audit import bank, mutants
+from autograder.audit import bank, mutants, parallel
 from autograder.audit.journal import Journal, Key
 from autograder.audit.mutants import Mutant
+from autograder.audit.section import Promise, Section, Table, Tell, nobody
 from autograder.audit.variants import Variant
 from autograder.core import Ask, Assignment, Observation, Submission, Value, Values
 from autograder.grade import Grading
@@ -208,8 +210,9 @@ class Equivalent:
 
 
 def equivalents(path: Path = EQUIVALENTS) -> tuple[Equivalent, ...]:
-    """The table of documented equivalents: `[[equivalent]]` with `mutant` (a pattern as of file names) and `reason`."""
-    return tuple(Equivalent(**row) for row in tomllib.loads(path.read_text()).get("equivalent", ()))
+    """The table of documented equivalents: `[[equivalent]]` with `mutants` (patterns as of file names), `reason`."""
+    rows = tomllib.loads(path.read_text()).get("equivalent", ())
+    return tuple(Equivalent(mutant, row["reason"]) for row in rows for mutant in row["mutants"])
 
 
 # ---------------------------------------------------------------------------------------- the matrix
@@ -217,13 +220,17 @@ def equivalents(path: Path = EQUIVALENTS) -> tuple[Equivalent, ...]:
 
 @dataclass(frozen=True)
 class Row:
-    """One check: the mutants that it kills, those that no other check kills, CPU seconds of its ask in all gradings."""
+    """One check: the mutants that it kills, those that no other check kills, CPU seconds of its ask in all gradings.
+
+    `named` is the number of named mistakes that are held to fail this check alone.
+    """
 
     check: str
     ask: str
     kills: tuple[str, ...]
     alone: tuple[str, ...]
     cpu: float
+    named: int = 0
 
     @property
     def cost(self) -> float:
@@ -235,39 +242,43 @@ class Row:
 class Matrix:
     """Check by mutant. `equivalent` are survivors that are no mistakes, with the reason; `survivors` are the others.
 
-    `errors` are sentences about what must not be: a documented equivalent that is killed or does not exist, a
-    fault of the grader itself.
+    `stray` are sentences about documented equivalents that are killed or do not exist, `faults` about mutants at which
+    the grader itself failed.
     """
 
     mutants: tuple[Graded, ...]
     rows: tuple[Row, ...]
     equivalent: Mapping[str, str]
     survivors: tuple[Graded, ...]
-    errors: tuple[str, ...]
+    stray: tuple[str, ...]
+    faults: tuple[str, ...]
 
     @property
     def killed(self) -> tuple[Graded, ...]:
         return tuple(one for one in self.mutants if one.failed)
 
 
-def matrix(gradings: Sequence[Graded], documented: Sequence[Equivalent], ids: Sequence[str]) -> Matrix:
-    """The matrix of these gradings; `ids` are those of all mutants that exist, graded or not."""
+def matrix(
+    gradings: Sequence[Graded], documented: Sequence[Equivalent], ids: Sequence[str], named: Sequence[Variant] = ()
+) -> Matrix:
+    """The matrix of these gradings; `ids` are those of all mutants that exist, `named` the bank's mistakes."""
     checks = dict.fromkeys(check for one in gradings for check in one.scores)
     asks = {check: ask for one in gradings for check, ask in one.asks.items()}
+    only = Counter(variant.caught_by[0] for variant in named if len(variant.caught_by) == 1)
     rows = []
     for check in checks:
         kills = [one for one in gradings if check in one.failed]
         alone = tuple(one.id for one in kills if len(one.failed) == 1)
         cpu = sum(one.cpu.get(asks[check], 0.0) for one in gradings)
-        rows.append(Row(check, asks[check], tuple(one.id for one in kills), alone, cpu))
+        rows.append(Row(check, asks[check], tuple(one.id for one in kills), alone, cpu, only[check]))
     reasons = {id: known.reason for known in documented for id in ids if fnmatchcase(id, known.mutant)}
-    errors = [
+    stray = [
         *(f"No mutant is called {known.mutant}, as equivalents.toml has it." for known in documented
           if not any(fnmatchcase(id, known.mutant) for id in ids)),
         *(f"{one.id} is documented as equivalent, but fails {', '.join(sorted(one.failed))}." for one in gradings
           if one.failed and one.id in reasons),
-        *(f"The grader itself failed at {one.id}, in {', '.join(one.faulty)}." for one in gradings if one.faulty),
     ]  # fmt: skip
+    faults = [f"The grader itself failed at {one.id}, in {', '.join(one.faulty)}." for one in gradings if one.faulty]
     alive = [one for one in gradings if not one.failed and not one.faulty]
     excused = {
         one.id: reasons.get(one.id, one.agreement)
@@ -275,79 +286,166 @@ def matrix(gradings: Sequence[Graded], documented: Sequence[Equivalent], ids: Se
         if one.id in reasons or one.agreement in (SAME, ROUNDED)
     }
     rest = tuple(one for one in alive if one.id not in excused)
-    return Matrix(tuple(gradings), tuple(rows), excused, rest, tuple(errors))
+    return Matrix(tuple(gradings), tuple(rows), excused, rest, tuple(stray), tuple(faults))
 
 
-def summary(found: Matrix) -> str:
-    """The matrix as compact text: counts, a line for each check, and every survivor that nothing excuses."""
-    reasons = Counter(found.equivalent.values())
-    lines = [
-        f"{len(found.mutants)} mutants: {len(found.killed)} killed, {len(found.equivalent)} equivalent, "
-        f"{len(found.survivors)} survive.",
-        *(f"    {count:4d}  {reason}" for reason, count in reasons.most_common()),
-        "",
-        f"{'check':<42}{'kills':>7}{'alone':>7}{'CPU s a kill':>14}",
-    ]
-    for row in found.rows:
-        remark = "" if row.alone else "kills nothing" if not row.kills else "nothing alone"
-        lines.append(f"{row.check:<42}{len(row.kills):>7}{len(row.alone):>7}{row.cost:>14.2f}  {remark}".rstrip())
-    if found.survivors:
-        lines += ["", "Survivors: a check is missing, or a line of equivalents.toml."]
-        lines += [f"{one.id}  ({one.agreement or 'not examined'})\n    {one.diff}" for one in found.survivors]
-    return "\n".join([*lines, *(["", *found.errors] if found.errors else [])])
+# -------------------------------------------------------------------------------------------- audit
+
+BATCH = 8
+"""Mutants that a process is handed at a time: what a kill of the audit loses of each process's work."""
 
 
-def measured(
-    pool: Pool,
-    assignment: Assignment,
-    out: Path,
-    *,
-    question: str = "",
-    every: int = 1,
-    documented: Sequence[Equivalent] = (),
-    seeds: int = SEEDS,
-) -> Matrix:
-    """The matrix of every `every`-th mutant (of one question): grades those that `out` lacks and examines survivors.
-
-    Stopped at any moment it goes on from `out`, which holds a line for each grading.
-    """
-    grader, journal = version.of(assignment), Journal(out)
-    everything = mutants.of(assignment)
-    chosen = [one for one in everything if question in ("", one.question)][::every]
-    keys = [(mutant.id, mutant.code, grader) for mutant in chosen]
-    for key, mutant in zip(keys, chosen, strict=True):
-        if key not in journal.rows:
-            journal.add(key, asdict(graded(pool, assignment, mutant, grader)))
-    gradings = [Graded.read(journal.rows[key]) for key in keys]
-    for function in dict.fromkeys(mutant.function for mutant in chosen):
-        siblings = {one.id: one for one in gradings if one.id.startswith(f"{function}:")}
-        own = [mutant for mutant in chosen if _is_unexplained(siblings.get(mutant.id), documented)]
-        if not own:
-            continue
-        # Some mutants of a function raise whenever it is called: what none of them fails does not call it.
-        asks = {one.asks[check] for one in siblings.values() for check in one.failed}
-        told = agreements(pool, assignment, own, asks=asks, seeds=seeds)
-        for mutant in own:
-            agreement = told[mutant.id]
-            if agreement not in (SAME, ROUNDED):
-                agreement += f"; failed in {failures(pool, assignment, mutant)} of {AGAIN} further gradings"
-            one = replace(siblings[mutant.id], agreement=agreement)
-            journal.add(one.key, asdict(one))
-    gradings = [Graded.read(journal.rows[key]) for key in keys]
-    return matrix(gradings, documented, [one.id for one in everything])
+def sliced(everything: Sequence[Mutant], every: int) -> list[Mutant]:
+    """Of each function every `every`-th mutant, from the first on."""
+    functions: dict[str, list[Mutant]] = {}
+    for mutant in everything:
+        functions.setdefault(mutant.function, []).append(mutant)
+    return [mutant for own in functions.values() for mutant in own[::every]]
 
 
-def run(homework: str, out: Path, *, question: str = "", every: int = 1) -> int:
-    """Prints the summary of what `measured` finds. Returns 1 where the matrix has errors, 0 otherwise."""
+def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Matrix:
+    """The matrix of every `every`-th mutant: grades those that the journal in `out` lacks, and examines survivors."""
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    with Pool(Wall(assignment.probes)) as pool:
-        found = measured(pool, assignment, out, question=question, every=every, documented=equivalents())
-    print(summary(found))
-    return 1 if found.errors else 0
+    questions = {question.id for question in assignment.questions}
+    documented = [known for known in equivalents() if known.mutant.partition(".")[0] in questions]
+    grader, journal = version.of(assignment), Journal(out / "mutants.jsonl")
+    everything = mutants.of(assignment)
+    chosen = sliced(everything, every)
+    keys = {mutant.id: (mutant.id, mutant.code, grader) for mutant in chosen}
+
+    def added(batches: Iterable[tuple[int, list[Graded]]], done: int, of: int) -> dict[str, Graded]:
+        """Writes down what the processes hand over; all gradings so far, by the mutants' ids."""
+        tell(done, of)
+        for _, batch in batches:
+            for one in batch:
+                journal.add(one.key, asdict(one))
+            done += len(batch)
+            tell(done, of)
+        return {id: Graded.read(journal.rows[key]) for id, key in keys.items()}
+
+    left = [mutant for mutant in chosen if keys[mutant.id] not in journal.rows]
+    work = [(homework, batch, grader) for batch in _batches(left)]
+    found = added(parallel.each(_graded, work, jobs), len(chosen) - len(left), len(chosen))
+    unexplained = []
+    for function in dict.fromkeys(mutant.function for mutant in chosen):
+        siblings = [mutant for mutant in chosen if mutant.function == function]
+        # Some mutants of a function raise whenever it is called: what none of them fails does not call it.
+        asks = {found[one.id].asks[check] for one in siblings for check in found[one.id].failed}
+        alive = [one for one in siblings if _is_unexplained(found[one.id], documented)]
+        unexplained += [(homework, batch, [found[one.id] for one in batch], asks) for batch in _batches(alive)]
+    number = len(chosen) + sum(len(batch) for _, batch, _, _ in unexplained)
+    found = added(parallel.each(_examined, unexplained, jobs), len(chosen), number)
+    return matrix(list(found.values()), documented, [one.id for one in everything], named(homework))
 
 
-def _is_unexplained(one: Graded | None, documented: Sequence[Equivalent]) -> bool:
-    """Whether it was graded and is still to be found out why nothing kills it."""
-    if one is None or one.failed or one.faulty or one.agreement:
+def named(homework: str) -> list[Variant]:
+    """The named mistakes of the homework's bank, half-right ones among them."""
+    module = importlib.import_module(f"{homework}.mistakes")
+    return [*module.WRONG, *(variant for variant, _, _ in module.HALF_RIGHT)]
+
+
+def _batches(some: list[Mutant]) -> list[list[Mutant]]:
+    return [some[at : at + BATCH] for at in range(0, len(some), BATCH)]
+
+
+@cache
+def _pool(probes: str) -> Pool:
+    """This process's own way through the wall; it ends with the process."""
+    pool = Pool(Wall(probes))
+    pool.start()
+    return pool
+
+
+def _graded(homework: str, batch: Sequence[Mutant], grader: str) -> list[Graded]:
+    """In a process of its own: these mutants' gradings."""
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    return [graded(_pool(assignment.probes), assignment, mutant, grader) for mutant in batch]
+
+
+def _examined(homework: str, batch: Sequence[Mutant], alive: Sequence[Graded], asks: Collection[str]) -> list[Graded]:
+    """In a process of its own: survivors of one file, with the way in which each agrees with the reference."""
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    pool = _pool(assignment.probes)
+    told = agreements(pool, assignment, batch, asks=asks)
+    for mutant in batch:
+        if told[mutant.id] not in (SAME, ROUNDED):
+            times = failures(pool, assignment, mutant)
+            told[mutant.id] += f"; failed in {times} of {AGAIN} further gradings"
+    return [replace(one, agreement=told[one.id]) for one in alive]
+
+
+def _is_unexplained(one: Graded, documented: Sequence[Equivalent]) -> bool:
+    """Whether it is still to be found out why nothing kills it."""
+    if one.failed or one.faulty or one.agreement:
         return False
     return not any(fnmatchcase(one.id, each.mutant) for each in documented)
+
+
+def section(found: Matrix) -> Section:
+    """The kill matrix, for whoever wants to know what each check is there for."""
+    killed, survivors, equivalent = (len(some) for some in (found.killed, found.survivors, found.equivalent))
+    idle = [row.check for row in found.rows if not row.alone and not row.named]
+    questions = dict.fromkeys(one.question for one in found.mutants)
+    return Section(
+        id="mutants",
+        title="Mutants of the reference",
+        about=(
+            "Every solution of the reference with one small change, as a slip would make it, graded as an upload is. "
+            "A check must be the only one to fail some mutant, or some named mistake of the bank; a mutant that none "
+            "fails must be no mistake."
+        ),
+        promises=(
+            Promise(
+                "every mutant that is a mistake loses points",
+                f"{killed:,} of {killed + survivors:,}; {equivalent:,} others are no mistakes",
+                not survivors,
+            ),
+            Promise(
+                "every check is the only one to fail something",
+                f"{len(found.rows) - len(idle)} of {len(found.rows)}" + (f"; not {', '.join(idle)}" if idle else ""),
+                not idle,
+            ),
+            Promise(
+                "what is documented as no mistake exists and loses no points",
+                " ".join(found.stray) or "so it is",
+                not found.stray,
+            ),
+            Promise("the grader itself never fails", " ".join(found.faults) or "it did not", not found.faults),
+        ),
+        tables=(
+            Table(
+                "Mutants by question",
+                ("question", "mutants", "killed", "no mistake", "survivors", "CPU s"),
+                tuple(_counted(found, question) for question in questions),
+            ),
+            Table(
+                "What each check kills; mutants, and named mistakes of the bank, that it alone fails",
+                ("check", "mutants", "alone", "named alone", "CPU s a kill"),
+                tuple(
+                    (row.check, len(row.kills), len(row.alone), row.named, row.cost if row.kills else "")
+                    for row in found.rows
+                ),
+            ),
+            Table(
+                "Survivors: a check is missing, or a line of equivalents.toml",
+                ("mutant", "change", "beside the reference"),
+                tuple((one.id, one.diff, one.agreement) for one in found.survivors),
+            ),
+            Table(
+                "Mutants that are no mistakes",
+                ("mutant", "change", "why"),
+                tuple(
+                    (one.id, one.diff, found.equivalent[one.id]) for one in found.mutants if one.id in found.equivalent
+                ),
+                folded=True,
+            ),
+        ),
+    )
+
+
+def _counted(found: Matrix, question: str) -> tuple[str, int, int, int, int, float]:
+    own = [one for one in found.mutants if one.question == question]
+    survivors = sum(one.question == question for one in found.survivors)
+    equivalent = sum(one.id in found.equivalent for one in own)
+    cpu = sum(sum(one.cpu.values()) for one in own)
+    return question, len(own), sum(bool(one.failed) for one in own), equivalent, survivors, cpu

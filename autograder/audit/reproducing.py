@@ -22,6 +22,7 @@ import numpy as np
 from autograder import version
 from autograder.audit import bank
 from autograder.audit.journal import Journal
+from autograder.audit.section import Promise, Section, Table, Tell, nobody
 from autograder.audit.variants import Variant, applied
 from autograder.core import Ask, Assignment, Observation, Submission, Values
 from autograder.grade import Grading
@@ -102,7 +103,9 @@ def _busy(number: int) -> Iterator[None]:
             loop.wait()
 
 
-def repeated(upload: Path, homework: str, out: Path, *, times: int = 50, grader: str = "") -> Repeated:
+def repeated(
+    upload: Path, homework: str, out: Path, *, times: int = 50, grader: str = "", tell: Tell = nobody
+) -> Repeated:
     """Grades the upload `times` times, in each setting in turn.
 
     Goes on from `out`, a file of JSON lines, with what the same `grader` (its version) made of the same upload.
@@ -115,6 +118,7 @@ def repeated(upload: Path, homework: str, out: Path, *, times: int = 50, grader:
     for index, key in enumerate(keys):
         if key not in journal.rows:
             journal.add(key, {"text": graded(upload, homework, SETTINGS[index % len(SETTINGS)])})
+        tell(index + 1, times)
     texts = [str(journal.rows[key]["text"]) for key in keys]
     digests = tuple(hashlib.sha256(text.encode()).hexdigest()[:12] for text in texts)
     return Repeated(digests, _differing(texts), time.monotonic() - started)
@@ -217,38 +221,53 @@ class Reproduced:
     shared: tuple[str, ...]
     gains: tuple[Gained, ...]
 
-    @property
-    def holds(self) -> bool:
-        return self.repeated.same and not self.shared and not any(one.gained for one in self.gains)
 
-
-def summary(found: Reproduced) -> str:
-    """The result as compact text."""
+def section(found: Reproduced) -> Section:
+    """What a head TA reads of it."""
     again, kinds = found.repeated, len(set(found.repeated.digests))
-    lines = [
-        f"One upload graded {len(again.digests)} times, with 1 and 2 threads, idle and loaded: {kinds} results.json "
-        f"({again.seconds:.0f} s)." + (f" They differ in: {', '.join(again.differing)}." if kinds > 1 else ""),
-        f"Asks for which another upload gets the same inputs or seed: {', '.join(found.shared) or 'none'}.",
-        f"{len(found.gains)} cheaters, of which {sum(one.gained for one in found.gains)} gained:",
-        *(f"    {one.cheater:<32}{one.score:>7g} of at most {one.most:g}" for one in found.gains),
-    ]
-    return "\n".join(lines)
+    differing = f"; they differ in {', '.join(again.differing)}" if kinds > 1 else ""
+    gained = [one for one in found.gains if one.gained]
+    promises = (
+        Promise(
+            f"Different results.json, but for times, of one upload graded {len(again.digests)} times, with 1 and 2 "
+            "threads, on an idle and on a loaded machine",
+            f"{kinds - 1}{differing}",
+            again.same,
+        ),
+        Promise(
+            "Asks for which another upload gets the same inputs or the same seed",
+            f"{len(found.shared)} {', '.join(found.shared)}".rstrip(),
+            not found.shared,
+        ),
+        Promise(
+            "Solutions that gain by a seed inside a function, by a cache between calls or by known shapes",
+            f"{len(gained)} of {len(found.gains)}",
+            not gained,
+        ),
+    )
+    rows = tuple((one.cheater, one.score, one.most) for one in found.gains)
+    return Section(
+        "reproducing",
+        "Reproducibility",
+        "A grade depends on what was handed in and on the grader's version, and on nothing else.",
+        promises,
+        (Table("What such solutions got", ("solution", "points", "at most"), rows, folded=True),),
+    )
 
 
-def measured(homework: str, out: Path, *, times: int = 50) -> Reproduced:
-    """Everything, on the homework's mixed wrong submission; `out` is the folder for what was graded so far."""
+def measured(
+    homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody, times: int = 50
+) -> Reproduced:
+    """Everything, on the homework's mixed wrong submission, graded `times` / `every` times, at least once a setting.
+
+    One grading runs at a time, whatever `jobs` says: some are to find the machine idle.
+    """
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
     module = importlib.import_module(f"{homework}.mistakes.cheaters")
     cheaters: Sequence[Cheater] = module.CHEATERS
+    journal, times = out / "reproducing.jsonl", max(len(SETTINGS), times // every)
     with tempfile.TemporaryDirectory() as folder:
         upload = mixed(assignment, module.MIXED, Path(folder, "upload"))
-        again = repeated(upload, homework, out / "repeated.jsonl", times=times, grader=version.of(assignment))
+        again = repeated(upload, homework, journal, times=times, grader=version.of(assignment), tell=tell)
     gains = tuple(gain(cheater, assignment) for cheater in cheaters)
     return Reproduced(again, tuple(shared(assignment, "one", "other")), gains)
-
-
-def run(homework: str, out: Path, *, times: int = 50) -> int:
-    """Prints the summary. Returns 1 where something could not be reproduced or a cheater gained."""
-    found = measured(homework, out, times=times)
-    print(summary(found))
-    return 0 if found.holds else 1

@@ -42,7 +42,7 @@ QUESTION = Question(
             "less is forgotten",
             1,
             behaviour.ASK,
-            Statistical(behaviour.behaviour, 1e-12, "EWC or rehearsal that trains as the naive way does"),
+            Exact(behaviour.behaviour),
         ),
         *written.CONTINUAL_LEARNING,
     ),

@@ -74,7 +74,7 @@ images are so on less than 0.05 more of the 1500 with probability < 1e-13.
 NAMES = {"ewc": "EWC", "rehearsal": "Rehearsal"}
 
 
-def behaviour(trial: Trial, _alpha: float) -> Verdict:
+def behaviour(trial: Trial) -> Verdict:
     """Half for EWC, half for rehearsal."""
     _, old, new = right_share(trial, "naive")
     if new < LEARNT:

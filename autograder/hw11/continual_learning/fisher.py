@@ -302,7 +302,9 @@ def fisher(trial: Trial) -> Verdict:
         )
     first = explained(few, drawn=True)
     second = explained(many, drawn=False)
-    if first is not None and first[0] == "drawn" and second is None and (many.got >= 0).all() and many.got.any():
+    # Labels that the model draws are now and then the likeliest ones for all of the few images, never the data's.
+    own = first is not None and first[0] != "data"
+    if own and second is None and (many.got >= 0).all() and many.got.any():
         second = first  # of so many labels no list can be tried
     if first is None or second is None:
         for known in MISTAKES:

@@ -28,7 +28,7 @@ MOST = 1e-3
 
 An error of 1 % of s in the mean costs 0.00005 nats, one of 1 % in s itself 0.0001 forwards, and backwards e^2 / 2 times
 the second derivative by log s, which is 2 for a Gaussian: for what is drawn here both together stay below
-0.0003 (tests). A grid or an optimiser with an error of 1 % is right, and so are the moments of 20,000 samples; an error
+0.0005 (tests). A grid or an optimiser with an error of 1 % is right, and so are the moments of 20,000 samples; an error
 of 4.5 % of s in the mean is not."""
 NEAR = 0.02
 """Nats up to which an answer is the right one found inexactly: an error of up to 14 % of s in s, 20 % in the mean."""
@@ -300,13 +300,17 @@ REVERSE_MISTAKES = (
 # ------------------------------------------------------------------------------------- what is asked
 
 
-def _narrow_and_wide(rng: Generator) -> Mixture:
-    """A narrow component that holds most of the mass, and a wide one beside it.
+def _side(rng: Generator) -> int:
+    return int(rng.choice([-1, 1]))
+
+
+def _narrow_and_wide(rng: Generator, *, side: int = 0) -> Mixture:
+    """A narrow component that holds most of the mass, and a wide one beside it: on the right (1), on the left (-1).
 
     The best Gaussian backwards is the narrow one; from a start that covers both the way leads down to the wide one.
     """
     narrow, wide = rng.uniform(0.3, 0.5), rng.uniform(1.4, 1.9)
-    weight, distance, side = rng.uniform(0.62, 0.72), 3.4 * (narrow + wide) + rng.uniform(0, 1), rng.choice([-1, 1])
+    weight, distance, side = rng.uniform(0.62, 0.72), 3.4 * (narrow + wide) + rng.uniform(0, 1), side or _side(rng)
     start = rng.uniform(-1, 1) - side * distance / 2
     return mixture([weight, 1 - weight], [start, start + side * distance], [narrow, wide], rng.permutation(2))
 
@@ -324,7 +328,7 @@ def _even(rng: Generator) -> Mixture:
 def _pair(rng: Generator) -> Mixture:
     """The heaviest component alone on one side; on the other two that overlap, and hold more together."""
     std = rng.uniform(0.5, 0.75)
-    side, centre, alone = rng.choice([-1, 1]), rng.uniform(-1, 1), rng.uniform(0.36, 0.40)
+    side, centre, alone = _side(rng), rng.uniform(-1, 1), rng.uniform(0.36, 0.40)
     share = rng.uniform(0.46, 0.54) * (1 - alone)
     gap = rng.uniform(1.7, 2.1) * std
     means = [centre - side * rng.uniform(3.0, 3.6), centre + side * 2.5, centre + side * (2.5 + gap)]
@@ -338,23 +342,46 @@ def _skewed(rng: Generator) -> Mixture:
     """
     while True:
         narrow, wide = rng.uniform(0.25, 0.35), rng.uniform(1.0, 1.4)
-        weight, side = rng.uniform(0.15, 0.25), rng.choice([-1, 1])
+        weight, side = rng.uniform(0.15, 0.25), _side(rng)
         target = mixture([weight, 1 - weight], [side * rng.uniform(1.0, 1.5), 0], [narrow, wide], rng.permutation(2))
         wrong = [*laplace(target), minima(target.unweighted())[0]]
         if all(reverse_excess(target, one.mean, one.std) > CLEAR for one in wrong):
             return target
 
 
-FAR = 5
-"""The case that lies where no grid is that was made for the others."""
+STARTS = 0.02
+"""Nats by which the best Gaussian is drawn to be better than those that optimisers start from."""
+
+
+def _between(rng: Generator) -> Mixture:
+    """Two components that meet: the best Gaussian backwards leans from one to the other, and is no moments' Gaussian.
+
+    So that one who only compares starting points, or leaves them in a wrong direction, is nowhere near. Drawn until
+    that shows clearly, which nearly every one does.
+    """
+    while True:
+        narrow, wide, weight = rng.uniform(0.35, 0.5), rng.uniform(0.9, 1.3), rng.uniform(0.45, 0.55)
+        means = [_side(rng) * rng.uniform(2.6, 3.2), 0]
+        target = mixture([weight, 1 - weight], means, [narrow, wide], rng.permutation(2))
+        starts, others = [*_parts(target), moments(target)], minima(target)[1:]
+        costs = [reverse_excess(target, one.mean, one.std) for one in starts]
+        if min(costs) > STARTS and all(other.excess > CLEAR for other in others):
+            return target
+
+
+FAR = (7, 8)
+"""The cases that lie where no grid is that was made for the others."""
 
 
 def _mixtures(rng: Generator) -> Values:
-    width = math.exp(rng.choice([-1, 1]) * rng.uniform(0.3, 0.6))  # which is not its square
-    single = mixture([1], [rng.choice([-1, 1]) * rng.uniform(1.5, 3)], [width], (0,))
-    by, scale = rng.choice([-1, 1]) * rng.uniform(40, 60), rng.uniform(6, 8)
-    far = _narrow_and_wide(rng).moved(by, scale)
-    targets = (single, _narrow_and_wide(rng), _even(rng), _pair(rng), _skewed(rng), far)
+    width = math.exp(_side(rng) * rng.uniform(0.3, 0.6))  # which is not its square
+    single = mixture([1], [_side(rng) * rng.uniform(1.5, 3)], [width], (0,))
+    near = (_narrow_and_wide, _even, _pair, _skewed, _between, _between)
+    sides = rng.permutation([-1, 1])  # the best one is the leftmost component in one of them, not so in the other
+    far = [
+        _narrow_and_wide(rng, side=side).moved(_side(rng) * rng.uniform(40, 60), rng.uniform(6, 8)) for side in sides
+    ]
+    targets = (single, *(draw(rng) for draw in near), *far)
     return {
         f"{name}{case}": values
         for case, target in enumerate(targets)
@@ -442,10 +469,10 @@ def _judged(trial: Trial, direction: Direction) -> Verdict:
     elif all(costs[case] <= NEAR or case in local for case in missed):
         score, diagnosis = 0.5, "fit_inexact"
         sentence = "That is near, but more than an error of 1 % in mean and std would leave."
-    elif missed == [FAR]:
+    elif set(missed) <= set(FAR):
         score, diagnosis = 0.5, "fit_grid"
         sentence = (
-            "All others are right; this one lies far from 0 and is wider. Do the grid and the starting points follow "
+            "Those near 0 are right; this one lies far from 0 and is wider. Do the grid and the starting points follow "
             "the target's means and standard deviations?"
         )
     elif direction is FORWARDS and all(_has_mean(targets[case], answers[case]) for case in missed):

@@ -67,7 +67,7 @@ QUESTION = Question(
             "loss_nonsaturating: new z each time",
             1,
             loss.ASK,
-            Statistical(loss.fresh, ALPHA, "a correlation of 0.6 between two calls, of 0.75 between two images"),
+            Statistical(loss.fresh, ALPHA, "a correlation of 0.6 between two calls, of 0.77 between two images"),
         ),
         pictures.check("gan", 2),
         *written.GAN,

@@ -27,6 +27,7 @@ from autograder.hw11.gan.reading import (
     softplus,
     uneven,
 )
+from autograder.hw11.precision import HALF, refuse_half
 from autograder.hw11.vae.sample import family, same, unrepeated
 from autograder.judges import array, contrast, fits, luck, passed, share, shown
 from autograder.sections import join, section
@@ -57,8 +58,10 @@ def _cases(rng: Generator) -> Values:
     return {f"{name}{i}": value for i, case in enumerate(CASES) for name, value in _case(rng, *case).items()}
 
 
-FARTHEST = 100.0
-REAL = (20.0, -20.0, 60.0, -60.0, 100.0, -100.0, 100.0, -100.0)
+BESIDE = 0.9998
+"""Half precision makes 20, 60 and 100 of the logits below, which moves their averages by 0.005 or more."""
+FARTHEST = 100 * BESIDE
+REAL = tuple(BESIDE * size for size in (20, -20, 60, -60, 100, -100, 100, -100))
 
 
 def _extreme(rng: Generator) -> Values:
@@ -96,6 +99,7 @@ def contract(trial: Trial) -> Verdict:
                     "scalar, the average over the batch.",
                     diagnosis="not_averaged",
                 )
+            refuse_half(trial.got, f"{case}.loss{index}", which)
             if trial.got.get(f"{case}.is_tensor{index}") is not True:
                 raise Reject(
                     f"{which} is a plain number; expected a scalar tensor, which backward() needs.", diagnosis="item"
@@ -114,11 +118,12 @@ def _value(trial: Trial, which: str, right: str) -> Verdict:
         return passed(right, used=max(match.used for match in found))
     case = len(CASES) - 1
     seen, loss = reading.cases[case], reading.loss(case, which)
-    got = f"{float(loss.reshape(())):.3g}" if loss.size == 1 else f"of shape {list(loss.shape)}"
-    fakes = seen.fakes[0].h
-    want = softplus(-seen.h).mean() + softplus(fakes).mean() if which == D else softplus(-fakes).mean()
+    want = seen.terms(RIGHT[which], seen.fakes[0])
+    told = f"of shape {list(loss.shape)}; expected {want:.3g}"
+    if loss.size == 1:
+        told = contrast(loss.reshape(()), want).removesuffix(".")
     formula = "-log D(x) - log(1 - D(G(z)))" if which == D else "-log D(G(z))"
-    begin = f"For a batch of {seen.batch} the {WORDS[which]} was {got}; expected {want:.3g}, the average of {formula}."
+    begin = f"For a batch of {seen.batch} the {WORDS[which]} was {told}, the average of {formula}."
     known = reading.known(which)
     return Verdict(0.0, f"{begin} {known.sentence}" if known else begin, known.id if known else "")
 
@@ -261,21 +266,24 @@ def _gradient_right(trial: Trial, which: str) -> bool:
         return False
 
 
+def _at(real: Array, fake: Array) -> dict[str, tuple[float, float]]:
+    """The two losses at these logits, each with its slope: by the discriminator's weight, by the generator's bias."""
+    by_weight = ((expit(real) - 1) * real).mean() + (expit(fake) * fake).mean()
+    return {
+        D: (float(softplus(-real).mean() + softplus(fake).mean()), float(by_weight)),
+        G: (float(softplus(-fake).mean()), float((expit(fake) - 1).mean())),
+    }
+
+
 def stable(trial: Trial) -> Verdict:
     """At logits of +-20, +-60 and +-100: finite, and right where the loss is right at moderate ones."""
     extreme, reading = section(trial, "extreme"), read(section(trial, "values"))
     expected = "Expected: right and finite at any logit; logsigmoid and the cross entropies with logits are."
     real = array(extreme.given, "real")
     fake = np.array([FARTHEST, -FARTHEST])
-    right = {
-        D: (
-            softplus(-real).mean() + softplus(fake).mean(),
-            ((expit(real) - 1) * real).mean() + (expit(fake) * fake).mean(),
-        ),
-        G: (softplus(-fake).mean(), (expit(fake) - 1).mean()),
-    }
-    used = 0.0
-    for which, (value, slope) in right.items():
+    used, coarse = 0.0, [np.float16(logits).astype(float) for logits in (real, fake)]
+    halved = [_at(*pair) for pair in ((coarse[0], fake), (real, coarse[1]), coarse)]
+    for which, (value, slope) in _at(real, fake).items():
         place = reading.index(which)
         loss, key = extreme.got.get(f"loss{place}"), f"to_{'w' if which == D else 'b'}{place}"
         steep = extreme.got.get(key)
@@ -296,9 +304,17 @@ def stable(trial: Trial) -> Verdict:
         for name, seen, want, scale in judged:
             # Terms are at most 100 and exact to a few u each; sums over 16 rows. What is left at +-20 is below 1e-8.
             bound = scale * (gamma(100) * 2 * FARTHEST + 1e-6)
-            one = share(float(np.mean(seen)), scale * float(want), bound)
+            one = share(float(np.mean(seen)), scale * want, bound)
             used = max(used, one)
             if one > 1:
+                if name == "value" and any(
+                    fits(float(np.mean(seen)), scale * each[which][0], bound) for each in halved
+                ):
+                    raise Reject(
+                        f"At logits of up to +-100 the {WORDS[which]} is right to three digits only: half precision "
+                        f"has no more. {expected}",
+                        diagnosis=HALF,
+                    )
                 raise Reject(
                     f"At logits of up to +-100 the {name} of the {WORDS[which]} is wrong, though it is right at small "
                     f"ones: the sigmoid has rounded to 0 or 1 before its logarithm was taken. {expected}",

@@ -63,6 +63,37 @@ VALLEYS = """
 # ----------------------------------------------------------------------------------------------------
 
 WRONG: tuple[Variant, ...] = (
+    _fit(
+        "reverse-starts-compared",
+        "The components and the whole mixture are compared as starting points, and no way is gone from the best.",
+        MOMENTS + """
+    if direction == "forward":
+        return Gaussian(centre, unit)
+""" + GRID + """
+    starts = [(a, np.log(b)) for a, b in zip(m, s)] + [(centre, np.log(unit))]
+    best = min(starts, key=divergence)
+    return Gaussian(float(best[0]), float(np.exp(best[1])))
+""",
+        caught_by=(REVERSE,),
+    ),
+    _fit(
+        "reverse-gradient-uphill",
+        "The gradient that the optimiser is handed has the wrong sign, so that it stays where it starts.",
+        MOMENTS + """
+    if direction == "forward":
+        return Gaussian(centre, unit)
+""" + GRID + """
+    def slopes(at):
+        steps = 1e-5 * np.eye(2)
+        return np.array([divergence(at - step) - divergence(at + step) for step in steps]) / 2e-5
+
+    starts = [(a, np.log(b)) for a, b in zip(m, s)] + [(centre, np.log(unit))]
+    ends = [minimize(divergence, start, jac=slopes, method="BFGS") for start in starts]
+    best = min(ends, key=lambda end: end.fun).x
+    return Gaussian(float(best[0]), float(np.exp(best[1])))
+""",
+        caught_by=(REVERSE,),
+    ),
     # Tables.
     _kl("bits", "The logarithm to base 2 is taken.", GAUSSIAN_FIRST + "    return np.sum(p * np.log2(p / q))\n",
         caught_by=(TABLES,), diagnosis="kl_base"),

@@ -1239,6 +1239,21 @@ _WRONG_AGGREGATION = (
 
 _WRONG_CONTRACT = (
     _gan(
+        "half",
+        "Both losses are rounded to half precision.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.z_dim, device=device)
+            x_fake = self.g(z)
+            d_loss = F.softplus(-self.d(x_real)).mean() + F.softplus(self.d(x_fake.detach())).mean()
+            g_loss = F.softplus(-self.d(x_fake)).mean()
+            return d_loss.half(), g_loss.half()
+        """,
+        caught_by=("gan.contract",),
+        diagnosis="half_precision",
+        sometimes=("gan.discriminator", "gan.generator", "gan.average", "gan.stable"),  # as far as they are rounded
+    ),
+    _gan(
         "order-swapped",
         "The generator's loss comes first.",
         """
@@ -1632,6 +1647,21 @@ _WRONG_GRADIENT = (
         diagnosis="no_gradient",
     ),
     # Right only in the middle range.
+    _gan(
+        "half-logits",
+        "Large logits, whose loss is nearly a straight line, are rounded to half precision.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.z_dim, device=device)
+            x_fake = self.g(z)
+            h_real, h_fake = (torch.where(h.abs() > 16, h.half().float(), h) for h in (self.d(x_real), self.d(x_fake)))
+            d_loss = F.softplus(-h_real).mean() + F.softplus(h_fake).mean()
+            g_loss = F.softplus(-h_fake).mean()
+            return d_loss, g_loss
+        """,
+        caught_by=("gan.stable",),
+        diagnosis="half_precision",
+    ),
     _gan(
         "clamped-logits",
         "The logits are clamped to [-10, 10] against overflow, which stops the gradient beyond.",
@@ -2923,6 +2953,50 @@ RIGHT: tuple[Variant, ...] = (
             d_loss = F.softplus(-η).mean() + F.softplus(η_faux).mean()
             g_loss = F.softplus(-η_faux).mean()
             return d_loss, g_loss
+        """,
+    ),
+    _gan(
+        "mixed-indentation",
+        "Blocks are indented by two, three and eight spaces.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+          z = torch.randn(len(x_real), self.g.z_dim, device=device)
+          def score(x):
+                  return self.d(x)
+          if True:
+             h_real, h_fake = score(x_real), score(self.g(z))
+          d_loss = F.softplus(-h_real).mean() + F.softplus(h_fake).mean()
+          return d_loss, F.softplus(-h_fake).mean()
+        """,
+    ),
+    _gan(
+        "cuda-hard",
+        "Noise and real images are moved to the GPU without asking whether there is one.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.z_dim).cuda()
+            h_real, h_fake = self.d(x_real.cuda()), self.d(self.g(z))
+            d_loss = -F.logsigmoid(h_real).mean() - F.logsigmoid(-h_fake).mean()
+            return d_loss, -F.logsigmoid(h_fake).mean()
+        """,
+    ),
+    _gan(
+        "unused-imports",
+        "Libraries that the losses do not use are imported at the top, and a debugger.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.z_dim, device=device)
+            h_real, h_fake = self.d(x_real), self.d(self.g(z))
+            d_loss = F.softplus(-h_real).mean() + F.softplus(h_fake).mean()
+            return d_loss, F.softplus(-h_fake).mean()
+        """,
+        prelude="""
+            import pdb
+
+            import matplotlib.pyplot as plt
+            import pandas as pd
+            import tensorflow as tf
+            import torchvision
         """,
     ),
 )

@@ -45,6 +45,40 @@ _loss = partial(written, "pg", "policy_gradient.ipynb")  # policy_gradient_loss(
 # ----------------------------------------------------------------------------------------------------
 
 WRONG: tuple[Variant, ...] = (
+    # Half precision, to save memory.
+    _loss(
+        "half",
+        "The loss is rounded to half precision.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            chosen = logprob.gather(1, predicted.unsqueeze(1)).squeeze(1)
+            return -(reward * chosen).mean().half()
+        """,
+        caught_by=("policy_gradient.contract",),
+        diagnosis="half_precision",
+    ),
+    _loss(
+        "half-logprob",
+        "The log-probabilities are rounded to half precision, and so are their gradients.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            chosen = logprob.half().gather(1, predicted.unsqueeze(1)).squeeze(1)
+            return -(reward * chosen).mean()
+        """,
+        caught_by=("policy_gradient.contract",),
+        diagnosis="half_precision",
+    ),
+    _loss(
+        "bfloat16-logprob",
+        "The log-probabilities are rounded to bfloat16, and so are their gradients.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            chosen = logprob.gather(1, predicted.unsqueeze(1)).squeeze(1).bfloat16()
+            return -(reward * chosen).mean()
+        """,
+        caught_by=("policy_gradient.contract",),
+        diagnosis="half_precision",
+    ),
     # The loss goes the wrong way.
     _loss(
         "minus-forgotten",

@@ -30,6 +30,52 @@ _sum = partial(written, "sum", "summarization.ipynb")
 # ----------------------------------------------------------------------------------------------------
 
 _WRONG_LAYERS = (
+    _sum(
+        "dropout-once",
+        "Dropout is there behind the feed-forward alone.",
+        """
+        class TransformerLayer:
+            def forward(
+                self, x, padding_mask, encoder_out=None, encoder_padding_mask=None, use_cache=None, past_kv=None
+            ):
+                if use_cache:
+                    past_kv = x if past_kv is None else torch.cat([past_kv, x], dim=1)
+                    h = self.self_attn(x, past_kv, past_kv)
+                else:
+                    h = self.self_attn(x, x, x, padding_mask, causal=self.is_decoder)
+                x = self.self_attn_ln(x + h)
+                if self.is_decoder:
+                    h = self.cross_attn(x, encoder_out, encoder_out, encoder_padding_mask)
+                    x = self.cross_attn_ln(x + h)
+                x = self.ffn_ln(x + self.ffn_drop(self.fc2(F.relu(self.fc1(x)))))
+                return (x, past_kv) if use_cache else x
+        """,
+        caught_by=("summarization.layer_training",),
+        diagnosis="sum_no_dropout",
+    ),
+    _sum(
+        "dropout-forgotten-in-ffn",
+        "Dropout is there behind both attentions, but not behind the feed-forward.",
+        """
+        class TransformerLayer:
+            def forward(
+                self, x, padding_mask, encoder_out=None, encoder_padding_mask=None, use_cache=None, past_kv=None
+            ):
+                if use_cache:
+                    past_kv = x if past_kv is None else torch.cat([past_kv, x], dim=1)
+                    h = self.self_attn(x, past_kv, past_kv)
+                else:
+                    h = self.self_attn(x, x, x, padding_mask, causal=self.is_decoder)
+                x = self.self_attn_ln(x + self.self_attn_drop(h))
+                if self.is_decoder:
+                    h = self.cross_attn(x, encoder_out, encoder_out, encoder_padding_mask)
+                    x = self.cross_attn_ln(x + self.cross_attn_drop(h))
+                x = self.ffn_ln(x + self.fc2(F.relu(self.fc1(x))))
+                return (x, past_kv) if use_cache else x
+        """,
+        caught_by=("summarization.layer_training",),
+        diagnosis="sum_no_dropout",
+    ),
     # The newest position does not see all positions up to its own.
     _sum(
         "causal-in-cache",
@@ -1211,6 +1257,130 @@ _WRONG_LAYERS = (
 # ----------------------------------------------------------------------------------------------------
 
 _WRONG_STACKS = (
+    _sum(
+        "stack-embeddings-detached",
+        "The embeddings are detached, so that they are never trained.",
+        """
+        class TransformerStack:
+            def forward(
+                self,
+                input_ids,
+                encoder_hidden_states=None,
+                encoder_padding_mask=None,
+                use_cache=None,
+                past_key_values=None,
+                **kwargs,
+            ):
+                padding_mask = (input_ids == self.config.pad_token_id).long()
+                past = 0 if past_key_values is None else past_key_values[0].shape[1]
+                positions = torch.arange(past, past + input_ids.shape[1], device=input_ids.device)
+                x = self.emb_drop(self.emb_ln(self.emb_word(input_ids) + self.emb_pos(positions))).detach()
+                caches = []
+                for i, layer in enumerate(self.layers):
+                    if use_cache:
+                        past_kv = None if past_key_values is None else past_key_values[i]
+                        x, kv = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask, True, past_kv)
+                        caches.append(kv)
+                    else:
+                        x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
+                return x, padding_mask, tuple(caches) if use_cache else None
+        """,
+        caught_by=("summarization.stack",),
+        diagnosis="sum_detached",
+    ),
+    _sum(
+        "stack-layers-detached",
+        "Each layer gets a detached state, so that only the last one learns.",
+        """
+        class TransformerStack:
+            def forward(
+                self,
+                input_ids,
+                encoder_hidden_states=None,
+                encoder_padding_mask=None,
+                use_cache=None,
+                past_key_values=None,
+                **kwargs,
+            ):
+                padding_mask = (input_ids == self.config.pad_token_id).long()
+                past = 0 if past_key_values is None else past_key_values[0].shape[1]
+                positions = torch.arange(past, past + input_ids.shape[1], device=input_ids.device)
+                x = self.emb_drop(self.emb_ln(self.emb_word(input_ids) + self.emb_pos(positions)))
+                caches = []
+                for i, layer in enumerate(self.layers):
+                    if use_cache:
+                        past_kv = None if past_key_values is None else past_key_values[i]
+                        x, kv = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask, True, past_kv)
+                        caches.append(kv)
+                    else:
+                        x = layer(x.detach(), padding_mask, encoder_hidden_states, encoder_padding_mask)
+                return x, padding_mask, tuple(caches) if use_cache else None
+        """,
+        caught_by=("summarization.stack",),
+        diagnosis="sum_detached",
+    ),
+    _sum(
+        "stack-no-dropout",
+        "emb_drop is never called.",
+        """
+        class TransformerStack:
+            def forward(
+                self,
+                input_ids,
+                encoder_hidden_states=None,
+                encoder_padding_mask=None,
+                use_cache=None,
+                past_key_values=None,
+                **kwargs,
+            ):
+                padding_mask = (input_ids == self.config.pad_token_id).long()
+                past = 0 if past_key_values is None else past_key_values[0].shape[1]
+                positions = torch.arange(past, past + input_ids.shape[1], device=input_ids.device)
+                x = self.emb_ln(self.emb_word(input_ids) + self.emb_pos(positions))
+                caches = []
+                for i, layer in enumerate(self.layers):
+                    if use_cache:
+                        past_kv = None if past_key_values is None else past_key_values[i]
+                        x, kv = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask, True, past_kv)
+                        caches.append(kv)
+                    else:
+                        x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
+                return x, padding_mask, tuple(caches) if use_cache else None
+        """,
+        caught_by=("summarization.stack",),
+        diagnosis="sum_no_dropout",
+    ),
+    _sum(
+        "stack-double",
+        "Without a cache the state is returned in float64.",
+        """
+        class TransformerStack:
+            def forward(
+                self,
+                input_ids,
+                encoder_hidden_states=None,
+                encoder_padding_mask=None,
+                use_cache=None,
+                past_key_values=None,
+                **kwargs,
+            ):
+                padding_mask = (input_ids == self.config.pad_token_id).long()
+                past = 0 if past_key_values is None else past_key_values[0].shape[1]
+                positions = torch.arange(past, past + input_ids.shape[1], device=input_ids.device)
+                x = self.emb_drop(self.emb_ln(self.emb_word(input_ids) + self.emb_pos(positions)))
+                caches = []
+                for i, layer in enumerate(self.layers):
+                    if use_cache:
+                        past_kv = None if past_key_values is None else past_key_values[i]
+                        x, kv = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask, True, past_kv)
+                        caches.append(kv)
+                    else:
+                        x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
+                return (x, padding_mask, tuple(caches)) if use_cache else (x.double(), padding_mask, None)
+        """,
+        caught_by=("summarization.stack",),
+        diagnosis="dtype",
+    ),
     # Positions with a cache.
     _sum(
         "positions-restart",
@@ -2189,6 +2359,29 @@ _WRONG_STACKS = (
 # ----------------------------------------------------------------------------------------------------
 
 _WRONG_DECODING = (
+    _sum(
+        "greedy-floats",
+        "The ids are collected in a tensor of floats.",
+        """
+        @torch.no_grad()
+        def greedy_decode(model, input_ids, max_length):
+            memory, mask = model.encode(input_ids)
+            batch, config = len(input_ids), model.config
+            found = torch.full((batch, max_length), float(config.pad_token_id))
+            newest, past = torch.full((batch, 1), config.bos_token_id), None
+            ended = torch.zeros(batch, dtype=torch.bool)
+            for step in range(max_length):
+                logits, past = model.decode(newest, memory, mask, use_cache=True, past_key_values=past)
+                newest = logits[:, -1].argmax(-1).masked_fill(ended, config.pad_token_id)[:, None]
+                found[:, step] = newest[:, 0]
+                ended = ended | (newest[:, 0] == config.eos_token_id)
+                if ended.all():
+                    break
+            return found[:, : step + 1]
+        """,
+        caught_by=("summarization.greedy",),
+        diagnosis="dtype",
+    ),
     # Greedy: where a row ends, and where it begins.
     _sum(
         "greedy-goes-on",

@@ -976,6 +976,16 @@ _WRONG_SAMPLERS = (
         diagnosis="dtype",
     ),
     _sampler(
+        "half-noise",
+        "The noise alone is rounded to half precision.",
+        """
+        def sample_gaussian(m, v):
+            return m + torch.sqrt(v) * torch.randn_like(m).half()
+        """,
+        caught_by=("vae.sample.noise",),
+        diagnosis="half_precision",
+    ),
+    _sampler(
         "flattened",
         "The sample is flattened to one dimension.",
         """
@@ -3044,6 +3054,26 @@ _RIGHT_SAMPLERS = (
         """,
     ),
     _sampler(
+        "mixed-indentation",
+        "Blocks are indented by two, three and eight spaces.",
+        """
+        def sample_gaussian(m, v):
+          if v is not None:
+             std = v ** .5
+          for _ in range(1):
+                  noise = torch.randn_like(std)
+          return m + std * noise
+        """,
+    ),
+    _sampler(
+        "root-by-pow",
+        "The root is `pow(.5)`, and the result is returned as it comes.",
+        """
+        def sample_gaussian(m, v):
+            return torch.randn(m.shape).to(m.device) * v.pow(.5) + m
+        """,
+    ),
+    _sampler(
         "cuda-if-available",
         "The noise is moved to the GPU where there is one.",
         """
@@ -3824,6 +3854,43 @@ _RIGHT_BOUNDS = (
             self.kl = ut.kl_normal(m, v, *self.z_prior).mean()
             self.rec = -ut.log_bernoulli_with_logits(x, self.logits).mean()
             return self.kl + self.rec, self.kl, self.rec
+        """,
+    ),
+    _bound(
+        "attribute-in-init",
+        "The prior's variance and a loss object are made in `__init__`, under names of the student's own.",
+        """
+        def __init__(self, nn="v1", name="vae", z_dim=2):
+            super().__init__()
+            self.name, self.z_dim = name, z_dim
+            self.enc, self.dec = nns.Encoder(z_dim), nns.Decoder(z_dim)
+            self.z_prior_m = torch.nn.Parameter(torch.zeros(1), requires_grad=False)
+            self.z_prior_v = torch.nn.Parameter(torch.ones(1), requires_grad=False)
+            self.z_prior = (self.z_prior_m, self.z_prior_v)
+            self.prior_variance = torch.ones(1)
+            self.bce = torch.nn.BCEWithLogitsLoss(reduction="none")
+
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            kl = ut.kl_normal(m, v, self.z_prior_m, self.prior_variance.to(m.device)).mean()
+            rec = self.bce(self.dec.decode(z), x).sum(1).mean()
+            return kl + rec, kl, rec
+        """,
+    ),
+    _bound(
+        "mixed-indentation",
+        "Blocks are indented by two, three and eight spaces.",
+        """
+        def negative_elbo_bound(self, x):
+          m, v = self.enc.encode(x)
+          z = ut.sample_gaussian(m, v)
+          def likelihood(logits):
+                  return ut.log_bernoulli_with_logits(x, logits).mean()
+          rec = -likelihood(self.dec.decode(z))
+          if True:
+             kl = ut.kl_normal(m, v, *self.z_prior).mean()
+          return kl + rec, kl, rec
         """,
     ),
     _bound(

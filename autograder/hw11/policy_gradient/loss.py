@@ -8,7 +8,7 @@ not depend on row i's own action and reward (ibid., section 3); whether it does 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ from numpy.random import Generator
 from scipy.special import softmax
 
 from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
+from autograder.hw11.precision import HALF, refuse_half
 from autograder.judges import Misconception, array, contrast, fits, passed, share, shown
 from autograder.sections import join, section
 from autograder.stats import gamma
@@ -134,6 +135,13 @@ class Slope:
         """Share of the rounding bound against `want` times the factor."""
         return share(self.got, factor * np.asarray(want), abs(factor) * self.bound + 1e-12)
 
+    @property
+    def slack(self) -> Array:
+        """What rounding may change each of the `weights` by, (N,)."""
+        score = np.abs(self.score)
+        slack: Array = len(self.p) * (self.bound * score).sum(1) / (score**2).sum(1)
+        return slack
+
     def weights(self, factor: float) -> Array | None:
         """k (N,) where the gradient is -k_i times the score / N times the factor in every row, else None."""
         n, score = len(self.p), self.score
@@ -147,7 +155,8 @@ class Reading:
     """The loss, read: how large its gradients are beside the right ones, and what is subtracted from the rewards.
 
     `sizes` is empty where some gradient is no multiple of the right one. `baseline` is "none", "independent",
-    or "own" where it depends on the row's own reward by at most its share in the batch's mean.
+    or "own" where it depends on the row's own reward by at most its share in the batch's mean; "half" where nothing is
+    subtracted, but half precision has rounded the rewards.
     """
 
     slopes: tuple[Slope, ...]
@@ -197,19 +206,48 @@ def _signs(numbers: Sequence[float]) -> int:
     return int(max(numbers) > 0 <= min(numbers)) - int(min(numbers) < 0 >= max(numbers))
 
 
+def _multiples(found: tuple[Slope, ...]) -> tuple[tuple[float, ...], float]:
+    """The multiples of the right gradients that fit best, and the share of the rounding bound that they use."""
+    sizes = tuple(slope.size() for slope in found)
+    return sizes, max(slope.used(slope.want, size) for slope, size in zip(found, sizes, strict=True))
+
+
+def _scales(found: tuple[Slope, ...]) -> Iterator[tuple[float, ...]]:
+    """What the average and the sum are multiples of the average by, with either sign."""
+    for sign in (1, -1):
+        yield (float(sign),) * len(found)
+        yield tuple(float(sign * len(slope.p)) for slope in found)
+
+
+def _is_rounded(found: tuple[Slope, ...], sizes: tuple[float, ...]) -> bool:
+    """Whether every row is weighed by its reward rounded to fewer digits, at worst bfloat16's eight bits.
+
+    Rounding multiplies R / N by a factor that is at most 2^-8 from 1, and the same for R, -R and 2 R: it sees their
+    binary digits alone. A baseline, which is subtracted from them, moves the three apart.
+    """
+    for slope, size in zip(found, sizes, strict=True):
+        k, magnitude = slope.weights(size), np.abs(slope.reward)
+        if k is None:
+            return False
+        factor, slack, digits = k / slope.reward, slope.slack / magnitude, np.frexp(magnitude)[0]
+        if (np.abs(factor - 1) > 2**-8 + slack).any():
+            return False
+        if any((factor - slack)[digits == one].max() > (factor + slack)[digits == one].min() for one in set(digits)):
+            return False
+    return True
+
+
 @lru_cache(maxsize=2)
 def read(trial: Trial) -> Reading:
     """The reading that explains all cases."""
     found = slopes(trial)
-    sizes = tuple(slope.size() for slope in found)
-    used = max(slope.used(slope.want, size) for slope, size in zip(found, sizes, strict=True))
+    sizes, used = _multiples(found)
     if used <= 1 and all(sizes):
         return Reading(found, sizes, _signs(sizes), "none", used)
-    for sign in (1, -1):
-        for scale in ([1.0] * len(found), [float(len(slope.p)) for slope in found]):  # the mean, or the sum
-            signed = tuple(sign * one for one in scale)
-            if kind := _baseline(trial, found, signed):
-                return Reading(found, signed, sign, kind, 0.0)
+    for signed in _scales(found):
+        kind = "half" if _is_rounded(found, signed) else _baseline(trial, found, signed)
+        if kind:
+            return Reading(found, signed, _signs(signed), kind, 0.0)
     return Reading(found, (), _signs([sizes[case] for case in CLEAR]), "", 0.0)
 
 
@@ -339,7 +377,14 @@ def contract(trial: Trial) -> Verdict:
                 diagnosis="not_averaged",
             )
         array(values.got, f"{case}.loss", shape=(), what="The loss")
-    slopes(trial)
+        refuse_half(values.got, f"{case}.loss", "The loss")
+    found = slopes(trial)
+    if _multiples(found)[1] > 1 and any(_is_rounded(found, sizes) for sizes in _scales(found)):
+        raise Reject(
+            "Every row counts by its reward times a number near 1, such as 0.9998: half precision, which has three "
+            "digits, has rounded the gradient on its way. Expected: float32 throughout, as logprob and reward have it.",
+            diagnosis=HALF,
+        )
     return passed("The loss is one finite number, and a gradient flows from it.")
 
 
@@ -350,6 +395,7 @@ def gradient(trial: Trial) -> Verdict:
             "none": "",
             "independent": " A baseline is subtracted from the reward, which keeps the estimate unbiased.",
             "own": " The batch's mean is subtracted from the reward; that biases the estimate by 1/N only.",
+            "half": " Half precision has rounded it, which another check judges.",
         }[reading.baseline]
         told = "The gradient is the reward times that of the chosen action's log-probability, up to its size."
         return passed(told + remark, used=reading.used)

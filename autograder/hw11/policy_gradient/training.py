@@ -63,7 +63,7 @@ TRAINED = 0.63
 that by 1 %): no luck is in it but that of rounding."""
 
 
-def training(trial: Trial, _alpha: float) -> Verdict:
+def training(trial: Trial) -> Verdict:
     shapes = ((32, INPUTS), (32,), (CLASSES, 32), (CLASSES,))
     names = ("w0", "b0", "w1", "b1")
     weights = tuple(
@@ -98,7 +98,7 @@ of three); and Hoeffding: a network right on 69 % scores below 62 % on the 4,096
 Probabilities in place of logarithms, and sums, train as well as the right loss: the gradient tells those."""
 
 
-def notebook(trial: Trial, _alpha: float) -> Verdict:
+def notebook(trial: Trial) -> Verdict:
     """Two thirds for the trained network, one third for coming to the end with a network, trained or not."""
     cells = whole(trial.got, "cells", least=0, most=10_000)
     failed = whole(trial.got, "failed", least=0, most=cells)

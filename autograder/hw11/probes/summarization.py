@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.autograd import profiler
+from torch.overrides import TorchFunctionMode
 
 from autograder import sections
 from autograder.hw11.probes import fault_of, tensor
@@ -35,12 +36,28 @@ def parts(of: Mapping[str, Any], name: str) -> dict[str, torch.Tensor]:
     return sections.take(of, name)
 
 
+class _Watch(TorchFunctionMode):
+    """Whether any operation made fewer digits of float64's numbers; a mask is as exact in float32."""
+
+    narrowed = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor) and found.dtype in (torch.float32, torch.float16, torch.bfloat16):
+            given = [each for one in args for each in (one if isinstance(one, (tuple, list)) else (one,))]
+            self.narrowed |= any(isinstance(one, torch.Tensor) and one.dtype == torch.float64 for one in given)
+        return found
+
+
 def precise(case: Mapping[str, Any], action: Callable[[torch.dtype], dict[str, Any]]) -> dict[str, Any]:
     """What `action` gives in float64, where the case allows that and the student's code, too; else in float32."""
     if case["double"]:
         torch.set_default_dtype(torch.float64)  # so that what the student's code makes goes with it
         try:
-            return {**action(torch.float64), "double": True}
+            with _Watch() as watch:
+                found = action(torch.float64)
+            if not watch.narrowed:  # a cast to float32 is no mistake, but leaves no more than float32's digits
+                return {**found, "double": True}
         except Exception:  # it asks for float32 somewhere: that is no mistake, and one in the code shows again below
             pass
         finally:
@@ -94,13 +111,13 @@ def layer(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     )
 
 
-def made(kind: Any, case: Mapping[str, Any], *, decodes: bool) -> Any:
+def made(kind: Any, case: Mapping[str, Any], *, decodes: bool, p_drop: float = P_DROP) -> Any:
     """A layer of the student's class with the case's weights, in eval mode."""
     weights = parts(case, "w")
     if not decodes:
         weights = {name: weight for name, weight in weights.items() if not name.startswith("cross_")}
     d_model, d_ffn = weights["fc2.weight"].shape
-    one = kind(decodes, d_model, case["heads"], d_ffn, P_DROP)
+    one = kind(decodes, d_model, case["heads"], d_ffn, p_drop)
     if not isinstance(one, nn.Module):
         raise Breach("TransformerLayer is no torch.nn.Module")
     one = one.to(weights["fc2.weight"].dtype)
@@ -199,7 +216,10 @@ def steps(one: Any, case: Mapping[str, Any], x: torch.Tensor, *, turned: bool = 
 
 
 def training(case: dict[str, Any], kind: Any) -> dict[str, Any]:
-    """Gradients of sum(slope * output) to x, memory and each weight; two outputs in eval and in train mode."""
+    """Gradients of sum(slope * output) to x, memory and each weight; two outputs in eval and in train mode.
+
+    `dropped` is the output in train mode of a layer whose p_drop is 1.
+    """
     one = made(kind, case, decodes=True)
     case["x"].requires_grad_()
     case["memory"].requires_grad_()
@@ -211,7 +231,7 @@ def training(case: dict[str, Any], kind: Any) -> dict[str, Any]:
     seen |= {f"to.{name}": place.grad for name, place in places.items() if place.grad is not None}
     one.train()
     seen |= {f"noisy{turn}": taught(one, case) for turn in (0, 1)}
-    return seen
+    return seen | {"dropped": taught(made(kind, case, decodes=True, p_drop=1.0).train(), case)}
 
 
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
@@ -259,13 +279,15 @@ def _products(event: Any) -> int:
 class Config(types.SimpleNamespace):
     """Sizes and special tokens under our names and under those of Hugging Face's encoder-decoders."""
 
-    def __init__(self, *, vocab: int, d_model: int, heads: int, d_ffn: int, layers: int, positions: int) -> None:
+    def __init__(
+        self, *, vocab: int, d_model: int, heads: int, d_ffn: int, layers: int, positions: int, p_drop: float = P_DROP
+    ) -> None:
         super().__init__(
             vocab_size=vocab,
             d_model=d_model,
             hidden_size=d_model,
-            p_drop=P_DROP,
-            dropout=P_DROP,
+            p_drop=p_drop,
+            dropout=p_drop,
             pad_token_id=0,
             bos_token_id=1,
             decoder_start_token_id=1,
@@ -320,6 +342,8 @@ class Automaton:
                 f"{len(ids)} rows of ids, {len(encoder_out)} of encoder_out, {len(encoder_padding_mask)} of its mask"
             )
             raise Breach(f"model.decode got {sizes}; as many of each were expected")
+        if tensor(encoder_out, "encoder_out").dtype != torch.float32:
+            raise Breach(f"model.decode got encoder_out of type {encoder_out.dtype}; what encode returned was expected")
         if past_key_values is not None and not use_cache:
             raise Breach("model.decode got past_key_values without use_cache")
         earlier = 0 if past_key_values is None else past_key_values[0].shape[1]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from autograder import sections
 from autograder.hw11.probes import fault_of, tensor
-from autograder.hw11.probes.summarization import NOTEBOOK, Config, cases, cast, fill, parts, precise
+from autograder.hw11.probes.summarization import NOTEBOOK, P_DROP, Config, cases, cast, fill, parts, precise
 from autograder.isolation.student import Student
 from autograder.isolation.wire import Breach
 
@@ -39,6 +39,8 @@ class Layer(nn.Module):
     made: list[Layer]
     """All that were made, in order; the probe empties it before it makes a stack."""
     lengths: list[int]
+    shared: list[nn.Module]
+    """The embeddings of words and of positions, and their norm, which the last stack was made with."""
 
     def __init__(self, is_decoder: bool, d_model: int, n_heads: int, d_ffn: int, p_drop: float) -> None:
         super().__init__()
@@ -84,7 +86,7 @@ class Layer(nn.Module):
 
 
 def stack(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """The parts `encoder`, `decoder`, `cached` and `again`, for stacks of the student's class with layers of ours.
+    """The parts `encoder`, `decoder`, `cached`, `again`, `training`, for stacks of the student's class, layers of ours.
 
     A case holds ids and other (batch, n), memory (batch, m, d), memory_padding (batch, m), the embeddings' weights
     "w.emb_word.weight", ..., those of layer 0 "l0.NAME", ..., heads and the number of layers.
@@ -106,23 +108,26 @@ def stack(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         decoder=every(decoder),
         cached=every(cached),
         again=every(again),
+        training=every(training),
     )
 
 
-def stacked(case: Mapping[str, Any], student: Student, *, decodes: bool) -> Any:
+def stacked(case: Mapping[str, Any], student: Student, *, decodes: bool, p_drop: float = P_DROP) -> Any:
     """The student's stack with the case's weights, in eval mode."""
     kind = student.function(NOTEBOOK, "TransformerStack", TransformerLayer=Layer)
     Layer.made, Layer.lengths = [], []
     weights, heads, layers = parts(case, "w"), case["heads"], case["layers"]
     vocab, d_model = weights["emb_word.weight"].shape
     positions, d_ffn, dtype = len(weights["emb_pos.weight"]), len(case["l0.fc1.weight"]), weights["emb_ln.bias"].dtype
-    config = Config(vocab=vocab, d_model=d_model, heads=heads, d_ffn=d_ffn, layers=layers, positions=positions)
+    sizes = {"vocab": vocab, "d_model": d_model, "heads": heads, "d_ffn": d_ffn}
+    config = Config(**sizes, layers=layers, positions=positions, p_drop=p_drop)
     shared: dict[str, nn.Module] = {
         "emb_word": nn.Embedding(vocab, d_model),
         "emb_pos": nn.Embedding(positions, d_model),
         "emb_ln": nn.LayerNorm(d_model),
     }
-    one = kind(config, *shared.values(), decodes)
+    Layer.shared = list(shared.values())
+    one = kind(config, *Layer.shared, decodes)
     if not isinstance(one, nn.Module):
         raise Breach("TransformerStack is no torch.nn.Module")
     if len(Layer.made) != layers:
@@ -174,6 +179,31 @@ def again(case: dict[str, Any], student: Student) -> dict[str, Any]:
     with torch.no_grad():
         steps(one, case, case["other"])
         return {"out": steps(one, case, case["first"], turned=True)["out"]}
+
+
+def training(case: dict[str, Any], student: Student) -> dict[str, Any]:
+    """`reached`, one word a place: whether a gradient of the decoder's state arrives at the two embeddings (word, then
+    pos), at emb_ln, at the encoder's output and at each layer; `dropped`, the state in train mode where p_drop is 1.
+    """
+    one, memory = stacked(case, student, decodes=True), case["memory"].requires_grad_()
+
+    def state(of: Any) -> torch.Tensor:
+        found, _ = answered(
+            of(case["other"], encoder_hidden_states=memory, encoder_padding_mask=case["memory_padding"])
+        )
+        return found
+
+    out = state(one)
+    if out.requires_grad:
+        torch.autograd.backward(out.square().sum())
+    places = [
+        *([*part.parameters()] for part in Layer.shared),
+        [memory],
+        *([*layer.parameters()] for layer in Layer.made),
+    ]
+    reached = [any(each.grad is not None and bool(each.grad.any()) for each in place) for place in places]
+    dropped = state(stacked(case, student, decodes=True, p_drop=1.0).train())
+    return {"reached": torch.tensor(reached), "dropped": dropped}
 
 
 def steps(one: Any, case: Mapping[str, Any], ids: torch.Tensor, *, turned: bool = False) -> dict[str, Any]:

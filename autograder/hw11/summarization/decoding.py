@@ -412,6 +412,7 @@ def greedily(trial: Trial) -> Verdict:
         most = whole(one.given, "most", least=1, most=100)
         wants = [greedy(source, most) for source in _sources(one.given)]
         rows = _rows(one, "greedy_decode", most)
+        _whole(one, "greedy_decode")
         _form("greedy_decode", rows, most)
         for row, want in zip(rows, wants, strict=True):
             if row.tokens == want:
@@ -425,6 +426,16 @@ def greedily(trial: Trial) -> Verdict:
                 )
             raise Reject(_difference("greedy_decode", row.tokens, want, "the likeliest token at each step"))
     return passed("Greedy decoding finds the likeliest token at each step, up to each row's end.")
+
+
+def _whole(one: Trial, name: str) -> None:
+    """Raises `Reject` where what came back are numbers, but no ids."""
+    kind = np.asarray(one.got["ids"]).dtype
+    if kind.kind not in "iu":
+        raise Reject(
+            f"{name} returned numbers of type {kind}; expected ids, which are integers: others cannot be looked up.",
+            diagnosis="dtype",
+        )
 
 
 def _form(name: str, rows: Sequence[Row], most: int) -> None:
@@ -454,6 +465,7 @@ def beamed(trial: Trial) -> Verdict:
     found: list[tuple[Source, Search, Tokens, Tokens]] = []
     for one, search in zip(cases, SEARCHES, strict=True):
         rows = _rows(one, "beam_search", search.most)
+        _whole(one, "beam_search")
         _form("beam_search", rows, search.most)
         for source, row in zip(_sources(one.given), rows, strict=True):
             found.append((source, search, row.tokens, beam(source, search)))

@@ -159,7 +159,19 @@ def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
 
 
 def _output(trial: Trial, name: str, what: str) -> Array:
-    return array(trial.got, name, shape=np.shape(trial.given["x"]), what=what)
+    return single(trial, name, np.shape(trial.given["x"]), what)
+
+
+def single(trial: Trial, name: str, shape: Sequence[int], what: str) -> Array:
+    """The output of this name. Raises `Reject` where it is float64 though what it was made of was float32."""
+    found, raw = array(trial.got, name, shape=shape, what=what), trial.got[name]
+    if trial.got.get("double") is not True and isinstance(raw, np.ndarray) and raw.dtype == np.float64:
+        raise Reject(
+            f"{what} has type float64 where inputs and weights have float32. Expected: float32; the next layer, whose "
+            "weights are float32, cannot take anything else.",
+            diagnosis="dtype",
+        )
+    return found
 
 
 # ------------------------------------------------------------------------------------- known mistakes
@@ -175,6 +187,10 @@ def _without_norm(x: Number, change: Sublayer, weights: Weights, norm: str) -> N
 
 def _norm_inside(x: Number, change: Sublayer, weights: Weights, norm: str) -> Number:
     return add(x, normed(change(x), weights, norm))
+
+
+def _norm_alone(x: Number, change: Sublayer, weights: Weights, norm: str) -> Number:
+    return normed(x, weights, norm)
 
 
 def _pre_norm(x: Number, change: Sublayer, weights: Weights, norm: str) -> Number:
@@ -479,6 +495,14 @@ def training(trial: Trial) -> Verdict:
                 "those of the layer's formula."
             )
         _slopes(case, one, fitting.decoder)
+        alone = case.decoder(block=_norm_alone)
+        if fitting is RIGHT and not fits(_output(one, "dropped", "The output in train mode"), alone.value, alone.error):
+            raise Reject(
+                "In train mode, with p_drop = 1, the output is not that of the three norms alone. Expected: dropout on "
+                "what each attention and the feed-forward give, before it is added to x; with p_drop = 1 nothing of "
+                "it is left.",
+                diagnosis="sum_no_dropout",
+            )
     return passed("The gradients are right, and dropout is on in train mode only.")
 
 

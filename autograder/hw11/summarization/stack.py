@@ -12,7 +12,7 @@ from numpy.random import Generator
 
 from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
-from autograder.hw11.summarization.layer import CAP, DOUBLE, SINGLE, padding_of, weights_of
+from autograder.hw11.summarization.layer import CAP, DOUBLE, SINGLE, padding_of, single, weights_of
 from autograder.hw11.summarization.transformer import Weights
 from autograder.judges import array, fits, passed, share, whole
 from autograder.rounding import Bounded, add, exact, layer_norm
@@ -175,7 +175,7 @@ def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
 
 
 def _output(case: Case, one: Trial, name: str) -> Array:
-    return array(one.got, name, shape=case.values["memory"].shape[:1] + _shape(case), what="The state")
+    return single(one, name, case.values["memory"].shape[:1] + _shape(case), "The state")
 
 
 def _shape(case: Case) -> tuple[int, int]:
@@ -219,6 +219,8 @@ def plain(trial: Trial) -> Verdict:
             seen.append((case, ids, out, decodes))
             wrong = wrong or (kind if close > 1 else "")
     if not wrong:
+        for case, one in _cases(trial, "training"):
+            _trained(case, one)
         return passed("Without a cache state, padding mask and the third value are what they should be.", used=used)
     for form in PLAIN:
         if all(_explains(case, ids, out, form, decodes=decodes) for case, ids, out, decodes in seen):
@@ -230,6 +232,27 @@ def plain(trial: Trial) -> Verdict:
         f"emb_pos(position)), positions counted from 0, then one layer after the other. {form.sentence}",
         diagnosis=form.id,
     )
+
+
+def _trained(case: Case, one: Trial) -> None:
+    """Raises `Reject` where something cannot learn, or the embeddings' dropout is missing."""
+    places = ["emb_word", "emb_pos", "emb_ln", "the encoder's output"]
+    places += [f"layer {index + 1}" for index in range(case.values["layers"])]
+    reached = array(one.got, "reached", shape=(len(places),), what="What the state's gradients reach")
+    if not reached.all():
+        raise Reject(
+            f"No gradient of a decoder's state reached {places[int(reached.argmin())]}, so it could not be trained. "
+            "Expected: one for everything that the state depends on; is there a detach or no_grad on the way?",
+            diagnosis="sum_detached",
+        )
+    dropped = _output(case, one, "dropped")
+    # Of zeros every norm makes its bias, for all rows in the same way: up to rounding they are equal.
+    if np.ptp(dropped, axis=(0, 1)).max() > 1e-3:
+        raise Reject(
+            "In train mode, with p_drop = 1, the state still depends on the ids. Expected: emb_drop behind emb_ln, "
+            "which then leaves zeros to the first layer.",
+            diagnosis="sum_no_dropout",
+        )
 
 
 def _masks(one: Trial, ids: Array) -> None:

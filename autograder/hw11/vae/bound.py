@@ -10,6 +10,7 @@ from numpy.random import Generator
 from scipy.special import expit
 
 from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
+from autograder.hw11.precision import refuse_half
 from autograder.hw11.vae.reading import (
     ALONE,
     CASES,
@@ -92,6 +93,7 @@ def contract(trial: Trial) -> Verdict:
                     "expected a scalar, the average over the batch.",
                     diagnosis="not_averaged",
                 )
+            refuse_half(trial.got, f"{case}.part{index}", f"Value {index + 1} of the three")
             if trial.got.get(f"{case}.is_tensor{index}") is not True:
                 raise Reject(
                     f"Value {index + 1} of the three is a plain number; expected a scalar tensor.",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
+from autograder.hw11.precision import HALF, is_half
 from autograder.judges import array, fits, luck, passed, share, shown
 from autograder.sections import join, section
 from autograder.stats import (
@@ -119,6 +120,12 @@ def noise(trial: Trial, alpha: float) -> Verdict:
     e, _, _ = _residual(trial, "standard")
     _no_noise(trial, e)
     verdict, worst = luck(marginal(e), alpha, "With m = 0 and v = 1 the samples are standard normal.")
+    if verdict and is_half(e):
+        raise Reject(
+            "With m = 0 and v = 1 the samples are numbers of half precision, which has three digits and no value "
+            "between 2 and 2.002. Expected: noise as fine as float32, the type of m and v.",
+            diagnosis=HALF,
+        )
     if verdict:
         return verdict
     seen = f"mean {e.mean():.3g}, variance {e.var():.3g}, largest {np.abs(e).max():.3g}"
@@ -295,6 +302,10 @@ def _off(_failed: Trial, tiny: Trial) -> str:
 SMALLEST = Smallest(Ask("vae:tiny", _tiny, seconds=3, fixed=True), _off)
 
 
+FEW = (3, 5)
+"""The shape of the samples `few`, as the probe asks for them."""
+
+
 def same(e: Array, axis: int) -> bool:
     return bool(np.ptp(e, axis=axis).max() < 1e-3)
 
@@ -320,8 +331,8 @@ def independence(trial: Trial, alpha: float) -> Verdict:
 
 def unrepeated(e: Array) -> Array:
     """The calls whose noise no earlier call had: all of them, unless something is seeded or kept."""
-    _, first = np.unique(e, axis=0, return_index=True)
-    return np.asarray(e[np.sort(first)])
+    first = {call.tobytes(): place for place, call in reversed(list(enumerate(e)))}
+    return e[sorted(first.values())]
 
 
 def _grid(e: Array) -> bool:
@@ -347,7 +358,7 @@ def fresh(trial: Trial, alpha: float) -> Verdict:
             e = np.take(e, [0], axis=axis)
     verdict, worst = luck(repetition(e), alpha, "Every call draws new noise.")
     # That 15 new normals come within 1e-3 of those of all 7 other calls has a probability below 1e-300.
-    few = same(array(trial.got, "few", what="What sample_gaussian returned in all calls"), 0)
+    few = same(_samples(trial, "few", FEW), 0)
     if verdict and not few:
         return verdict
     if few or len(unrepeated(e)) < len(e):

@@ -1,0 +1,454 @@
+"""False fails: what every statistical check's alpha rests on, what it can see, and how right solutions really fare.
+
+What a homework's statistical checks rest on stands in its module `mistakes/luck.py`: `luck()` by check, `MARGINS`, of
+checks whose pass mark rests on measurements, and `ROUNDS`, how many gradings each right solution of a file gets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import optimize, special
+
+from autograder import version
+from autograder.audit import bank, parallel
+from autograder.audit.journal import Journal, Key
+from autograder.audit.section import Promise, Section, Table, Tell, nobody
+from autograder.audit.variants import Variant
+from autograder.core import Array, Assignment, Check
+from autograder.stats import CDF_SLACK, SQUARE_SLACK
+
+MISS = 1e-6
+"""The chance to miss an effect of the size that a check is said to see."""
+MOST_ALPHA = 1e-9
+"""Of all checks together, in one look at a submission."""
+CONFIDENCE = 0.95
+GRADED_OFTEN = 200
+"""Gradings of the nearest mistake of each check: where all are caught, at least 98.5 % of them are (95 %)."""
+LEVELS = (0.1, 0.01, 0.001)
+"""Where p-values of right solutions are held against their null: P(p <= t) <= t."""
+RARE = 1e-9
+"""A count that is exceeded with this probability under the null means that a p-value is not valid."""
+NO_P = -1.0
+"""Of a mistake that fails without a p-value: its code raises, or what comes back of it is no sample at all."""
+
+# ------------------------------------------------------------------------- what a normal test can see
+# Each function takes the single test's own level p: the check's alpha, divided among its tests. An effect of the size
+# returned is missed by this one test with probability MISS, and so by the whole battery with at most that.
+
+
+def shift(n: int, p: float) -> float:
+    """stats.mean: by how many standard deviations the mean is off. sum(e) / sqrt(n) ~ N(shift sqrt(n), 1)."""
+    slack = 1e-4  # as in stats.mean
+    return float((slack - special.ndtri(p / 2) - special.ndtri(MISS)) / math.sqrt(n))
+
+
+def scale(n: int, p: float) -> tuple[float, float]:
+    """stats.variance: the factors of the standard deviation, below and above 1. sum(e^2) ~ s^2 chi^2_n."""
+    low, high = special.gammaincinv(n / 2, p / 2), special.gammainccinv(n / 2, p / 2)
+    up = high / (1 - SQUARE_SLACK) / special.gammaincinv(n / 2, MISS)
+    down = low / (1 + SQUARE_SLACK) / special.gammainccinv(n / 2, MISS)
+    return math.sqrt(down), math.sqrt(up)
+
+
+def _chi(freedom: int) -> tuple[Array, Array]:
+    """Points and weights to average over chi_freedom: seven units to either side of its middle leave out 1e-20."""
+    x = np.linspace(max(1e-9, math.sqrt(freedom) - 7), math.sqrt(freedom) + 7, 400)
+    log_density = (freedom - 1) * np.log(x) - x**2 / 2
+    weights = np.exp(log_density - log_density.max())
+    return x, weights / weights.sum()
+
+
+def covariate(n: int, p: float) -> float:
+    """stats.contrast: by how many standard deviations e moves for one of the covariate.
+
+    t = (Z + effect sqrt(n)) / (V / sqrt(n - 2)) with Z ~ N(0, 1) and V ~ chi_{n-2}, exactly.
+    """
+    v, weights = _chi(n - 2)
+    critical = -float(special.stdtrit(n - 2, p / 2)) / math.sqrt(n - 2) * v
+
+    def missed(effect: float) -> float:
+        return float(weights @ special.ndtr(critical - effect * math.sqrt(n))) - MISS
+
+    return float(optimize.brentq(missed, 0.0, 1.0))
+
+
+def correlation(n: int, p: float) -> float:
+    """stats.pairs: the correlation of two slices of n entries each.
+
+    t = (Z + W r / sqrt(1 - r^2)) / (V / sqrt(n - 2)) with Z ~ N(0, 1), W ~ chi_{n-1} and V ~ chi_{n-2}, exactly.
+    """
+    (v, of_v), (w, of_w) = _chi(n - 2), _chi(n - 1)
+    critical = -float(special.stdtrit(n - 2, p / 2)) / math.sqrt(n - 2) * v
+
+    def missed(r: float) -> float:
+        return float(of_v @ special.ndtr(critical[:, None] - w * r / math.sqrt(1 - r * r)) @ of_w) - MISS
+
+    return float(optimize.brentq(missed, 0.0, 0.999))
+
+
+def shared(size: int, number: int, p: float) -> float:
+    """stats.groups: the correlation of all entries of a group of `size`, of `number` groups. F grows by a factor."""
+    between, inside = number - 1, number * (size - 1)
+    x = special.betaincinv(inside / 2, between / 2, p / 2)  # F > f where inside / (inside + between f) < x
+    critical = inside * (1 - x) / (between * x) / (1 - SQUARE_SLACK)
+    odds = (critical / special.fdtri(between, inside, MISS) - 1) / size  # r / (1 - r)
+    return float(odds / (1 + odds))
+
+
+def halves(n: int, p: float) -> float:
+    """stats.ratio: how many times the standard deviation of one half of n entries is the other's. A Beta's odds."""
+    y = special.betaincinv(n / 4, n / 4, p / 2) / (1 + SQUARE_SLACK)
+    q = special.betaincinv(n / 4, n / 4, 1 - MISS)
+    return math.sqrt(q / (1 - q) * (1 - y) / y)
+
+
+def tail(n: int, p: float, cut: float) -> float:
+    """stats.tails: how many times as many values as there should be lie beyond +-cut. Binomial, exact."""
+    chance = 2 * float(special.ndtr(-cut))
+    # The p of _binomial, for a count that is too high: P(at least k) where the chance is known up to CDF_SLACK.
+    count = next(
+        k for k in range(math.ceil(n * chance), n) if 2 * special.betainc(k, n - k + 1, chance + CDF_SLACK) < p
+    )
+    return float(special.betaincinv(count, n - count + 1, 1 - MISS)) / chance
+
+
+# --------------------------------------------------------------------------------------- what was found
+
+
+@dataclass(frozen=True)
+class Luck:
+    """What a statistical check's alpha rests on: the distribution or inequality, how many tests share the alpha, the
+    values of one look, and the smallest effects that are missed with a probability of at most MISS."""
+
+    proof: str
+    tests: int
+    values: int
+    effects: str
+
+
+@dataclass(frozen=True)
+class Tally:
+    """A right solution's gradings with fresh inputs: false fails, second looks, and p-values up to each of LEVELS.
+
+    `looks` counts first looks by check, `valued` those that gave a p-value: where an identity holds, none is needed.
+    """
+
+    variant: str
+    gradings: int
+    failed: int
+    second: int
+    cpu: float
+    looks: Mapping[str, int]
+    valued: Mapping[str, int]
+    below: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Power:
+    """The bank's mistake that comes nearest to passing a check, and how often the check caught it."""
+
+    check: str
+    variant: str
+    p: float
+    caught: int
+    gradings: int
+    candidates: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """The statistical checks with what they rest on; the gradings of right solutions; the nearest mistakes.
+
+    `margins` are sentences about checks whose pass mark rests on measurements.
+    """
+
+    checks: tuple[tuple[Check, Luck | None], ...]
+    margins: Mapping[str, str]
+    right: tuple[Tally, ...]
+    power: tuple[Power, ...]
+
+    @property
+    def alpha(self) -> float:
+        """Of all checks together, in one look."""
+        return sum(check.judge.alpha for check, _ in self.checks)
+
+    @property
+    def twice(self) -> float:
+        """The bound on a false fail of a submission: a second look, where there is one, must fail as well."""
+        everything = [check for check, _ in self.checks]
+        siblings = {one.id: sum(two.judge.alpha for two in everything if two.ask == one.ask) for one in everything}
+        return sum(one.judge.alpha * (1 if one.ask.fixed else siblings[one.id]) for one in everything)
+
+
+def at_least(caught: int, times: int) -> float:
+    """The exact one-sided lower bound of Clopper and Pearson (1934) on a probability."""
+    return float(special.betaincinv(caught, times - caught + 1, 1 - CONFIDENCE)) if caught else 0.0
+
+
+def at_most(failed: int, times: int) -> float:
+    """The upper one; of none in n it is 1 - 0.05^(1/n), about 3 / n."""
+    return 1 - at_least(times - failed, times)
+
+
+# ------------------------------------------------------------------------------------------- gradings
+
+
+def drawn(assignment: Assignment) -> dict[str, Check]:
+    """The statistical checks whose inputs are drawn, by id."""
+    checks = (check for question in assignment.questions for check in question.checks)
+    return {check.id: check for check in checks if check.judge.alpha > 0 and not check.ask.fixed}
+
+
+def concerned(assignment: Assignment, wrong: Sequence[Variant], file: str) -> frozenset[str]:
+    """The drawn statistical checks that something in this file can fail, as the bank's mistakes show."""
+    caught = {check for variant in wrong if variant.file == file for check in variant.caught_by}
+    return frozenset(caught & drawn(assignment).keys())
+
+
+def graded(homework: str, variant: Variant, checks: Collection[str], times: int, salt: str) -> dict[str, Any]:
+    """Many gradings of one solution by these checks: a row of the journal."""
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    judged = bank.terse(bank.only(bank.of(assignment, variant), checks))
+    failed: Counter[str] = Counter()
+    seen: list[tuple[str, float | None]] = []
+    any_failed = second = 0
+    begun = time.process_time()
+    with bank.submitted(variant, judged) as received:
+        for number in range(times):
+            outcome = bank.outcome(received, judged, salt=f"{salt}{number}")
+            failed.update(outcome.failed)
+            any_failed += bool(outcome.failed)
+            second += sum(result.attempts - 1 for result in outcome.results)
+            seen += [(result.check.id, result.verdict.p) for result in outcome.results]
+    p = {check: [p for name, p in seen if name == check and p is not None] for check in checks}
+    return {
+        "failed": dict(failed),
+        "any": any_failed,
+        "second": second,
+        "looks": dict(Counter(name for name, _ in seen)),
+        "valued": {check: len(own) for check, own in p.items()},
+        "below": {check: [sum(one <= level for one in own) for level in LEVELS] for check, own in p.items()},
+        "largest": {check: max(own) for check, own in p.items() if own},
+        "cpu": time.process_time() - begun,
+    }
+
+
+Job = tuple[Variant, frozenset[str], int, str]
+"""Solution, checks, times, salt."""
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """Grades what the journal lacks, in `jobs` processes."""
+
+    homework: str
+    journal: Journal
+    jobs: int
+    grader: str
+
+    def key(self, job: Job) -> Key:
+        variant, checks, times, salt = job
+        code = hashlib.sha256(repr(variant).encode()).hexdigest()[:12]
+        return variant.id, code, ",".join(sorted(checks)), str(times), salt, self.grader
+
+    def rows(self, jobs: Sequence[Job], tell: Callable[[int], None]) -> list[dict[str, Any]]:
+        """The rows of all jobs, in their order; `tell` gets how many are done."""
+        keys = {self.key(job): job for job in jobs}
+        missing = {key: job for key, job in keys.items() if key not in self.journal.rows}
+        tell(len(keys) - len(missing))
+        work, places = [(self.homework, *job) for job in missing.values()], list(missing)
+        for done, (place, row) in enumerate(parallel.each(graded, work, self.jobs), len(keys) - len(missing) + 1):
+            self.journal.add(places[place], row)
+            tell(done)
+        return [self.journal.rows[self.key(job)] for job in jobs]
+
+
+def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
+    """Grades the right solutions and the nearest mistakes; goes on from the journal in `out`.
+
+    With `every` > 1 each `every`-th solution of the bank is graded, an `every`-th as often.
+    """
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    mistakes = importlib.import_module(f"{homework}.mistakes")
+    room = importlib.import_module(f"{homework}.mistakes.luck")
+    rounds: Mapping[str, int] = room.ROUNDS
+    right: Sequence[Variant] = mistakes.RIGHT
+    wrong: Sequence[Variant] = mistakes.WRONG
+    checks = {variant.file: concerned(assignment, wrong, variant.file) for variant in (*right, *wrong)}
+
+    often = max(1, GRADED_OFTEN // every)
+    first: list[Job] = [
+        (variant, checks[variant.file], max(1, rounds[variant.file] // every), "right")
+        for variant in right[::every]
+        if checks[variant.file]
+    ]
+    candidates = {
+        check: [variant for variant in wrong if check in variant.caught_by][::every] for check in drawn(assignment)
+    }
+    looks: list[Job] = [
+        (variant, frozenset({check}), 1, "nearest") for check, variants in candidates.items() for variant in variants
+    ]
+    runner = _Runner(homework, Journal(out / "falsefails.jsonl"), jobs, version.of(assignment))
+    total = len(first) + len(looks) + len(candidates)
+    rows = runner.rows([*first, *looks], lambda done: tell(done, total))
+    tallies = tuple(
+        Tally(job[0].id, job[2], *(row[name] for name in ("any", "second", "cpu", "looks", "valued", "below")))
+        for job, row in zip(first, rows, strict=False)
+    )
+    p = {job: row["largest"].get(next(iter(job[1])), NO_P) for job, row in zip(looks, rows[len(first) :], strict=True)}
+    nearest = {check: max((job for job in looks if job[1] == {check}), key=p.__getitem__) for check in candidates}
+    again: list[Job] = [(*job[:2], often, "power") for job in nearest.values()]
+    caught = runner.rows(again, lambda done: tell(len(first) + len(looks) + done, total))
+    power = tuple(
+        Power(check, job[0].id, p[job], row["failed"].get(check, 0), often, len(candidates[check]))
+        for (check, job), row in zip(nearest.items(), caught, strict=True)
+    )
+    luck: Mapping[str, Luck] = room.luck(assignment)
+    everything = (check for question in assignment.questions for check in question.checks if check.judge.alpha > 0)
+    return Found(tuple((check, luck.get(check.id)) for check in everything), room.MARGINS, tallies, power)
+
+
+# ------------------------------------------------------------------------------------------ the report
+
+
+def _calibrated(found: Found) -> Iterator[tuple[str, int, tuple[int, ...], bool]]:
+    """By check: p-values of right solutions, how many are up to each level, and whether that is possible by luck."""
+    for check in dict.fromkeys(name for tally in found.right for name in tally.looks):
+        n = sum(tally.valued.get(check, 0) for tally in found.right)
+        below = [
+            sum(tally.below[check][at] for tally in found.right if check in tally.below) for at in range(len(LEVELS))
+        ]
+        likely = [
+            count == 0 or special.betainc(count, n - count + 1, t) > RARE
+            for count, t in zip(below, LEVELS, strict=True)
+        ]
+        yield check, n, tuple(below), all(likely)
+
+
+def section(found: Found) -> Section:
+    """The proved bounds, the measured ones beside them, and what each check can see."""
+    gradings, failed = sum(tally.gradings for tally in found.right), sum(tally.failed for tally in found.right)
+    looks, second = (
+        sum(sum(tally.looks.values()) for tally in found.right),
+        sum(tally.second for tally in found.right),
+    )
+    alpha = {check.id: check.judge.alpha for check, _ in found.checks}
+    expected = sum(alpha[name] * times for tally in found.right for name, times in tally.looks.items())
+    calibrated = list(_calibrated(found))
+    odd = [name for name, _, _, valid in calibrated if not valid]
+    missed = [one for one in found.power if one.caught < one.gradings]
+    unproved = [check.id for check, luck in found.checks if luck is None]
+    promises = (
+        Promise(
+            f"all statistical checks together fail a right submission with probability below {MOST_ALPHA:g}",
+            f"{found.alpha:.2g} in one look, {found.twice:.2g} with second looks",
+            0 < found.alpha < MOST_ALPHA,
+        ),
+        Promise(
+            "every alpha is a proved bound",
+            f"all {len(found.checks)}" if not unproved else f"all {len(found.checks)} but {', '.join(unproved)}",
+            not unproved,
+        ),
+        Promise(
+            "no right solution fails by luck",
+            f"{failed} of {gradings:,} gradings of {len(found.right)} right solutions; at most "
+            f"{at_most(failed, gradings):.2g} of all (95 %)",
+            failed == 0,
+        ),
+        Promise(
+            "no right solution needs a second look",
+            f"{second} of {looks:,} first looks; {expected:.1g} expected; at most {at_most(second, looks):.2g} of all "
+            "(95 %)",
+            second == 0,
+        ),
+        Promise(
+            "p-values of right solutions are not too small",
+            f"of {sum(n for _, n, _, _ in calibrated):,} no check has more small ones than chance can give"
+            if not odd
+            else f"too many are small in {', '.join(odd)}",
+            not odd,
+        ),
+        Promise(
+            "the nearest mistake of the bank is caught every time",
+            f"{sum(one.caught for one in found.power):,} of {sum(one.gradings for one in found.power):,}, by "
+            f"{len(found.power)} checks",
+            not missed,
+        ),
+    )
+    rests = Table(
+        "What each alpha rests on",
+        ("check", "alpha", "proved by", "tests", "looks", "values"),
+        tuple(
+            (
+                check.id,
+                f"{check.judge.alpha:.0e}",
+                luck.proof,
+                luck.tests,
+                "one" if check.ask.fixed else "two",
+                luck.values,
+            )
+            for check, luck in found.checks
+            if luck
+        ),
+    )
+    margins = Table(
+        "Pass marks that rest on measured margins: the inputs are the same for everybody, or the student's own",
+        ("check", "alpha", "rests on"),
+        tuple(
+            (name, f"{alpha[name]:.0e}" if name in alpha else "none", sentence)
+            for name, sentence in found.margins.items()
+        ),
+    )
+    sees = Table(
+        f"The smallest effects that each check misses with a probability of at most {MISS:g}",
+        ("check", "effects"),
+        tuple((check.id, luck.effects) for check, luck in found.checks if luck),
+    )
+    nearest = Table(
+        f"The bank's mistake with the largest p in one look at each, graded again and again ({CONFIDENCE:.0%} bounds)",
+        ("check", "mistakes", "nearest", "its p", "caught", "of", "at least"),
+        tuple(
+            (
+                *(
+                    one.check,
+                    one.candidates,
+                    one.variant,
+                    f"{one.p:.1e}" if one.p >= 0 else "none",
+                    one.caught,
+                    one.gradings,
+                ),
+                f"{at_least(one.caught, one.gradings):.1%}",
+            )
+            for one in found.power
+        ),
+    )
+    levels = Table(
+        "p-values of right solutions: the share up to each level, which is to be that level or less",
+        ("check", "p-values", *(f"up to {level:g}" for level in LEVELS)),
+        tuple((name, n, *(count / max(n, 1) for count in below)) for name, n, below, _ in calibrated),
+    )
+    fared = Table(
+        "Right solutions",
+        ("solution", "gradings", "failed", "second looks", "CPU seconds"),
+        tuple((one.variant, one.gradings, one.failed, one.second, one.cpu) for one in found.right),
+        folded=True,
+    )
+    return Section(
+        "falsefails",
+        "False fails",
+        "A statistical check may fail a right answer by bad luck. How likely that is at most is proved for each, for "
+        "the number of values that it looks at; what fails is asked once more, with fresh inputs. Right solutions are "
+        "graded many times to see whether the proofs' assumptions hold.",
+        promises,
+        (rests, sees, nearest, levels, margins, fared),
+    )
