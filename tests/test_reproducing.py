@@ -93,4 +93,4 @@ def test_a_cheater_that_gains_is_seen() -> None:
     ):
         assert not reproducing.section(wrong).holds
     unlike = reproducing.section(Reproduced(Repeated(("a", "b"), ("two",), 1.0), (), ()))
-    assert unlike.promises[0].measured == "1; they differ in two"
+    assert unlike.promises[0].measured == "2 kinds in 2 gradings; they differ in two"

@@ -314,11 +314,11 @@ def section(found: Feedback) -> Section:
     examples = sum(EXAMPLE in one.message for one in found.told)
     promises = (
         Promise(
-            "Messages that break a rule",
+            "no message breaks a rule",
             f"{len(found.breaches)} of {len(found.told):,}, to {len(found.recognised)} wrong solutions",
             not found.breaches,
         ),
-        Promise("Misconceptions taken for another one", f"{kinds['wrong']} of {asked}", not kinds["wrong"]),
+        Promise("no misconception is taken for another one", f"{kinds['wrong']} of {asked}", not kinds["wrong"]),
     )
     rows = (
         ("misconceptions recognised, of those that the bank names", kinds["right"], asked),

@@ -26,6 +26,7 @@ from autograder.audit.section import Promise, Section, Table, Tell, nobody
 from autograder.audit.variants import Variant, applied
 from autograder.core import Ask, Assignment, Observation, Submission, Values
 from autograder.grade import Grading
+from autograder.text import many
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -229,19 +230,18 @@ def section(found: Reproduced) -> Section:
     gained = [one for one in found.gains if one.gained]
     promises = (
         Promise(
-            f"Different results.json, but for times, of one upload graded {len(again.digests)} times, with 1 and 2 "
-            "threads, on an idle and on a loaded machine",
-            f"{kinds - 1}{differing}",
+            "one upload always gets the same results.json, but for times: with 1 and 2 threads, idle and loaded",
+            f"{many(kinds, 'kind')} in {len(again.digests)} gradings{differing}",
             again.same,
         ),
         Promise(
-            "Asks for which another upload gets the same inputs or the same seed",
-            f"{len(found.shared)} {', '.join(found.shared)}".rstrip(),
+            "another upload gets other inputs and seeds",
+            f"{len(found.shared)} asks alike {', '.join(found.shared)}".rstrip(),
             not found.shared,
         ),
         Promise(
-            "Solutions that gain by a seed inside a function, by a cache between calls or by known shapes",
-            f"{len(gained)} of {len(found.gains)}",
+            "a seed inside a function, a cache between calls or a known shape gains nothing",
+            f"{len(gained)} of {len(found.gains)} such solutions gained",
             not gained,
         ),
     )
