@@ -17,6 +17,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from shutil import copytree
+from textwrap import indent
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from autograder.audit import bank, mutants, parallel
 from autograder.audit.journal import Journal, Key
 from autograder.audit.mutants import Mutant
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
-from autograder.audit.variants import Variant
+from autograder.audit.variants import Variant, applied
 from autograder.core import Ask, Assignment, Observation, Submission, Value, Values
 from autograder.grade import Grading
 from autograder.isolation.wall import Pool, Wall
@@ -123,11 +124,27 @@ def _own(assignment: Assignment, mutant: Mutant) -> Assignment:
     return bank.of(assignment, Variant(mutant.id, mutant.diff, mutant.file, ""))
 
 
+def concerned(pool: Pool, assignment: Assignment, mutant: Mutant) -> Assignment:
+    """The assignment with the asks that call the mutant's function: the others cannot tell it from the reference.
+
+    They are those in which a check fails where the function does nothing but raise.
+    """
+    owner, _, name = mutant.function.partition(".")[2].rpartition(".")
+    raises = f"def {name}(*args, **kwargs):\n    raise RuntimeError\n"
+    source = f"class {owner}:\n{indent(raises, '    ')}" if owner else raises
+    text = applied(Variant("raises", "", mutant.file, source), (assignment.reference / mutant.file).read_text())
+    own = _own(assignment, mutant)
+    with submitted(pool, assignment, replace(mutant, text=text)) as received:
+        results = list(Grading(_Meter(pool), received, bank.terse(own)).results())
+    asks = {result.check.ask for result in results if result.verdict.score < 1}
+    return bank.only(own, {result.check.id for result in results if result.check.ask in asks})
+
+
 def graded(pool: Pool, assignment: Assignment, mutant: Mutant, grader: str) -> Graded:
-    """Grades the mutant once; `grader` is the grader's version."""
+    """Grades the mutant once, by an assignment that may hold no more than concerns it; `grader` is its version."""
     meter = _Meter(pool)
     with submitted(pool, assignment, mutant) as received:
-        results = list(Grading(meter, received, _own(assignment, mutant)).results())
+        results = list(Grading(meter, received, bank.terse(_own(assignment, mutant))).results())
     return Graded(
         *(mutant.id, mutant.code, grader, mutant.question, mutant.operator, mutant.diff),
         scores={result.check.id: result.verdict.score for result in results},
@@ -358,8 +375,17 @@ def _pool(probes: str) -> Pool:
 
 def _graded(homework: str, batch: Sequence[Mutant], grader: str) -> list[Graded]:
     """In a process of its own: these mutants' gradings."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    return [graded(_pool(assignment.probes), assignment, mutant, grader) for mutant in batch]
+    whole: Assignment = importlib.import_module(homework).ASSIGNMENT
+    found = []
+    for mutant in batch:
+        if mutant.function not in _CONCERNED:
+            _CONCERNED[mutant.function] = concerned(_pool(whole.probes), whole, mutant)
+        found.append(graded(_pool(whole.probes), _CONCERNED[mutant.function], mutant, grader))
+    return found
+
+
+_CONCERNED: dict[str, Assignment] = {}
+"""By function; in a process of its own."""
 
 
 def _examined(homework: str, batch: Sequence[Mutant], alive: Sequence[Graded], asks: Collection[str]) -> list[Graded]:
