@@ -31,6 +31,28 @@ _sum = partial(written, "sum", "summarization.ipynb")
 
 _WRONG_LAYERS = (
     _sum(
+        "attention-in-half-precision",
+        "What the self-attention of a step gives is rounded to half precision.",
+        """
+        class TransformerLayer:
+            def forward(
+                self, x, padding_mask, encoder_out=None, encoder_padding_mask=None, use_cache=None, past_kv=None
+            ):
+                if use_cache:
+                    past_kv = x if past_kv is None else torch.cat([past_kv, x], dim=1)
+                    h = self.self_attn(x, past_kv, past_kv).half()
+                else:
+                    h = self.self_attn(x, x, x, padding_mask, causal=self.is_decoder)
+                x = self.self_attn_ln(x + self.self_attn_drop(h))
+                if self.is_decoder:
+                    h = self.cross_attn(x, encoder_out, encoder_out, encoder_padding_mask)
+                    x = self.cross_attn_ln(x + self.cross_attn_drop(h))
+                x = self.ffn_ln(x + self.ffn_drop(self.fc2(F.relu(self.fc1(x)))))
+                return (x, past_kv) if use_cache else x
+        """,
+        caught_by=("summarization.layer_cached",),
+    ),
+    _sum(
         "dropout-once",
         "Dropout is there behind the feed-forward alone.",
         """
@@ -4311,6 +4333,27 @@ RIGHT: tuple[Variant, ...] = (
                 x = self.ffn_ln(x + self.ffn_drop(self.fc2(self.relu(self.fc1(x)))))
                 return (x, new_kv) if use_cache else x
         ''',
+    ),
+    _sum(
+        "layer-casts-to-float",
+        "Each block's output is cast to float32, as code for mixed precision has it.",
+        """
+        class TransformerLayer:
+            def forward(
+                self, x, padding_mask, encoder_out=None, encoder_padding_mask=None, use_cache=None, past_kv=None
+            ):
+                if use_cache:
+                    past_kv = x if past_kv is None else torch.cat([past_kv, x], dim=1)
+                    h = self.self_attn(x, past_kv, past_kv).float()
+                else:
+                    h = self.self_attn(x, x, x, padding_mask, causal=self.is_decoder).float()
+                x = self.self_attn_ln(x + self.self_attn_drop(h))
+                if self.is_decoder:
+                    h = self.cross_attn(x, encoder_out, encoder_out, encoder_padding_mask).float()
+                    x = self.cross_attn_ln(x + self.cross_attn_drop(h))
+                x = self.ffn_ln(x + self.ffn_drop(self.fc2(F.relu(self.fc1(x)))))
+                return (x, past_kv) if use_cache else x
+        """,
     ),
     _sum(
         "layer-changes-its-own-in-place",
