@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 Tell = Callable[[int, int], None]
@@ -48,21 +48,12 @@ class Section:
 
 
 def text(section: Section) -> str:
-    """The section for a terminal: its promises, and the tables that are not folded."""
-    lines = [section.title]
-    lines += [f"  {'✓' if one.holds else '✗'} {one.what}: {one.measured}" for one in section.promises]
-    for table in section.tables:
-        if table.rows and not table.folded:
-            lines += ["", f"  {table.caption}", *(f"    {line}" for line in _columns([table.head, *table.rows]))]
-    return "\n".join(lines)
+    """The section for a terminal: its promises. The tables are the report's."""
+    return "\n".join(
+        [section.title, *(f"  {'✓' if one.holds else '✗'} {one.what}: {one.measured}" for one in section.promises)]
+    )
 
 
 def plain(cell: str | int | float) -> str:
     """A cell as text: numbers with at most four significant digits."""
     return f"{cell:,}" if isinstance(cell, int) else f"{cell:.4g}" if isinstance(cell, float) else cell
-
-
-def _columns(rows: Sequence[Sequence[str | int | float]]) -> list[str]:
-    cells = [[plain(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
