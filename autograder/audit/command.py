@@ -85,12 +85,12 @@ def run(homework: str, out: Path, *, quick: bool, only: Sequence[str], jobs: int
             now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
             kept[name] = Done(module.section(found), grader, quick, time.monotonic() - started, now)
             _save(out, kept)
+            write(out, assignment, kept)
             print(f"\n{section.text(kept[name].section)}\n  ({kept[name].seconds:.0f} s)", flush=True)
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from here.", file=sys.stderr)
         return 130
     missed = [promise for name in chosen for promise in kept[name].section.promises if not promise.holds]
-    write(out, assignment, kept)
     told = f"{many(len(missed), 'promise')} missed" if missed else "Every promise holds"
     print(f"\n{told}. Report: {out / REPORT}")
     return 1 if missed else 0
