@@ -67,6 +67,11 @@ def test_the_smallest_example_may_show_its_inputs() -> None:
     assert broken(f"{GOOD.message} Smallest example: m = [0.125, 1] gave a KL term of 1; expected 2.") == set()
 
 
+def test_as_many_digits_are_told_as_tell_two_numbers_apart() -> None:
+    assert broken("For m = 0 the KL term was 2.8164; expected 2.8159.") == set()
+    assert broken("For m = 0 the KL term was 2.8164; expected 2.9.") == {"hidden"}
+
+
 def test_drawn_inputs_are_found_in_a_message() -> None:
     drawn = {"ask": {"m": np.array([0.12345, 2.0], np.float32), "large": np.linspace(0, 1, 1000), "n": 3}}
     assert feedback._inputs_in("It was 0.123 and 0.456.", drawn) == ["0.123"]

@@ -24,9 +24,9 @@ from autograder.grade import LONGEST, Grading
 
 SMALL = 64
 """Values of an array that could be shown: larger ones have a value near every number, so that to find one tells
-nothing. Three draws of the inputs must all show one: one of 200 values between -3 and 3 agrees with a number of three
-decimals by chance once in thirty times, three times in a row once in 27,000."""
-DRAWS = 3
+nothing. Six draws of the inputs must all show one: one of 600 values between -3 and 3 agrees with a number of three
+decimals by chance once in ten times, six times in a row once in a million."""
+DRAWS = 6
 FEW = 4
 """Significant digits of a number that is told: what the code made of the inputs, and not more of it than is needed."""
 MOST_SENTENCES = 5
@@ -174,9 +174,17 @@ def _expected(told: Told, _facts: Facts) -> str:
     return "" if "xpected" in told.message or _fault(told) else "it does not say what was expected"
 
 
+def _needed(number: str, other: str) -> bool:
+    """Whether it takes all digits of a number to tell it from another."""
+    digits = len(re.sub(r"e.*|\D", "", number).lstrip("0"))
+    return number != other and f"{float(number):.{digits - 1}g}" == f"{float(other):.{digits - 1}g}"
+
+
 def _hidden(told: Told, _facts: Facts) -> str:
     message = told.message.partition(EXAMPLE)[0]
-    long = [number for number in NUMBER.findall(message) if len(re.sub(r"e.*|\D", "", number).lstrip("0")) > FEW]
+    numbers = NUMBER.findall(message)
+    long = [number for number in numbers if len(re.sub(r"e.*|\D", "", number).lstrip("0")) > FEW]
+    long = [number for number in long if not any(_needed(number, other) for other in numbers)]
     if told.shown:
         return f"it shows inputs that were drawn: {', '.join(told.shown)}"
     if long:

@@ -476,8 +476,8 @@ def training(trial: Trial) -> Verdict:
         out, again = (_output(one, name, "The output") for name in ("out", "again"))
         if not np.array_equal(out, again):
             raise Reject(
-                "In eval mode two calls with the same x gave different outputs. Expected: the same; is a dropout on "
-                "that does not know the mode?",
+                "In eval mode two calls with the same x gave different outputs. Is a dropout on that does not know the "
+                "mode? Expected: the same output.",
                 diagnosis="sum_dropout_in_eval",
             )
         if case.values["x"].shape[1] > 1:  # of one position's few numbers dropout may happen to keep all
@@ -524,8 +524,8 @@ def _slopes(case: Case, one: Trial, changes: Mapping[str, Any]) -> None:
             if abs(want) <= 1e-12:
                 continue  # a mistake of the output's: there nothing depends on it
             raise Reject(
-                f"No gradient of the output reached {what}. Expected: one for everything that the output depends on; "
-                "is there a detach, .data or no_grad on the way?",
+                f"No gradient of the output reached {what}. Is there a detach, .data or no_grad on the way? Expected: "
+                "one for everything that the output depends on.",
                 diagnosis="sum_detached",
             )
         seen = float((array(one.got, f"to.{name}", shape=place.shape, what=f"The gradient to {what}") * along).sum())

@@ -241,8 +241,8 @@ def _trained(case: Case, one: Trial) -> None:
     reached = array(one.got, "reached", shape=(len(places),), what="What the state's gradients reach")
     if not reached.all():
         raise Reject(
-            f"No gradient of a decoder's state reached {places[int(reached.argmin())]}, so it could not be trained. "
-            "Expected: one for everything that the state depends on; is there a detach or no_grad on the way?",
+            f"No gradient of a decoder's state reached {places[int(reached.argmin())]}, so it could not be trained. Is "
+            "there a detach or no_grad on the way? Expected: one for everything that the state depends on.",
             diagnosis="sum_detached",
         )
     dropped = _output(case, one, "dropped")
