@@ -423,7 +423,8 @@ def section(found: Matrix) -> Section:
         promises=(
             Promise(
                 "every mutant that is a mistake loses points",
-                f"{killed:,} of {killed + survivors:,}; {equivalent:,} others are no mistakes",
+                f"{killed:,} of {killed + survivors:,}; {equivalent:,} others are no mistakes"
+                + "".join(f"; survives: {one.id}, {one.diff}" for one in found.survivors[:5]),
                 not survivors,
             ),
             Promise(
