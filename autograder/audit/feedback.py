@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import re
@@ -10,13 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from autograder import version
 from autograder.audit import bank, parallel
 from autograder.audit.inprocess import InProcess
-from autograder.audit.journal import Journal
+from autograder.audit.journal import Journal, Key
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
 from autograder.audit.variants import Variant
 from autograder.core import Ask, Assignment, Observation, Submission, Values
@@ -365,21 +365,13 @@ def section(found: Feedback) -> Section:
 def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Feedback:
     """Grades every `every`-th wrong solution that the journal in `out` lacks; a new grader or variant anew."""
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    everything: Sequence[Variant] = importlib.import_module(f"{homework}.mistakes").WRONG
-    variants = everything[::every]
+    variants: Sequence[Variant] = importlib.import_module(f"{homework}.mistakes").WRONG[::every]
     grader, journal = version.of(assignment), Journal(out / "feedback.jsonl")
-    keys = {one.id: (one.id, hashlib.sha256(repr(one).encode()).hexdigest()[:12], grader) for one in variants}
-    missing = [(homework, place * every) for place, one in enumerate(variants) if keys[one.id] not in journal.rows]
-    done = len(variants) - len(missing)
-    tell(done, len(variants))
-    for place, told in parallel.each(_told_by, missing, jobs):
-        journal.add(keys[everything[missing[place][1]].id], {"told": [asdict(one) for one in told]})
-        tell(done := done + 1, len(variants))
-    rows = [row for one in variants for row in journal.rows[keys[one.id]]["told"]]
+    work: dict[Key, tuple[str, Variant]] = {(one.id, one.code, grader): (homework, one) for one in variants}
+    rows = [row for found in parallel.kept(journal, _told_by, work, jobs, tell) for row in found["told"]]
     return judged([Told(**{**row, "shown": tuple(row["shown"])}) for row in rows], variants, facts_of(assignment))
 
 
-def _told_by(homework: str, place: int) -> list[Told]:
-    """`told_by` of one wrong solution, by its place in the bank."""
-    wrong = importlib.import_module(f"{homework}.mistakes").WRONG
-    return told_by(wrong[place], importlib.import_module(homework).ASSIGNMENT)
+def _told_by(homework: str, variant: Variant) -> dict[str, Any]:
+    """A row of the journal: what the variant's student is told."""
+    return {"told": [asdict(one) for one in told_by(variant, importlib.import_module(homework).ASSIGNMENT)]}

@@ -11,7 +11,6 @@ import hashlib
 import importlib
 import io
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -22,7 +21,6 @@ import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -31,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from autograder import notebooks, submission, version
+from autograder.audit import parallel
 from autograder.audit.journal import Journal
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
 from autograder.core import Assignment, Reject, Values
@@ -591,18 +590,7 @@ def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: T
         for first in range(0, target.inputs, CHUNK * every):
             numbers = list(range(first, min(first + CHUNK, target.inputs)))
             plan[target.id, f"{first}", own, grader] = target.id, numbers
-    lacking = {key: job for key, job in plan.items() if key not in journal.rows}
-    tell(len(plan) - len(lacking), len(plan))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as executor:
-        running = {executor.submit(_chunk, *job): key for key, job in lacking.items()}
-        try:
-            for place, done in enumerate(as_completed(running), 1):
-                journal.add(running[done], done.result())
-                tell(len(plan) - len(lacking) + place, len(plan))
-        finally:  # after Ctrl-C nothing more begins
-            executor.shutdown(cancel_futures=True)
-    rows = [(key, journal.rows[key]) for key in plan]
+    rows = list(zip(plan, parallel.kept(journal, _chunk, plan, jobs, tell, apart=True), strict=True))
     return Found(
         {
             target.id: _sum([row for key, row in rows if key[:1] == (target.id,) and "read" in row])
@@ -610,12 +598,6 @@ def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: T
         },
         {key[0]: row["kept"] for key, row in rows if "kept" in row},
     )
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _sum(rows: Sequence[Mapping[str, Any]]) -> Tried:

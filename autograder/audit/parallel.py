@@ -5,24 +5,26 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from autograder.audit.journal import Journal, Key
+from autograder.audit.section import Tell
 from autograder.isolation import confine
 
 Result = TypeVar("Result")
 
 
 def each(
-    function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], jobs: int
+    function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], jobs: int, *, apart: bool = False
 ) -> Iterator[tuple[int, Result]]:
     """Pairs of a place in `arguments` and what the function made of it, in the order in which they end.
 
-    With one job everything happens in this process, in order.
+    With one job everything happens in this process, in order, unless it is to stay `apart` from it.
     """
-    if jobs == 1 or len(arguments) < 2:
+    if not apart and (jobs == 1 or len(arguments) < 2):
         yield from ((place, function(*given)) for place, given in enumerate(arguments))
         return
     context = multiprocessing.get_context("spawn")  # a fork after torch has started threads may hang
@@ -33,6 +35,28 @@ def each(
                 yield places[future], future.result()
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
+
+
+def kept(
+    journal: Journal,
+    function: Callable[..., Mapping[str, Any]],
+    work: Mapping[Key, tuple[Any, ...]],
+    jobs: int,
+    tell: Tell,
+    *,
+    apart: bool = False,
+) -> list[dict[str, Any]]:
+    """What the function makes of each work, in the order of `work`: taken from the journal, or at once put into it.
+
+    `tell` gets how many are done, and of how many.
+    """
+    missing = [key for key in work if key not in journal.rows]
+    done = len(work) - len(missing)
+    tell(done, len(work))
+    for place, row in each(function, [work[key] for key in missing], jobs, apart=apart):
+        journal.add(missing[place], row)
+        tell(done := done + 1, len(work))
+    return [journal.rows[key] for key in work]
 
 
 def _begin(parent: int) -> None:

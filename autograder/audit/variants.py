@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import re
 import textwrap
@@ -30,6 +31,11 @@ class Variant:
     diagnosis: str = ""
     prelude: str = ""
     sometimes: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> str:
+        """A digest of all that the variant is."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
 
 
 def written(
