@@ -64,7 +64,8 @@ def array(values: Values, name: str, *, shape: Sequence[int] | None = None, what
         raise Reject(f"{what or name} holds an infinity or a nan. Expected: finite numbers.", diagnosis="not_finite")
     plain = value.astype(np.float64)
     if np.abs(plain).max(initial=0.0) > HUGE:
-        raise Reject(f"{what or name} holds values beyond {HUGE:.0e}.", diagnosis="not_finite")
+        told = f"{what or name} holds values beyond {HUGE:.0e}. Expected: numbers of an ordinary size."
+        raise Reject(told, diagnosis="not_finite")
     return plain
 
 

@@ -10,7 +10,7 @@ import stat
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import jsonschema
 
 from autograder import gradescope, submission
 from autograder.audit import levels
-from autograder.core import Assignment, Result, Submission
+from autograder.core import Assignment, Reject, Result, Submission, Trial, Verdict
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.isolation.wall import Pool
@@ -150,3 +150,15 @@ def is_valid_results(path: Path) -> dict[str, Any]:
     assert "Traceback" not in text
     assert not any(ord(character) < 32 and character not in "\n\t" for character in content["output"])
     return content
+
+
+def judged(rule: Callable[[Trial], Verdict], trial: Trial) -> Verdict:
+    """The verdict, with a message that can be shown; a `Reject` counts as 0, as it does in a grading."""
+    try:
+        verdict = rule(trial)
+    except Reject as fault:
+        verdict = Verdict(0.0, str(fault), fault.diagnosis)
+    assert verdict.message.isprintable()
+    assert 20 <= len(verdict.message) <= 600
+    assert verdict.score == 1 or "xpected" in verdict.message
+    return verdict

@@ -160,7 +160,7 @@ def test_a_loop_and_a_broken_zip_do_not_stop_the_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("again", [False, True], ids=["first run", "grading anew"])
 def test_killed_at_any_moment_and_started_again(folder: Path, graded: Path, tmp_path: Path, again: bool) -> None:
-    """SIGKILL at 12 moments, spread over what a run takes: what is there is whole, and the end is the same."""
+    """SIGKILL at 10 moments, spread over what a run takes: what is there is whole, and the end is the same."""
     out = tmp_path / "out"
     more = ["--again"] if again else []
     if again:
@@ -169,13 +169,13 @@ def test_killed_at_any_moment_and_started_again(folder: Path, graded: Path, tmp_
     assert run(folder, tmp_path / "timed").returncode == 0
     usual = time.monotonic() - started
     whole = results(graded)
-    for moment in range(12):
+    for moment in range(10):
         process = subprocess.Popen(
             command("class", folder, "--out", out, "--homework", "tests.small", "--jobs", 1, *more),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            process.wait((moment + 1) / 12 * usual)
+            process.wait((moment + 1) / 10 * usual)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()

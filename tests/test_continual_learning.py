@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from autograder.audit import bank
-from autograder.core import Ask, Check, Reject, Trial, Values, Verdict
+from autograder.core import Ask, Check, Reject, Trial, Values
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.continual_learning import QUESTION, behaviour, classifier, data, fisher, penalty
 from autograder.hw11.mistakes import continual_learning as mistakes
@@ -21,6 +21,7 @@ from autograder.hw11.probes import continual_learning as probe
 from autograder.isolation.student import Student
 from autograder.isolation.wall import Pool, Wall
 from tests import helpers
+from tests.helpers import judged
 
 FILE = "continual_learning.ipynb"
 JUDGED = replace(QUESTION, checks=tuple(check for check in QUESTION.checks if not check.manual))
@@ -30,18 +31,6 @@ POINTS = {check.id.partition(".")[2]: check.points for check in JUDGED.checks}
 
 def drawn(seed: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(seed))
-
-
-def judged(rule: Callable[[Trial], Verdict], trial: Trial) -> Verdict:
-    """A `Reject` counts as 0, as it does in a grading."""
-    try:
-        verdict = rule(trial)
-    except Reject as fault:
-        verdict = Verdict(0.0, str(fault), fault.diagnosis)
-    assert verdict.message.isprintable()
-    assert 20 <= len(verdict.message) <= 600
-    assert verdict.score == 1 or "xpected" in verdict.message
-    return verdict
 
 
 def test_the_points_are_ten() -> None:

@@ -27,6 +27,7 @@ from autograder.isolation import wire
 from autograder.isolation.student import Missing, Student
 from autograder.isolation.wall import Pool, Wall
 from tests import helpers
+from tests.helpers import judged
 
 NOTEBOOK, FILE = "comparing_distributions.ipynb", "answers.toml"
 OWN = replace(ASSIGNMENT, questions=(QUESTION,))
@@ -46,17 +47,6 @@ def over_the_wire(values: Mapping[str, object]) -> Mapping[str, object]:
 
 def plain(value: object) -> object:
     return value.numpy() if isinstance(value, torch.Tensor) else value
-
-
-def judged(rule: Callable[[Trial], Verdict], trial: Trial) -> Verdict:
-    """A `Reject` counts as 0, as it does in a grading."""
-    try:
-        verdict = rule(trial)
-    except Reject as fault:
-        verdict = Verdict(0.0, str(fault), fault.diagnosis)
-    assert verdict.message.isprintable()
-    assert len(verdict.message) < 700
-    return verdict
 
 
 # --------------------------------------------------------------------------------------- divergences

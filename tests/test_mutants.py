@@ -327,6 +327,8 @@ def test_documented_equivalents_must_survive_and_exist() -> None:
         "m2 is documented as equivalent, but fails a.",
     )
     assert not killing.section(found).holds
+    near = killing.matrix([one("m1", a=1.0), one("m2", a=0.0)], [Equivalent("m?", "Just allowed.", True)], ["m1", "m2"])
+    assert (near.stray, set(near.equivalent), len(near.killed)) == ((), {"m1"}, 1)
 
 
 def test_a_fault_of_the_grader_is_an_error_and_no_survivor() -> None:

@@ -220,16 +220,20 @@ def _share(got: Value, want: Value) -> float:
 
 @dataclass(frozen=True)
 class Equivalent:
-    """Mutants, by a pattern of their ids, of which a person says why they are no mistakes."""
+    """Mutants, by a pattern of their ids, of which a person says why they are no mistakes.
+
+    Those that are wrong by as much as is just allowed may lose points: where `near`, it is up to the draw.
+    """
 
     mutant: str
     reason: str
+    near: bool = False
 
 
 def equivalents(path: Path = EQUIVALENTS) -> tuple[Equivalent, ...]:
-    """The table of documented equivalents: `[[equivalent]]` with `mutants` (patterns as of file names), `reason`."""
+    """The table of documented equivalents: `[[equivalent]]` with `mutants` (patterns of ids), `reason` and `near`."""
     rows = tomllib.loads(path.read_text()).get("equivalent", ())
-    return tuple(Equivalent(mutant, row["reason"]) for row in rows for mutant in row["mutants"])
+    return tuple(Equivalent(mutant, row["reason"], row.get("near", False)) for row in rows for mutant in row["mutants"])
 
 
 # ---------------------------------------------------------------------------------------- the matrix
@@ -288,12 +292,13 @@ def matrix(
         alone = tuple(one.id for one in kills if len(one.failed) == 1)
         cpu = sum(one.cpu.get(asks[check], 0.0) for one in gradings)
         rows.append(Row(check, asks[check], tuple(one.id for one in kills), alone, cpu, only[check]))
-    reasons = {id: known.reason for known in documented for id in ids if fnmatchcase(id, known.mutant)}
+    explained = {id: known for known in documented for id in ids if fnmatchcase(id, known.mutant)}
+    reasons = {id: known.reason for id, known in explained.items()}
     stray = [
         *(f"No mutant is called {known.mutant}, as equivalents.toml has it." for known in documented
           if not any(fnmatchcase(id, known.mutant) for id in ids)),
         *(f"{one.id} is documented as equivalent, but fails {', '.join(sorted(one.failed))}." for one in gradings
-          if one.failed and one.id in reasons),
+          if one.failed and one.id in explained and not explained[one.id].near),
     ]  # fmt: skip
     faults = [f"The grader itself failed at {one.id}, in {', '.join(one.faulty)}." for one in gradings if one.faulty]
     alive = [one for one in gradings if not one.failed and not one.faulty]
