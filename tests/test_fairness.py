@@ -75,10 +75,10 @@ def test_what_is_fixed_counts_in_every_grading() -> None:
 def test_a_slice_is_fair_and_goes_on_from_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fairness.version, "of", lambda _: "this one")  # whatever is edited meanwhile
     steps: list[tuple[int, int]] = []
-    found = fairness.measured("autograder.hw11", tmp_path, every=44, tell=lambda *step: steps.append(step))
+    found = fairness.measured("autograder.hw11", tmp_path, every=88, tell=lambda *step: steps.append(step))
     section = fairness.section(found)
     assert section.holds, [promise for promise in section.promises if not promise.holds]
     assert len(found.right) == len(RIGHT[::44])
     assert steps[-1][0] == steps[-1][1] == len(RIGHT[::44]) + len(HALF_RIGHT[::44])
     monkeypatch.setattr(fairness, "graded", None)
-    assert fairness.measured("autograder.hw11", tmp_path, every=44) == found
+    assert fairness.measured("autograder.hw11", tmp_path, every=88) == found

@@ -87,7 +87,7 @@ def junk() -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_junk_is_neither_crashed_on_nor_paid_for(check: str, answers: Any, data: st.DataObject) -> None:
     """All values replaced by junk: no exception but Reject, and no points."""
@@ -97,7 +97,7 @@ def test_junk_is_neither_crashed_on_nor_paid_for(check: str, answers: Any, data:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_one_value_spoiled_never_crashes_a_judge(check: str, answers: Any, data: st.DataObject) -> None:
     """One right value replaced by junk, or by its own like with a nan, an infinity or another shape."""
