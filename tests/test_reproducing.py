@@ -10,7 +10,7 @@ import pytest
 
 from autograder import submission
 from autograder.audit import reproducing
-from autograder.audit.reproducing import Cheater, Gained, Repeated, Reproduced, Setting
+from autograder.audit.reproducing import SETTINGS, Cheater, Gained, Repeated, Reproduced
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.mistakes.cheaters import CHEATERS, MIXED
 from tests.helpers import reachable_folder
@@ -18,14 +18,15 @@ from tests.helpers import reachable_folder
 
 def test_an_upload_is_graded_alike_whatever_the_machine_does() -> None:
     """Three gradings of three files, each with a mistake in it; the audit grades the whole homework fifty times."""
+    assert [setting.loaded for setting in SETTINGS[:3]] == [False, False, True]
     with reachable_folder() as folder:
         upload = reproducing.mixed(ASSIGNMENT, MIXED, folder / "upload", files=("gan_vae/",))
-        settings = (Setting(1, False), Setting(2, False), Setting(2, True))
-        texts = [reproducing.graded(upload, "autograder.hw11", setting) for setting in settings]
-    assert texts[0] == texts[1] == texts[2]
-    messages = [test["output"] for test in json.loads(texts[0])["tests"]]
-    assert sum("Smallest example: " in message for message in messages) >= 4
-    assert any(test["extra_data"].get("attempts") == 2 for test in json.loads(texts[0])["tests"])
+        found = reproducing.repeated(upload, "autograder.hw11", folder / "journal", times=3)
+        text = json.loads((folder / "journal").read_text().splitlines()[0])["row"]["text"]
+    assert found.same
+    tests = json.loads(text)["tests"]
+    assert sum("Smallest example: " in test["output"] for test in tests) >= 4
+    assert any(test["extra_data"].get("attempts") == 2 for test in tests)
 
 
 def test_what_differs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

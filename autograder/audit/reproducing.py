@@ -11,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copytree, ignore_patterns
@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Setting:
-    """How a grading is run: how many threads the judge's libraries may use, and whether every core is busy."""
+    """How a grading is run: how many threads the judge's libraries may use, and whether others run meanwhile."""
 
     threads: int
     loaded: bool
@@ -74,40 +74,22 @@ def mixed(assignment: Assignment, variants: Sequence[Variant], folder: Path, *, 
 TIMES = re.compile(r'"(seconds|execution_time)": [\d.e-]+')
 
 
-def graded(upload: Path, homework: str, setting: Setting) -> str:
+def graded(upload: Path, homework: str, threads: int) -> str:
     """The text of results.json, times put to 0, of one grading by the command line; raises where that fails."""
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/"}
-    environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(setting.threads))
+    environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "results.json")
         program = [sys.executable, "-I", str(ROOT / "autograder" / "__main__.py"), "grade", str(upload)]
-        with _busy(os.cpu_count() or 1 if setting.loaded else 0):
-            subprocess.run(
-                [*program, "--out", str(out), "--homework", homework],
-                env=environment,
-                cwd="/",
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+        program += ["--out", str(out), "--homework", homework]
+        subprocess.run(program, env=environment, cwd="/", check=True, stdout=subprocess.DEVNULL)
         return TIMES.sub(r'"\1": 0', out.read_text())
-
-
-@contextmanager
-def _busy(number: int) -> Iterator[None]:
-    """Keeps as many cores busy meanwhile."""
-    loops = [subprocess.Popen([sys.executable, "-I", "-c", "while True: pass"]) for _ in range(number)]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
 
 
 def repeated(
     upload: Path, homework: str, out: Path, *, times: int = 50, grader: str = "", tell: Tell = nobody
 ) -> Repeated:
-    """Grades the upload `times` times, in each setting in turn.
+    """Grades the upload `times` times, in each setting in turn: first one after the other, then two for each core.
 
     Goes on from `out`, a file of JSON lines, with what the same `grader` (its version) made of the same upload.
     """
@@ -116,10 +98,18 @@ def repeated(
     for path in sorted(path for path in upload.rglob("*") if path.is_file()):
         content.update(f"{path.relative_to(upload)}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     keys = [(grader, content.hexdigest()[:12], str(index)) for index in range(times)]
-    for index, key in enumerate(keys):
-        if key not in journal.rows:
-            journal.add(key, {"text": graded(upload, homework, SETTINGS[index % len(SETTINGS)])})
-        tell(index + 1, times)
+    work = [(key, SETTINGS[index % len(SETTINGS)]) for index, key in enumerate(keys) if key not in journal.rows]
+    tell(times - len(work), times)
+    for loaded, at_once in ((False, 1), (True, 2 * (os.cpu_count() or 1))):
+        with ThreadPoolExecutor(at_once) as executor:  # threads that wait for processes
+            own = [(key, setting.threads) for key, setting in work if setting.loaded == loaded]
+            running = {executor.submit(graded, upload, homework, threads): key for key, threads in own}
+            try:
+                for done in as_completed(running):
+                    journal.add(running[done], {"text": done.result()})
+                    tell(sum(key in journal.rows for key in keys), times)
+            finally:  # after Ctrl-C nothing more begins
+                executor.shutdown(cancel_futures=True)
     texts = [str(journal.rows[key]["text"]) for key in keys]
     digests = tuple(hashlib.sha256(text.encode()).hexdigest()[:12] for text in texts)
     return Repeated(digests, _differing(texts), time.monotonic() - started)
@@ -260,7 +250,7 @@ def measured(
 ) -> Reproduced:
     """Everything, on the homework's mixed wrong submission, graded `times` / `every` times, at least once a setting.
 
-    One grading runs at a time, whatever `jobs` says: some are to find the machine idle.
+    How many gradings run at a time is not up to `jobs`: some are to find the machine idle, others at its limits.
     """
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
     module = importlib.import_module(f"{homework}.mistakes.cheaters")
