@@ -100,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
         "--times", type=int, default=0, metavar="N", help="gradings of each wrong solution (default: 200)"
     )
     bench.add_argument(
+        "--out", type=Path, metavar="DIR", help="keep gradings of the bank there; a run that was stopped goes on"
+    )
+    bench.add_argument(
         "--class",
         dest="students",
         nargs="?",
@@ -162,7 +165,13 @@ def _run(options: argparse.Namespace) -> int:
                 from autograder.audit import class_bench
 
                 return class_bench.run(options.homework, options.students)
-            return bench.run(options.homework, quick=options.quick, question=options.question, times=options.times)
+            return bench.run(
+                options.homework,
+                quick=options.quick,
+                question=options.question,
+                times=options.times,
+                out=options.out,
+            )
         case "audit":
             from autograder.audit import command
 

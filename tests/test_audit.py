@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from autograder import pages, version
-from autograder.audit import command, parallel, section
+from autograder.audit import bench, command, parallel, section
 from autograder.audit.section import Promise, Section, Table
 from tests import small
 from tests.helpers import ROOT
+from tests.small import mistakes
 
 HOSTILE = "<script>alert(1)</script> & \x1b[31m‮"
 
@@ -142,3 +144,23 @@ def test_every_part_is_there_and_the_front_door_runs_one(tmp_path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Every promise holds" in done.stdout
     assert version.of(small.ASSIGNMENT) in (tmp_path / "report.html").read_text()
+
+
+def test_the_bank_is_measured_and_kept(tmp_path, monkeypatch, capsys) -> None:
+    def bench_small() -> list[str]:
+        assert bench.run("tests.small", quick=True, question="numbers", times=2, out=tmp_path) == 0
+        return capsys.readouterr().out.splitlines()
+
+    told = bench_small()
+    assert [line[:4].strip() for line in told] == ["ok"] * 3
+    assert "1 right solutions, fresh seeds: failed" in told[0]
+    assert "2 wrong solutions, 2 times each: missed" in told[2]
+    monkeypatch.setattr(bench, "_tally", None)  # whoever calls it fails: all stands in the journal
+    assert bench_small() == told
+
+
+def test_a_wrong_solution_that_passes_is_a_miss(tmp_path, monkeypatch, capsys) -> None:
+    right = replace(mistakes.RIGHT[0], caught_by=("numbers.twice",))
+    monkeypatch.setattr(mistakes, "WRONG", [right])
+    assert bench.run("tests.small", quick=True, question="numbers", times=2) == 1
+    assert "sum passed numbers.twice" in capsys.readouterr().out

@@ -12,12 +12,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shutil import copytree, ignore_patterns
+from typing import Any
 
-from autograder import submission
+from autograder import submission, version
 from autograder.audit import bank, parallel
+from autograder.audit.journal import Journal, Key
 from autograder.audit.variants import Variant
 from autograder.core import Assignment, Check, Question
 from autograder.grade import Grading
@@ -32,11 +34,18 @@ CPU_LIMIT, CPU_LIMITS = 0.3, {"summarization": 2.0, "continual_learning": 1.0, "
 """CPU seconds that a question's functions may take; some questions ask more of them than others."""
 
 
-def run(homework: str, *, quick: bool, question: str = "", times: int = 0) -> int:
+def run(homework: str, *, quick: bool, question: str = "", times: int = 0, out: Path | None = None) -> int:
     """Prints the table. Returns 1 if a figure that we promise is missed.
 
-    With `question` only the bank of that question is graded; every wrong solution `times` times.
+    With `question` only the bank of that question is graded; every wrong solution `times` times. Gradings of the bank
+    are kept in `out`, where it is given: a run that was stopped goes on from there.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal((out or Path(folder)) / "bench.jsonl")
+        return _run(homework, quick, question, times, journal)
+
+
+def _run(homework: str, quick: bool, question: str, times: int, journal: Journal) -> int:
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
     right, wrong = (_chosen(assignment, homework, name, question) for name in ("RIGHT", "WRONG"))
     if question and not wrong:
@@ -45,8 +54,8 @@ def run(homework: str, *, quick: bool, question: str = "", times: int = 0) -> in
     rounds = times or (1 if quick else 200)
     repeated = 1 if quick else -(-RIGHT_GRADINGS.get(question, 2000) // len(right))
     if question:
-        kept = _right(homework, right, repeated)
-        return 0 if _wrong(homework, wrong, rounds) and kept else 1
+        kept = _right(homework, right, repeated, journal)
+        return 0 if _wrong(homework, wrong, rounds, journal) and kept else 1
     print(f"Measuring on {os.cpu_count()} cores; this takes {'about two minutes' if quick else 'about half an hour'}.")
     promises = [
         _latency(3 if quick else 9),
@@ -56,8 +65,8 @@ def run(homework: str, *, quick: bool, question: str = "", times: int = 0) -> in
         *(_notebook(question, assignment, homework) for question in assignment.questions if _whole(question)),
         _memory(),
         _limited(),
-        _right(homework, right, repeated),
-        _wrong(homework, wrong, rounds),
+        _right(homework, right, repeated, journal),
+        _wrong(homework, wrong, rounds, journal),
     ]
     return 0 if all(promises) else 1
 
@@ -70,7 +79,7 @@ def _chosen(assignment: Assignment, homework: str, name: str, question: str) -> 
 
 
 def line(name: str, measured: str, promised: str, kept: bool) -> bool:
-    print(f"{'ok  ' if kept else 'MISS'}  {name:<52}{measured:<34}{promised}", flush=True)
+    print(f"{'ok  ' if kept else 'MISS'}  {name:<56}{measured:<34}{promised}", flush=True)
     return kept
 
 
@@ -242,12 +251,12 @@ def _pss(pid: int) -> int:
     return 0
 
 
-def _right(homework: str, solutions: list[Variant], times: int) -> bool:
+def _right(homework: str, solutions: list[Variant], times: int, journal: Journal) -> bool:
     """Right solutions with fresh seeds: none may lose a point. Counts second attempts and tolerances used."""
-    tallies = _tallies(homework, "right", solutions, times)
+    tallies = _tallies(homework, "right", solutions, times, journal)
     gradings, bad = len(tallies) * times, [tally for tally in tallies if tally.surprises]
     for tally in bad:
-        print(f"      {tally.variant} failed {', '.join(sorted(tally.checks))}")
+        print(f"      {tally.variant} failed {', '.join(tally.checks)}")
     failures = sum(tally.surprises for tally in bad)
     used = max(tally.used for tally in tallies)
     detail = f"{failures} of {gradings:,}, {sum(tally.second for tally in tallies)} second looks"
@@ -258,12 +267,12 @@ def _right(homework: str, solutions: list[Variant], times: int) -> bool:
     )
 
 
-def _wrong(homework: str, solutions: list[Variant], times: int) -> bool:
+def _wrong(homework: str, solutions: list[Variant], times: int, journal: Journal) -> bool:
     """Wrong solutions with fresh seeds: each must fail every check that it names, every time."""
-    tallies = _tallies(homework, "wrong", solutions, times)
+    tallies = _tallies(homework, "wrong", solutions, times, journal)
     for tally in tallies:
         if tally.surprises:
-            print(f"      {tally.variant} passed {', '.join(sorted(tally.checks))}")
+            print(f"      {tally.variant} passed {', '.join(tally.checks)}")
     missed, gradings = sum(tally.surprises for tally in tallies), len(tallies) * times
     name = f"{len(tallies)} wrong solutions, {times} times each: missed"
     return line(name, f"{missed} of {gradings:,}", "0", missed == 0)
@@ -275,24 +284,28 @@ class Tally:
 
     variant: str
     surprises: int
-    checks: frozenset[str]
+    checks: Sequence[str]
     second: int
     used: float
 
 
-def _tallies(homework: str, kind: str, solutions: list[Variant], times: int) -> list[Tally]:
-    """One tally for each variant, on all cores; a progress line goes to the terminal."""
-    found = []
-    jobs = [(homework, variant, times) for variant in solutions]
-    for _, tally in parallel.each(_tally, jobs, os.cpu_count() or 1):
-        found.append(tally)
+def _tallies(homework: str, kind: str, solutions: list[Variant], times: int, journal: Journal) -> list[Tally]:
+    """One tally for each variant, on all cores, or from the journal; a progress line goes to the terminal."""
+    grader = version.of(importlib.import_module(homework).ASSIGNMENT)
+
+    def tell(done: int, of: int) -> None:
         if sys.stderr.isatty():
-            told = f"{kind} solutions: {len(found)} of {len(solutions)}"
-            print(f"\r\033[K{told}", end="\r", file=sys.stderr)
-    return found
+            print(f"\r\033[K{kind} solutions: {done} of {of}", end="\r", file=sys.stderr)
+
+    work: dict[Key, tuple[str, Variant, int]] = {
+        (one.id, one.code, str(times), grader): (homework, one, times) for one in solutions
+    }
+    rows = parallel.kept(journal, _tally, work, os.cpu_count() or 1, tell)
+    return [Tally(**row) for row in rows]
 
 
-def _tally(homework: str, variant: Variant, times: int) -> Tally:
+def _tally(homework: str, variant: Variant, times: int) -> dict[str, Any]:
+    """The tally of many gradings, as plain values."""
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
     whole = bank.terse(bank.of(assignment, variant))
     judged = bank.only(whole, variant.caught_by) if variant.caught_by else whole
@@ -311,4 +324,4 @@ def _tally(homework: str, variant: Variant, times: int) -> Tally:
             checks |= wrong
             second += sum(result.attempts - 1 for result in outcome.results)
             used = max([used, *(result.verdict.used or 0.0 for result in outcome.results)])
-    return Tally(variant.id, surprises, frozenset(checks), second, used)
+    return asdict(Tally(variant.id, surprises, sorted(checks), second, used))
