@@ -1,7 +1,8 @@
-"""A folder for one grading that workers can reach, removed at its end."""
+"""A folder for one grading that workers can reach, removed at its end; and folders that one run has to itself."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -9,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from autograder.core import Reject
 
 DAY = 86400.0
 
@@ -29,3 +32,15 @@ def scratch() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Makes the folder and keeps other runs out: two would write over each other. Raises `Reject` if one is in."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Reject(f"Another run is writing to {out} at this moment.") from None
+        yield

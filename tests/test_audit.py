@@ -14,6 +14,7 @@ import pytest
 from autograder import pages, version
 from autograder.audit import bench, command, parallel, section
 from autograder.audit.section import Promise, Section, Table
+from autograder.scratch import alone
 from tests import small
 from tests.helpers import ROOT
 from tests.small import mistakes
@@ -111,6 +112,15 @@ def test_a_missed_promise_and_a_stop_are_told(parts, tmp_path, capsys) -> None:
     assert "goes on from here" in capsys.readouterr().err
     assert run(tmp_path, "three") == 2
     assert "names no part. There are: one, two." in capsys.readouterr().err
+
+
+def test_two_runs_do_not_share_a_folder(parts, tmp_path, capsys) -> None:
+    with alone(tmp_path):
+        assert run(tmp_path, "one") == 2
+        assert bench.run("tests.small", quick=True, question="numbers", out=tmp_path) == 2
+    assert capsys.readouterr().err.count(f"Another run is writing to {tmp_path}") == 2
+    assert parts["one"].calls == []
+    assert run(tmp_path, "one") == 0
 
 
 def test_the_report_shows_whatever_it_is_given_as_text(parts, tmp_path) -> None:

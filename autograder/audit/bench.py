@@ -21,9 +21,10 @@ from autograder import submission, version
 from autograder.audit import bank, parallel
 from autograder.audit.journal import Journal, Key
 from autograder.audit.variants import Variant
-from autograder.core import Assignment, Check, Question
+from autograder.core import Assignment, Check, Question, Reject
 from autograder.grade import Grading
 from autograder.isolation.wall import Pool, Wall
+from autograder.scratch import alone
 
 ROOT = Path(__file__).resolve().parents[2]
 CLEAN = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "HOME": "/"}
@@ -41,8 +42,13 @@ def run(homework: str, *, quick: bool, question: str = "", times: int = 0, out: 
     are kept in `out`, where it is given: a run that was stopped goes on from there.
     """
     with tempfile.TemporaryDirectory() as folder:
-        journal = Journal((out or Path(folder)) / "bench.jsonl")
-        return _run(homework, quick, question, times, journal)
+        place = out or Path(folder)
+        try:
+            with alone(place):
+                return _run(homework, quick, question, times, Journal(place / "bench.jsonl"))
+        except Reject as fault:
+            print(fault, file=sys.stderr)
+            return 2
 
 
 def _run(homework: str, quick: bool, question: str, times: int, journal: Journal) -> int:

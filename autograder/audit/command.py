@@ -18,7 +18,8 @@ from typing import Any
 from autograder import pages, version
 from autograder.audit import section
 from autograder.audit.section import Promise, Section, Table, Tell
-from autograder.core import Assignment
+from autograder.core import Assignment, Reject
+from autograder.scratch import alone
 from autograder.text import many
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -57,20 +58,29 @@ class Done:
 
 
 def run(homework: str, out: Path, *, quick: bool, only: Sequence[str], jobs: int) -> int:
-    """Measures the parts (all, or `only`) and writes the report. Returns 0, 1 (a promise missed) or 2 (no such part).
+    """Measures the parts (all, or `only`) and writes the report.
 
-    Stopped at any moment it goes on from what is in `out`. Parts that were measured before, by the same grader and as
-    thoroughly, stay in the report.
+    Returns 0, 1 (a promise missed) or 2 (there is no such part, or another run is at work in `out`). Stopped at any
+    moment it goes on from what is in `out`. Parts that were measured before, by the same grader and as thoroughly,
+    stay in the report.
     """
     unknown = [name for name in only if name not in PARTS]
     if unknown:
         print(f"--part {unknown[0]} names no part. There are: {', '.join(PARTS)}.", file=sys.stderr)
         return 2
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    grader = version.of(assignment)
-    out.mkdir(parents=True, exist_ok=True)
-    kept = {id: done for id, done in _load(out).items() if done.grader == grader and done.quick == quick}
     chosen = [name for name in PARTS if not only or name in only]
+    try:
+        with alone(out):
+            return _run(homework, assignment, out, quick, chosen, jobs)
+    except Reject as fault:
+        print(fault, file=sys.stderr)
+        return 2
+
+
+def _run(homework: str, assignment: Assignment, out: Path, quick: bool, chosen: Sequence[str], jobs: int) -> int:
+    grader = version.of(assignment)
+    kept = {id: done for id, done in _load(out).items() if done.grader == grader and done.quick == quick}
     print(
         f"Grading the grader ({grader}) with {many(jobs, 'process')}, {'a slice of' if quick else 'all of'} "
         f"{', '.join(chosen)}. What is measured goes to {out}, from where a run that was stopped goes on.",

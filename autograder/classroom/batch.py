@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import importlib
 import json
 import multiprocessing
@@ -32,6 +31,7 @@ from autograder.classroom.jobs import Task
 from autograder.classroom.records import Records, holds, merged
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment, Reject
+from autograder.scratch import alone
 from autograder.terminal import GRADED, NOT_GRADABLE, OUR_FAULT
 from autograder.text import many
 
@@ -86,8 +86,7 @@ def run(options: Options, secret: bytes) -> int:
         return _refuse(f"--again {options.again} names no question. There are: {', '.join(known)}.")
     try:
         uploads = [upload for upload in roster.read(options.path) if upload.path.resolve() != options.out.resolve()]
-        options.out.mkdir(parents=True, exist_ok=True)
-        with _alone(options.out):
+        with alone(options.out):
             return _run(options, assignment, uploads, secret)
     except Reject as fault:
         return _refuse(str(fault))
@@ -260,17 +259,6 @@ def _executor(options: Options) -> Iterator[Make]:
     with client:
         # Not pure: no call is taken for another with the same arguments. Retries are for faults of the machines.
         yield lambda: client.get_executor(pure=False, retries=ATTEMPTS)
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Two runs with one folder would write over each other."""
-    with (out / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Reject(f"Another run is grading into {out} at this moment.") from None
-        yield
 
 
 def _again(options: Options, grader: str) -> str:
