@@ -767,6 +767,9 @@ def test_cases_are_clear_and_tell_mistakes_apart(seed):
         assert values["most"] == most and set(lengths) == set(range(decoding.BATCH))
         if case == 0:
             assert lengths[0] == most
+            (ends,) = (source for source in decoding._sources(values) if source.number == 1)
+            on = decoding.greedy(ends, most, stops=False)
+            assert len(on) == most and set(on[lengths[1] :]) & set(decoding.WORDS)
         elif case == 1:
             assert max(lengths.values()) < most
         else:

@@ -81,10 +81,11 @@ def _best(scored: Sequence[tuple[float, Any]], count: int) -> list[tuple[float, 
     return ranked[:count]
 
 
-def greedy(source: Source, most: int) -> Tokens:
+def greedy(source: Source, most: int, *, stops: bool = True) -> Tokens:
+    """The likeliest token at each step up to the end, or to `most`; past the end where nothing `stops` it there."""
     tokens: Tokens = ()
     logp = source.logp
-    while len(tokens) < most and tokens[-1:] != (EOS,):
+    while len(tokens) < most and (tokens[-1:] != (EOS,) or not stops):
         row = logp[source.state(tokens)]
         (_, token), *_ = _best([(float(value), index) for index, value in enumerate(row)], 1)
         tokens += (token,)
@@ -335,6 +336,8 @@ def _greedy(rng: Generator) -> Values:
 
         def lasts(source: Source, most: int = most, case: int = case) -> bool:
             length = len(greedy(source, most))
+            if case == 0 and source.number == 1:  # who writes on behind this row's end writes words
+                return any(token in WORDS for token in greedy(source, most, stops=False)[length:])
             return (length == most, length < most, True)[case] if source.number == 0 else case != 1 or length < most
 
         sources = [_draw(rng, number, ends, lasts) for number in range(BATCH)]
