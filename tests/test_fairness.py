@@ -78,7 +78,7 @@ def test_a_slice_is_fair_and_goes_on_from_its_journal(tmp_path: Path, monkeypatc
     found = fairness.measured("autograder.hw11", tmp_path, every=88, tell=lambda *step: steps.append(step))
     section = fairness.section(found)
     assert section.holds, [promise for promise in section.promises if not promise.holds]
-    assert len(found.right) == len(RIGHT[::44])
-    assert steps[-1][0] == steps[-1][1] == len(RIGHT[::44]) + len(HALF_RIGHT[::44])
+    assert len(found.right) == len(RIGHT[::88])
+    assert steps[-1][0] == steps[-1][1] == len(RIGHT[::88]) + len(HALF_RIGHT[::88])
     monkeypatch.setattr(fairness, "graded", None)
     assert fairness.measured("autograder.hw11", tmp_path, every=88) == found
