@@ -14,7 +14,7 @@ tiles those like digits, the classes with six such or more, training images, til
     VAE, probabilities, 500 to 10,000 (2)       188-195       10      0       0       1
     VAE, probabilities, 200 and 300 (2)         144-184     7-10      0     0-7       1
     VAE, probabilities, 0 to 100 (2)               0-61      0-2      0  88-200       0
-    GAN, 1,000 to 2,000 (1)                     175-195       10    0-1       0       1
+    GAN, 1,000 to 3,000 (1)                     175-200       10    0-2     0-4       1
     GAN, 100 to 500, which collapses on the way  43-158      3-6      0    0-68       0 to 1
     training digits                                 200       10    200       0       0
     one or two digits over and over                 200      1-2    200     200       0
