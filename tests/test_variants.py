@@ -20,8 +20,9 @@ ALARM = 0.2
 """A right answer that uses more than this share of a rounding bound is too near to being failed."""
 
 
-def graded(variant: Variant) -> bank.Outcome:
+def graded(variant: Variant, *, terse: bool = False) -> bank.Outcome:
     own = bank.of(ASSIGNMENT, variant)
+    own = bank.terse(own) if terse else own
     with bank.submitted(variant, own) as received:
         return bank.outcome(received, own)
 
@@ -49,9 +50,7 @@ def test_right_solutions_get_full_marks_with_room_to_spare(variant: Variant) -> 
 
 @pytest.mark.parametrize("variant", WRONG, ids=named)
 def test_wrong_solutions_fail_the_checks_that_they_name(variant: Variant) -> None:
-    own = bank.terse(bank.of(ASSIGNMENT, variant))  # the smallest examples are audited with the rest of the feedback
-    with bank.submitted(variant, own) as received:
-        outcome = bank.outcome(received, own)
+    outcome = graded(variant, terse=True)  # the smallest examples are audited with the rest of the feedback
     expected = set(variant.caught_by)
     assert expected <= outcome.failed
     # Beyond those only a statistical check may fail (where noise is shared or seeded the others see fewer values than

@@ -293,7 +293,6 @@ def matrix(
         cpu = sum(one.cpu.get(asks[check], 0.0) for one in gradings)
         rows.append(Row(check, asks[check], tuple(one.id for one in kills), alone, cpu, only[check]))
     explained = {id: known for known in documented for id in ids if fnmatchcase(id, known.mutant)}
-    reasons = {id: known.reason for id, known in explained.items()}
     stray = [
         *(f"No mutant is called {known.mutant}, as equivalents.toml has it." for known in documented
           if not any(fnmatchcase(id, known.mutant) for id in ids)),
@@ -303,9 +302,9 @@ def matrix(
     faults = [f"The grader itself failed at {one.id}, in {', '.join(one.faulty)}." for one in gradings if one.faulty]
     alive = [one for one in gradings if not one.failed and not one.faulty]
     excused = {
-        one.id: reasons.get(one.id, one.agreement)
+        one.id: explained[one.id].reason if one.id in explained else one.agreement
         for one in alive
-        if one.id in reasons or one.agreement in (SAME, ROUNDED)
+        if one.id in explained or one.agreement in (SAME, ROUNDED)
     }
     rest = tuple(one for one in alive if one.id not in excused)
     return Matrix(tuple(gradings), tuple(rows), excused, rest, tuple(stray), tuple(faults))
