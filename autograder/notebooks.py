@@ -13,9 +13,9 @@ import io
 import re
 import symtable
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
 
 MAX_CELLS = 2000
@@ -44,13 +44,46 @@ class Cell:
 
 @dataclass(frozen=True)
 class Statement:
-    """A top-level statement: the names that it binds or changes, and those that it or its functions use."""
+    """A top-level statement and its source. What names it binds and uses is read when first asked: few are needed."""
 
     cell: int
     node: ast.stmt
     text: str
-    binds: frozenset[str]
-    uses: frozenset[str]
+
+    @property
+    def binds(self) -> frozenset[str]:
+        """The names that it binds or changes; "*" of a `from x import *`."""
+        return self._names[0]
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The names that it or its functions use."""
+        return self._names[1]
+
+    def binds_one(self, name: str) -> bool:
+        """Whether it binds this name, said without reading the whole statement where its first word tells."""
+        if ":=" not in self.text and isinstance(self.node, ast.Expr):
+            return False
+        if ":=" not in self.text and isinstance(self.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            return name == self.node.name
+        return name in self.binds
+
+    @cached_property
+    def _names(self) -> tuple[frozenset[str], frozenset[str]]:
+        """By Python's own rules of scope (symtable)."""
+        node = self.node
+        table = symtable.symtable(self.text, f"cell {self.cell}", "exec")
+        binds = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+        uses = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
+        for child in table.get_children():
+            uses |= _globals_used(child)
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+            binds.add("*")
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):  # config["lr"] = 1 changes config
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            binds |= {name for target in targets if (name := base_name(target)) is not None}
+        passing = _caught(node) if "except" in self.text else set()
+        return frozenset(binds - passing), frozenset(uses - passing)
 
 
 # ------------------------------------------------------------------------------------------ definitions
@@ -104,13 +137,20 @@ class Source:
 
     statements: tuple[Statement, ...]
     faults: dict[int, BaseException]
+    _binding: dict[str, list[Statement]] = field(default_factory=dict, repr=False, compare=False)
 
-    def definitions(self, names: Iterable[str]) -> list[Statement]:
+    def binding(self, name: str) -> list[Statement]:
+        """The statements that bind this name, in order."""
+        if name not in self._binding:  # a probe makes fresh modules of the same definitions a dozen times
+            self._binding[name] = [statement for statement in self.statements if statement.binds_one(name)]
+        return self._binding[name]
+
+    def definitions(self, names: Iterable[str], *, but: Collection[str] = ()) -> list[Statement]:
         """The statements that these names need, transitively and in order: imports, constants, helpers.
 
         Of a name that is bound several times all bindings are taken, since the last may build on the first;
         but loops only where nothing else binds it: a training loop is not a definition. Names that nobody
-        binds may come from a `from x import *`.
+        binds may come from a `from x import *`. Statements that bind nothing `but` such names are left out.
         """
         chosen: set[int] = set()
         known: set[str] = set()
@@ -120,15 +160,16 @@ class Source:
             if name in known:
                 continue
             known.add(name)
-            binding = [index for index, statement in enumerate(self.statements) if name in statement.binds]
-            plain = [index for index in binding if not isinstance(self.statements[index].node, ast.For | ast.While)]
+            binding = [statement for statement in self.binding(name) if not statement.binds <= frozenset(but)]
+            plain = [statement for statement in binding if not isinstance(statement.node, ast.For | ast.While)]
             found = plain or binding
             if not found and not hasattr(builtins, name):
-                found = [index for index, statement in enumerate(self.statements) if "*" in statement.binds]
-            for index in set(found) - chosen:
-                chosen.add(index)
-                wanted += self.statements[index].uses
-        return [self.statements[index] for index in sorted(chosen)]
+                found = self.binding("*")
+            for statement in found:
+                if id(statement) not in chosen:
+                    chosen.add(id(statement))
+                    wanted += statement.uses
+        return [statement for statement in self.statements if id(statement) in chosen]
 
 
 @lru_cache(maxsize=4)
@@ -138,12 +179,22 @@ def source_of(cells: tuple[Cell, ...]) -> Source:
     faults: dict[int, BaseException] = {}
     for cell in cells:
         try:
-            source, nodes = parse(cell)
-            texts = _texts(source, nodes)
-            statements += [statement_of(cell.number, node, text) for node, text in zip(nodes, texts, strict=True)]
+            statements += _statements(cell)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
             faults[cell.number] = fault
     return Source(tuple(statements), faults)
+
+
+def _statements(cell: Cell) -> list[Statement]:
+    source, nodes = parse(cell)
+    texts = _texts(source, nodes)
+    found = [statement_of(cell.number, node, text) for node, text in zip(nodes, texts, strict=True)]
+    try:
+        symtable.symtable(source, f"cell {cell.number}", "exec")  # what parses may still make no sense
+    except SyntaxError:
+        for statement in found:  # nor does one of these by itself, or it raises nothing
+            _ = statement.binds
+    return found
 
 
 def _texts(source: str, nodes: Sequence[ast.stmt]) -> list[str]:
@@ -159,20 +210,8 @@ def _texts(source: str, nodes: Sequence[ast.stmt]) -> list[str]:
 
 
 def statement_of(cell: int, node: ast.stmt, text: str = "") -> Statement:
-    """A statement with its names, by Python's own rules of scope (symtable). `text` is its source, if that is known."""
-    text = text or ast.unparse(ast.Module([node], []))
-    table = symtable.symtable(text, f"cell {cell}", "exec")
-    binds = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-    uses = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
-    for child in table.get_children():
-        uses |= _globals_used(child)
-    if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
-        binds.add("*")
-    if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):  # config["lr"] = 1 changes config
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        binds |= {name for target in targets if (name := base_name(target)) is not None}
-    passing = _caught(node) if "except" in text else set()
-    return Statement(cell, node, text, frozenset(binds - passing), frozenset(uses - passing))
+    """A statement with its source, which is written anew where it is not known."""
+    return Statement(cell, node, text or ast.unparse(ast.Module([node], [])))
 
 
 def _caught(node: ast.stmt) -> set[str]:

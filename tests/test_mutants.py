@@ -170,14 +170,15 @@ def test_every_mutant_compiles_and_none_has_the_code_of_the_reference_or_of_anot
 
 REFERENCE = solution(
     """
-    found = [x]
-    while len(found) != 2:
-        found += found
-    return sum(found[0:2])
+    found = [x, x]
+    while len(found) != 4:
+        found = found * len(found)
+    return sum(found[2:4])
     """
 ).replace("f(x, y)", "twice(x, y=None)")
 STAYS, EATS = "numbers.twice:6:statement:1", "numbers.twice:5:constant:1"
-"""Without the statement in the loop it goes on for ever; with 0 in place of 2 the list doubles for ever."""
+"""Without the statement in the loop it goes on for ever; with 0 in place of 4 the list grows without end,
+so fast that it asks for more memory than there is before it has used much, or a slow machine would end it sooner."""
 
 
 HOMEWORK = """
@@ -245,7 +246,7 @@ def test_loops_and_hunger_for_memory_are_survived(matrix: killing.Matrix, assign
 
 
 def test_survivors_that_agree_with_the_reference_are_told_apart(matrix: killing.Matrix) -> None:
-    same = [one for one in matrix.mutants if one.diff.endswith("found[0:3])")]
+    same = [one for one in matrix.mutants if one.diff.endswith("found[2:5])")]
     assert [matrix.equivalent[one.id] for one in same] == [killing.SAME] * len(same) != []
     assert matrix.survivors == ()
     assert set(matrix.rows[0].kills) | set(matrix.equivalent) == {one.id for one in matrix.mutants}
@@ -276,7 +277,7 @@ def test_what_was_graded_is_not_graded_again(matrix: killing.Matrix, homework: s
 def test_what_a_blind_check_passes_is_listed_as_a_survivor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     blind = 'check = replace(check, judge=Exact(lambda _trial: Verdict(1.0, "Fine.")))'
-    found = killing.measured(importable(tmp_path, "blind", more=blind), tmp_path / "out", every=27)
+    found = killing.measured(importable(tmp_path, "blind", more=blind), tmp_path / "out", every=13)
     assert found.survivors
     assert all(one.agreement.startswith("differs in small:twice") for one in found.survivors)
     assert all(one.agreement.endswith("failed in 0 of 20 further gradings") for one in found.survivors)

@@ -341,3 +341,37 @@ def test_the_name_of_a_caught_exception_is_no_definition() -> None:
     )
     assert [statement.cell for statement in source.definitions(["f"])] == [2, 3]
     assert [statement.cell for statement in source.definitions(["error"])] == []
+
+
+def test_the_short_cut_to_the_names_that_a_statement_binds_agrees_with_the_long_way() -> None:
+    """In the reference's notebooks, and where a walrus or another spelling of a letter hides a name."""
+    odd = (
+        "print(y := 3)",
+        "def f(x=(z := 2)): return x",
+        "@(w := staticmethod)\nclass \ufb01nd: pass",
+        "async def g(): global h; h = 1",
+        "from math import *; a * a",
+    )
+    written = [notebooks.read(path.read_bytes()) for path in sorted(REFERENCE.rglob("*.ipynb"))]
+    bound: set[str] = set()
+    for cells in (*written, tuple(notebooks.Cell(number, source) for number, source in enumerate(odd, 1))):
+        source = notebooks.source_of(cells)
+        names = {name for one in source.statements for name in one.binds | one.uses} | {"*", "nothing"}
+        bound |= {name for name in names if source.binding(name)}
+        for name in names:
+            assert source.binding(name) == [one for one in source.statements if name in one.binds]
+    assert {"find", "w", "z", "y", "*", "policy_gradient_loss"} <= bound
+
+
+def test_a_cell_of_which_only_the_whole_is_wrong_costs_nothing() -> None:
+    """Jupyter would refuse it, but each of its statements can be read."""
+    source = notebooks.source_of((notebooks.Cell(1, "x = 1\nfrom __future__ import annotations\nglobal x"),))
+    assert not source.faults
+    assert [one.binds for one in source.statements] == [{"x"}, {"annotations"}, set()]
+
+
+def test_a_statement_that_parses_but_makes_no_sense_costs_its_cell() -> None:
+    cells = (notebooks.Cell(1, "x = 1\ndef f(a, a): pass"), notebooks.Cell(2, "y = 2"))
+    source = notebooks.source_of(cells)
+    assert list(source.faults) == [1]
+    assert [one.binds for one in source.statements] == [{"y"}]

@@ -12,7 +12,6 @@ import ast
 import contextlib
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -148,10 +147,8 @@ def globals_of(model: Classifier, lr: float = 0.1, ewc_lambda: float = 1.0) -> S
 
 def space_of(student: Student, names: Collection[str], ours: Space) -> Space:
     """What the notebook's `names` stand for, with what they need, freshly executed around our globals."""
-    source = student.source(NOTEBOOK)
-    others = tuple(one for one in source.statements if not one.binds or not one.binds <= GLOBALS)
-    chosen = replace(source, statements=others).definitions(names)
-    if any("cuda" in ast.unparse(one.node) for one in chosen) and not torch.cuda.is_available():
+    chosen = student.source(NOTEBOOK).definitions(names, but=GLOBALS)
+    if any("cuda" in one.text for one in chosen) and not torch.cuda.is_available():
         pretend_cuda()
     space = student.definitions(NOTEBOOK).__dict__  # empty but for the imports that a submission has
     space.update(ours)
@@ -175,7 +172,7 @@ def globals_in(function: Callable[..., Any]) -> dict[str, Any]:
 
 def has(student: Student, name: str) -> bool:
     """Whether the notebook binds the name."""
-    return any(name in one.binds for one in student.source(NOTEBOOK).statements)
+    return bool(student.source(NOTEBOOK).binding(name))
 
 
 def either(action: Callable[[Form], dict[str, Any]]) -> dict[str, Any]:

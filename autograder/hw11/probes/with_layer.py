@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from autograder import sections
 from autograder.hw11.probes import fault_of, tensor
-from autograder.hw11.probes.summarization import NOTEBOOK, P_DROP, Config, cases, cast, fill, parts, precise
+from autograder.hw11.probes.summarization import NOTEBOOK, P_DROP, Config, cases, cast, fill, parts, precise, unwatched
 from autograder.isolation.student import Student
 from autograder.isolation.wire import Breach
 
@@ -45,10 +45,12 @@ class Layer(nn.Module):
     def __init__(self, is_decoder: bool, d_model: int, n_heads: int, d_ffn: int, p_drop: float) -> None:
         super().__init__()
         self.is_decoder = is_decoder
-        self.self_attn, self.self_attn_ln = Attention(d_model, n_heads), nn.LayerNorm(d_model)
-        if is_decoder:
-            self.cross_attn, self.cross_attn_ln = Attention(d_model, n_heads), nn.LayerNorm(d_model)
-        self.fc1, self.fc2, self.ffn_ln = nn.Linear(d_model, d_ffn), nn.Linear(d_ffn, d_model), nn.LayerNorm(d_model)
+        with unwatched():
+            self.self_attn, self.self_attn_ln = Attention(d_model, n_heads), nn.LayerNorm(d_model)
+            if is_decoder:
+                self.cross_attn, self.cross_attn_ln = Attention(d_model, n_heads), nn.LayerNorm(d_model)
+            self.fc1, self.fc2 = nn.Linear(d_model, d_ffn), nn.Linear(d_ffn, d_model)
+            self.ffn_ln = nn.LayerNorm(d_model)
         self.drop = nn.Dropout(p_drop)
         Layer.made.append(self)
 
@@ -60,6 +62,18 @@ class Layer(nn.Module):
         encoder_padding_mask: Any = None,
         use_cache: Any = None,
         past_kv: Any = None,
+    ) -> Any:
+        with unwatched():
+            return self._answer(x, padding_mask, encoder_out, encoder_padding_mask, use_cache, past_kv)
+
+    def _answer(
+        self,
+        x: torch.Tensor,
+        padding_mask: Any,
+        encoder_out: Any,
+        encoder_padding_mask: Any,
+        use_cache: Any,
+        past_kv: Any,
     ) -> Any:
         Layer.lengths.append(x.shape[1])
         to, n = x, x.shape[1]
@@ -121,24 +135,26 @@ def stacked(case: Mapping[str, Any], student: Student, *, decodes: bool, p_drop:
     positions, d_ffn, dtype = len(weights["emb_pos.weight"]), len(case["l0.fc1.weight"]), weights["emb_ln.bias"].dtype
     sizes = {"vocab": vocab, "d_model": d_model, "heads": heads, "d_ffn": d_ffn}
     config = Config(**sizes, layers=layers, positions=positions, p_drop=p_drop)
-    shared: dict[str, nn.Module] = {
-        "emb_word": nn.Embedding(vocab, d_model),
-        "emb_pos": nn.Embedding(positions, d_model),
-        "emb_ln": nn.LayerNorm(d_model),
-    }
+    with unwatched():
+        shared: dict[str, nn.Module] = {
+            "emb_word": nn.Embedding(vocab, d_model),
+            "emb_pos": nn.Embedding(positions, d_model),
+            "emb_ln": nn.LayerNorm(d_model),
+        }
     Layer.shared = list(shared.values())
     one = kind(config, *Layer.shared, decodes)
     if not isinstance(one, nn.Module):
         raise Breach("TransformerStack is no torch.nn.Module")
     if len(Layer.made) != layers:
         raise Breach(f"TransformerStack made {len(Layer.made)} TransformerLayers, but {layers} were expected")
-    one.to(dtype)
-    for name, part in shared.items():
-        fill(part.to(dtype), parts(weights, name), name)
-    for index, layer in enumerate(Layer.made):
-        own = parts(case, f"l{index}")
-        used = {name: weight for name, weight in own.items() if decodes or not name.startswith("cross_")}
-        fill(layer.to(dtype), used, "TransformerLayer")
+    with unwatched():
+        one.to(dtype)
+        for name, part in shared.items():
+            fill(part.to(dtype), parts(weights, name), name)
+        for index, layer in enumerate(Layer.made):
+            own = parts(case, f"l{index}")
+            used = {name: weight for name, weight in own.items() if decodes or not name.startswith("cross_")}
+            fill(layer.to(dtype), used, "TransformerLayer")
     return one.eval()
 
 
