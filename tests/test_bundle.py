@@ -297,12 +297,22 @@ def graded(autograder: Path, homework: Path) -> tuple[subprocess.CompletedProces
     return done, document
 
 
-@pytest.mark.parametrize(("homework", "points"), [("reference", POINTS), ("student_template", 0)])
-def test_the_bundle_grades(machine, homework, points):
-    done, document = graded(machine, ROOT / homework)
-    assert (done.returncode, document["score"]) == (0, points), done.stderr + document["output"]
+def test_the_bundle_gives_the_reference_every_point(machine):
+    done, document = graded(machine, ROOT / "reference")
+    assert (done.returncode, document["score"]) == (0, POINTS), done.stderr + document["output"]
     assert len(document["tests"]) == sum(len(question.checks) for question in ASSIGNMENT.questions)
+    assert all(test.get("status", "passed") == "passed" for test in document["tests"])
     assert document["extra_data"]["complete"] is True
+    assert "isolation: " in done.stdout
+
+
+def test_the_bundle_gives_the_template_nothing_and_says_why(machine):
+    done, document = graded(machine, ROOT / "student_template")
+    assert (done.returncode, document["score"]) == (0, 0), done.stderr + document["output"]
+    assert document["extra_data"]["complete"] is True
+    reasons = ("NotImplementedError", "is not in the upload", "not filled in", "nothing", "no picture")
+    for test in document["tests"]:
+        assert any(reason in test["output"] for reason in reasons), test["output"]
 
 
 def test_the_bundle_graded_in_gradescopes_places(machine):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import signal
@@ -11,16 +12,20 @@ import subprocess
 import sys
 import time
 import zipfile
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 import yaml
 
-from autograder.classroom import gradebook, records, roster
+from autograder.__main__ import main
+from autograder.classroom import batch, gradebook, records, roster
 from autograder.classroom.jobs import Task
 from autograder.core import Reject
+from autograder.isolation import confine
 from tests import helpers
+from tests.small import killed
+from tests.small.killed import here
 
 RIGHT = "def twice(x):\n    return x + x\n\n\ndef hello():\n    return 'hello'\n"
 THRICE = RIGHT.replace("x + x", "3 * x")
@@ -34,11 +39,15 @@ def command(*arguments: object, **options: object) -> list[str]:
 
 
 def run(path: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
-    """`autograder class` with one process, to its end."""
-    return subprocess.run(
-        command("class", path, "--out", out, "--homework", "tests.small", "--jobs", 1, *more),
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    """`autograder class` to its end, in this process, whose one zygote serves all of them."""
+    said, errors = io.StringIO(), io.StringIO()
+    arguments = ["class", path, "--out", out, "--homework", "tests.small", "--jobs", 1, *more]
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(errors):
+        patch.setattr(confine, "shield", lambda: None)  # it would hide this process from the tests of other files
+        if "--scheduler" not in more:
+            patch.setattr(batch, "_executor", here)
+        status = main(list(map(str, arguments)))
+    return subprocess.CompletedProcess(arguments, status, said.getvalue(), errors.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +69,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def graded(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What an undisturbed run makes of that folder."""
     out = tmp_path_factory.mktemp("out")
-    done = run(folder, out)
+    done = subprocess.run(
+        command("class", folder, "--out", out, "--homework", "tests.small", "--jobs", 2),
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "7 submissions" in done.stdout
     assert str(out / "report.html") in done.stdout
@@ -160,35 +172,38 @@ def test_a_loop_and_a_broken_zip_do_not_stop_the_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("again", [False, True], ids=["first run", "grading anew"])
 def test_killed_at_any_moment_and_started_again(folder: Path, graded: Path, tmp_path: Path, again: bool) -> None:
-    """SIGKILL at 10 moments, spread over what a run takes: what is there is whole, and the end is the same."""
-    out = tmp_path / "out"
-    more = ["--again"] if again else []
-    if again:
-        assert run(folder, out).returncode == 0
-    started = time.monotonic()
-    assert run(folder, tmp_path / "timed").returncode == 0
-    usual = time.monotonic() - started
-    whole = results(graded)
-    for moment in range(10):
-        process = subprocess.Popen(
-            command("class", folder, "--out", out, "--homework", "tests.small", "--jobs", 1, *more),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            process.wait((moment + 1) / 10 * usual)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        for name, content in results(out).items():
-            assert content == whole[name]
-    done = run(folder, out, *more)
+    """SIGKILL at 12 random moments, spread over what a run takes: what is there is whole, and the end is the same."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", killed.__file__, folder, graded, tmp_path, "12", *(["--again"] if again else [])],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert results(out) == whole
-    assert rows(out, "SELECT id, score FROM submissions ORDER BY id") == rows(
-        graded, "SELECT id, score FROM submissions ORDER BY id"
-    )
-    assert (out / "grades.csv").read_text() == (graded / "grades.csv").read_text()
-    assert not (out / ".again.json").exists()
+    kills = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(kills) == 12
+    assert all(kill["whole"] and not kill["marker"] for kill in kills)
+    assert len({kill["files"] for kill in kills}) > 1 or again, "no kill fell between two results"
+    whole, book = results(graded), "SELECT id, score, outcome FROM submissions ORDER BY id"
+    for kill in range(12):
+        out = tmp_path / str(kill)
+        assert results(out) == whole
+        assert rows(out, book) == rows(graded, book)
+        assert (out / "grades.csv").read_text() == (graded / "grades.csv").read_text()
+
+
+def test_killed_while_it_grades_and_started_again(folder: Path, graded: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        command("class", folder, "--out", out, "--homework", "tests.small", "--jobs", 1),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while len(list(out.glob("results/*.json"))) < 2:
+        time.sleep(0.01)
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    done = run(folder, out)
+    assert (done.returncode, "Grading 7" in done.stdout) == (0, False), done.stderr
+    assert results(out) == results(graded)
 
 
 def test_stopped_politely_it_says_how_to_go_on_and_leaves_no_process(folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Through the front door: a zip or a folder in, results.json out, as Gradescope and a TA would see it."""
+"""Through the front door as a TA uses it: a zip or a folder in, results.json out. Gradescope's way: test_bundle.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from autograder.isolation.wall import Pool, Wall
 from tests.helpers import is_valid_results, reachable_folder
 
 ROOT = Path(__file__).resolve().parents[1]
-POINTS = sum(question.points for question in ASSIGNMENT.questions)
 
 
 def front_door(upload: Path, out: Path) -> tuple[int, dict[str, Any], str]:
@@ -30,24 +29,6 @@ def front_door(upload: Path, out: Path) -> tuple[int, dict[str, Any], str]:
     assert "Traceback" not in run.stdout + run.stderr
     results = is_valid_results(out)
     return run.returncode, results, run.stdout
-
-
-def test_the_reference_gets_every_point(tmp_path: Path) -> None:
-    status, results, printed = front_door(ROOT / "reference", tmp_path / "results.json")
-    assert status == 0
-    assert results["score"] == POINTS
-    assert all(test.get("status", "passed") == "passed" for test in results["tests"])
-    assert results["extra_data"]["complete"] is True
-    assert "isolation: " in printed
-
-
-def test_the_template_gets_nothing(tmp_path: Path) -> None:
-    status, results, _ = front_door(ROOT / "student_template", tmp_path / "results.json")
-    assert status == 0
-    assert not any(test.get("score", 0.0) for test in results["tests"])
-    for test in results["tests"]:
-        reasons = ("NotImplementedError", "is not in the upload", "not filled in", "nothing", "no picture")
-        assert any(reason in test["output"] for reason in reasons), test["output"]
 
 
 def test_a_zip_with_a_mistake_says_what_to_think_about(tmp_path: Path) -> None:
@@ -74,10 +55,10 @@ def pool() -> Iterator[Pool]:
 @pytest.mark.parametrize(
     "variant",
     [
-        *WRONG[::40],
-        *RIGHT[::24],
+        *WRONG[::60],
+        *RIGHT[::48],
         *(v for v in RIGHT if v.id in ("bound-checkpointed", "update-vmap")),
-        *(v for v, _, _ in HALF_RIGHT[::6]),
+        *(v for v, _, _ in HALF_RIGHT[::12]),
     ],
     ids=lambda v: v.id,
 )
