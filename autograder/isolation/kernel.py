@@ -137,6 +137,7 @@ def _serve(folder: Path, key: bytes, collector: Collector, plain: Callable[[Any]
     sys.modules["debugpy"] = None  # type: ignore[assignment]  # its server would listen on TCP
     own = folder / ".kernel"
     os.environ.update(IPYTHONDIR=str(own), MPLCONFIGDIR=str(own), TMPDIR=str(folder), HOME=str(folder))
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)  # of all workers only this one may write
     from ipykernel.iostream import IOPubThread
     from ipykernel.kernelapp import IPKernelApp
 

@@ -71,7 +71,6 @@ def live(job: Job, channel: int) -> NoReturn:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         module = load_probe(job.probes, job.probe.partition(":")[0])  # while our files can still be read
         os.chdir(job.box)
-        _import_late_parts(Path(job.box))
         running = _start_kernel(job, module) if job.collector else None
         job.confined(sockets="connect" if running else "none")
         request = wire.read(lambda count: _receive(channel, count))
@@ -93,22 +92,6 @@ def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
         _plain,
         lambda: job.confined(sockets="listen", writable=[scratch]),
     )
-
-
-LATE = (b"torch.compile", b"utils.checkpoint", b"torch._dynamo", b"vmap", b"torch.func", b"torch.autograd.functional")
-
-
-def _import_late_parts(box: Path) -> None:
-    """Imports the part of torch that wants a folder of its own, where the submission's text names what needs it.
-
-    A confined worker has no folder to write to, and the import costs every other worker's fork too much
-    to be done in the zygote.
-    """
-    paths = (path for path in box.rglob("*") if path.suffix in (".py", ".ipynb") and ".given" not in path.parts)
-    named = (path.read_bytes() for path in paths)
-    if any(word in text for text in named for word in LATE):
-        with contextlib.suppress(Exception):
-            importlib.import_module("torch._dynamo")
 
 
 OWN = {"canary": "autograder.isolation.canary", "fingerprints": "autograder.fingerprints"}

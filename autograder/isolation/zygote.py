@@ -36,6 +36,9 @@ ENVIRONMENT = {
     # the address space that a worker may have.
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1",
     "MPLBACKEND": "Agg",
+    # Parts of torch that torch.func and checkpoints import late ask for a folder to write to, and a worker has none:
+    # with one that is named they go on, and fail only where they would write.
+    "TORCHINDUCTOR_CACHE_DIR": "/",
     "KINETO_LOG_LEVEL": "99",  # torch's profiler, which counts multiplications, would write to the worker's log
     # Pools of threads do not survive a fork, and one thread is what the checks need.
     "OMP_NUM_THREADS": "1",
