@@ -102,8 +102,8 @@ NO_COUNTER = """
 import contextlib, types, torch.autograd.profiler
 right = TransformerLayer.forward
 def recomputes(self, x, padding_mask, encoder_out=None, encoder_padding_mask=None, use_cache=None, past_kv=None):
-    event = types.SimpleNamespace(name="aten::mm", input_shapes=[[100, 100], [100, 100]])
-    nothing = types.SimpleNamespace(function_events=[event])
+    event = types.SimpleNamespace(name=lambda: "aten::mm", shapes=lambda: [[100, 100], [100, 100]])
+    nothing = types.SimpleNamespace(kineto_results=types.SimpleNamespace(events=lambda: [event]))
     torch.autograd.profiler.profile = lambda **named: contextlib.nullcontext(nothing)
     if not use_cache:
         return right(self, x, padding_mask, encoder_out, encoder_padding_mask)
