@@ -152,6 +152,7 @@ class Source:
         but loops only where nothing else binds it: a training loop is not a definition. Names that nobody
         binds may come from a `from x import *`. Statements that bind nothing `but` such names are left out.
         """
+        theirs = frozenset(but)
         chosen: set[int] = set()
         known: set[str] = set()
         wanted = list(names)
@@ -160,7 +161,7 @@ class Source:
             if name in known:
                 continue
             known.add(name)
-            binding = [statement for statement in self.binding(name) if not statement.binds <= frozenset(but)]
+            binding = [statement for statement in self.binding(name) if not statement.binds <= theirs]
             plain = [statement for statement in binding if not isinstance(statement.node, ast.For | ast.While)]
             found = plain or binding
             if not found and not hasattr(builtins, name):

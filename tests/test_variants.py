@@ -53,7 +53,7 @@ def test_right_solutions_get_full_marks_with_room_to_spare(variant: Variant) -> 
 
 @pytest.mark.parametrize(("place", "variant"), enumerate(WRONG), ids=lambda x: getattr(x, "id", ""))
 def test_wrong_solutions_fail_the_checks_that_they_name(place: int, variant: Variant) -> None:
-    """Every fourth is put all asks of its question, the others those that it must fail; the audit puts all to each."""
+    """Every fourth is put all asks of its question, the others those that it must fail (`bench --question`: all)."""
     outcome = graded(variant, terse=True, whole=place % 4 == 0)  # the smallest examples are audited with the feedback
     expected = set(variant.caught_by)
     assert expected <= outcome.failed

@@ -136,8 +136,8 @@ def start(folder: Path, collector: Collector, plain: Callable[[Any], Any], confi
 def _serve(folder: Path, key: bytes, collector: Collector, plain: Callable[[Any], Any]) -> NoReturn:
     sys.modules["debugpy"] = None  # type: ignore[assignment]  # its server would listen on TCP
     own = folder / ".kernel"
-    os.environ.update(IPYTHONDIR=str(own), MPLCONFIGDIR=str(own), TMPDIR=str(folder), HOME=str(folder))
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)  # of all workers only this one may write
+    os.environ.update(dict.fromkeys(("IPYTHONDIR", "MPLCONFIGDIR"), str(own)))
+    os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR"), str(folder)))
     from ipykernel.iostream import IOPubThread
     from ipykernel.kernelapp import IPKernelApp
 
