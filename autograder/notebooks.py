@@ -10,9 +10,11 @@ import ast
 import builtins
 import contextlib
 import io
+import json
 import re
 import symtable
 import time
+import types
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -42,13 +44,24 @@ class Cell:
     source: str
 
 
+LOOP = re.compile(r"(for|while)\b")
+
+
 @dataclass(frozen=True)
 class Statement:
-    """A top-level statement and its source. What names it binds and uses is read when first asked: few are needed."""
+    """A top-level statement and its source, which begins in this line of its cell.
+
+    Its tree, and what names it binds and uses, are read when first asked: few are needed.
+    """
 
     cell: int
-    node: ast.stmt
     text: str
+    line: int = 1
+
+    @cached_property
+    def node(self) -> ast.stmt:
+        """The statement as a tree, with the cell's line numbers."""
+        return ast.parse("\n" * (self.line - 1) + self.text).body[0]
 
     @property
     def binds(self) -> frozenset[str]:
@@ -60,13 +73,33 @@ class Statement:
         """The names that it or its functions use."""
         return self._names[1]
 
+    @property
+    def loops(self) -> bool:
+        """Whether it is a `for` or `while`."""
+        return LOOP.match(self.text) is not None
+
     def binds_one(self, name: str) -> bool:
         """Whether it binds this name, said without reading the whole statement where its first word tells."""
-        if ":=" not in self.text and isinstance(self.node, ast.Expr):
+        if "_names" in vars(self) or ":=" in self.text:
+            return name in self.binds
+        if isinstance(self.node, ast.Expr):
             return False
-        if ":=" not in self.text and isinstance(self.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(self.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             return name == self.node.name
         return name in self.binds
+
+    def code(self, file: str) -> types.CodeType:
+        """The statement, compiled once: a probe makes fresh modules of the same definitions a dozen times."""
+        compiled: dict[str, types.CodeType] = vars(self).setdefault("_code", {})
+        if file not in compiled:
+            source = ast.Module([self.node], []) if "node" in vars(self) else "\n" * (self.line - 1) + self.text
+            compiled[file] = compile(source, place(file, self.cell), "exec", dont_inherit=True)
+        return compiled[file]
+
+    def known(self, **properties: Any) -> Statement:
+        """The statement, with what is known of it already and need not be read again."""
+        vars(self).update(properties)
+        return self
 
     @cached_property
     def _names(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -95,8 +128,8 @@ def read(data: bytes) -> tuple[Cell, ...]:
     import nbformat
 
     try:
-        # utf-8-sig: some editors begin a file with a byte order mark.
-        notebook = nbformat.reads(data.decode("utf-8-sig"), as_version=4)
+        # utf-8-sig: some editors begin a file with a byte order mark. Whether all in it is valid is not asked.
+        notebook = nbformat.convert(nbformat.reader.reads(data.decode("utf-8-sig")), 4)
         sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     except Exception as error:  # whatever nbformat meets in a file that is not a notebook
         raise Unreadable(f"it is not a notebook that Jupyter could open ({type(error).__name__})") from None
@@ -141,7 +174,7 @@ class Source:
 
     def binding(self, name: str) -> list[Statement]:
         """The statements that bind this name, in order."""
-        if name not in self._binding:  # a probe makes fresh modules of the same definitions a dozen times
+        if name not in self._binding:
             self._binding[name] = [statement for statement in self.statements if statement.binds_one(name)]
         return self._binding[name]
 
@@ -162,7 +195,7 @@ class Source:
                 continue
             known.add(name)
             binding = [statement for statement in self.binding(name) if not statement.binds <= theirs]
-            plain = [statement for statement in binding if not isinstance(statement.node, ast.For | ast.While)]
+            plain = [statement for statement in binding if not statement.loops]
             found = plain or binding
             if not found and not hasattr(builtins, name):
                 found = self.binding("*")
@@ -171,6 +204,22 @@ class Source:
                     chosen.add(id(statement))
                     wanted += statement.uses
         return [statement for statement in self.statements if id(statement) in chosen]
+
+    def packed(self) -> str:
+        """All that was read, as JSON, so that another process need not read it again."""
+        statements = [(one.cell, one.line, one.text, sorted(one.binds), sorted(one.uses)) for one in self.statements]
+        faults = {cell: str(fault)[:MAX_TEXT] for cell, fault in self.faults.items()}
+        return json.dumps({"statements": statements, "faults": faults})
+
+    @staticmethod
+    def unpacked(text: str) -> Source:
+        """What was packed, with a fault's text in place of the exception."""
+        packed = json.loads(text)
+        statements = (
+            Statement(cell, text, line).known(_names=(frozenset(binds), frozenset(uses)))
+            for cell, line, text, binds, uses in packed["statements"]
+        )
+        return Source(tuple(statements), {int(cell): ValueError(fault) for cell, fault in packed["faults"].items()})
 
 
 @lru_cache(maxsize=4)
@@ -188,8 +237,10 @@ def source_of(cells: tuple[Cell, ...]) -> Source:
 
 def _statements(cell: Cell) -> list[Statement]:
     source, nodes = parse(cell)
-    texts = _texts(source, nodes)
-    found = [statement_of(cell.number, node, text) for node, text in zip(nodes, texts, strict=True)]
+    found = [
+        Statement(cell.number, text, line).known(node=node)
+        for node, (line, text) in zip(nodes, _texts(source, nodes), strict=True)
+    ]
     try:
         symtable.symtable(source, f"cell {cell.number}", "exec")  # what parses may still make no sense
     except SyntaxError:
@@ -198,8 +249,8 @@ def _statements(cell: Cell) -> list[Statement]:
     return found
 
 
-def _texts(source: str, nodes: Sequence[ast.stmt]) -> list[str]:
-    """The lines of each statement, which is faster than to write it anew; "" where it shares a line with another."""
+def _texts(source: str, nodes: Sequence[ast.stmt]) -> list[tuple[int, str]]:
+    """The first line of each statement and its text: its lines, or it is written anew where it shares one."""
     lines = io.StringIO(source, newline=None).read().split("\n")  # lines as Python counts them: form feeds end none
     ends = [0, *(node.end_lineno or 0 for node in nodes)]
     starts = [min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))]) for node in nodes]
@@ -207,12 +258,15 @@ def _texts(source: str, nodes: Sequence[ast.stmt]) -> list[str]:
         ends[index] < start and (index + 1 == len(nodes) or ends[index + 1] < starts[index + 1])
         for index, start in enumerate(starts)
     ]
-    return ["\n".join(lines[a - 1 : b]) if free else "" for a, b, free in zip(starts, ends[1:], alone, strict=True)]
+    return [
+        (start, "\n".join(lines[start - 1 : end]) if free else ast.unparse(node))
+        for node, start, end, free in zip(nodes, starts, ends[1:], alone, strict=True)
+    ]
 
 
-def statement_of(cell: int, node: ast.stmt, text: str = "") -> Statement:
-    """A statement with its source, which is written anew where it is not known."""
-    return Statement(cell, node, text or ast.unparse(ast.Module([node], [])))
+def statement_of(cell: int, node: ast.stmt) -> Statement:
+    """A statement that was made, not written: its source is written anew."""
+    return Statement(cell, ast.unparse(node), getattr(node, "lineno", 1)).known(node=node)
 
 
 def _caught(node: ast.stmt) -> set[str]:
@@ -241,8 +295,7 @@ def execute(file: str, statements: Sequence[Statement], space: dict[str, Any]) -
     faults: dict[str, BaseException] = {}
     for statement in statements:
         try:
-            code = compile(ast.Module([statement.node], []), place(file, statement.cell), "exec", dont_inherit=True)
-            exec(code, space)  # in the worker: this is what a worker is for
+            exec(statement.code(file), space)  # in the worker: this is what a worker is for
         except BaseException as fault:  # SystemExit and KeyboardInterrupt too
             faults |= dict.fromkeys(statement.binds, fault)
         else:

@@ -85,10 +85,12 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
             pool.memory, pool.cpu, own = 0, 0.0, time.process_time()
             # Files are placed as the whole homework has them, so that one question's grading reads the same upload.
             received = submission.receive(upload.fetch(folder), whole, folder / "box", group=pool.uid)
+            pool.read_notebooks(received)
             remarks, digest = received.remarks, received.digest
             grading = Grading(pool, received, assignment, task.secret, task.seconds, yardsticks=station.yardsticks)
             results += grading.results()
-            code = pool.ask(received, FINGERPRINTS, {}, seed=0, seconds=FINGERPRINTS.seconds)
+            files = {"files": "\n".join(whole.graded)}
+            code = pool.ask(received, FINGERPRINTS, files, seed=0, seconds=FINGERPRINTS.seconds)
             cpu, memory = pool.cpu + time.process_time() - own, pool.memory
     except Reject as fault:
         reason, outcome = str(fault), "not gradable"

@@ -12,6 +12,7 @@ import ctypes
 import errno
 import importlib
 import os
+import pwd
 import resource
 import signal
 import socket
@@ -22,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 4, 38, 36
 LAYERS = ("user", "prctl", "rlimits", "landlock", "seccomp")
@@ -49,10 +50,13 @@ class Limits:
 
 
 def preload() -> None:
-    """Imports the layers' libraries: a confined worker can neither read them nor run what finds them."""
-    for library in ("landlockpy", "pyseccomp"):
-        with contextlib.suppress(ImportError, OSError, RuntimeError):
-            importlib.import_module(library)
+    """Does once what every worker would do for itself, before it is confined or, worse, after."""
+    with contextlib.suppress(ImportError, OSError):
+        importlib.import_module("landlockpy").supported()  # looks for the C library by another program
+    with contextlib.suppress(Unavailable, OSError):
+        _refusals("none")
+    with contextlib.suppress(KeyError):
+        pwd.getpwuid(NOBODY - 1)  # loads what looks users up
     python_folders()
 
 
@@ -200,8 +204,6 @@ def _limit(limits: Limits, baseline: int) -> None:
 
 def _own_user() -> bool:
     """Whether this user was made up for the worker: it has no entry in the user database."""
-    import pwd
-
     try:
         return pwd.getpwuid(os.getuid()).pw_uid == NOBODY
     except KeyError:
@@ -293,11 +295,25 @@ F_SETOWN, F_SETSIG, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP = 8, 10, 15, 0x8901, 0x890
 
 def _seccomp(sockets: Sockets) -> None:
     """A deny-list with EPERM: what a numeric function never needs. Threads stay allowed."""
+    rules = _refusals(sockets)
+    import pyseccomp
+
+    try:
+        for name in ("kill", "tgkill"):  # oneself is fine: abort() does it
+            rules.add_rule(pyseccomp.ERRNO(errno.EPERM), name, pyseccomp.Arg(0, pyseccomp.NE, os.getpid()))
+        rules.load()
+    except OSError as error:
+        raise Unavailable(f"the kernel took no filter: {error}") from None
+
+
+@cache
+def _refusals(sockets: Sockets) -> Any:
+    """The filter but for what depends on the process: a hundred rules take 2 ms, which the zygote spends once."""
     try:
         import pyseccomp
     except (ImportError, OSError, RuntimeError):
         raise Unavailable("libseccomp is not installed") from None
-    refuse, me = pyseccomp.ERRNO(errno.EPERM), os.getpid()
+    refuse = pyseccomp.ERRNO(errno.EPERM)
     try:
         rules = pyseccomp.SyscallFilter(defaction=pyseccomp.ALLOW)
         denied = {*DENIED.split(), *SOCKETS.split()} - set(ALLOWED[sockets].split())
@@ -324,8 +340,6 @@ def _seccomp(sockets: Sockets) -> None:
         rules.add_rule(refuse, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, CLONE_THREAD, 0))
         with contextlib.suppress(OSError):
             rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
-        for name in ("kill", "tgkill"):  # oneself is fine: abort() does it
-            rules.add_rule(refuse, name, pyseccomp.Arg(0, pyseccomp.NE, me))
         # To ask for the ordinary policy changes nothing, and ZeroMQ's threads insist on asking.
         rules.add_rule(refuse, "sched_setscheduler", pyseccomp.Arg(1, pyseccomp.NE, 0))
         rules.add_rule(refuse, "prlimit64", pyseccomp.Arg(0, pyseccomp.GT, 0))  # 0 is oneself: getrlimit()
@@ -339,6 +353,6 @@ def _seccomp(sockets: Sockets) -> None:
                 rules.add_rule(refuse, name, pyseccomp.Arg(position, pyseccomp.MASKED_EQ, LOW_WORD, value))
         with contextlib.suppress(OSError):
             rules.add_rule(refuse, "tkill")
-        rules.load()
     except OSError as error:
-        raise Unavailable(f"the kernel took no filter: {error}") from None
+        raise Unavailable(f"libseccomp made no filter: {error}") from None
+    return rules

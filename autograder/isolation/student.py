@@ -26,6 +26,7 @@ from torch.overrides import TorchFunctionMode
 
 from autograder import notebooks
 from autograder.core import GIVEN
+from autograder.isolation import reading
 
 if TYPE_CHECKING:
     from autograder.isolation.kernel import Kernel
@@ -103,8 +104,10 @@ class Student:
 
     def source(self, file: str) -> notebooks.Source:
         """The statements of the notebook `file`, parsed once."""
+        if file in self.absent:
+            raise Missing(f"{file} is not in the upload")
         if file not in self._sources:
-            self._sources[file] = notebooks.source_of(self.cells(file))
+            self._sources[file] = reading.kept(self.box, file) or notebooks.source_of(self.cells(file))
         return self._sources[file]
 
     def definitions(self, file: str, *names: str) -> types.ModuleType:

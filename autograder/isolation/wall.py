@@ -27,6 +27,7 @@ from typing import Any
 from autograder.core import Ask, Observation, Submission, Values
 from autograder.faults import told
 from autograder.isolation import confine, wire
+from autograder.isolation.reading import NOTEBOOKS, keep
 from autograder.isolation.zygote import ENVIRONMENT, MAX_MESSAGE
 from autograder.text import clean
 
@@ -140,6 +141,15 @@ class Pool:
             # process that forked it. Were that the grader's error it would be worth full points.
             seen = Observation(error="The code ended the process that runs it, twice.", diagnosis="crashed")
         return replace(seen, seconds=time.monotonic() - started)
+
+    def read_notebooks(self, submission: Submission) -> None:
+        """Has one worker read the submission's notebooks for those that are asked later. Costs nothing if it fails."""
+        if not any(submission.box.glob("*.ipynb")):
+            return
+        seen = self._try(submission, NOTEBOOKS, {}, 0, NOTEBOOKS.seconds)
+        if seen.values is not None:
+            with contextlib.suppress(OSError):  # a full disk
+                keep(seen.values, submission.box, self.uid)
 
     def _try(self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float) -> Observation:
         try:

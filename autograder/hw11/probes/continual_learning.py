@@ -408,7 +408,7 @@ def rehearsal_of(student: Student) -> Callable[..., Any]:
 def written_out(student: Student) -> notebooks.Statement | None:
     """The loop over the tasks that puts earlier ones together with the newest and trains on them."""
     for statement in student.source(NOTEBOOK).statements:
-        if isinstance(statement.node, ast.For) and {"train", "tasks", "shuffle_in_unison"} <= statement.uses:
+        if {"train", "tasks", "shuffle_in_unison"} <= statement.uses and isinstance(statement.node, ast.For):
             return statement
     return None
 

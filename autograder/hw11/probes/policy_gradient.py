@@ -141,7 +141,7 @@ def labels_used(student: Student) -> str:
     source = student.source(NOTEBOOK)
     function = next((one for one in reversed(source.statements) if NAME in one.binds), None)
     data = [one for one in source.statements if "generate_data" in one.uses and NAME not in one.binds]
-    if function is None or isinstance(function.node, ast.For | ast.While):
+    if function is None or function.loops:
         return ""
     needed = {name for one in source.definitions([NAME]) if one not in data for name in one.uses}
     drawn = {name for one in data for name in one.binds}
