@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import keyword
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from autograder.core import Array
-from autograder.isolation.student import Student
 
 GRAM, WINDOW = 12, 8
 MAX_FILES, MAX_KEPT, MAX_TOKENS = 40, 2000, 200_000
@@ -41,14 +40,13 @@ TOKEN = re.compile(
 )
 
 
-def of_files(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """`fileN.name` and `fileN.hashes` (n,) int64, sorted, of those of the `files`, one a line, that were handed in."""
+def of_files(box: Path, files: Sequence[str]) -> dict[str, Any]:
+    """`fileN.name` and `fileN.hashes` (n,) int64, sorted, of those of these files of the box that hold code."""
     told: dict[str, Any] = {}
-    code = [file for file in given["files"].split("\n") if file.endswith((".py", ".ipynb"))]
-    handed_in = [file for file in code if file not in student.absent]
-    for index, file in enumerate(handed_in[:MAX_FILES]):
+    code = [file for file in files if file.endswith((".py", ".ipynb"))]
+    for index, file in enumerate(code[:MAX_FILES]):
         told[f"file{index}.name"] = file
-        told[f"file{index}.hashes"] = of_file(student.box / file)
+        told[f"file{index}.hashes"] = of_file(box / file)
     return told
 
 

@@ -101,7 +101,7 @@ def _grade(
                 OUR_FAULT,
             )
         write()
-        pool.read_notebooks(received)
+        pool.read(received)
         grading = Grading(pool, received, assignment, secret(), seconds - (time.monotonic() - started))
         for result in grading.results():
             results.append(result)

@@ -88,7 +88,7 @@ def test_workers_answer_as_they_do_without_it(pool: Pool, cells: tuple[str, ...]
     values = ask.inputs(np.random.default_rng(0))
     with received(pool, {NAME: notebook(*cells)}, ASSIGNMENT) as submission:
         alone = pool.ask(submission, ask, values, seed=1, seconds=30)
-        pool.read_notebooks(submission)
+        pool.read(submission)
         assert (submission.box / reading.READ / f"{NAME}.json").is_file()
         found = pool.ask(submission, ask, values, seed=1, seconds=30)
     assert (found.error, found.diagnosis, found.cause) == (alone.error, alone.diagnosis, "student")
@@ -102,7 +102,7 @@ def test_workers_answer_as_they_do_without_it(pool: Pool, cells: tuple[str, ...]
 def test_what_was_read_is_used(pool: Pool) -> None:
     """So that this file's tests compare two ways, not one with itself."""
     with received(pool, {NAME: notebook(RIGHT)}, ASSIGNMENT) as submission:
-        pool.read_notebooks(submission)
+        pool.read(submission)
         file = submission.box / reading.READ / f"{NAME}.json"
         file.write_text(file.read_text().replace("return -(", "return -2 * ("))
         checks = {check.id: check for question in ASSIGNMENT.questions for check in question.checks}
@@ -146,7 +146,7 @@ def test_one_notebook_that_cannot_be_read_costs_no_other(pool: Pool, data: bytes
     other = "summarization.ipynb"
     files = {NAME: data, other: notebook("answer = 42")}
     with received(pool, files, ASSIGNMENT) as submission:
-        pool.read_notebooks(submission)
+        pool.read(submission)
         kept = reading.kept(submission.box, other)
     assert kept is not None
     assert [one.text for one in kept.statements] == ["answer = 42"]
@@ -155,7 +155,7 @@ def test_one_notebook_that_cannot_be_read_costs_no_other(pool: Pool, data: bytes
 def test_without_notebooks_nobody_is_asked(pool: Pool) -> None:
     before = pool.cpu
     with received(pool, {"gan_vae/utils.py": b"x = 1"}, ASSIGNMENT) as submission:
-        pool.read_notebooks(submission)
+        pool.read(submission)
         assert not (submission.box / reading.READ).exists()
     assert pool.cpu == before
 
@@ -166,13 +166,13 @@ def test_a_forged_answer_writes_nowhere_else(tmp_path: Path) -> None:
     (box / NAME).write_bytes(b"")
     ours = np.frombuffer(b"{}", np.uint8)
     forged: Values = {
-        "file0.name": "../../evil.ipynb", "file0.source": ours,
-        "file1.name": "/etc/evil.ipynb", "file1.source": ours,
-        "file2.name": "..", "file2.source": ours,
-        "file3.name": NAME, "file3.source": np.zeros(3),
-        "file4.name": 3, "file4.source": ours,
-        "file5.name": NAME,
-        f"file{reading.MOST}.name": NAME, f"file{reading.MOST}.source": ours,
+        "notebook0.name": "../../evil.ipynb", "notebook0.source": ours,
+        "notebook1.name": "/etc/evil.ipynb", "notebook1.source": ours,
+        "notebook2.name": "..", "notebook2.source": ours,
+        "notebook3.name": NAME, "notebook3.source": np.zeros(3),
+        "notebook4.name": 3, "notebook4.source": ours,
+        "notebook5.name": NAME,
+        f"notebook{reading.MOST}.name": NAME, f"notebook{reading.MOST}.source": ours,
     }  # fmt: skip
     reading.keep(forged, box, None)
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
@@ -198,7 +198,7 @@ def policy_gradient_loss(logprob, predicted, reward):
     checks = {check.id: check for question in ASSIGNMENT.questions for check in question.checks}
     ask = checks["policy_gradient.contract"].ask
     with received(pool, {NAME: notebook(code)}, ASSIGNMENT) as submission:
-        pool.read_notebooks(submission)
+        pool.read(submission)
         place = submission.box / reading.READ / f"{NAME}.json"
         before = place.read_bytes(), place.stat().st_mode
         found = pool.ask(submission, ask, ask.inputs(np.random.default_rng(0)), seed=1, seconds=30)
@@ -208,17 +208,17 @@ def policy_gradient_loss(logprob, predicted, reward):
 
 
 def test_a_worker_that_fails_is_no_fault_of_anybodys(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autograder.isolation.wall.NOTEBOOKS", Ask("reading:nothing_of_this_name", lambda _rng: {}))
+    monkeypatch.setattr("autograder.isolation.wall.READING", Ask("reading:nothing_of_this_name", lambda _rng: {}))
     with received(pool, {NAME: notebook(RIGHT)}, ASSIGNMENT) as submission:
-        pool.read_notebooks(submission)
-        pool.read_notebooks(replace(submission, box=submission.box))
+        pool.read(submission)
+        pool.read(replace(submission, box=submission.box))
         assert isinstance(submission, Submission)
         assert reading.kept(submission.box, NAME) is None
 
 
 def test_the_box_stays_closed_to_others(pool: Pool) -> None:
     with reachable_folder() as folder, received(pool, {NAME: notebook(RIGHT)}, ASSIGNMENT) as submission:
-        pool.read_notebooks(submission)
+        pool.read(submission)
         for path in (submission.box / reading.READ).rglob("*"):
             assert path.stat().st_mode & 0o777 == (0o440 if pool.uid is not None else 0o444)
             assert path.stat().st_gid == (pool.uid if pool.uid is not None else folder.stat().st_gid)

@@ -163,7 +163,7 @@ def _each(assignment: Assignment, homework: str, number: int) -> float:
             box = Path(folder, str(index))
             box.mkdir()
             received = submission.receive(assignment.reference, assignment, box, group=pool.uid)
-            pool.read_notebooks(received)
+            pool.read(received)
             list(Grading(pool, replace(received, digest=f"{received.digest}{index}"), assignment).results())
             if index == 0:
                 before = _cpu() + _zygote_cpu(pool)

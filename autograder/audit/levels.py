@@ -243,7 +243,7 @@ def tried(pool: Pool, beside: Around, assignment: Assignment, attack: Attack, *,
         except Reject as fault:
             refused = str(fault)
         else:
-            pool.read_notebooks(received)
+            pool.read(received)
             for result in Grading(pool, received, own, b"attacks", 300.0).results():
                 results.append(result)
                 document = gradescope.document(own, results, remarks=received.remarks)

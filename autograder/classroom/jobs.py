@@ -24,15 +24,13 @@ import numpy as np
 
 from autograder import fingerprints, gradescope, submission
 from autograder.classroom.roster import Upload
-from autograder.core import Ask, Assignment, Observation, Reject, Result, Values
+from autograder.core import Assignment, Reject, Result, Values
 from autograder.grade import Grading
 from autograder.isolation import canary, confine
 from autograder.isolation.wall import Pool, Wall
 from autograder.scratch import scratch
 from autograder.text import clean
 
-FINGERPRINTS = Ask("fingerprints:of_files", lambda _rng: {})
-"""What the report compares submissions by: no check of the homework's."""
 Outcome = Literal["graded", "not gradable", "grader error"]
 
 
@@ -75,7 +73,7 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
     results: list[Result] = []
     remarks: tuple[str, ...] = ()
     reason, digest, isolation = "", "", ""
-    code = Observation()
+    code: Values = {}
     cpu, memory = 0.0, 0
     outcome: Outcome = "graded"
     try:
@@ -85,12 +83,10 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
             pool.memory, pool.cpu, own = 0, 0.0, time.process_time()
             # Files are placed as the whole homework has them, so that one question's grading reads the same upload.
             received = submission.receive(upload.fetch(folder), whole, folder / "box", group=pool.uid)
-            pool.read_notebooks(received)
+            code = pool.read(received, compared=whole.graded)
             remarks, digest = received.remarks, received.digest
             grading = Grading(pool, received, assignment, task.secret, task.seconds, yardsticks=station.yardsticks)
             results += grading.results()
-            files = {"files": "\n".join(whole.graded)}
-            code = pool.ask(received, FINGERPRINTS, files, seed=0, seconds=FINGERPRINTS.seconds)
             cpu, memory = pool.cpu + time.process_time() - own, pool.memory
     except Reject as fault:
         reason, outcome = str(fault), "not gradable"
@@ -113,7 +109,7 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
         "runs": task.runs,
         "cpu": round(cpu, 3),
         "memory": memory,
-        "code": _encoded(code.values or {}),
+        "code": _encoded(code),
     }
     return content
 

@@ -1,7 +1,8 @@
 """Reads a submission's notebooks once for all of its workers, which would each spend 30 ms on parsing one anew.
 
 One worker parses them and runs nothing; what it answers is put beside the notebooks, where the others find it. It
-decides about nothing: what cannot be had from there, or not be read, is read from the notebook itself.
+decides about nothing: what cannot be had from there, or not be read, is read from the notebook itself. The same worker
+takes the fingerprints by which a class's code is compared.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autograder import notebooks
+from autograder import fingerprints, notebooks
 from autograder.core import Ask, Values
 
 if TYPE_CHECKING:
@@ -24,26 +25,30 @@ READ = ".read"
 """Where in a submission's box it stands."""
 MOST = 20
 """Notebooks at the top of the box that are read; a homework has a handful."""
-NOTEBOOKS = Ask("reading:of_notebooks", lambda _rng: {})
+READING = Ask("reading:of_files", lambda _rng: {})
 
 
-def of_notebooks(_given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """`fileN.name` and `fileN.source`, the UTF-8 bytes (n,) of a packed Source, of the notebooks that can be read."""
+def of_files(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """What can be read of the notebooks, and the fingerprints of the files `compared`, whose names stand in lines.
+
+    `notebookN.name` and `notebookN.source`, the UTF-8 bytes (n,) of a packed Source; `fileN.name` and `fileN.hashes`.
+    """
     told: dict[str, Any] = {}
     for index, path in enumerate(sorted(student.box.glob("*.ipynb"))[:MOST]):
         with contextlib.suppress(Exception):  # whoever needs this one meets it again, and says so
             packed = student.source(path.name).packed().encode()
-            told |= {f"file{index}.name": path.name, f"file{index}.source": np.frombuffer(packed, np.uint8)}
-    return told
+            told |= {f"notebook{index}.name": path.name, f"notebook{index}.source": np.frombuffer(packed, np.uint8)}
+    compared = [file for file in given["compared"].split("\n") if file and file not in student.absent]
+    return told | fingerprints.of_files(student.box, compared)
 
 
 def keep(values: Values, box: Path, group: int | None) -> None:
-    """Writes what `of_notebooks` answered into the box, for the eyes of `group` if there is one."""
+    """Writes what `of_files` read of notebooks into the box, for the eyes of `group` if there is one."""
     folder = box / READ
     folder.mkdir(mode=0o700)
     known = {path.name for path in box.iterdir()}
     for index in range(MOST):
-        name, source = values.get(f"file{index}.name"), values.get(f"file{index}.source")
+        name, source = values.get(f"notebook{index}.name"), values.get(f"notebook{index}.source")
         there = isinstance(name, str) and name in known  # no path that leads elsewhere
         if there and isinstance(source, np.ndarray) and source.dtype == np.uint8:
             file = folder / f"{name}.json"

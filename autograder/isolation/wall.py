@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +27,7 @@ from typing import Any
 from autograder.core import Ask, Observation, Submission, Values
 from autograder.faults import told
 from autograder.isolation import confine, wire
-from autograder.isolation.reading import NOTEBOOKS, keep
+from autograder.isolation.reading import READING, keep
 from autograder.isolation.zygote import ENVIRONMENT, MAX_MESSAGE
 from autograder.text import clean
 
@@ -142,14 +142,18 @@ class Pool:
             seen = Observation(error="The code ended the process that runs it, twice.", diagnosis="crashed")
         return replace(seen, seconds=time.monotonic() - started)
 
-    def read_notebooks(self, submission: Submission) -> None:
-        """Has one worker read the submission's notebooks for those that are asked later. Costs nothing if it fails."""
-        if not any(submission.box.glob("*.ipynb")):
-            return
-        seen = self._try(submission, NOTEBOOKS, {}, 0, NOTEBOOKS.seconds)
-        if seen.values is not None:
-            with contextlib.suppress(OSError):  # a full disk
-                keep(seen.values, submission.box, self.uid)
+    def read(self, submission: Submission, *, compared: Sequence[str] = ()) -> Values:
+        """Has one worker read the submission's notebooks for those that are asked later; costs nothing if it fails.
+
+        Returns the fingerprints of the files `compared`, as reading.of_files names them.
+        """
+        if not compared and not any(submission.box.glob("*.ipynb")):
+            return {}
+        seen = self._try(submission, READING, {"compared": "\n".join(compared)}, 0, READING.seconds)
+        values = seen.values or {}
+        with contextlib.suppress(OSError):  # a full disk
+            keep(values, submission.box, self.uid)
+        return values
 
     def _try(self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float) -> Observation:
         try:

@@ -94,11 +94,7 @@ def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
     )
 
 
-OWN = {
-    "canary": "autograder.isolation.canary",
-    "reading": "autograder.isolation.reading",
-    "fingerprints": "autograder.fingerprints",
-}
+OWN = {"canary": "autograder.isolation.canary", "reading": "autograder.isolation.reading"}
 """Probes that belong to no homework."""
 
 
