@@ -164,6 +164,9 @@ def _run(options: argparse.Namespace) -> int:
             if options.students is not None:
                 from autograder.audit import class_bench
 
+                if options.out or options.question or options.times or options.quick:
+                    print("--class N stands alone: it keeps nothing, and grades all questions once.", file=sys.stderr)
+                    return 2
                 return class_bench.run(options.homework, options.students)
             return bench.run(
                 options.homework,

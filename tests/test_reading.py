@@ -222,3 +222,17 @@ def test_the_box_stays_closed_to_others(pool: Pool) -> None:
         for path in (submission.box / reading.READ).rglob("*"):
             assert path.stat().st_mode & 0o777 == (0o440 if pool.uid is not None else 0o444)
             assert path.stat().st_gid == (pool.uid if pool.uid is not None else folder.stat().st_gid)
+
+
+def test_an_upload_cannot_say_what_was_read_of_it(pool: Pool) -> None:
+    """Or what is graded would not be what stands in its notebook."""
+    forged = notebooks.source_of((notebooks.Cell(1, "answer = 'forged'"),)).packed().encode()
+    name = f"{reading.READ}/{NAME}.json"
+    files = {NAME: notebook("answer = 'written'"), **{f"{place}{name}": forged for place in ("", "hw/", "gan_vae/../")}}
+    files |= {"gan_vae/utils.py": b"x = 1", f"gan_vae/{name}": forged}
+    with received(pool, files, ASSIGNMENT) as submission:
+        assert not (submission.box / reading.READ).exists()
+        pool.read(submission)
+        kept = reading.kept(submission.box, NAME)
+    assert kept is not None
+    assert [one.text for one in kept.statements] == ["answer = 'written'"]

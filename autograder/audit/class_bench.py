@@ -15,12 +15,13 @@ import os
 import random
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,6 +54,7 @@ def run(homework: str, number: int, *, sample: int = 10) -> int:
     if number < 1:
         print(f"--class {number} is no class. Expected: at least one submission.", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     load = os.getloadavg()[0]
     whole: Assignment = importlib.import_module(homework).ASSIGNMENT
     assignment = jobs.narrowed(whole, runs=False)
@@ -94,6 +96,16 @@ def _hand_in(assignment: Assignment, homework: str, number: int, folder: Path) -
             variant = drawn.choice(known)
             text = applied(variant, (assignment.reference / variant.file).read_text())
             (upload / variant.file).write_bytes(text.encode())
+
+
+@contextmanager
+def _started(program: list[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """A process that ends when we do: it would go on grading for half an hour."""
+    with subprocess.Popen(program, **options) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()  # nothing, where it was waited for
 
 
 def _cpu() -> float:
@@ -149,7 +161,7 @@ def _class(uploads: Path, out: Path, homework: str, processes: int) -> Run:
     number, looks = len(list(uploads.iterdir())), []
     before, started = _cpu(), time.perf_counter()
     nowhere = subprocess.DEVNULL
-    with subprocess.Popen(program, env=bench.CLEAN, stdout=nowhere, stderr=nowhere) as process:
+    with _started(program, env=bench.CLEAN, stdout=nowhere, stderr=nowhere) as process:
         while process.poll() is None:
             peaks = {pid: _peak(pid) for pid in bench.tree(process.pid)}
             looks.append(Look(len(list(out.glob("results/*.json"))), peaks))
@@ -236,11 +248,11 @@ def _passed(upload: Path, assignment: Assignment) -> list[str]:
 def _lines(program: list[str], environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """What the program prints, line by line, each an object of JSON. Raises with its last words if it fails."""
     with tempfile.TemporaryFile("w+") as errors:
-        with subprocess.Popen(
-            program, env=environment, cwd=bench.ROOT, stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process:
+        pipe = subprocess.PIPE
+        with _started(program, env=environment, cwd=bench.ROOT, stdout=pipe, stderr=errors, text=True) as process:
             assert process.stdout is not None
             yield from map(json.loads, process.stdout)
+            process.wait()
         if process.returncode:
             errors.seek(0)
             raise RuntimeError(f"{program[0]} ended with {process.returncode}:\n{errors.read()[-2000:]}")

@@ -118,7 +118,7 @@ def read(pixels: Array) -> Reading:
     """What a picture (height, width), uint8, shows in the most digit-like grid that it can be cut into."""
 
     def score(tiles: Array) -> float:
-        return float(digits.nearest(digits.features(normal(tiles[::4])[0]))[0].mean())
+        return float(digits.nearest(digits.features(normal(tiles)[0]))[0].mean())
 
     layout = tiling.best(pixels, score)
     tiles, contrast = normal(tiling.cut(tiling.summed(pixels), layout))

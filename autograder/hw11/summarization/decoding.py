@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ class Source:
     number: int
     logits: Array
 
-    @property
+    @cached_property
     def logp(self) -> Array:
         found: Array = log_softmax(self.logits.astype(float), axis=1)
         return found
