@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from autograder import notebooks
 from autograder.core import Ask, Submission, Values
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.probes import policy_gradient as probe
-from autograder.isolation import reading
+from autograder.isolation import reading, zygote
 from autograder.isolation.student import Missing, Student
 from autograder.isolation.wall import Pool, Wall
 from tests.helpers import REFERENCE, reachable_folder, received
@@ -236,3 +237,19 @@ def test_an_upload_cannot_say_what_was_read_of_it(pool: Pool) -> None:
         kept = reading.kept(submission.box, NAME)
     assert kept is not None
     assert [one.text for one in kept.statements] == ["answer = 'written'"]
+
+
+def test_a_zygote_whose_memory_was_gathered_forks_as_before() -> None:
+    """After many forks; what is in the memory stays what it was."""
+    kept = np.random.default_rng(0).bytes(9 * zygote.HUGE)
+    before = hashlib.sha256(kept).digest()
+    gathered = zygote.gather()
+    assert gathered >= 0
+    assert hashlib.sha256(kept).digest() == before
+    ask = Ask("vae:sample", lambda _rng: {})
+    with (
+        Pool(Wall(ASSIGNMENT.probes)) as started,
+        received(started, {"gan_vae/utils.py": b"x = 1"}, ASSIGNMENT) as upload,
+    ):
+        first, *_, last = [started.ask(upload, ask, {}, seed=1, seconds=30) for _ in range(zygote.MANY + 1)]
+    assert (first.error, first.cause) == (last.error, "student")

@@ -9,6 +9,7 @@ becomes the parent of every orphan, so nothing that a worker starts can outlive 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
@@ -46,6 +47,9 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 MAX_MESSAGE = 1 << 16
+MANY = 60
+"""Forks after which to gather memory has cost less than it will save, if as many are still to come."""
+HUGE, MADV_COLLAPSE = 1 << 21, 25
 
 
 def warm(probes: str) -> None:
@@ -96,6 +100,22 @@ def warm_for_probe(name: str) -> None:
         gc.freeze()
 
 
+def gather() -> int:
+    """Has the kernel (Linux 6.1) put this process's memory into huge pages; returns how many.
+
+    A fork copies one entry for each of them in place of 512: 3 ms less for a worker. It takes 0.2 s.
+    """
+    libc, gathered = ctypes.CDLL(None), 0
+    with contextlib.suppress(OSError, AttributeError):  # another system
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            place, rights, _, _, inode, *name = line.split()
+            if rights == "rw-p" and inode == "0" and not name:
+                first, last = (int(end, 16) for end in place.split("-"))
+                for at in range(-(-first // HUGE) * HUGE, last // HUGE * HUGE, HUGE):
+                    gathered += libc.madvise(ctypes.c_void_p(at), ctypes.c_size_t(HUGE), MADV_COLLAPSE) == 0
+    return gathered
+
+
 def _leave_judges_out(probes: str) -> None:
     """Puts empty modules in the place of the probes' parents, whose __init__ would import the judges.
 
@@ -134,6 +154,7 @@ class Zygote:
     def __init__(self, control: socket.socket) -> None:
         self.control = control
         self.workers: dict[int, int | None] = {}  # pid -> uid
+        self.forks = 0
 
     def serve(self) -> None:
         while True:
@@ -158,6 +179,9 @@ class Zygote:
             warm_for_notebooks()
         job = Job(**{**request["spawn"], "absent": tuple(request["spawn"]["absent"])})
         warm_for_probe(f"{job.probes}.{job.probe.partition(':')[0]}")
+        self.forks += 1
+        if self.forks == MANY:
+            gather()
         pid = os.fork()
         if pid == 0:
             try:
