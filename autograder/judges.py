@@ -96,10 +96,22 @@ def shown(values: npt.ArrayLike, digits: int = 4) -> str:
     return f"[{', '.join(shown(one, digits) for one in plain)}]" if plain.ndim else f"{plain + 0.0:.{digits}g}"
 
 
-def contrast(got: npt.ArrayLike, want: npt.ArrayLike) -> str:
-    """How a small counterexample ends, with as many digits as tell the two apart: "0.5; expected 0.8069."."""
-    digits = next((digits for digits in range(4, 17) if shown(got, digits) != shown(want, digits)), 17)
-    return f"{shown(got, digits)}; expected {shown(want, digits)}."
+def apart(got: npt.ArrayLike, want: npt.ArrayLike, digits: int = 4) -> tuple[str, str]:
+    """Both for one sentence, with at least `digits` digits and as many more as tell them apart.
+
+    17 digits tell any two float64 numbers apart; two that are the same get no more than were asked for.
+    """
+    for more in range(digits, 18):
+        told = shown(got, more), shown(want, more)
+        if told[0] != told[1]:
+            return told
+    return shown(got, digits), shown(want, digits)
+
+
+def contrast(got: npt.ArrayLike, want: npt.ArrayLike, digits: int = 4) -> str:
+    """How a comparison ends, with as many digits as tell the two apart: "0.5; expected 0.8069."."""
+    one, other = apart(got, want, digits)
+    return f"{one}; expected {other}."
 
 
 def passed(

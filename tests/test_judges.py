@@ -19,6 +19,7 @@ from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.mistakes import RIGHT
 from autograder.hw11.policy_gradient.training import TEST, TRAINING
 from autograder.isolation import wire
+from autograder.judges import apart, contrast, shown
 
 CHECKS = {check.id: check for question in ASSIGNMENT.questions for check in question.checks if not check.ask.file}
 """Where a file alone is read no student's code runs beside the probe; test_log.py spoils what is told of it."""
@@ -182,3 +183,28 @@ def test_a_replayed_answer_of_another_submission_is_worthless(answers: Any) -> N
         "policy_gradient.sign",
         "policy_gradient.average",
     }
+
+
+@pytest.mark.parametrize(
+    ("got", "want", "told"),
+    [
+        (15.5801, 15.5849, "15.58; expected 15.58"),
+        (1226.2, 1226.4, "1226; expected 1226"),
+        (1.0004, 1, "1; expected 1"),
+        ([1.0, 2.00001], [1.0, 2.0], "[1, 2]; expected [1, 2]"),
+        (1.0, 1.0 + 2**-52, "1; expected 1"),
+        (1e300, 1.00001e300, "1e+300; expected 1e+300"),
+    ],
+)
+def test_two_numbers_are_told_with_as_many_digits_as_tell_them_apart(got: Any, want: Any, told: str) -> None:
+    assert f"{shown(got)}; expected {shown(want)}" == told  # with four digits they would look the same
+    one, other = apart(got, want)
+    assert one != other
+    assert contrast(got, want) == f"{one}; expected {other}."
+
+
+def test_numbers_that_are_the_same_get_no_further_digits() -> None:
+    assert apart(0.1, 0.1) == ("0.1", "0.1")
+    assert apart(2 / 3, 0.5) == ("0.6667", "0.5")
+    assert apart(2 / 3, 0.5, 2) == ("0.67", "0.5")
+    assert apart(float("nan"), 1.0) == ("nan", "1")
