@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from autograder.isolation import wire
-from autograder.isolation.student import Importer, calm, pretend_cuda
+from autograder.isolation.imports import Importer
+from autograder.isolation.machine import calm, pretend_cuda
 from autograder.notebooks import Cell, Run, run_all
 
 ARTEFACT = "get_ipython().artefact()"

@@ -24,7 +24,8 @@ import torch
 from autograder.core import Array, Value, Values
 from autograder.faults import Fault
 from autograder.isolation import confine, kernel, wire
-from autograder.isolation.student import ImportFault, Missing, Student, calm, describe, raised_in
+from autograder.isolation.machine import calm
+from autograder.isolation.student import ImportFault, Missing, Student, describe, raised_in
 
 Probe = Callable[[Mapping[str, Any], Student], Mapping[str, Any]]
 

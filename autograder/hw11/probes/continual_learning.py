@@ -21,7 +21,8 @@ from torch import nn
 from autograder import notebooks, sections
 from autograder.core import Array
 from autograder.hw11.probes import fault_of, tensor
-from autograder.isolation.student import Missing, Student, pretend_cuda
+from autograder.isolation.machine import pretend_cuda
+from autograder.isolation.student import Missing, Student
 from autograder.isolation.wire import Breach
 
 NOTEBOOK = "continual_learning.ipynb"
