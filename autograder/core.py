@@ -207,6 +207,8 @@ class Assignment:
 
 GIVEN = ".given"
 """Where in a submission's box the template's graded files stand as they were handed out."""
+PACKAGES = ".packages"
+"""The file of a box that tells `Submission.packages` to workers, one a line; not there where there is none."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,8 @@ class Submission:
 
     `digest` identifies the content; `absent` are the graded files that it lacks; `remarks` are
     sentences for the student about what was left out, cleaned or not found. `ours` marks the reference:
-    its workers keep our user, which alone may read it.
+    its workers keep our user, which alone may read it. `packages` are the dotted names by which the upload's own
+    files may import the folder of its graded Python files, whatever it was called: ("submission", "src.submission").
     """
 
     box: Path
@@ -223,6 +226,7 @@ class Submission:
     absent: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     ours: bool = False
+    packages: tuple[str, ...] = ()
 
 
 Status = Literal["graded", "grader error", "not reached"]

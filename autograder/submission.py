@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+import keyword
 import os
 import re
 import stat
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from autograder.core import GIVEN, Assignment, Reject, Submission
+from autograder.core import GIVEN, PACKAGES, Assignment, Reject, Submission
 from autograder.text import clean
 
 MAX_ENTRIES = 20_000
@@ -60,6 +61,7 @@ class _Intake:
     remarks: list[str] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
     inner: tuple[str, bytes] | None = None
+    packages: set[str] = field(default_factory=set)
 
     def place(self, name: str, size: int) -> PurePosixPath | None:
         """Where a file of this announced size goes, or None. Counts the bytes before any is unpacked."""
@@ -152,8 +154,10 @@ def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | Non
         digest.update(f"{path}\0{len(placed[path])}\0".encode() + placed[path])
     given = _given(assignment.template)
     spare = {PurePosixPath(GIVEN, path): given[path] for path in map(PurePosixPath, assignment.graded) if path in given}
-    _write(box, {**spare, **given, **placed}, group)
-    return Submission(box, digest.hexdigest(), absent, tuple(intake.remarks))
+    packages = tuple(sorted(intake.packages))
+    listed = {PurePosixPath(PACKAGES): "".join(f"{name}\n" for name in packages).encode()} if packages else {}
+    _write(box, {**spare, **given, **placed, **listed}, group)
+    return Submission(box, digest.hexdigest(), absent, tuple(intake.remarks), packages=packages)
 
 
 # ------------------------------------------------------------------------------------------- reading
@@ -311,11 +315,27 @@ def _arrange(intake: _Intake, sought: Sequence[str]) -> dict[PurePosixPath, byte
         inside = PurePosixPath(*graded.parts[1:])
         if len(graded.parts) > 1 and _common_end(found, graded) >= len(inside.parts):
             root = PurePosixPath(*found.parts[: len(found.parts) - len(inside.parts)])
+            if graded.suffix == ".py":
+                intake.packages.update(_dotted(root))
             for path, data in intake.files.items():
                 if path.is_relative_to(root):
                     placed.setdefault(PurePosixPath(graded.parts[0], path.relative_to(root)), data)
         placed[graded] = intake.files[found]
     return placed
+
+
+def _dotted(folder: PurePosixPath) -> Iterator[str]:
+    """The names by which code can import this folder, from wherever above it the import begins: c, b.c, a.b.c.
+
+    Plain identifiers only, as Python compares them (NFKC). Whether a name also belongs to an installed package is for
+    the loader to find out.
+    """
+    name = ""
+    for part in reversed(unicodedata.normalize("NFKC", folder.as_posix()).split("/")):
+        if not part.isidentifier() or keyword.iskeyword(part):
+            return
+        name = f"{part}.{name}" if name else part
+        yield name
 
 
 def _arrange_inner(intake: _Intake, placed: dict[PurePosixPath, bytes]) -> dict[PurePosixPath, bytes]:
@@ -341,6 +361,7 @@ def _arrange_inner(intake: _Intake, placed: dict[PurePosixPath, bytes]) -> dict[
         for remark in inside.remarks:
             intake.remark(remark)
         intake.files |= inside.files
+        intake.packages |= inside.packages
     if found and placed:
         files = ", ".join(file for file in sought if PurePosixPath(file) in found)
         intake.remark(f"Inside of {shown(name)} there is {files}, which was graded.")

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder import submission
-from autograder.core import Question, Reject, Submission
+from autograder.core import PACKAGES, Question, Reject, Submission
 from tests import helpers
 from tests.helpers import UTILS, VAE, VAE_ONLY, solved, zip_of
 
@@ -653,3 +653,36 @@ def test_a_zip_within_that_is_packed_without_a_limit(method: int, tmp_path: Path
     taken = placed(upload, box)
     assert LOG in taken.absent
     assert any("hw.zip" in remark and "method" in remark for remark in taken.remarks)
+
+
+# ----------------------------------------------------------------------------- what the folder was called
+
+
+@pytest.mark.parametrize(
+    ("folder", "packages"),
+    [
+        ("gan_vae", ("gan_vae",)),
+        ("submission", ("submission",)),
+        ("src/submission", ("src.submission", "submission")),
+        ("hw11/src/codebase", ("codebase", "hw11.src.codebase", "src.codebase")),
+        ("my hw/src/größe", ("größe", "src.größe")),
+        ("my code", ()),
+        ("a-b", ()),
+        ("class", ()),
+        ("1st/x", ("x",)),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_box_tells_what_the_folder_was_called(
+    folder: str, packages: tuple[str, ...], nested: bool, tmp_path: Path, box: Path
+) -> None:
+    files = {f"{folder}/{name}": data for name, data in INSIDE.items()}
+    taken = receive(zip_of({"all.zip": zipped(files)} if nested else files, tmp_path / "a.zip"), box)
+    assert taken.packages == packages
+    told = box / PACKAGES
+    assert (told.read_text("utf-8").splitlines() if told.exists() else []) == list(packages)
+
+
+def test_without_a_folder_there_is_no_name(tmp_path: Path, box: Path) -> None:
+    assert receive(zip_of(INSIDE, tmp_path / "a.zip"), box).packages == ()
+    assert not (box / PACKAGES).exists()
