@@ -25,6 +25,27 @@ class Reject(Exception):
 
 
 @dataclass(frozen=True)
+class Spec:
+    """What one value of an answer may be; what it is not is refused before a judge sees it.
+
+    `dtypes` are numpy's letters of the kinds that an array may have ("f" floats, "i" and "u" integers, "b" truths), ""
+    where no array may come; `shape` is its shape, None an axis of any size, and `shape=None` any shape at all. `most`
+    is how many entries an array, or how many characters a text may have, or how large a whole number may be.
+    `scalars` are the plain types that may come, `words` the only texts. `what` names the value for the student.
+    """
+
+    dtypes: str = ""
+    shape: tuple[int | None, ...] | None = None
+    most: int = 0
+    scalars: tuple[type[bool] | type[int] | type[float] | type[str], ...] = ()
+    words: tuple[str, ...] | None = None
+    what: str = ""
+
+
+Specs = Mapping[str, Spec]
+
+
+@dataclass(frozen=True)
 class Ask:
     """One question put to a submission: `probe` ("module:function") runs beside the student's code.
 
@@ -35,6 +56,9 @@ class Ask:
     class in the probe's module that watches a notebook's whole run from inside its kernel. `fixed` says that
     `inputs` draws nothing: to ask again would tell nothing new. `file` names the one of the question's files that
     it is about, where it is about one alone.
+
+    `returns` declares, for the inputs that were drawn, every value that the probe may answer with (see `returns.py`,
+    which checks it): a name that is not declared reaches no judge. None declares nothing, for probes of tests.
     """
 
     probe: str
@@ -45,6 +69,12 @@ class Ask:
     collector: str = ""
     fixed: bool = False
     file: str = ""
+    returns: Callable[[Values], Specs] | None = None
+
+    @property
+    def private(self) -> bool:
+        """Whether its worker holds something right, which what it says could carry to a student."""
+        return self.probe.startswith("with_")
 
     @property
     def name(self) -> str:
@@ -57,7 +87,7 @@ class Observation:
 
     `diagnosis` is the fault's kind (unfilled, missing, raised, deadline, ...). `cause` says whose fault
     it is; only the judge's side ever sets "grader". `seconds` and `cpu` are measured by the judge and
-    the kernel, never reported by the worker.
+    the kernel, never reported by the worker. With "time" it is nobody's: the time for the whole upload was used up.
     """
 
     values: Values | None = None
@@ -66,7 +96,7 @@ class Observation:
     log: str = ""
     seconds: float = 0.0
     cpu: float = 0.0
-    cause: Literal["student", "grader"] = "student"
+    cause: Literal["student", "grader", "time"] = "student"
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +259,9 @@ class Submission:
     packages: tuple[str, ...] = ()
 
 
-Status = Literal["graded", "grader error", "not reached"]
+Status = Literal["graded", "grader error", "unjudgeable", "not reached"]
+"""`grader error`: a fault of ours, which costs nothing. `unjudgeable`: values broke a judge that the reference's values
+do not break; that earns nothing until a person has looked."""
 
 
 @dataclass(frozen=True)

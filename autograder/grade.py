@@ -11,13 +11,13 @@ from typing import Protocol
 
 import numpy as np
 
+from autograder import returns
 from autograder.core import (
     Ask,
     Assignment,
     Check,
     Observation,
     Question,
-    Reject,
     Result,
     Status,
     Submission,
@@ -25,6 +25,7 @@ from autograder.core import (
     Values,
     Verdict,
 )
+from autograder.judging import Inside, Judging
 
 LEAST_SECONDS = 1.0
 LONGEST = 600
@@ -35,7 +36,27 @@ GRADER_ERROR = (
     "This check could not be carried out because of a fault in the grader, not in your work. "
     "It costs you nothing; the course staff has been told."
 )
+UNJUDGEABLE = (
+    "What your code gave back could not be judged, so this check gets no points for now. "
+    "The course staff has been told; a person will look at it."
+)
 NOT_REACHED = "The time for the whole submission was used up before this check could begin."
+
+
+STOPS: tuple[Status, ...] = ("unjudgeable", "not reached", "grader error")
+"""What ends a check without a verdict, the one that counts first: of several looks one may be a fault of ours, but no
+attempt is worth points because another could not be judged."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One attempt at a check; `broke` is for the staff where a judge broke."""
+
+    observation: Observation
+    trial: Trial | None
+    verdict: Verdict
+    status: Status
+    broke: str = ""
 
 
 class Asker(Protocol):
@@ -50,7 +71,7 @@ class Grading:
 
     The seed of every ask comes from `secret`, the submission's content, the ask and the attempt: the
     same upload gets the same grade, another upload gets other inputs. `yardsticks` are the reference's CPU seconds
-    by ask: whoever grades many submissions hands the same dictionary to all of these.
+    by ask: whoever grades many submissions hands the same dictionary to all of these. `judging` is where judges run.
     """
 
     asker: Asker
@@ -60,7 +81,9 @@ class Grading:
     seconds: float = 480.0
     started: float = field(default_factory=time.monotonic)
     yardsticks: dict[str, float] = field(default_factory=dict)
+    judging: Judging = field(default_factory=Inside)
     _seen: dict[tuple[str, int], tuple[Observation, Trial | None]] = field(default_factory=dict)
+    _right: dict[tuple[str, int], Observation] = field(default_factory=dict)
 
     def results(self) -> Iterator[Result]:
         """Every check's result, as soon as it is known."""
@@ -78,38 +101,61 @@ class Grading:
         started = time.monotonic()
         if self.left() < LEAST_SECONDS:
             return Result(question, check, Verdict(0.0, NOT_REACHED), status="not reached")
-        first, verdict, status = self._attempt(check, 0)
-        attempts = 1
+        looks = [self._attempt(check, 0)]
         may_be_luck = check.judge.alpha > 0 and not check.ask.fixed
-        if may_be_luck and verdict.score < 1 and first.values is not None and status == "graded":
-            attempts = 2
+        if may_be_luck and looks[0].verdict.score < 1 and looks[0].trial is not None and looks[0].status == "graded":
             siblings = [other for other in question.checks if other.ask == check.ask and other.judge.alpha > 0]
-            again = [self._attempt(other, 1) for other in siblings]
-            if any(state == "grader error" for _, _, state in again):
-                status, verdict = "grader error", Verdict(1.0, GRADER_ERROR)  # one look alone proves nothing
-            elif all(second.score == 1 for _, second, _ in again):
-                own = next(second for other, (_, second, _) in zip(siblings, again, strict=True) if other == check)
-                verdict = own
-        if verdict.score < 1 and status == "graded":
+            again = {other.id: self._attempt(other, 1) for other in siblings}
+            broken = [look for look in again.values() if look.status != "graded"]  # one look alone proves nothing
+            if broken:
+                looks.append(min(broken, key=lambda look: STOPS.index(look.status)))
+            else:
+                all_pass = all(look.verdict.score == 1 for look in again.values())
+                looks.append(again[check.id] if all_pass else looks[0])
+        last = looks[-1]
+        verdict = last.verdict
+        if verdict.score < 1 and last.status == "graded":
             verdict = self._with_smallest(check, verdict)
-        return Result(question, check, verdict, time.monotonic() - started, attempts, status, first.log)
+        log = "\n".join(dict.fromkeys(filter(None, (*(look.broke for look in looks), looks[0].observation.log))))
+        return Result(question, check, verdict, time.monotonic() - started, len(looks), last.status, log)
 
     def left(self) -> float:
         return self.seconds - (time.monotonic() - self.started)
 
-    def _attempt(self, check: Check, attempt: int) -> tuple[Observation, Verdict, Status]:
+    def _attempt(self, check: Check, attempt: int) -> Look:
         observation, trial = self._observe(check.ask, attempt)
         if observation.cause == "grader":
-            return observation, Verdict(1.0, GRADER_ERROR), "grader error"
+            return Look(observation, None, Verdict(1.0, GRADER_ERROR), "grader error")
+        if observation.cause == "time":
+            return Look(observation, None, Verdict(0.0, NOT_REACHED), "not reached")
         if trial is None:
-            return observation, Verdict(0.0, observation.error, observation.diagnosis), "graded"
-        try:
-            return observation, check.judge(trial), "graded"
-        except Reject as fault:
-            return observation, Verdict(0.0, str(fault), fault.diagnosis), "graded"
-        except Exception as error:  # our bug: it must cost the student nothing, and be seen
-            told = f"{type(error).__name__} in the judge of {check.id}"
-            return replace(observation, log=told), Verdict(1.0, GRADER_ERROR), "grader error"
+            return Look(observation, None, Verdict(0.0, observation.error, observation.diagnosis), "graded")
+        ruling = self.judging.judge(check, trial, self.left())
+        if ruling.verdict is not None:
+            return Look(observation, trial, ruling.verdict, "graded")
+        if ruling.late:
+            return Look(observation, trial, Verdict(0.0, NOT_REACHED), "not reached")
+        return self._whose_fault(check, attempt, observation, trial, ruling.broke)
+
+    def _whose_fault(self, check: Check, attempt: int, observation: Observation, trial: Trial, broke: str) -> Look:
+        """A judge raised, or took more than it may: the reference's values for the same inputs tell whose fault it is.
+
+        Only where they break the judge, too, or cannot be had, is it ours, and costs nothing. Otherwise the values
+        broke it: were that worth points, a judge's weakness would be a way to all of them.
+        """
+        right = self._reference(check.ask, attempt, trial.given)
+        if right.cause == "grader":
+            ours = f"{broke}; and {right.error}"
+        elif right.values is None:
+            ours = ""
+        else:
+            same = Trial(trial.given, right.values, trial.want, right.cpu, trial.want_cpu)
+            again = self.judging.judge(check, same, self.left())
+            ours = again.broke and f"{broke}; the reference's values: {again.broke}"
+        if ours:
+            return Look(observation, None, Verdict(1.0, GRADER_ERROR), "grader error", ours)
+        told = f"{broke}, which the reference's values do not break"
+        return Look(observation, None, Verdict(0.0, UNJUDGEABLE, "unjudgeable", notes=(told,)), "unjudgeable", told)
 
     def _with_smallest(self, check: Check, verdict: Verdict) -> Verdict:
         """The failing verdict with a small counterexample behind its sentence, if one is found in time.
@@ -120,14 +166,14 @@ class Grading:
         if smallest is None or failed is None or self.left() < SPARE * smallest.ask.seconds:
             return verdict
         _, tiny = self._observe(smallest.ask, 0)
-        try:
-            sentence = smallest.describe(failed, tiny) if tiny is not None else ""
-        except Reject:  # what came back cannot be read
+        if tiny is None:
             return verdict
-        except Exception as error:
-            told = f"{type(error).__name__} in the counterexample of {check.id}"
-            return replace(verdict, notes=(*verdict.notes, told))
-        message = f"{verdict.message} {sentence}".rstrip()
+        ruling = self.judging.describe(check, failed, tiny, self.left())
+        if ruling.broke:
+            return replace(verdict, notes=(*verdict.notes, ruling.broke))
+        if ruling.verdict is None or ruling.verdict.score:  # no time was left
+            return verdict
+        message = f"{verdict.message} {ruling.verdict.message}".rstrip()
         return replace(verdict, message=message) if len(message) < LONGEST else verdict
 
     def _observe(self, ask: Ask, attempt: int) -> tuple[Observation, Trial | None]:
@@ -137,20 +183,36 @@ class Grading:
             given = ask.inputs(np.random.Generator(np.random.Philox(seed)))
             seconds = min(ask.seconds, self.left())
             got = self.asker.ask(self.submission, ask, given, seed=seed % 2**63, seconds=seconds)
+            got = returns.admitted(ask, given, got)
             want: Values = {}
             want_cpu = self.yardsticks.get(ask.name, 0.0)
             if (ask.reference or (ask.yardstick and ask.name not in self.yardsticks)) and got.values is not None:
-                reference = Submission(self.assignment.reference, "reference", ours=True)
-                answer = self.asker.ask(reference, ask, given, seed=seed % 2**63, seconds=ask.seconds)
-                if answer.values is None:
-                    got = Observation(error=f"The reference failed: {answer.error}", cause="grader")
+                right = self._reference(ask, attempt, given)
+                if right.values is None:
+                    got = right
                 elif ask.yardstick:
-                    want_cpu = self.yardsticks[ask.name] = answer.cpu
+                    want_cpu = self.yardsticks[ask.name] = right.cpu
                 else:
-                    want, want_cpu = answer.values, answer.cpu
+                    want, want_cpu = right.values, right.cpu
             trial = None if got.values is None else Trial(given, got.values, want, got.cpu, want_cpu)
             self._seen[key] = got, trial
         return self._seen[key]
+
+    def _reference(self, ask: Ask, attempt: int, given: Values) -> Observation:
+        """What the reference answers to the same. Without values its cause is "grader", or "time" if that was up."""
+        key = (ask.name, attempt)
+        if key not in self._right:
+            reference = Submission(self.assignment.reference, "reference", ours=True)
+            enough = self.left() >= ask.seconds  # to have used up the time must not make it a fault of ours
+            seconds = max(LEAST_SECONDS, min(ask.seconds, self.left()))
+            right = self.asker.ask(reference, ask, given, seed=self._seed(ask, attempt) % 2**63, seconds=seconds)
+            right = returns.admitted(ask, given, right)
+            if right.values is None:
+                right = replace(
+                    right, error=f"The reference failed: {right.error}", cause="grader" if enough else "time"
+                )
+            self._right[key] = right
+        return self._right[key]
 
     def _seed(self, ask: Ask, attempt: int) -> int:
         message = f"{self.submission.digest}\0{ask.name}\0{attempt}".encode()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autograder.core import Assignment, Result
+from autograder.core import Assignment, Result, Status
 from autograder.text import clean
 
 MAX_LOG = 4000
@@ -77,11 +77,26 @@ def document(
         "stdout_visibility": "hidden",  # students' prints may hold hidden inputs: for the staff only
         "extra_data": {
             "assignment": assignment.id,
+            **({"for_the_staff": told} if (told := stopped(results)) else {}),
             "isolation": isolation,
             "complete": _complete(assignment, known),
         },
         "tests": tests,
     }
+
+
+def stopped(results: Sequence[Result]) -> list[str]:
+    """For the staff: the checks whose grading did not end as it should, those that earned nothing for it first."""
+    kinds: dict[Status, str] = {
+        "unjudgeable": "no points until a person has looked: what came back broke the judge",
+        "grader error": "full points: a fault of ours",
+    }
+    return [
+        f"{result.number} {result.check.name}: {told} ({clean(result.log, limit=300, line=True)})"
+        for status, told in kinds.items()
+        for result in results
+        if result.status == status
+    ]
 
 
 def _complete(assignment: Assignment, known: dict[str, Result]) -> bool:

@@ -63,6 +63,7 @@ def _grade(
     from autograder import gradescope, submission
     from autograder.core import Reject
     from autograder.grade import Grading
+    from autograder.judging import Guarded, deepest
 
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
     results: list[Result] = []
@@ -102,20 +103,27 @@ def _grade(
             )
         write()
         pool.read(received)
-        grading = Grading(pool, received, assignment, secret(), seconds - (time.monotonic() - started))
+        left = seconds - (time.monotonic() - started)
+        judging = Guarded([check for question in assignment.questions for check in question.checks])
+        grading = Grading(pool, received, assignment, secret(), left, judging=judging)
         for result in grading.results():
             results.append(result)
             write()
     except Reject as fault:
         return refuse(str(fault), NOT_GRADABLE)
     except Exception as error:  # our bug: what was graded so far stays, the reason is told, the status says so
-        print(f"{type(error).__name__} in the grader, {_deepest(error)}: {error}", file=sys.stderr)
+        print(f"{type(error).__name__} in the grader, {deepest(error)}: {error}", file=sys.stderr)
         return refuse(gradescope.OUR_FAULT, OUR_FAULT)
+    stopped = gradescope.stopped(results)
+    if stopped and on_gradescope:  # what is printed there is for the staff only
+        print("For the staff, first: these checks did not end as they should.", *stopped, "", sep="\n")
     show(assignment, results, remarks, report, time.monotonic() - started, out)
     logged = gradescope.logs(results)
     if logged and on_gradescope:
         print(f"\nWhat the submission printed (for the staff only):\n{logged}")
-    return OUR_FAULT if any(result.status == "grader error" for result in results) else GRADED
+    if stopped and not on_gradescope:
+        print("\nFor the staff: these checks did not end as they should.", *stopped, sep="\n")
+    return OUR_FAULT if stopped else GRADED
 
 
 def _tell(line: str) -> None:
@@ -129,14 +137,6 @@ def secret() -> bytes:
         return Path(sys.prefix, "secret").read_bytes()
     except OSError:
         return b""
-
-
-def _deepest(error: BaseException) -> str:
-    """Where an exception of ours was raised, as file and line."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{Path(trace.tb_frame.f_code.co_filename).name} line {trace.tb_lineno}" if trace else "nowhere"
 
 
 SHARED = tuple(map(Path, ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")))
@@ -200,7 +200,7 @@ def show(
         said: dict[str, str] = {}  # a message that several checks share is read once
         for group in _alike(own):
             result = group[0]
-            full, ours = result.verdict.score == 1, result.status == "grader error"
+            full, ours = result.verdict.score == 1, result.status in ("grader error", "unjudgeable")
             mark, style = ("?", "yellow") if ours else ("✓", "green") if full else ("✗", "red")
             words = Text("; ".join(each.check.name for each in group))
             number = result.number if len(group) == 1 else f"{result.number}-{group[-1].number.partition('.')[2]}"

@@ -346,10 +346,15 @@ def test_what_needs_the_staff_stands_in_the_warning(book: sqlite3.Connection, tm
     for number, content in enumerate(contents):
         hand_in(book, number, content)
     hand_in(book, 5, refused(5))
+    odd = document(6)
+    odd["tests"][2]["extra_data"]["status"] = odd["extra_data"]["outcome"] = "unjudgeable"
+    hand_in(book, 6, odd)
     page = written(book, tmp_path)
     box = page[page.index("For the staff") : page.index("<nav")]
     joined = Reader(f"<div>{box[: box.rindex('</aside>')].partition('</h2>')[2]}</div>").text.replace("\n", "")
     checks = [check.name for check in ASSIGNMENT.questions[0].checks]
+    first = joined.partition("happenedWhere")[2]
+    assert first.startswith(f"1.3 {checks[2]}could not be judgedsubmission_1006all checksfault")  # these come first
     assert "all checksfault of ourssubmission_1002" in joined
     assert f"1.2 {checks[1]}fault of ourssubmission_1000" in joined
     assert f"1.5 {checks[4]}not reachedsubmission_1001submission_1004" in joined

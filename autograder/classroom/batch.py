@@ -62,15 +62,18 @@ class Count:
     done: int = 0
     refused: int = 0
     faults: int = 0
+    odd: int = 0
 
     def add(self, content: dict[str, Any]) -> None:
         self.done += 1
         self.refused += content["extra_data"]["outcome"] == "not gradable"
         self.faults += content["extra_data"]["outcome"] == "grader error"
+        self.odd += any(test["extra_data"].get("status") == "unjudgeable" for test in content["tests"])
 
     def __str__(self) -> str:
         told = f"{self.done} of {self.whole} graded"
         told += f", {self.refused} not gradable" if self.refused else ""
+        told += f", {self.odd} for a person to look at" if self.odd else ""
         return told + (f", {self.faults} with a fault of ours" if self.faults else "")
 
 
@@ -156,6 +159,9 @@ def _run(options: Options, assignment: Assignment, uploads: list[Upload], secret
         gradebook.grades(open_book, assignment, options.out / "grades.csv")
         gradebook.canvas(open_book, assignment, options.out / "grades-canvas.csv")
         report.write(open_book, assignment, options.out)
+        odd = open_book.execute(
+            "SELECT COUNT(DISTINCT submission) FROM verdicts WHERE status = 'unjudgeable'"
+        ).fetchone()[0]
         faults = open_book.execute("SELECT COUNT(*) FROM submissions WHERE outcome = 'grader error'").fetchone()[0]
     if gone:
         print(f"{many(gone, 'submission')} of an earlier run are no longer in {options.path} and left the gradebook.")
@@ -164,9 +170,11 @@ def _run(options: Options, assignment: Assignment, uploads: list[Upload], secret
         f"Report: {options.out / 'report.html'}\nGrades: {options.out / 'grades.csv'} (Gradescope), grades-canvas.csv"
     )
     print(f"Gradebook: {book.path}, one results.json each: {options.out / 'results'}")
+    if odd:
+        print(f"{many(odd, 'submission')} gave back what could not be judged: no points yet, a person has to look.")
     if faults:
         print(f"{many(faults, 'submission')} met a fault of ours; they lose no points for it. See the report.")
-    return OUR_FAULT if faults else GRADED
+    return OUR_FAULT if faults or odd else GRADED
 
 
 def _scope(records: Records, upload: Upload, task: Task) -> str:

@@ -188,7 +188,9 @@ def _rows(book: sqlite3.Connection, assignment: Assignment) -> Iterator[list[obj
     )
     for row in book.execute(query):
         own = [round(scores.get((row["id"], question.id), 0.0), 4) for question in assignment.questions]
-        status = {"graded": "Graded", "not gradable": "Not gradable"}.get(row["outcome"], "Grader error")
+        status = {"graded": "Graded", "unjudgeable": "Graded", "not gradable": "Not gradable"}.get(
+            row["outcome"], "Grader error"
+        )
         yield [
             *(row["name"] or row["id"], row["sid"], row["email"], row["score"], assignment.points, status),
             *(row["id"], row["created_at"], *own),

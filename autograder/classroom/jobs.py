@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import atexit
 import base64
+import faulthandler
 import importlib
 import os
 import signal
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from threading import Lock
 from types import FrameType
 from typing import Any, Literal
@@ -28,10 +31,14 @@ from autograder.core import Assignment, Reject, Result, Values
 from autograder.grade import Grading
 from autograder.isolation import canary, confine
 from autograder.isolation.wall import Pool, Wall
+from autograder.judging import Guarded
 from autograder.scratch import scratch
 from autograder.text import clean
 
-Outcome = Literal["graded", "not gradable", "grader error"]
+Outcome = Literal["graded", "not gradable", "grader error", "unjudgeable"]
+"""`unjudgeable`: graded, but values of it broke a judge; the staff has to look, and grading it anew changes nothing."""
+GRACE = 60.0
+"""Seconds past an upload's time after which its process is ended, whatever it does."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +86,19 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
     try:
         station = _station(task.homework)
         pool, isolation = station.pool, station.isolation
-        with station.lock, scratch() as folder:
+        with station.lock, _deadline(task.seconds), scratch() as folder:
+            started = time.monotonic()
             pool.memory, pool.cpu, own = 0, 0.0, time.process_time()
             # Files are placed as the whole homework has them, so that one question's grading reads the same upload.
             received = submission.receive(upload.fetch(folder), whole, folder / "box", group=pool.uid)
             code = pool.read(received, compared=whole.graded)
             remarks, digest = received.remarks, received.digest
-            grading = Grading(pool, received, assignment, task.secret, task.seconds, yardsticks=station.yardsticks)
+            left = task.seconds - (time.monotonic() - started)
+            grading = Grading(
+                *(pool, received, assignment, task.secret, left),
+                yardsticks=station.yardsticks,
+                judging=station.judging,
+            )
             results += grading.results()
             cpu, memory = pool.cpu + time.process_time() - own, pool.memory
     except Reject as fault:
@@ -95,8 +108,11 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
     except Exception as error:  # our bug, or a disk that is full: this submission is graded anew next time
         print(f"{type(error).__name__} in the grader at {upload.id}: {error}", file=sys.stderr)
         reason, outcome = gradescope.OUR_FAULT, "grader error"
-    if any(result.status == "grader error" for result in results):
+    statuses = {result.status for result in results}
+    if "grader error" in statuses:
         outcome = "grader error"
+    elif "unjudgeable" in statuses:
+        outcome = "unjudgeable"
     spent = time.monotonic() - started
     content = gradescope.document(
         assignment, results, remarks=remarks, seconds=spent, isolation=isolation, reason=reason
@@ -140,6 +156,21 @@ class _Station:
     isolation: str
     lock: Lock = field(default_factory=Lock)
     yardsticks: dict[str, float] = field(default_factory=dict)
+    judging: Guarded = field(default_factory=Guarded)
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """Ends this process where an upload takes much longer than it may: its asks and judgements have limits already.
+
+    Done by a thread of C code, which needs neither a signal nor the interpreter. The run goes on without the upload.
+    """
+    with Path(os.devnull).open("w") as nowhere:
+        faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 @lru_cache(maxsize=1)
@@ -152,7 +183,8 @@ def _station(homework: str) -> _Station:
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
     with scratch() as results:
         line = canary.inspect(pool, beside=assignment.reference, results=results).line()
-    return _Station(pool, line)
+    checks = [check for question in assignment.questions for check in question.checks]
+    return _Station(pool, line, judging=Guarded(checks))
 
 
 def begin(parent: int) -> None:

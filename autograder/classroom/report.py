@@ -26,6 +26,10 @@ DIGEST = re.compile(r"(\w+):[0-9a-z]{8,}", re.ASCII)
 """A note that is equal where what it digests is equal: what that is, and the digest."""
 
 
+STOPPED = ("unjudgeable", "grader error", "not reached")
+"""What a check's grading can end with but a verdict, the one that needs a person first."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A submission with its verdicts by check."""
@@ -51,6 +55,8 @@ class Entry:
     def status(self) -> str:
         if self.row["outcome"] == "grader error":
             return "fault of ours"
+        if any(verdict["status"] == "unjudgeable" for verdict in self.verdicts.values()):
+            return "could not be judged"
         missed = sum(verdict["status"] == "not reached" for verdict in self.verdicts.values())
         return f"{missed} not reached" if missed and self.row["outcome"] == "graded" else str(self.row["outcome"])
 
@@ -233,17 +239,18 @@ def histogram(title: str, unit: str, values: Sequence[float], top: float, *, bin
 
 
 def _stopped(assignment: Assignment, entries: Sequence[Entry]) -> list[tuple[str, str, list[Entry]]]:
-    """Faults of ours and checks that were not reached: what, which kind, where."""
+    """What could not be judged, faults of ours and checks that were not reached: what, which kind, where."""
     graded = [entry for entry in entries if entry.read or entry.row["outcome"] == "graded"]
     found = []
-    for kind in ("grader error", "not reached"):
+    for kind in STOPPED:
         for question in assignment.questions:
             for number, check in _numbered(question):
                 met = [e for e in graded if check.id in e.verdicts and e.verdicts[check.id]["status"] == kind]
                 if met:
                     found.append((f"{number} {check.name}", kind, met))
     lost = [entry for entry in entries if entry.row["outcome"] == "grader error" and not entry.read]
-    return [*([("all checks", "grader error", lost)] if lost else []), *found]
+    at = sum(kind == "unjudgeable" for _, kind, _ in found)  # these stay first: they may have lost points for it
+    return [*found[:at], *([("all checks", "grader error", lost)] if lost else []), *found[at:]]
 
 
 def _misconceptions(

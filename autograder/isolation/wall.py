@@ -29,6 +29,7 @@ from autograder.faults import told
 from autograder.isolation import confine, wire
 from autograder.isolation.reading import READING, keep
 from autograder.isolation.zygote import ENVIRONMENT, MAX_MESSAGE
+from autograder.returns import largest
 from autograder.text import clean
 
 LOG_KEPT = 16 * 1024
@@ -196,7 +197,9 @@ class Pool:
                 theirs.close()
                 os.close(log_in)
                 log_in = -1
-                conversation = _Conversation(ours, log_out, request, time.monotonic() + seconds, scratch, self.tell)
+                most = largest(ask, given)
+                deadline = time.monotonic() + seconds
+                conversation = _Conversation(ours, log_out, request, deadline, scratch, self.tell, most=most)
                 try:
                     ended = conversation.run()
                 finally:
@@ -284,9 +287,11 @@ class _Conversation:
         deadline: float,
         scratch: Path | None = None,
         tell: Callable[[str], None] | None = None,
+        *,
+        most: int = wire.MAX_BODY,
     ) -> None:
         self.channel, self.log_pipe, self.deadline = channel, log, deadline
-        self.scratch, self.tell = scratch, tell
+        self.scratch, self.tell, self.most = scratch, tell, most
         self.unsent = memoryview(request)
         self.reply = bytearray()
         self.needed = wire.PREFIX.size
@@ -351,7 +356,7 @@ class _Conversation:
             raise wire.Breach("the answer came before the question")
         self.reply += chunk
         if len(self.reply) == wire.PREFIX.size:
-            self.needed += sum(wire.lengths(bytes(self.reply)))
+            self.needed += sum(wire.lengths(bytes(self.reply), self.most))
         if len(self.reply) < self.needed:
             return None
         prefix = bytes(self.reply[: wire.PREFIX.size])

@@ -92,14 +92,24 @@ def _pack(name: str, value: Value, blobs: list[bytes]) -> Any:
     raise Breach(f"{name} is a {type(value).__name__}, which a frame cannot hold")
 
 
-def lengths(prefix: bytes) -> tuple[int, int]:
-    """The header's and the body's lengths that a frame's first 16 bytes announce, checked."""
+def lengths(prefix: bytes, most: int = MAX_BODY) -> tuple[int, int]:
+    """The header's and the body's lengths that a frame's first 16 bytes announce, checked.
+
+    `most` are the bytes of all arrays that an answer can have reason to hold.
+    """
     magic, header, body = PREFIX.unpack(prefix)
     if magic != MAGIC:
         raise Breach("the bytes do not begin like a frame")
     if header > MAX_HEADER or body > MAX_BODY:
         raise Breach(f"the frame announces {header} + {body} bytes, more than is allowed")
+    if body > most:
+        raise Breach(f"it holds {megabytes(body)} of numbers, but at most {megabytes(most)} were expected")
     return header, body
+
+
+def megabytes(count: int) -> str:
+    """Bytes as a reader wants them: "12 MB", "0.08 MB"."""
+    return f"{count / 1e6:.2g} MB" if count < 1e8 else f"{count / 1e6:.0f} MB"
 
 
 def decode(header: bytes, body: bytes) -> Frame:
