@@ -36,7 +36,7 @@ from autograder.judging import Guarded, Inside, Judging, Limits
 
 BOX = Submission(Path("/nonexistent"), "digest")
 ASK = Ask("module:function", lambda rng: {"x": rng.standard_normal(3)})
-SMALL = Limits(cpu=1, memory=64 * 1024**2, seconds=5.0)
+SMALL = Limits(cpu=1, memory=64 * 1024**2, seconds=60.0)
 
 
 def check(rule: Callable[[Trial], Verdict], name: str = "c", ask: Ask = ASK) -> Check:
@@ -121,12 +121,12 @@ TRIAL = Trial({"n": 2}, {"x": np.arange(3.0), "n": 1, "s": "é"}, {"x": np.zeros
 def test_limits_hold_whatever_a_judge_does(name: str, guarded: Guarded) -> None:
     rule, words = BREAK[name]
     started = time.monotonic()
-    ruling = guarded.judge(check(rule, "broken"), TRIAL, 60.0)
+    ruling = guarded.judge(check(rule, "broken"), TRIAL, 300.0)
     assert ruling.verdict is None
     assert words in ruling.broke
     assert "broken" in ruling.broke
     assert guarded.judge(check(fine), TRIAL, 60.0).verdict == fine(TRIAL)  # the next one is judged
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
 
 
 def test_a_judge_that_waits_is_ended(guarded: Guarded) -> None:
