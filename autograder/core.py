@@ -55,7 +55,8 @@ class Ask:
     sees its CPU time alone, which is measured once for all submissions of a process. `collector` names a
     class in the probe's module that watches a notebook's whole run from inside its kernel. `fixed` says that
     `inputs` draws nothing: to ask again would tell nothing new. `file` names the one of the question's files that
-    it is about, where it is about one alone.
+    it is about, where it is about one alone. `rung` is how much of a notebook is run for what is asked, more on each
+    rung of a ladder (notebooks.Source.definitions); nobody but the grading sets it.
 
     `returns` declares, for the inputs that were drawn, every value that the probe may answer with (see `returns.py`,
     which checks it): a name that is not declared reaches no judge. None declares nothing, for probes of tests.
@@ -69,6 +70,7 @@ class Ask:
     collector: str = ""
     fixed: bool = False
     file: str = ""
+    rung: int = 0
     returns: Callable[[Values], Specs] | None = None
 
     @property
@@ -88,6 +90,7 @@ class Observation:
     `diagnosis` is the fault's kind (unfilled, missing, raised, deadline, ...). `cause` says whose fault
     it is; only the judge's side ever sets "grader". `seconds` and `cpu` are measured by the judge and
     the kernel, never reported by the worker. With "time" it is nobody's: the time for the whole upload was used up.
+    `further` is the worker's word on which rung would run more of a notebook.
     """
 
     values: Values | None = None
@@ -97,6 +100,7 @@ class Observation:
     seconds: float = 0.0
     cpu: float = 0.0
     cause: Literal["student", "grader", "time"] = "student"
+    further: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,7 +270,10 @@ do not break; that earns nothing until a person has looked."""
 
 @dataclass(frozen=True)
 class Result:
-    """A check and its verdict. `attempts` is 2 where a statistical check was asked a second time."""
+    """A check and its verdict. `attempts` is 2 where a statistical check was asked a second time.
+
+    `rung` says how much of the notebook was run for it: `Ask.rung`.
+    """
 
     question: Question
     check: Check
@@ -275,6 +282,7 @@ class Result:
     attempts: int = 1
     status: Status = "graded"
     log: str = ""
+    rung: int = 0
 
     @property
     def number(self) -> str:

@@ -23,7 +23,7 @@ def told(fault: Fault) -> Observation:
     at = f" at {where}" if where else ""
     sentences = {
         "missing": f"{text.lstrip('=+-@ ')}.",  # wholly the worker's words: no cell may take them for a formula
-        "unfilled": f"Not filled in yet: NotImplementedError was raised{at}.",
+        "unfilled": f"Not filled in yet: {text}{at}.",
         "import": f"The file could not be loaded{at}: {text}",
         "memory": f"The code ran out of memory{at}: {text}",
         "unusable": f"The result could not be used: {text}.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -40,6 +40,8 @@ UNJUDGEABLE = (
     "What your code gave back could not be judged, so this check gets no points for now. "
     "The course staff has been told; a person will look at it."
 )
+LOADING = frozenset(("missing", "import", "raised"))
+"""Diagnoses of what more of the notebook might mend."""
 NOT_REACHED = "The time for the whole submission was used up before this check could begin."
 
 
@@ -82,7 +84,9 @@ class Grading:
     started: float = field(default_factory=time.monotonic)
     yardsticks: dict[str, float] = field(default_factory=dict)
     judging: Judging = field(default_factory=Inside)
-    _seen: dict[tuple[str, int], tuple[Observation, Trial | None]] = field(default_factory=dict)
+    _seen: dict[tuple[str, int, int], tuple[Observation, Trial | None]] = field(default_factory=dict)
+    _looks: dict[tuple[str, int, int], Look] = field(default_factory=dict)
+    _rungs: dict[str, int] = field(default_factory=dict)
     _right: dict[tuple[str, int], Observation] = field(default_factory=dict)
 
     def results(self) -> Iterator[Result]:
@@ -101,11 +105,12 @@ class Grading:
         started = time.monotonic()
         if self.left() < LEAST_SECONDS:
             return Result(question, check, Verdict(0.0, NOT_REACHED), status="not reached")
+        asked, check = check, self._on_its_rung(question, check)
         looks = [self._attempt(check, 0)]
         may_be_luck = check.judge.alpha > 0 and not check.ask.fixed
         if may_be_luck and looks[0].verdict.score < 1 and looks[0].trial is not None and looks[0].status == "graded":
-            siblings = [other for other in question.checks if other.ask == check.ask and other.judge.alpha > 0]
-            again = {other.id: self._attempt(other, 1) for other in siblings}
+            siblings = [other for other in question.checks if other.ask == asked.ask and other.judge.alpha > 0]
+            again = {other.id: self._attempt(replace(other, ask=check.ask), 1) for other in siblings}
             broken = [look for look in again.values() if look.status != "graded"]  # one look alone proves nothing
             if broken:
                 looks.append(min(broken, key=lambda look: STOPS.index(look.status)))
@@ -117,12 +122,52 @@ class Grading:
         if verdict.score < 1 and last.status == "graded":
             verdict = self._with_smallest(check, verdict)
         log = "\n".join(dict.fromkeys(filter(None, (*(look.broke for look in looks), looks[0].observation.log))))
-        return Result(question, check, verdict, time.monotonic() - started, len(looks), last.status, log)
+        spent = time.monotonic() - started
+        return Result(question, asked, verdict, spent, len(looks), last.status, log, check.ask.rung)
 
     def left(self) -> float:
         return self.seconds - (time.monotonic() - self.started)
 
+    def _on_its_rung(self, question: Question, check: Check) -> Check:
+        """The check with as much of a notebook run as gives its ask most points, on the lowest rung that does.
+
+        The next rung is tried only where a check of this ask fails; rung 2, which runs what nothing is known to need,
+        only where something could not be loaded or raised an exception.
+        """
+        name = check.ask.name
+        if name not in self._rungs:
+            first = self._attempt(check, 0)
+            if first.verdict.score == 1 or not first.observation.further:
+                return check
+            self._rungs[name] = self._best_rung([other for other in question.checks if other.ask == check.ask])
+        return replace(check, ask=replace(check.ask, rung=self._rungs[name]))
+
+    def _best_rung(self, siblings: Sequence[Check]) -> int:
+        best, most, rung = 0, -1.0, 0
+        while True:
+            looks = [self._attempt(replace(one, ask=replace(one.ask, rung=rung)), 0) for one in siblings]
+            points = sum(
+                one.points * look.verdict.score
+                for one, look in zip(siblings, looks, strict=True)
+                if look.status == "graded"
+            )
+            if points > most:
+                best, most = rung, points
+            failed = {look.verdict.diagnosis for look in looks if look.verdict.score < 1}
+            further = looks[0].observation.further
+            if not failed or further <= rung or (further > 1 and not failed & LOADING):
+                return best
+            if self.left() < 2 * siblings[0].ask.seconds:
+                return best
+            rung = further
+
     def _attempt(self, check: Check, attempt: int) -> Look:
+        key = check.id, attempt, check.ask.rung
+        if key not in self._looks:
+            self._looks[key] = self._look(check, attempt)
+        return self._looks[key]
+
+    def _look(self, check: Check, attempt: int) -> Look:
         observation, trial = self._observe(check.ask, attempt)
         if observation.cause == "grader":
             return Look(observation, None, Verdict(1.0, GRADER_ERROR), "grader error")
@@ -165,7 +210,7 @@ class Grading:
         smallest, (_, failed) = check.smallest, self._observe(check.ask, 0)
         if smallest is None or failed is None or self.left() < SPARE * smallest.ask.seconds:
             return verdict
-        _, tiny = self._observe(smallest.ask, 0)
+        _, tiny = self._observe(replace(smallest.ask, rung=check.ask.rung), 0)
         if tiny is None:
             return verdict
         ruling = self.judging.describe(check, failed, tiny, self.left())
@@ -177,7 +222,7 @@ class Grading:
         return replace(verdict, message=message) if len(message) < LONGEST else verdict
 
     def _observe(self, ask: Ask, attempt: int) -> tuple[Observation, Trial | None]:
-        key = (ask.name, attempt)
+        key = ask.name, attempt, ask.rung
         if key not in self._seen:
             seed = self._seed(ask, attempt)
             given = ask.inputs(np.random.Generator(np.random.Philox(seed)))
@@ -205,7 +250,9 @@ class Grading:
             reference = Submission(self.assignment.reference, "reference", ours=True)
             enough = self.left() >= ask.seconds  # to have used up the time must not make it a fault of ours
             seconds = max(LEAST_SECONDS, min(ask.seconds, self.left()))
-            right = self.asker.ask(reference, ask, given, seed=self._seed(ask, attempt) % 2**63, seconds=seconds)
+            right = self.asker.ask(
+                reference, replace(ask, rung=0), given, seed=self._seed(ask, attempt) % 2**63, seconds=seconds
+            )
             right = returns.admitted(ask, given, right)
             if right.values is None:
                 right = replace(

@@ -9,18 +9,22 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
-import io
 import json
 import re
-import symtable
 import time
-import types
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import Any
 
+from autograder.isolation.statements import Statement, Unparsed, execute, place, split, statement_of, text_of
+
+__all__ = ["Statement", "Unparsed", "execute", "place", "statement_of"]  # beside what this module defines itself
+
 MAX_CELLS = 2000
+RUNGS = 3
+"""How many ways there are to take a name out of a notebook, each running more of it: see `Source.definitions`."""
 MAX_TEXT = 1000
 """Characters that are kept of an exception's text, which can be megabytes."""
 
@@ -44,81 +48,6 @@ class Cell:
     source: str
 
 
-LOOP = re.compile(r"(for|while)\b")
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A top-level statement and its source, which begins in this line of its cell.
-
-    Its tree, and what names it binds and uses, are read when first asked: few are needed.
-    """
-
-    cell: int
-    text: str
-    line: int = 1
-
-    @cached_property
-    def node(self) -> ast.stmt:
-        """The statement as a tree, with the cell's line numbers."""
-        return ast.parse("\n" * (self.line - 1) + self.text).body[0]
-
-    @property
-    def binds(self) -> frozenset[str]:
-        """The names that it binds or changes; "*" of a `from x import *`."""
-        return self._names[0]
-
-    @property
-    def uses(self) -> frozenset[str]:
-        """The names that it or its functions use."""
-        return self._names[1]
-
-    @property
-    def loops(self) -> bool:
-        """Whether it is a `for` or `while`."""
-        return LOOP.match(self.text) is not None
-
-    def binds_one(self, name: str) -> bool:
-        """Whether it binds this name, said without reading the whole statement where its first word tells."""
-        if "_names" in vars(self) or ":=" in self.text:
-            return name in self.binds
-        if isinstance(self.node, ast.Expr):
-            return False
-        if isinstance(self.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            return name == self.node.name
-        return name in self.binds
-
-    def code(self, file: str) -> types.CodeType:
-        """The statement, compiled once: a probe makes fresh modules of the same definitions a dozen times."""
-        compiled: dict[str, types.CodeType] = vars(self).setdefault("_code", {})
-        if file not in compiled:
-            source = ast.Module([self.node], []) if "node" in vars(self) else "\n" * (self.line - 1) + self.text
-            compiled[file] = compile(source, place(file, self.cell), "exec", dont_inherit=True)
-        return compiled[file]
-
-    def known(self, **properties: Any) -> Statement:
-        """The statement, with what is known of it already and need not be read again."""
-        vars(self).update(properties)
-        return self
-
-    @cached_property
-    def _names(self) -> tuple[frozenset[str], frozenset[str]]:
-        """By Python's own rules of scope (symtable)."""
-        node = self.node
-        table = symtable.symtable(self.text, f"cell {self.cell}", "exec")
-        binds = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-        uses = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
-        for child in table.get_children():
-            uses |= _globals_used(child)
-        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
-            binds.add("*")
-        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):  # config["lr"] = 1 changes config
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            binds |= {name for target in targets if (name := base_name(target)) is not None}
-        passing = _caught(node) if "except" in self.text else set()
-        return frozenset(binds - passing), frozenset(uses - passing)
-
-
 # ------------------------------------------------------------------------------------------ definitions
 
 
@@ -130,46 +59,71 @@ def read(data: bytes) -> tuple[Cell, ...]:
     try:
         # utf-8-sig: some editors begin a file with a byte order mark. Whether all in it is valid is not asked.
         notebook = nbformat.convert(nbformat.reader.reads(data.decode("utf-8-sig")), 4)
-        sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+        sources = [_source(cell) for cell in notebook.cells if cell.get("cell_type") == "code"]
     except Exception as error:  # whatever nbformat meets in a file that is not a notebook
         raise Unreadable(f"it is not a notebook that Jupyter could open ({type(error).__name__})") from None
-    written = [source for source in sources if isinstance(source, str) and source.strip()]
+    written = [source for source in sources if source.strip()]
     if len(written) > MAX_CELLS:
         raise Unreadable(f"it has {len(written)} code cells; at most {MAX_CELLS} are read")
     return tuple(Cell(number, source) for number, source in enumerate(written, 1))
 
 
-PYTHON_INSIDE = ("%%time", "%%timeit", "%%capture", "%%prun")
+def _source(cell: Mapping[str, Any]) -> str:
+    """A cell's text; "" where it has none. Half a pair of UTF-16, which no encoding can write, is replaced."""
+    source = cell.get("source", "")
+    if not isinstance(source, str):
+        source = ""
+    return source.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+PYTHON_INSIDE = ("%%time", "%%timeit", "%%capture", "%%prun", "%%memit", "%%wandb")
 """Cell magics whose body is the notebook's own Python."""
+WRITES = re.compile(r"\s*%%(?:writefile|file)[ \t]+((?:-a|--append)[ \t]+)?[\"']?([^\n\"']+?)[\"']?[ \t]*\n")
+PYTHON_BEHIND = re.compile(r"^([ \t]*)%(?:time|prun|memit|lprun)[ \t]+(?![-\n])(?=\S)", re.MULTILINE)
+"""Line magics that run the Python behind them in the notebook's own names."""
+RUNS = re.compile(r"^%run[ \t]+((?:-\w+[ \t]+)*)[\"']?([^\s\"']+)[\"']?.*$", re.MULTILINE)
+"""`%run helpers.py`: what that file defines is the notebook's afterwards."""
 
 
-def parse(cell: Cell) -> tuple[str, list[ast.stmt]]:
-    """The cell as plain Python, with its statements. Raises `SyntaxError` or the like.
+def parse(cell: Cell) -> str:
+    """The cell as plain Python. Raises `ValueError` or the like where it holds too many magics.
 
     IPython's magics and shell lines are taken as such.
     """
     source = cell.source
     while source.lstrip().startswith(PYTHON_INSIDE):
-        source = "\n" + source.lstrip().partition("\n")[2]
+        above = source[: len(source) - len(source.lstrip())]
+        source = "\n" * (above.count("\n") + 1) + source.lstrip().partition("\n")[2]
     if source.lstrip().startswith("%%"):
-        return "", []  # another language, or a file to be written
-    with contextlib.suppress(SyntaxError):
-        return source, ast.parse(source).body
+        return ""  # another language, or a file to be written
+    with contextlib.suppress(SyntaxError, ValueError):
+        ast.parse(source)
+        return source
     magics = sum(1 for _ in MAGIC.finditer(source))
     if magics > MAX_MAGICS or magics * len(source) > MAX_WORK:
         raise ValueError(f"it holds more magics and shell lines ({magics}) than are read")
     from IPython.core.inputtransformer2 import TransformerManager  # 0.1 s: only where it is needed
 
-    source = TransformerManager().transform_cell(source)
-    return source, ast.parse(source).body
+    source = PYTHON_BEHIND.sub(r"\1", source)
+    above = re.match(r"(?:[ \t]*\n)*", source)
+    dropped = above[0].count("\n") if above else 0  # IPython leaves empty lines at the top out
+    try:
+        return "\n" * dropped + str(TransformerManager().transform_cell(source))
+    except SyntaxError:  # IPython gives up on the whole cell; its other statements are still there
+        return re.sub(r"^([ \t]*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Source:
-    """All statements of a notebook in order, and why some cells have none."""
+    """All statements of a notebook in order, the pieces that are no Python, and the files that it writes.
+
+    `faults` are the cells that could not be read at all, and why.
+    """
 
     statements: tuple[Statement, ...]
-    faults: dict[int, BaseException]
+    broken: tuple[Unparsed, ...] = ()
+    faults: Mapping[int, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
     _binding: dict[str, list[Statement]] = field(default_factory=dict, repr=False, compare=False)
 
     def binding(self, name: str) -> list[Statement]:
@@ -178,139 +132,218 @@ class Source:
             self._binding[name] = [statement for statement in self.statements if statement.binds_one(name)]
         return self._binding[name]
 
-    def definitions(self, names: Iterable[str], *, but: Collection[str] = ()) -> list[Statement]:
+    def definitions(self, names: Iterable[str], *, but: Collection[str] = (), rung: int = 0) -> list[Statement]:
         """The statements that these names need, transitively and in order: imports, constants, helpers.
 
         Of a name that is bound several times all bindings are taken, since the last may build on the first;
         but loops only where nothing else binds it: a training loop is not a definition. Names that nobody
         binds may come from a `from x import *`. Statements that bind nothing `but` such names are left out.
+
+        On the ladder's `rung` 1 also those that register or change something with a needed name in it, on rung 2 all
+        statements up to the last of these but those that train.
         """
-        theirs = frozenset(but)
-        chosen: set[int] = set()
-        known: set[str] = set()
-        wanted = list(names)
-        while wanted:
-            name = wanted.pop()
-            if name in known:
-                continue
-            known.add(name)
-            binding = [statement for statement in self.binding(name) if not statement.binds <= theirs]
-            plain = [statement for statement in binding if not statement.loops]
-            found = plain or binding
-            if not found and not hasattr(builtins, name):
-                found = self.binding("*")
-            for statement in found:
-                if id(statement) not in chosen:
-                    chosen.add(id(statement))
-                    wanted += statement.uses
-        return [statement for statement in self.statements if id(statement) in chosen]
+        needed = _Needed(self, but)
+        needed.want(names)
+        if rung >= 1:
+            needed.want_changes()
+        chosen = [statement for statement in self.statements if id(statement) in needed.chosen]
+        if rung < 2 or not chosen:
+            return chosen
+        last = next(at for at, statement in enumerate(self.statements) if statement is chosen[-1])
+        trainers = self._trainers()
+        return [
+            statement
+            for statement in self.statements[: last + 1]
+            if id(statement) in needed.chosen or not _is_heavy(statement, trainers)
+        ]
+
+    def _trainers(self) -> frozenset[str]:
+        """The functions that train when they are called."""
+        defined = [one for one in self.statements if one.text.lstrip("@").startswith(("def ", "async ", "class "))]
+        found = {name for one in defined if one.effects.trains for name in one.binds}
+        while more := {name for one in defined if one.uses & found for name in one.binds} - found:
+            found |= more
+        return frozenset(found)
 
     def packed(self) -> str:
         """All that was read, as JSON, so that another process need not read it again."""
-        statements = [(one.cell, one.line, one.text, sorted(one.binds), sorted(one.uses)) for one in self.statements]
-        faults = {cell: str(fault)[:MAX_TEXT] for cell, fault in self.faults.items()}
-        return json.dumps({"statements": statements, "faults": faults})
+        statements = [
+            (one.cell, one.line, one.text, one.flags, one.origin, sorted(one.binds), sorted(one.uses))
+            for one in self.statements
+        ]
+        broken = [(one.cell, one.line, one.words[:MAX_TEXT], sorted(one.binds)) for one in self.broken]
+        return json.dumps(
+            {"statements": statements, "broken": broken, "faults": dict(self.faults), "files": dict(self.files)}
+        )
 
     @staticmethod
     def unpacked(text: str) -> Source:
-        """What was packed, with a fault's text in place of the exception."""
+        """What was packed."""
         packed = json.loads(text)
         statements = (
-            Statement(cell, text, line).known(_names=(frozenset(binds), frozenset(uses)))
-            for cell, line, text, binds, uses in packed["statements"]
+            Statement(cell, text, line, flags, origin).known(_names=(frozenset(binds), frozenset(uses)))
+            for cell, line, text, flags, origin, binds, uses in packed["statements"]
         )
-        return Source(tuple(statements), {int(cell): ValueError(fault) for cell, fault in packed["faults"].items()})
+        broken = (Unparsed(cell, line, words, frozenset(binds)) for cell, line, words, binds in packed["broken"])
+        faults = {int(cell): str(words) for cell, words in packed["faults"].items()}
+        return Source(tuple(statements), tuple(broken), faults, dict(packed["files"]))
 
 
-@lru_cache(maxsize=4)
-def source_of(cells: tuple[Cell, ...]) -> Source:
-    """What can be read of the notebook's Python; a cell with a syntax error costs only itself."""
-    statements: list[Statement] = []
-    faults: dict[int, BaseException] = {}
-    for cell in cells:
-        try:
-            statements += _statements(cell)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
-            faults[cell.number] = fault
-    return Source(tuple(statements), faults)
+class _Needed:
+    """The statements that some names need: those chosen so far, and the names that they use."""
+
+    def __init__(self, source: Source, but: Collection[str]) -> None:
+        self.source, self.theirs = source, frozenset(but)
+        self.chosen: set[int] = set()
+        self.known: set[str] = set()
+
+    def want(self, names: Iterable[str]) -> None:
+        """Chooses what binds these names and, transitively, the names that those use."""
+        wanted = list(names)
+        while wanted:
+            name = wanted.pop()
+            if name in self.known:
+                continue
+            self.known.add(name)
+            binding = [one for one in self.source.binding(name) if not one.binds <= self.theirs]
+            plain = [one for one in binding if not one.loops]
+            found = plain or binding
+            if not found and not hasattr(builtins, name):
+                found = self.source.binding("*")
+            for statement in found:
+                wanted += self.choose(statement)
+
+    def choose(self, statement: Statement) -> frozenset[str]:
+        """Chooses a statement; the names that it uses, none where it was chosen before."""
+        if id(statement) in self.chosen:
+            return frozenset()
+        self.chosen.add(id(statement))
+        return statement.uses
+
+    def want_changes(self) -> None:
+        """Chooses what changes an object that has a needed name, at once or by a function that it calls."""
+        while True:
+            names = {name for name in self.known if name not in LIBRARIES}
+            for one in self.source.statements:  # another name for the same object
+                names |= {alias for alias, name in one.effects.aliases.items() if name in names}
+            left = [one for one in self.source.statements if id(one) not in self.chosen and not one.effects.trains]
+            changers = {name for one in self.source.statements if one.effects.later & names for name in one.binds}
+            found = [
+                one
+                for one in left
+                if not one.binds <= self.theirs or not one.binds
+                if one.effects.changes & names or one.effects.calls & changers
+            ]
+            if not found:
+                return
+            for one in found:
+                self.want(self.choose(one))
 
 
-def _statements(cell: Cell) -> list[Statement]:
-    source, nodes = parse(cell)
-    found = [
-        Statement(cell.number, text, line).known(node=node)
-        for node, (line, text) in zip(nodes, _texts(source, nodes), strict=True)
-    ]
-    try:
-        symtable.symtable(source, f"cell {cell.number}", "exec")  # what parses may still make no sense
-    except SyntaxError:
-        for statement in found:  # nor does one of these by itself, or it raises nothing
-            _ = statement.binds
-    return found
+LIBRARIES = frozenset(
+    (
+        "torch",
+        "nn",
+        "F",
+        "optim",
+        "np",
+        "numpy",
+        "plt",
+        "matplotlib",
+        "pd",
+        "sns",
+        "random",
+        "os",
+        "sys",
+        "math",
+        "time",
+    )
+) | {"copy", "json", "warnings", "logging", "tqdm", "einops", "transformers", "functools", "itertools", "typing"}
+"""What is called on these changes no object of the notebook's own."""
 
 
-def _texts(source: str, nodes: Sequence[ast.stmt]) -> list[tuple[int, str]]:
-    """The first line of each statement and its text: its lines, or it is written anew where it shares one."""
-    lines = io.StringIO(source, newline=None).read().split("\n")  # lines as Python counts them: form feeds end none
-    ends = [0, *(node.end_lineno or 0 for node in nodes)]
-    starts = [min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))]) for node in nodes]
-    alone = [
-        ends[index] < start and (index + 1 == len(nodes) or ends[index + 1] < starts[index + 1])
-        for index, start in enumerate(starts)
-    ]
-    return [
-        (start, "\n".join(lines[start - 1 : end]) if free else ast.unparse(node))
-        for node, start, end, free in zip(nodes, starts, ends[1:], alone, strict=True)
-    ]
-
-
-def statement_of(cell: int, node: ast.stmt) -> Statement:
-    """A statement that was made, not written: its source is written anew."""
-    return Statement(cell, ast.unparse(node), getattr(node, "lineno", 1)).known(node=node)
-
-
-def _caught(node: ast.stmt) -> set[str]:
-    """Names that stand for an exception while it is handled, and for nothing afterwards."""
-    inside = list(ast.walk(node))
-    stored = {one.id for one in inside if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
-    return {one.name for one in inside if isinstance(one, ast.ExceptHandler) and one.name} - stored
-
-
-def base_name(target: ast.expr) -> str | None:
-    """`d` of `d[k].a`, None where there is no name."""
-    while isinstance(target, ast.Subscript | ast.Attribute | ast.Starred):
-        target = target.value
-    return target.id if isinstance(target, ast.Name) else None
-
-
-def _globals_used(table: symtable.SymbolTable) -> set[str]:
-    used = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global() and symbol.is_referenced()}
-    for child in table.get_children():
-        used |= _globals_used(child)
-    return used
-
-
-def execute(file: str, statements: Sequence[Statement], space: dict[str, Any]) -> dict[str, BaseException]:
-    """Runs the statements in `space`, each for itself; the faults, by the names that they left unbound."""
-    faults: dict[str, BaseException] = {}
-    for statement in statements:
-        try:
-            exec(statement.code(file), space)  # in the worker: this is what a worker is for
-        except BaseException as fault:  # SystemExit and KeyboardInterrupt too
-            faults |= dict.fromkeys(statement.binds, fault)
-        else:
-            faults = {name: fault for name, fault in faults.items() if name not in statement.binds}
-    return faults
-
-
-def place(file: str, cell: int) -> str:
-    """How a code cell is named in tracebacks and to the student."""
-    return f"{file}, code cell {cell}"
+def _is_heavy(statement: Statement, trainers: frozenset[str]) -> bool:
+    """Whether it trains a network, which a definition does not need."""
+    defines = statement.text.lstrip("@").startswith(("def ", "async ", "class "))
+    return not defines and (statement.effects.trains or bool(statement.uses & trainers))
 
 
 def file_of(place: str) -> str:
     """The file of a place."""
     return place.partition(", code cell ")[0]
+
+
+Reader = Callable[[str], bytes | None]
+"""What stands in a file beside the notebook, None where there is none of this name."""
+
+
+def source_of(cells: tuple[Cell, ...], beside: Reader | None = None) -> Source:
+    """What can be read of the notebook's Python; a statement with a syntax error costs only itself.
+
+    `beside` reads the files that `%run` names.
+    """
+    if beside is None:
+        return _source_of(cells)
+    return _read_cells(cells, beside)
+
+
+@lru_cache(maxsize=4)
+def _source_of(cells: tuple[Cell, ...]) -> Source:
+    return _read_cells(cells, lambda _name: None)
+
+
+def _read_cells(cells: tuple[Cell, ...], beside: Reader) -> Source:
+    statements: list[Statement] = []
+    broken: list[Unparsed] = []
+    faults: dict[int, str] = {}
+    files: dict[str, str] = {}
+    flags = 0
+    for cell in cells:
+        written = WRITES.match(cell.source)
+        if written:
+            name = PurePosixPath(written[2]).as_posix()
+            files[name] = (files.get(name, "") if written[1] else "") + cell.source[written.end() :]
+            continue
+        try:
+            pieces = _with_runs(cell, files, beside)
+            for origin, text in pieces:
+                found, failed = split(text, cell=cell.number, origin=origin, flags=flags)
+                statements += found
+                broken += failed
+                if found:
+                    flags |= found[-1].flags_after
+        except (ValueError, RecursionError, MemoryError) as fault:
+            faults[cell.number] = str(fault)[:MAX_TEXT] or type(fault).__name__
+    return Source(tuple(statements), tuple(broken), faults, files)
+
+
+def _with_runs(cell: Cell, files: Mapping[str, str], beside: Reader) -> list[tuple[str, str]]:
+    """The cell's Python, cut where `%run` brings in a file: (the file's name or "", text)."""
+    pieces: list[tuple[str, str]] = []
+    source, above = cell.source, 0
+    while (found := RUNS.search(source)) is not None:
+        before, lines = source[: found.start()], source.count("\n", 0, found.end())
+        name = PurePosixPath(found[2] if "." in found[2] else f"{found[2]}.py").as_posix()
+        data = files.get(name) if name in files else beside(name)
+        if data is not None:
+            pieces.append(("", "\n" * above + parse(Cell(cell.number, before))))
+            pieces += _brought(name, data, cell.number)
+        else:
+            pieces.append(("", "\n" * above + parse(Cell(cell.number, before))))
+        above += lines
+        source = source[found.end() :]
+    pieces.append(("", "\n" * above + parse(Cell(cell.number, source))))
+    return pieces
+
+
+def _brought(name: str, data: bytes | str, cell: int) -> list[tuple[str, str]]:
+    """What `%run` runs: a Python file, or the cells of a notebook."""
+    if not name.endswith(".ipynb"):
+        return [(name, data if isinstance(data, str) else text_of(data))]
+    with contextlib.suppress(Unreadable):
+        inner = read(data.encode() if isinstance(data, str) else data)
+        return [(place(name, one.number), parse(one)) for one in inner]
+    return []
 
 
 # -------------------------------------------------------------------------------------------- whole run

@@ -289,17 +289,19 @@ PARTLY = {
     # name: (files, points of sample_gaussian and of the bound, words for what was lost)
     "utils.py is missing": (WITHOUT_UTILS, 0, 15, f"{UTILS} is not in the upload"),
     "vae.py is missing": ({UTILS: solved()[UTILS]}, 10, 0, f"{VAE} is not in the upload"),
-    "does not parse": (solved(utils="def f(:\n"), 0, 15, "SyntaxError"),
-    "a tab among spaces": (solved(utils="if 1:\n\tx = 1\n        y = 2\n"), 0, 15, "TabError"),
+    "does not parse": (solved(utils="def f(:\n"), 10, 15, ""),
+    "a tab among spaces": (solved(utils="if 1:\n\tx = 1\n        y = 2\n"), 10, 15, ""),
+    "the function does not parse": (solved(utils="del sample_gaussian\ndef sample_gaussian(m, v:\n    return m"),
+                                    0, 15, "gan_vae/utils.py, line"),
     "function missing": (solved(utils="del sample_gaussian"), 0, 15, "defines no sample_gaussian"),
     "not a function": (solved(utils="sample_gaussian = 3"), 0, 15, "not something to call"),
     "wrong signature": (solved(utils="def sample_gaussian(m): return m"), 0, 15, "TypeError"),
     "returns nothing": (solved(utils="def sample_gaussian(m, v): m + v"), 0, 15, "is a return missing?"),
     "import that fails": (
-        solved(more={UTILS: b"import no_such_package_xyz.x as n\nn.f()\n" + solved()[UTILS]}), 0, 15, "no_such_package",
+        solved(more={UTILS: b"import no_such_package_xyz.x as n\nn.f()\n" + solved()[UTILS]}), 10, 15, "",
     ),
     "import that fails in the file itself": (
-        solved(more={UTILS: b"from models import no_such_file\n" + solved()[UTILS]}), 0, 15, "ImportError",
+        solved(more={UTILS: b"from models import no_such_file\n" + solved()[UTILS]}), 10, 15, "",
     ),
     "absent packages that are never used": (
         solved(more={UTILS: (

@@ -20,7 +20,7 @@ from autograder.core import Assignment
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.probes import policy_gradient as probe
-from autograder.isolation.student import ImportFault, Missing, Student
+from autograder.isolation.student import ImportFault, Student
 from tests.helpers import REFERENCE, zip_of
 
 NAME = "policy_gradient.ipynb"
@@ -149,8 +149,8 @@ def test_a_missing_package_matters_only_where_it_is_used(tmp_path: Path) -> None
 
 def test_what_a_graded_name_needs_is_told_where_it_fails(tmp_path: Path) -> None:
     verdicts = grade(tmp_path, notebook("import torch", "limit = 1 / 0", RIGHT.replace("mean()", "mean() * limit")))
-    assert "NameError" in verdicts["gradient"].message
-    assert "policy_gradient.ipynb, code cell 3" in verdicts["gradient"].message
+    assert "ZeroDivisionError" in verdicts["gradient"].message  # the first cause, not "NameError: limit"
+    assert "policy_gradient.ipynb, code cell 2, line 1" in verdicts["gradient"].message
 
 
 def test_a_decorator_that_fails_is_told(tmp_path: Path) -> None:
@@ -160,8 +160,10 @@ def test_a_decorator_that_fails_is_told(tmp_path: Path) -> None:
 
 
 def test_a_syntax_error_where_the_function_should_be_is_told_by_cell(tmp_path: Path) -> None:
-    with pytest.raises(Missing, match="code cell 2 could not be read as Python"):
+    with pytest.raises(ImportFault) as caught:
         student(tmp_path, "import torch", RIGHT.replace("):", ")")).function(NAME, probe.NAME)
+    assert isinstance(caught.value.cause, SyntaxError)
+    assert (caught.value.cause.filename, caught.value.cause.lineno) == (f"{NAME}, code cell 2", 2)
 
 
 def test_code_behind_another_encodings_name_stays_text(tmp_path: Path) -> None:
@@ -370,8 +372,8 @@ def test_a_cell_of_which_only_the_whole_is_wrong_costs_nothing() -> None:
     assert [one.binds for one in source.statements] == [{"x"}, {"annotations"}, set()]
 
 
-def test_a_statement_that_parses_but_makes_no_sense_costs_its_cell() -> None:
+def test_a_statement_that_parses_but_makes_no_sense_costs_itself_alone() -> None:
     cells = (notebooks.Cell(1, "x = 1\ndef f(a, a): pass"), notebooks.Cell(2, "y = 2"))
     source = notebooks.source_of(cells)
-    assert list(source.faults) == [1]
-    assert [one.binds for one in source.statements] == [{"y"}]
+    assert [(one.cell, one.line, one.binds) for one in source.broken] == [(1, 2, {"f"})]
+    assert [one.binds for one in source.statements] == [{"x"}, {"y"}]

@@ -33,12 +33,14 @@ class InProcess:
         module = worker.load_probe(self.probes, name)
         request = wire.Frame("audit", values={**given, "seed": seed})
         with _undisturbed():
-            reply = worker.answer(request, module, function, Student(submission.box, submission.absent))
+            student = Student(submission.box, submission.absent, seconds=seconds, rung=ask.rung)
+            reply = worker.answer(request, module, function, student)
         header, body = wire.lengths(reply[: wire.PREFIX.size])
         cut = wire.PREFIX.size + header
         frame = wire.decode(reply[wire.PREFIX.size : cut], reply[cut : cut + body])
         seen = Observation(frame.values) if frame.fault is None else told(frame.fault)
-        return Observation(seen.values, seen.error, seen.diagnosis, seconds=time.perf_counter() - started)
+        spent = time.perf_counter() - started
+        return Observation(seen.values, seen.error, seen.diagnosis, seconds=spent, further=frame.further)
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def _undisturbed() -> Iterator[None]:
     modules, finders, builtin_hook = set(sys.modules), list(sys.meta_path), sys.breakpointhook
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
     dtype = torch.get_default_dtype()
-    output, errors = sys.stdout, sys.stderr
+    output, errors, path = sys.stdout, sys.stderr, list(sys.path)
     try:
         with Path("/dev/null").open("w") as nowhere:
             sys.stdout = sys.stderr = nowhere
@@ -58,7 +60,7 @@ def _undisturbed() -> Iterator[None]:
         torch.set_rng_state(states[0])
         np.random.set_state(states[1])
         random.setstate(states[2])
-        sys.meta_path[:] = finders
+        sys.meta_path[:], sys.path[:] = finders, path
         for name in set(sys.modules) - modules:
             origin = getattr(sys.modules[name], "__file__", None) or ""
             if "/box/" in origin or "site-packages" not in origin:

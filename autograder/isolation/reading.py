@@ -25,6 +25,8 @@ READ = ".read"
 """Where in a submission's box it stands."""
 MOST = 20
 """Notebooks at the top of the box that are read; a homework has a handful."""
+MOST_BESIDE = 1 << 20
+"""Bytes of a file that a notebook runs."""
 READING = Ask("reading:of_files", lambda _rng: {})
 
 
@@ -61,6 +63,20 @@ def _open(path: Path, all_may: int, group_may: int, group: int | None) -> None:
     if group is not None:
         os.chown(path, 0, group)
     path.chmod(all_may if group is None else group_may)
+
+
+def beside(box: Path, file: str) -> notebooks.Reader:
+    """Reads the files that lie beside the notebook or below."""
+    folder = (box / file).parent
+
+    def read(name: str) -> bytes | None:
+        path = folder / name
+        if ".." in path.parts or not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+            return None
+        with path.open("rb") as stream:
+            return stream.read(MOST_BESIDE)
+
+    return read
 
 
 def kept(box: Path, file: str) -> notebooks.Source | None:

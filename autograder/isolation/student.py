@@ -1,4 +1,4 @@
-"""Loads a submission's files inside the worker, forgiving what has nothing to do with the answer.
+"""A submission's files as probes see them: loaded as Python or Jupyter would, with the first cause of what failed.
 
 Real submissions import plotting packages that are not here, leave `breakpoint()` in, call `.cuda()`,
 end with `sys.exit()` or keep the `codebase.` prefix of an older handout. None of that makes a graded
@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import dis
 import importlib
-import importlib.abc
-import importlib.machinery
-import linecache
+import re
 import sys
+import time
 import traceback
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,14 @@ from autograder.core import GIVEN
 from autograder.isolation import reading
 from autograder.isolation.imports import Importer
 from autograder.isolation.kernel import Kernel
+from autograder.isolation.loader import FileLoader, Finder
 from autograder.isolation.machine import pretend_cuda
+from autograder.isolation.statements import Faults, Statement, execute
+
+MOST_STATEMENT = 1.0
+"""Seconds that a statement may take which is there on the chance that something needed depends on it."""
+DEPTH = 10
+"""Faults behind faults that are followed to the first one."""
 
 
 class Missing(Exception):
@@ -46,19 +53,28 @@ class ImportFault(Exception):
 class Student:
     """The submission in `box`. `absent` are graded files that it lacks (the box may hold the template's).
 
-    `kernel` is there where the ask is for a notebook's whole run, `seconds` the time for all of the ask.
+    `kernel` is there where the ask is for a notebook's whole run, `seconds` the time for all of the ask. `rung` is
+    how much of a notebook is run for a name: see Source.definitions; `further` is the next rung that would run more.
     """
 
     def __init__(
-        self, box: Path, absent: Sequence[str] = (), *, kernel: Kernel | None = None, seconds: float = 10.0
+        self,
+        box: Path,
+        absent: Sequence[str] = (),
+        *,
+        kernel: Kernel | None = None,
+        seconds: float = 10.0,
+        rung: int = 0,
     ) -> None:
         self.box = box
         self.absent = frozenset(absent)
-        self.kernel, self.seconds = kernel, seconds
-        self.faults: dict[str, BaseException] = {}
+        self.kernel, self.seconds, self.rung = kernel, seconds, rung
+        self.faults = Faults()
+        self._loading_ends = time.monotonic() + seconds / 2
+        self._asked: set[tuple[str, tuple[str, ...]]] = set()
         self._cells: dict[str, tuple[notebooks.Cell, ...]] = {}
         self._sources: dict[str, notebooks.Source] = {}
-        self._finder = _Finder(self)
+        self._finder = Finder(box, self.faults, self._loading_left)
 
     def function(self, file: str, name: str, **instead: Any) -> Callable[..., Any]:
         """The function or class `name` that `file` ("gan_vae/utils.py", or a notebook) defines.
@@ -71,9 +87,9 @@ class Student:
         module.__dict__.update(instead)
         found = getattr(module, name, None)
         if found is None:
-            for place in (f"{file}: {name}", file):
-                if place in self.faults:
-                    raise ImportFault(file, self.faults[place])
+            fault = self._fault_of(file, name) or (None if file.endswith(".ipynb") else self.faults.by_file.get(file))
+            if fault is not None:
+                raise ImportFault(file, self.first_cause(fault))
             raise Missing(f"{file} defines no {name}" + self._unread(file))
         if not callable(found):
             raise Missing(f"{name} in {file} is a {type(found).__name__}, not something to call")
@@ -82,10 +98,12 @@ class Student:
     def module(self, file: str) -> types.ModuleType:
         """The module of `file`, as far as it could be loaded; its first folder, if it is in one, is the import root."""
         root, _, path = file.partition("/") if "/" in file else ("", "", file)
-        self._finder.root = self.box / root
-        if self._finder not in sys.meta_path:
-            sys.meta_path.insert(0, self._finder)
+        self._finder.use(self.box / root)
         return importlib.import_module(path.removesuffix(".py").replace("/", "."))
+
+    def failed(self, file: str) -> bool:
+        """Whether anything in this Python file, once it was asked for, could not be loaded."""
+        return file in self.faults.by_file
 
     def cells(self, file: str) -> tuple[notebooks.Cell, ...]:
         """The code cells of the notebook `file`, read once."""
@@ -103,82 +121,172 @@ class Student:
         if file in self.absent:
             raise Missing(f"{file} is not in the upload")
         if file not in self._sources:
-            self._sources[file] = reading.kept(self.box, file) or notebooks.source_of(self.cells(file))
+            kept = reading.kept(self.box, file)
+            self._sources[file] = kept or notebooks.source_of(self.cells(file), reading.beside(self.box, file))
         return self._sources[file]
 
     def definitions(self, file: str, *names: str) -> types.ModuleType:
         """A fresh module of a notebook's `names` and what they need: neither its training nor its downloads."""
+        source = self.source(file)
+        self._asked.add((file, names))
         root = (self.box / file).parent
-        if str(root) not in sys.path:
-            sys.path.insert(0, str(root))  # a notebook may import files beside it
-        module = types.ModuleType(Path(file).stem)
-        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": Importer(root)}
-        chosen = self.source(file).definitions(names)
+        self._finder.use(root, source.files)
+        module = types.ModuleType("__main__")
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": Importer(root), **IN_A_NOTEBOOK}
+        chosen = source.definitions(names, rung=self.rung)
         if any("cuda" in one.text for one in chosen) and not torch.cuda.is_available():
             pretend_cuda()  # not for a training loop's sake: it makes every operation of torch slower
-        faults = notebooks.execute(file, chosen, module.__dict__)
-        self.faults |= {f"{file}: {name}": fault for name, fault in faults.items()}
+        for piece in source.broken:
+            self.faults.add(file, piece.binds, piece.fault(file))
+        certain = chosen if self.rung == 0 else source.definitions(names)
+        known = {id(one) for one in certain}
+
+        def left(statement: Statement) -> float:
+            most = self.seconds if id(statement) in known else MOST_STATEMENT
+            return min(most, self._loading_left())
+
+        with _as_main(module):
+            execute(file, chosen, module.__dict__, self.faults, left=left)
         return module
+
+    @property
+    def further(self) -> int:
+        """The next rung of the ladder that would run more of a notebook than was run for what was asked; 0 for none."""
+        for rung in range(self.rung + 1, notebooks.RUNGS):
+            for file, names in self._asked:
+                source = self._sources[file]
+                if len(source.definitions(names, rung=rung)) > len(source.definitions(names, rung=self.rung)):
+                    return rung
+        return 0
+
+    def _loading_left(self) -> float:
+        return max(self._loading_ends - time.monotonic(), 0.05)
+
+    # ------------------------------------------------------------------------------------------- causes
+
+    def _fault_of(self, file: str, name: str) -> BaseException | None:
+        return self.faults.by_name.get((file, name)) or self.faults.by_name.get((file, "*"))
+
+    def first_cause(self, fault: BaseException) -> BaseException:
+        """The fault that this one follows from: a name is not bound since the statement that binds it failed."""
+        seen = {id(fault)}
+        for _ in range(DEPTH):
+            before = self._before(fault)
+            if before is None or id(before) in seen:
+                break
+            seen.add(id(before))
+            fault = before
+        return fault
+
+    def _before(self, fault: BaseException) -> BaseException | None:
+        name = getattr(fault, "name", None)
+        if isinstance(fault, NameError) and isinstance(name, str):
+            return next((found for file in self._own_files(fault) if (found := self._fault_of(file, name))), None)
+        if isinstance(fault, ImportError) and isinstance(name, str) and not isinstance(fault, ModuleNotFoundError):
+            wanted = NOT_IMPORTED.search(str(fault))
+            return self._fault_in(name, wanted[1]) if wanted else None
+        if isinstance(fault, AttributeError) and isinstance(name, str):
+            module = getattr(fault, "obj", None)
+            return self._fault_in(module.__name__, name) if isinstance(module, types.ModuleType) else None
+        return None
+
+    def _fault_in(self, module: str, name: str) -> BaseException | None:
+        """What went wrong with a name in one of the submission's modules."""
+        file = getattr(sys.modules.get(module), "__file__", None) or ""
+        if not file.startswith(f"{self.box}/"):
+            return None
+        inside = Path(file).relative_to(self.box).as_posix()
+        return self._fault_of(inside, name) or self.faults.by_file.get(inside)
+
+    def _own_files(self, fault: BaseException) -> Iterator[str]:
+        """The submission's files whose lines were running, the deepest first."""
+        with contextlib.suppress(Exception):
+            for frame in reversed(traceback.extract_tb(fault.__traceback__, limit=-200)):
+                if own(frame.filename, self.box):
+                    yield notebooks.file_of(frame.filename)
+
+    def placeholder(self, fault: BaseException) -> bool:
+        """Whether the function that raised it stands as it was handed out: it raises NotImplementedError itself, or it
+        only returns names that nothing binds."""
+        trace = _last(fault)
+        if trace is None or not own(trace.tb_frame.f_code.co_filename, self.box):
+            return False
+        code = trace.tb_frame.f_code
+        if isinstance(fault, NotImplementedError):  # torch raises it too, for what it does not support
+            return code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+        if not isinstance(fault, NameError) or self.first_cause(fault) is not fault:
+            return False
+        only = {"RESUME", "NOP", "CACHE", "PRECALL", "LOAD_GLOBAL", "BUILD_TUPLE", "RETURN_VALUE", "LOAD_FAST_CHECK"}
+        return {one.opname for one in dis.get_instructions(code)} <= only
+
+    def hidden_behind(self, fault: BaseException) -> BaseException | None:
+        """Why a placeholder is still there: the definition that was to replace it failed."""
+        trace = _last(fault)
+        if trace is None:
+            return None
+        code = trace.tb_frame.f_code
+        names = (code.co_name, code.co_qualname.partition(".")[0])
+        file = notebooks.file_of(code.co_filename)
+        return next((found for name in names if (found := self.faults.by_name.get((file, name)))), None)
 
     def _unread(self, file: str) -> str:
         """What could not be read of a notebook, as the end of a sentence."""
-        faults = self._sources[file].faults if file in self._sources else {}
-        told = [f"code cell {cell} could not be read as Python: {fault}" for cell, fault in sorted(faults.items())]
+        source = self._sources.get(file)
+        if source is None:
+            return ""
+        broken = [(f"code cell {one.cell}, line {one.line}", one.words) for one in source.broken]
+        broken += [(f"code cell {cell}", words) for cell, words in source.faults.items()]
+        told = [f"{where} could not be read as Python: {words}" for where, words in broken]
         return "".join(f"; {words}" for words in told[:1])
 
     def given(self, file: str) -> types.ModuleType:
         """The template's own version of `file`, for what a broken file of the submission fails to define."""
         module = types.ModuleType(Path(file).stem)
-        _Loader(self.box / GIVEN / file, self, self.box / GIVEN / file.partition("/")[0]).exec_module(module)
+        FileLoader(self.box / GIVEN / file, self._finder, named=file).exec_module(module)
         return module
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the submission's modules before any installed one of the same name (`utils`, `models`)."""
-
-    def __init__(self, student: Student) -> None:
-        self.student = student
-        self.root = student.box
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        base = self.root.joinpath(*fullname.split("."))
-        for file, package in ((base / "__init__.py", True), (base.with_suffix(".py"), False)):
-            if file.is_file():
-                loader = _Loader(file, self.student, self.root)
-                spec = importlib.machinery.ModuleSpec(fullname, loader, origin=str(file), is_package=package)
-                if package:
-                    spec.submodule_search_locations = [str(base)]
-                return spec
-        if base.is_dir() and any(base.glob("*.py")):  # a folder whose __init__.py was not uploaded
-            spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
-            spec.submodule_search_locations = [str(base)]
-            return spec
-        return None
+NOT_IMPORTED = re.compile(r"cannot import name '(\w+)'")
 
 
-class _Loader(importlib.abc.Loader):
-    """Runs a file as far as it goes: what it defined before failing can still be graded."""
+class _Shell:
+    """What `get_ipython()` gives outside of a kernel: magics and shell lines do nothing."""
 
-    def __init__(self, file: Path, student: Student, root: Path) -> None:
-        self.file, self.student, self.root = file, student, root
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _nothing
 
-    def exec_module(self, module: types.ModuleType) -> None:
-        name = f"{self.root.name}/{self.file.relative_to(self.root).as_posix()}"
-        module.__file__ = str(self.file)
-        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": Importer(self.root)}
-        try:
-            source = self.file.read_bytes()
-            if b"cuda" in source and not torch.cuda.is_available():
-                pretend_cuda()
-            code = compile(source, name, "exec", dont_inherit=True)
-            # Tracebacks quote the line; linecache cannot find a file by this relative name itself.
-            text = source.decode("utf-8", "replace")
-            linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-            exec(code, module.__dict__)  # in the worker: this is what a worker is for
-        except BaseException as fault:  # SystemExit and KeyboardInterrupt too
-            self.student.faults[name] = fault
+    def getoutput(self, *_arguments: Any, **_named: Any) -> list[str]:
+        """What a shell line printed: nothing."""
+        return []
+
+
+def _nothing(*_arguments: Any, **_named: Any) -> None:
+    return None
+
+
+IN_A_NOTEBOOK = {"get_ipython": _Shell, "display": _nothing}
+"""What Jupyter adds to Python's own names."""
+
+
+@contextlib.contextmanager
+def _as_main(module: types.ModuleType) -> Iterator[None]:
+    """The module is `__main__` while it is filled, as a notebook's is: dataclasses and the like look it up."""
+    before = sys.modules.get("__main__")
+    sys.modules["__main__"] = module
+    try:
+        yield
+    finally:
+        if before is not None:
+            sys.modules["__main__"] = before
+
+
+def _last(fault: BaseException) -> types.TracebackType | None:
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace
 
 
 def describe(fault: BaseException, box: Path) -> tuple[str, str]:
@@ -194,18 +302,13 @@ def describe(fault: BaseException, box: Path) -> tuple[str, str]:
     else:
         with contextlib.suppress(Exception):
             for frame in traceback.extract_tb(fault.__traceback__, limit=-200):
-                if _own(frame.filename, box):
-                    where = f"{frame.filename}, line {frame.lineno} (in {frame.name})"
+                if own(frame.filename, box):
+                    where = f"{frame.filename}, line {frame.lineno} (in {frame.name})".replace(" (in <module>)", "")
+    for place in (f"{box}/", f"{sys.prefix}/"):  # no path of ours
+        text = text.replace(place, "")
     return text.strip().splitlines()[0][:400], where[:300]
 
 
-def raised_in(fault: BaseException, box: Path) -> bool:
-    """Whether the line that raised it is the submission's own, not a library's."""
-    with contextlib.suppress(Exception):
-        return _own(traceback.extract_tb(fault.__traceback__, limit=-1)[-1].filename, box)
-    return False
-
-
-def _own(filename: str, box: Path) -> bool:
+def own(filename: str, box: Path) -> bool:
     """Whether a frame's file is one of the submission's, or a cell of its notebook."""
     return not Path(filename).is_absolute() and (box / notebooks.file_of(filename)).is_file()

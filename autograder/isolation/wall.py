@@ -191,6 +191,7 @@ class Pool:
                     "memory": self.wall.memory,
                     "layers": list(self.wall.layers),
                     "collector": ask.collector,
+                    "rung": ask.rung,
                     "scratch": str(scratch or ""),
                 }
                 pid = self._command({"spawn": job}, [theirs.fileno(), log_in])["pid"]
@@ -382,7 +383,8 @@ def _judge_end(
     """An observation from how the conversation ended and what the kernel says of the worker."""
     frame = conversation.frame
     if ended == "answered" and frame is not None and frame.id == identity:
-        return Observation(frame.values) if frame.fault is None else told(frame.fault)
+        seen = Observation(frame.values) if frame.fault is None else told(frame.fault)
+        return replace(seen, further=frame.further)
     if ended == "answered":
         return Observation(error="The answer did not come from our probe, so it was not used.", diagnosis="forged")
     if ended == "breach":

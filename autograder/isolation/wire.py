@@ -2,8 +2,8 @@
 
 A frame is `MAGIC, header length (u32), body length (u64)`, then a JSON header, then the arrays' raw
 bytes one after the other. The header is one flat object: `{"id": ..., "values": {name: scalar or
-{"dtype": ..., "shape": [...]}}}` or `{"id": ..., "fault": {...}}`. There is no nesting to recurse into,
-no type to instantiate and no code to run. Every length is checked before anything is allocated, every
+{"dtype": ..., "shape": [...]}}}` or `{"id": ..., "fault": {...}}`; a reply may add `"further": 1`. There is no nesting
+to recurse into, no type to instantiate and no code to run. Every length is checked before anything is allocated, every
 type exactly, every byte is consumed; any breach raises `Breach`.
 """
 
@@ -30,6 +30,7 @@ MAX_VALUES = 1024
 MAX_DIMENSIONS = 6
 MAX_STRING = 64 * 1024
 MAX_INTEGER = 2**63
+MAX_RUNG = 9
 DTYPES = {
     name: np.dtype(code)
     for name, code in {
@@ -52,17 +53,23 @@ class Breach(Exception):
 
 @dataclass(frozen=True)
 class Frame:
-    """A request or a reply. `id` is random and chosen by the judge; a reply repeats it."""
+    """A request or a reply. `id` is random and chosen by the judge; a reply repeats it.
+
+    `further` is the rung of the ladder (see notebooks.Source) that would run more of a notebook, 0 where none would.
+    """
 
     id: str
     values: Values = field(default_factory=dict)
     fault: Fault | None = None
+    further: int = 0
 
 
 def encode(frame: Frame) -> bytes:
     """The bytes of a frame. Raises `Breach` for what a frame cannot hold."""
     blobs: list[bytes] = []
     header: dict[str, Any] = {"id": frame.id}
+    if frame.further:
+        header["further"] = frame.further
     if frame.fault is not None:
         header["fault"] = {"kind": frame.fault.kind, "text": frame.fault.text, "where": frame.fault.where}
     else:
@@ -127,10 +134,13 @@ def decode(header: bytes, body: bytes) -> Frame:
         raise Breach(f"the header is not the JSON of a frame ({type(error).__name__})") from None
     if type(tree) is not dict or type(tree.get("id")) is not str or len(tree["id"]) > 64:
         raise Breach("the header has no id")
+    further = tree.pop("further", 0)
+    if type(further) is not int or not 0 <= further <= MAX_RUNG:
+        raise Breach("the header names a rung that there is not")
     if set(tree) == {"id", "fault"}:
         if body:
             raise Breach("a fault carries no arrays")
-        return Frame(tree["id"], fault=_fault(tree["fault"]))
+        return Frame(tree["id"], fault=_fault(tree["fault"]), further=further)
     if set(tree) != {"id", "values"} or type(tree["values"]) is not dict:
         raise Breach("the header holds neither values nor a fault")
     if len(tree["values"]) > MAX_VALUES:
@@ -152,7 +162,7 @@ def decode(header: bytes, body: bytes) -> Frame:
             raise Breach(f"{name} is not a plain value")
     if at != len(body):
         raise Breach("the frame has bytes left over")
-    return Frame(tree["id"], values=values)
+    return Frame(tree["id"], values=values, further=further)
 
 
 def _array(item: dict[str, Any], body: bytes, at: int) -> tuple[Array, int]:

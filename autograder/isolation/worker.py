@@ -25,7 +25,7 @@ from autograder.core import Array, Value, Values
 from autograder.faults import Fault
 from autograder.isolation import confine, kernel, wire
 from autograder.isolation.machine import calm
-from autograder.isolation.student import ImportFault, Missing, Student, describe, raised_in
+from autograder.isolation.student import ImportFault, Missing, Student, describe
 
 Probe = Callable[[Mapping[str, Any], Student], Mapping[str, Any]]
 
@@ -47,6 +47,7 @@ class Job:
     layers: tuple[str, ...]
     collector: str = ""
     scratch: str = ""
+    rung: int = 0
 
     def confined(self, *, sockets: confine.Sockets = "none", writable: Sequence[Path] = ()) -> None:
         """Confines this process by what the job allows."""
@@ -75,7 +76,7 @@ def live(job: Job, channel: int) -> NoReturn:
         running = _start_kernel(job, module) if job.collector else None
         job.confined(sockets="connect" if running else "none")
         request = wire.read(lambda count: _receive(channel, count))
-        student = Student(Path(job.box), job.absent, kernel=running, seconds=job.seconds)
+        student = Student(Path(job.box), job.absent, kernel=running, seconds=job.seconds, rung=job.rung)
         reply = answer(request, module, job.probe.partition(":")[2], student)
         with contextlib.suppress(Exception):  # what was printed is for the staff; os._exit would drop it
             sys.stdout.flush()
@@ -95,6 +96,7 @@ def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
     )
 
 
+UNFILLED = ("it only returns names that nothing sets", "NotImplementedError was raised")
 OWN = {"canary": "autograder.isolation.canary", "reading": "autograder.isolation.reading"}
 """Probes that belong to no homework."""
 
@@ -111,9 +113,10 @@ def answer(request: wire.Frame, module: ModuleType, function: str, student: Stud
     assert isinstance(seed, int)
     probe: Probe = getattr(module, function)
     try:
-        return wire.encode(wire.Frame(request.id, values=run(probe, inputs, seed, student)))
+        values = run(probe, inputs, seed, student)
+        return wire.encode(wire.Frame(request.id, values=values, further=student.further))
     except BaseException as error:
-        return wire.encode(wire.Frame(request.id, fault=fault(error, student.box)))
+        return wire.encode(wire.Frame(request.id, fault=fault(error, student), further=_further(student)))
 
 
 def run(probe: Probe, inputs: Values, seed: int, student: Student) -> Values:
@@ -133,16 +136,33 @@ def run(probe: Probe, inputs: Values, seed: int, student: Student) -> Values:
     return {name: _plain(value) for name, value in got.items()}
 
 
-def fault(error: BaseException, box: Path) -> Fault:
-    """What is told to the judge about an exception: its kind, its first line, where it came from."""
+def _further(student: Student) -> int:
+    try:
+        return student.further
+    except BaseException:  # whatever a notebook's statements are, its fault is to be told
+        return 0
+
+
+def fault(error: BaseException, student: Student) -> Fault:
+    """What is told to the judge about an exception: its kind, its first line, where it came from.
+
+    Where it only follows from a statement that failed while the file was loaded, that is told.
+    """
     if isinstance(error, Missing):
         return Fault("missing", str(error)[:400])
     cause, kind = error, "raised"
     if isinstance(error, ImportFault):
         cause, kind = error.cause, "import"
-    text, where = describe(cause, box)
-    if isinstance(cause, NotImplementedError) and raised_in(cause, box):
-        kind = "unfilled"  # torch raises NotImplementedError too, for what it does not support
+    else:
+        unfilled = student.placeholder(error)
+        first = student.hidden_behind(error) if unfilled else student.first_cause(error)
+        if first is not None and first is not error:
+            cause, kind = first, "import"
+        elif unfilled:
+            kind = "unfilled"
+    text, where = describe(cause, student.box)
+    if kind == "unfilled":
+        text = UNFILLED[isinstance(cause, NotImplementedError)]
     elif isinstance(cause, MemoryError) or "can't allocate memory" in text or "DefaultCPUAllocator" in text:
         kind = "memory"
     elif isinstance(cause, wire.Breach):

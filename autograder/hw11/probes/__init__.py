@@ -37,4 +37,4 @@ def fault_of(student: Student) -> Callable[[BaseException], Fault]:
     """How an exception in this student's code is told to the judge."""
     from autograder.isolation import worker  # which imports the probes itself
 
-    return lambda error: worker.fault(error, student.box)
+    return lambda error: worker.fault(error, student)

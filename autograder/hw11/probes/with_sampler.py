@@ -74,7 +74,7 @@ def class_of(student: Student, file: str, name: str) -> Any:
     """The student's class `name`, with our sampler in place of theirs wherever it was imported."""
     utils = student.module(UTILS)
     theirs = getattr(utils, "sample_gaussian", None)
-    if UTILS in student.faults:  # a broken utils.py is judged elsewhere; here its helpers are needed
+    if student.failed(UTILS):  # a broken utils.py is judged elsewhere; here its helpers are needed
         for helper, value in vars(student.given(UTILS)).items():
             utils.__dict__.setdefault(helper, value)
     utils.__dict__["sample_gaussian"] = _sample
