@@ -105,8 +105,8 @@ def parse(cell: Cell) -> str:
     from IPython.core.inputtransformer2 import TransformerManager  # 0.1 s: only where it is needed
 
     source = PYTHON_BEHIND.sub(r"\1", source)
-    above = re.match(r"(?:[ \t]*\n)*", source)
-    dropped = above[0].count("\n") if above else 0  # IPython leaves empty lines at the top out
+    empty = re.match(r"(?:[ \t]*\n)*", source)
+    dropped = empty[0].count("\n") if empty else 0  # IPython leaves empty lines at the top out
     try:
         return "\n" * dropped + str(TransformerManager().transform_cell(source))
     except SyntaxError:  # IPython gives up on the whole cell; its other statements are still there
