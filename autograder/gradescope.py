@@ -103,6 +103,10 @@ def _complete(assignment: Assignment, known: dict[str, Result]) -> bool:
     return all(check.id in known for question in assignment.questions for check in question.checks)
 
 
+RUNGS = ("definitions", "registrations", "statements", "whole run")
+"""What was run of a notebook for a check, by Result.rung; see notebooks.Source.definitions."""
+
+
 def _extra(check: str, result: Result | None) -> dict[str, Any]:
     extra: dict[str, Any] = {"check": check, "diagnoses": []}
     if result is not None:
@@ -117,6 +121,8 @@ def _extra(check: str, result: Result | None) -> dict[str, Any]:
             extra["p"] = float(f"{verdict.p:.3g}")
         if verdict.used is not None and math.isfinite(verdict.used):
             extra["tolerance_used"] = float(f"{verdict.used:.3g}")
+        if result.rung:  # more of the notebook was run than the definitions that a function needs
+            extra["loaded"] = RUNGS[result.rung]
         if verdict.notes:
             extra["notes"] = list(verdict.notes)
     return extra

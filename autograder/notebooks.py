@@ -302,7 +302,7 @@ def _read_cells(cells: tuple[Cell, ...], beside: Reader) -> Source:
         written = WRITES.match(cell.source)
         if written:
             name = PurePosixPath(written[2]).as_posix()
-            files[name] = (files.get(name, "") if written[1] else "") + cell.source[written.end() :]
+            files[name] = (files.get(name, "") if written[1] else "") + cell.source[written.end() :].rstrip("\n") + "\n"
             continue
         try:
             pieces = _with_runs(cell, files, beside)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import __future__
 
 import ast
-import asyncio
 import contextlib
 import inspect
 import io
@@ -31,7 +30,7 @@ ANNOTATIONS = __future__.annotations.compiler_flag
 FUTURE = {name: getattr(__future__, name).compiler_flag for name in __future__.all_feature_names}
 
 
-class TooLong(BaseException):
+class OutOfTime(BaseException):
     """A statement took longer than loading a submission may; no `except Exception` of a student's may swallow it."""
 
     def __str__(self) -> str:
@@ -526,10 +525,16 @@ def _annotated(node: ast.stmt) -> bool:
 
 
 def _run_code(code: types.CodeType, space: dict[str, Any]) -> None:
-    if code.co_flags & inspect.CO_COROUTINE:  # a notebook's `await` at the top level
-        asyncio.run(eval(code, space))  # in the worker: this is what a worker is for
-    else:
-        exec(code, space)  # likewise
+    if not code.co_flags & inspect.CO_COROUTINE:
+        exec(code, space)  # in the worker: this is what a worker is for
+        return
+    # A notebook's `await` at the top level. An event loop of asyncio's would need sockets, which a worker has not: what
+    # is ready at once goes on, and nothing else can become ready here.
+    waiting = eval(code, space)
+    with contextlib.suppress(StopIteration):
+        while waiting.send(None) is None:
+            pass
+        raise RuntimeError("it awaits what cannot come here")
 
 
 def run_file(file: str, data: bytes, space: dict[str, Any], faults: Faults, *, seconds: float = 0.0) -> None:
@@ -610,12 +615,12 @@ def _until(seconds: float) -> Iterator[Callable[[], float]]:
 
 
 AGAIN = 0.2
-"""Seconds after which what swallowed `TooLong` meets it again."""
+"""Seconds after which what swallowed `OutOfTime` meets it again."""
 
 
 @contextlib.contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raises `TooLong` in what runs longer, if this is the main thread; 0 is no limit.
+    """Raises `OutOfTime` in what runs longer, if this is the main thread; 0 is no limit.
 
     Students' code can switch that off and gains nothing: the judge's own deadline ends the worker.
     """
@@ -624,7 +629,7 @@ def limited(seconds: float) -> Iterator[None]:
         return
 
     def stop(_signal: int, _frame: Any) -> None:
-        raise TooLong
+        raise OutOfTime
 
     try:
         before = signal.signal(signal.SIGALRM, stop)

@@ -136,8 +136,6 @@ class Student:
         chosen = source.definitions(names, rung=self.rung)
         if any("cuda" in one.text for one in chosen) and not torch.cuda.is_available():
             pretend_cuda()  # not for a training loop's sake: it makes every operation of torch slower
-        for piece in source.broken:
-            self.faults.add(file, piece.binds, piece.fault(file))
         certain = chosen if self.rung == 0 else source.definitions(names)
         known = {id(one) for one in certain}
 
@@ -147,6 +145,9 @@ class Student:
 
         with _as_main(module):
             execute(file, chosen, module.__dict__, self.faults, left=left)
+        for piece in source.broken:
+            later = {name for one in chosen if (one.cell, one.line) > (piece.cell, piece.line) for name in one.binds}
+            self.faults.add(file, piece.binds - later, piece.fault(file))
         return module
 
     @property
