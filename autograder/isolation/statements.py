@@ -187,6 +187,8 @@ class Effects:
 
 SHOWS = re.compile(r"print|display|repr|str|len|type|isinstance|help|summary|plot_.*|show.*|(check|test)_.*")
 """Functions that look at what they are given and change nothing."""
+CHANGES = re.compile(r"register|append|extend|insert|add|update|set|put|push|attach|pop|remove|clear|subscribe")
+"""How the names of methods begin that change what they are called on, wherever in an expression that is."""
 TRAINS = re.compile(r"\.(backward|step)\(")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -252,7 +254,7 @@ def _changed_by(node: ast.AST) -> set[str]:
                 targets += each.elts if isinstance(each, ast.List | ast.Tuple) else [each]
             if isinstance(call.func, ast.Call):  # f.register(T)(g)
                 targets.append(call.func.func)
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and "register" in node.func.attr:
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and CHANGES.match(node.func.attr):
         targets = [node.func]
     return {name for target in targets if (name := base_name(target)) is not None}
 
