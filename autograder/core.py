@@ -31,7 +31,8 @@ class Spec:
     `dtypes` are numpy's letters of the kinds that an array may have ("f" floats, "i" and "u" integers, "b" truths), ""
     where no array may come; `shape` is its shape, None an axis of any size, and `shape=None` any shape at all. `most`
     is how many entries an array, or how many characters a text may have, or how large a whole number may be.
-    `scalars` are the plain types that may come, `words` the only texts. `what` names the value for the student.
+    `scalars` are the plain types that may come, `words` the only texts, `other` what stands for any else. `what` names
+    the value for the student.
     """
 
     dtypes: str = ""
@@ -39,6 +40,7 @@ class Spec:
     most: int = 0
     scalars: tuple[type[bool] | type[int] | type[float] | type[str], ...] = ()
     words: tuple[str, ...] | None = None
+    other: str = ""
     what: str = ""
 
 

@@ -77,9 +77,9 @@ def text(most: int) -> Spec:
     return Spec(scalars=(str,), most=most)
 
 
-def word(*words: str) -> Spec:
-    """One of these texts."""
-    return Spec(scalars=(str,), most=max(map(len, words), default=0), words=words)
+def word(*words: str, other: str = "") -> Spec:
+    """One of these texts; `other` is put in the place of any else, if it is given."""
+    return Spec(scalars=(str,), most=max(map(len, words), default=0), words=words, other=other)
 
 
 def parts(**of: Mapping[str, Spec]) -> dict[str, Spec]:
@@ -118,9 +118,13 @@ def refusal(value: Value, spec: Spec) -> str:
         return f"a {type(value).__name__} came back, which was not asked for"
     if type(value) is int and float not in spec.scalars and not 0 <= value <= spec.most:
         return f"a whole number of {len(str(value))} digits came back, which makes no sense"
-    if isinstance(value, str) and (len(value) > spec.most or (spec.words is not None and value not in spec.words)):
+    if isinstance(value, str) and not (len(value) <= spec.most if spec.words is None else value in _words(spec)):
         return "a text came back that makes no sense"
     return ""
+
+
+def _words(spec: Spec) -> tuple[str, ...]:
+    return (*(spec.words or ()), *([spec.other] if spec.other else []))
 
 
 def _shaped(shape: tuple[int, ...], wanted: tuple[int | None, ...] | None) -> bool:
@@ -146,6 +150,8 @@ def admitted(ask: Ask, given: Values, seen: Observation) -> Observation:
     for name, value in seen.values.items():
         if (spec := specs.get(name)) is None:
             continue  # nobody asked for it
+        if isinstance(value, str) and spec.other and value not in _words(spec):
+            value = spec.other
         if not (why := refusal(value, spec)):
             kept[name] = value
             continue

@@ -7,9 +7,16 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
+from autograder import returns
+from autograder.audit.inprocess import InProcess
+from autograder.core import Ask, Observation, Submission, Values
+from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
+from autograder.hw11.answers import declared
 from autograder.hw11.mistakes import HALF_RIGHT, WRONG
+from autograder.hw11.probes import answers
 
 ROOT = Path(__file__).resolve().parents[1]
 TAGS = {
@@ -136,3 +143,35 @@ def test_the_readme_shows_what_the_example_gives(tmp_path: Path) -> None:
 
 def test_all_false_fails_together_are_below_one_in_a_billion() -> None:
     assert 0 < ASSIGNMENT.alpha < 1e-9
+
+
+def test_what_the_reference_answers_was_declared() -> None:
+    """Every ask declares all of its answer: what is not declared reaches no judge."""
+    seen: dict[str, Any] = {}
+
+    class Asked:
+        inner = InProcess(ASSIGNMENT.probes)
+
+        def ask(self, submission: Any, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+            found = Observation({}) if ask.collector else self.inner.ask(submission, ask, given, seed=seed, seconds=1)
+            assert found.values is not None, (ask.name, found.error)
+            assert ask.returns is not None, ask.name
+            admitted = returns.admitted(ask, given, found)
+            assert admitted.values is not None, (ask.name, admitted.error)
+            assert set(admitted.values) == set(found.values), ask.name
+            assert not any(name.endswith("fault.kind") for name in found.values), ask.name
+            seen[ask.name] = found
+            return found
+
+    reference = Submission(ASSIGNMENT.reference, "reference", ours=True)
+    grading = Grading(Asked(), reference, ASSIGNMENT)
+    checks = [check for question in ASSIGNMENT.questions for check in question.checks]
+    for ask in [*(check.ask for check in checks), *(check.smallest.ask for check in checks if check.smallest)]:
+        grading._observe(ask, 0)
+    assert len(seen) > 20
+
+
+def test_the_fields_of_answers_are_those_of_the_probe() -> None:
+    assert declared.FIELDS == answers.FIELDS
+    assert (declared.CHARACTERS, declared.MOST_FIELDS) == (answers.MAX_CHARACTERS, answers.MAX_FIELDS)
+    assert (declared.MOST_NUMBERS, declared.MOST_TEXTS) == (answers.MAX_NUMBERS, answers.MAX_TEXTS)

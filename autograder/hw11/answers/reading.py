@@ -14,6 +14,7 @@ import numpy as np
 from numpy.random import Generator
 
 from autograder.core import Ask, Reject, Trial, Values, Verdict
+from autograder.hw11.answers.declared import returns
 from autograder.judges import whole
 from autograder.text import clean
 
@@ -26,7 +27,7 @@ def _nothing(_rng: Generator) -> Values:
     return {}
 
 
-ASK = Ask("answers:answers", _nothing, fixed=True, file=FILE)
+ASK = Ask("answers:answers", _nothing, fixed=True, file=FILE, returns=returns)
 
 
 def opened(trial: Trial) -> Values:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.judges import array, passed
+from autograder.returns import numbers, parts
 from autograder.sections import section
 
 CLASSES, INPUTS, ACTIVE = 5, 60, 15
@@ -45,7 +46,12 @@ def _fixed(_rng: Generator) -> Values:
     return {**GIVEN, "lr": 0.5, "epochs": 30, "strength": 0.3}
 
 
-ASK = Ask("continual_learning:behaviour", _fixed, seconds=30.0, fixed=True)
+def _returns(_given: Values) -> Specs:
+    named = numbers(2, TEST, dtypes="iu", what="the list of predictions")
+    return parts(**{method: {"first": named, "last": named} for method in ("naive", "ewc", "rehearsal")})
+
+
+ASK = Ask("continual_learning:behaviour", _fixed, seconds=30.0, fixed=True, returns=_returns)
 
 
 def right_share(trial: Trial, method: str) -> tuple[float, float, float]:

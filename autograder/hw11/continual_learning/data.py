@@ -7,9 +7,10 @@ from math import comb
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning.classifier import whole
 from autograder.judges import array, passed
+from autograder.returns import entries, numbers, parts, text
 from autograder.sections import section
 
 SIDE = 28
@@ -28,7 +29,19 @@ def _permute(rng: Generator) -> Values:
 
 
 _ARRAYS = (("first", FIRST), ("second", SECOND))
-PERMUTE = Ask("continual_learning:permute", _permute)
+
+
+def _permuted(_given: Values) -> Specs:
+    """What came back of each array in three calls, and what is left of what was handed over."""
+    return {
+        f"{call}.{name}{after}": entries(images * PIXELS)
+        for call in ("once", "again", "other")
+        for name, images in _ARRAYS
+        for after in ("", ".after")
+    }
+
+
+PERMUTE = Ask("continual_learning:permute", _permute, returns=_permuted)
 EXPECTED = "Expected: one permutation of the 784 pixels, drawn from the seed, for all images of all arrays."
 
 
@@ -116,7 +129,19 @@ def _rehearsal(rng: Generator) -> Values:
     return given
 
 
-REHEARSAL = Ask("continual_learning:rehearsal", _rehearsal)
+def _set_returns(_given: Values) -> Specs:
+    """A set of at most all images several times over: their first pixels, their numbers, labels and form."""
+    whole = sum(SIZES)
+    one = {
+        "x": numbers(None, None, most=100 * whole * INPUTS),
+        "number": numbers(None, most=100 * whole),
+        "t": entries(whole),
+        "shape": text(60),
+    }
+    return parts(all=one, some=one)
+
+
+REHEARSAL = Ask("continual_learning:rehearsal", _rehearsal, returns=_set_returns)
 
 
 def in_one_piece(sizes: tuple[int, ...]) -> float:

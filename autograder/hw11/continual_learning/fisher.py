@@ -16,9 +16,10 @@ from itertools import product
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning import classifier
 from autograder.judges import array, passed, share
+from autograder.returns import flag, numbered, numbers, text
 from autograder.stats import gamma
 from autograder.text import clean
 
@@ -44,7 +45,25 @@ def _update(rng: Generator) -> Values:
     }  # fmt: skip
 
 
-ASK = Ask("continual_learning:update", _update)
+MOST_IMAGES = 100_000
+"""That the model is shown in one call: each image once for every label that is drawn is usual."""
+
+
+def _returns(given: Values) -> Specs:
+    """After each of the two calls: what is kept of each task, what is missing, and the batches that were shown."""
+    matrix = numbers(*np.shape(given["theta"])[1:], what="what is kept of a task")
+    shown = numbers(None, most=MOST_IMAGES, what="the images that the model was shown")
+    one = {
+        **{f"{kind}{task}": matrix for kind in ("fisher", "optpar") for task in (0, 1)},
+        **{f"{kind}.missing": text(100) for kind in ("fisher", "optpar")},
+        **{f"{kind}.graph": flag() for kind in ("fisher", "optpar")},
+        "images": shown,
+        "sizes": shown,
+    }
+    return numbered(2, one)
+
+
+ASK = Ask("continual_learning:update", _update, returns=_returns)
 
 # ------------------------------------------------------------------------------------ forms of the Fisher
 

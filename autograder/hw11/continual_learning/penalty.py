@@ -15,9 +15,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning import classifier
 from autograder.judges import array, fits, passed, share
+from autograder.returns import entries, flag, numbers, parts
 from autograder.sections import join, section
 from autograder.stats import gamma
 
@@ -64,8 +65,33 @@ def _training(rng: Generator) -> Values:
     return join(plain=_epoch(rng, 0), earlier=_epoch(rng, EARLIER))
 
 
-PENALTY = Ask("continual_learning:penalty", _penalty)
-TRAINING = Ask("continual_learning:training", _training)
+MOST_STEPS = 2000
+"""Of an epoch: more the probe does not note."""
+
+
+def _steps(given: Values, part: str) -> dict[str, Spec]:
+    """An epoch's parameters and gradients by step, and the numbers of the images of each."""
+    matrix = np.shape(given[f"{part}.theta"])
+    shown = numbers(None, most=MOST_STEPS * IMAGES, what="the images of all steps")
+    notes = dict.fromkeys(("before", "slopes"), numbers(None, *matrix, most=MOST_STEPS * int(np.prod(matrix))))
+    return {**notes, "images": shown, "sizes": numbers(None, most=MOST_STEPS, dtypes="i"), "stand_in": flag()}
+
+
+def _penalty_returns(given: Values) -> Specs:
+    """Value and gradient in each case; or the steps of an epoch, where there is no function of its own."""
+    specs = {f"steps.{name}": spec for name, spec in _steps(given, "steps").items()}
+    for case in range(len(CASES)):
+        kept = np.shape(given[f"k{case}.fisher"])
+        specs |= {f"k{case}.value": entries(int(np.prod(kept))), f"k{case}.slope": numbers(*kept[1:])}
+    return specs
+
+
+def _training_returns(given: Values) -> Specs:
+    return parts(plain=_steps(given, "plain"), earlier=_steps(given, "earlier"))
+
+
+PENALTY = Ask("continual_learning:penalty", _penalty, returns=_penalty_returns)
+TRAINING = Ask("continual_learning:training", _training, returns=_training_returns)
 
 # ------------------------------------------------------------------------------------ forms of the penalty
 

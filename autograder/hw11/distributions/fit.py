@@ -18,8 +18,9 @@ from itertools import combinations
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.judges import array, passed
+from autograder.returns import numbers, parts, text
 from autograder.sections import section
 from autograder.text import clean
 
@@ -389,8 +390,15 @@ def _mixtures(rng: Generator) -> Values:
     }
 
 
-FORWARD = Ask("distributions:forward", _mixtures, seconds=30.0)
-REVERSE = Ask("distributions:reverse", _mixtures, seconds=60.0)
+def _returns(given: Values) -> Specs:
+    """Of each fit its mean and its standard deviation, one number each or an array that stands in its place."""
+    one = numbers(most=1000, dtypes="f", what="the Gaussian that fit_gaussian returned")
+    fits = {f"case{case}": {"mean": one, "std": one} for case in range(len(given) // 3)}
+    return parts(**fits, unknown={"raised": text(60)})
+
+
+FORWARD = Ask("distributions:forward", _mixtures, seconds=30.0, returns=_returns)
+REVERSE = Ask("distributions:reverse", _mixtures, seconds=60.0, returns=_returns)
 """Some hundred starts of an optimiser on a fine grid take seconds."""
 
 # ------------------------------------------------------------------------------------ how it is judged

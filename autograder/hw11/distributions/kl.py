@@ -16,8 +16,9 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import rel_entr
 
-from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Smallest, Specs, Trial, Values, Verdict
 from autograder.judges import Misconception, array, contrast, fits, passed, share, shown
+from autograder.returns import numbers, parts
 from autograder.sections import join, section
 from autograder.stats import gamma
 
@@ -26,6 +27,9 @@ POSITIVE = (1, 2, 3, 5, 8, 13, 20)
 EQUAL = 4
 INFINITE = (2, 6, 9)
 PAIRS = 6
+_PARTS = ("positive", "zeros", "infinite", "lists", "gaussian")
+MOST_NUMBERS = 1000
+"""In what is returned in the place of one number."""
 DEFECT = 0.25
 """What zeros, infinite values and lists cost each, where the sum itself is right."""
 
@@ -79,7 +83,15 @@ def _kl(rng: Generator) -> Values:
     )
 
 
-ASK = Ask("distributions:kl", _kl)
+def _returns(given: Values) -> Specs:
+    """One number for each pair; what stands in its place has at most as many as the probe hands on."""
+    one = numbers(most=MOST_NUMBERS, dtypes="f", what="what kl_divergence returned")
+    pairs = {part: sum(name.startswith(f"{part}.p") for name in given) for part in _PARTS}
+    pairs["gaussian"] = len(np.asarray(given["gaussian.pairs"]))
+    return parts(**{part: {f"value{case}": one for case in range(many)} for part, many in pairs.items()})
+
+
+ASK = Ask("distributions:kl", _kl, returns=_returns)
 
 # ------------------------------------------------------------------------------------ reading numbers
 
@@ -458,5 +470,5 @@ def _first_pair(_failed: Trial, tiny: Trial) -> str:
     return ""
 
 
-_TINY_ASK = Ask("distributions:kl", _tiny, seconds=3, fixed=True)
+_TINY_ASK = Ask("distributions:kl", _tiny, seconds=3, fixed=True, returns=_returns)
 SMALLEST_TABLE, SMALLEST_PAIR = Smallest(_TINY_ASK, _first_table), Smallest(_TINY_ASK, _first_pair)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import expit
 
-from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.gan.reading import (
     AGGREGATED,
     CASES,
@@ -30,6 +30,8 @@ from autograder.hw11.gan.reading import (
 from autograder.hw11.precision import HALF, refuse_half
 from autograder.hw11.vae.sample import family, same, unrepeated
 from autograder.judges import array, contrast, fits, luck, passed, share, shown
+from autograder.returns import count as times
+from autograder.returns import entries, flag, numbers, parts, scalar
 from autograder.sections import join, section
 from autograder.stats import UNIT, dependence, gamma, marginal, repetition
 
@@ -79,7 +81,33 @@ def _everything(rng: Generator) -> Values:
     return join(values=_cases(rng), extreme=_extreme(rng), noise=_noise(rng))
 
 
-ASK = Ask("with_gan:loss", _everything)
+def _losses(form: str, batch: int) -> dict[str, Spec]:
+    """Two losses; one that was not averaged may have an entry for every pair of images."""
+    return {
+        f"{form}{name}{index}": spec
+        for name, spec in (("loss", entries(batch)), ("is_tensor", flag()))
+        for index in (0, 1)
+    }
+
+
+def _returns(given: Values) -> Specs:
+    values: dict[str, Spec] = {}
+    for case, (batch, dim) in enumerate(CASES):
+        fakes = numbers(None, None, most=64 * batch * dim, what="the z given to the generator")
+        values |= {
+            **_losses(f"{case}.", batch),
+            f"{case}.count": times(),
+            f"{case}.z": fakes,
+            f"{case}.rows": numbers(None, most=1000, dtypes="i", what="the calls of the generator"),
+            **{f"{case}.to_{name}{index}": numbers(PIXELS) for name in "wb" for index in (0, 1)},
+        }
+    extreme = _losses("", 8) | {f"to_{name}{index}": scalar() for name in "wb" for index in (0, 1)}
+    drawn = CALLS * 64 * int(np.shape(given["noise.x"])[0]) * int(np.shape(given["noise.a"])[0])
+    noise = {"z": numbers(None, None, None, most=drawn), "rows": numbers(None, most=1000, dtypes="i")}
+    return parts(values=values, extreme=extreme, noise=noise)
+
+
+ASK = Ask("with_gan:loss", _everything, returns=_returns)
 
 # ------------------------------------------------------------------------------------ how it is judged
 
@@ -170,7 +198,11 @@ def _first(failed: Trial, tiny: Trial, which: str) -> str:
     return ""
 
 
-_TINY_ASK = Ask("with_gan:tiny", _tiny, seconds=3, fixed=True)
+def _tiny_returns(_given: Values) -> Specs:
+    return {f"{case}.loss{index}": entries(2) for case in range(len(TINY)) for index in (0, 1)}
+
+
+_TINY_ASK = Ask("with_gan:tiny", _tiny, seconds=3, fixed=True, returns=_tiny_returns)
 SMALLEST_D, SMALLEST_G = (Smallest(_TINY_ASK, partial(_first, which=which)) for which in (D, G))
 
 

@@ -39,9 +39,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Check, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Check, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.pictures import digits, tiling
 from autograder.judges import Exact, whole
+from autograder.returns import count, numbered, numbers, text
 from autograder.sections import take
 
 FILES = MappingProxyType({"vae": "gan_vae/vae_samples.png", "gan": "gan_vae/gan_samples.png"})
@@ -71,10 +72,19 @@ def gan(_rng: Generator) -> Values:
     return {"file": FILES["gan"]}
 
 
+PICTURES = 4
+"""Of one model: the picture, and those beside it."""
+
+
+def _returns(_given: Values) -> Specs:
+    one = {"kind": text(20), "found": count(10**9), "pixels": numbers(None, None, most=MOST_PIXELS, dtypes="u")}
+    return numbered(PICTURES, one, form="picture{case}.{name}")
+
+
 def check(model: str, points: float) -> Check:
     """The check of one model's picture."""
     inputs = {"vae": vae, "gan": gan}[model]
-    ask = Ask("pictures:pictures", inputs, seconds=20.0, fixed=True, file=FILES[model])
+    ask = Ask("pictures:pictures", inputs, seconds=20.0, fixed=True, file=FILES[model], returns=_returns)
     return Check(f"{model}.picture", "picture: 200 sampled digits", points, ask, Exact(picture))
 
 

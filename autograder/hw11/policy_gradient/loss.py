@@ -16,10 +16,11 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import softmax
 
-from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.precision import HALF, refuse_half
 from autograder.judges import Misconception, array, contrast, fits, passed, share, shown
-from autograder.sections import join, section
+from autograder.returns import entries, flag, numbers, parts, text
+from autograder.sections import join, section, take
 from autograder.stats import gamma
 from autograder.text import clean
 
@@ -92,7 +93,33 @@ def _loss(rng: Generator) -> Values:
     return join(values=values, sampled=sampled, **{part: _altered(rng, *shape) for part, shape in ALTERED.items()})
 
 
-ASK = Ask("policy_gradient:loss", _loss)
+def _losses(given: Values) -> dict[str, Spec]:
+    """What `values` returns of each case; a loss that was not summed may have an entry for every pair of numbers."""
+    specs: dict[str, Spec] = {}
+    case = 0
+    while f"logits{case}" in given:
+        rows, classes = np.shape(given[f"logits{case}"])
+        specs |= {
+            f"{case}.loss": entries(rows * classes),
+            f"{case}.is_tensor": flag(),
+            f"{case}.kept": flag(),
+            f"{case}.action": entries(rows),
+            f"{case}.reward": entries(rows),
+            f"{case}.slope": numbers(rows, classes),
+        }
+        case += 1
+    return specs
+
+
+def _returns(given: Values) -> Specs:
+    slopes = {
+        part: {"slopes": numbers(*np.shape(given[f"{part}.actions"]), np.shape(given[f"{part}.logits"])[1])}
+        for part in ("sampled", *ALTERED)
+    }
+    return parts(values={**_losses(take(given, "values")), "labels": text(40)}, **slopes)
+
+
+ASK = Ask("policy_gradient:loss", _loss, returns=_returns)
 
 # ---------------------------------------------------------------------------------- reading gradients
 
@@ -469,7 +496,7 @@ def _first(_failed: Trial, tiny: Trial) -> str:
     return ""
 
 
-SMALLEST = Smallest(Ask("policy_gradient:tiny", _tiny, seconds=3, fixed=True), _first)
+SMALLEST = Smallest(Ask("policy_gradient:tiny", _tiny, seconds=3, fixed=True, returns=_losses), _first)
 
 
 def sign(trial: Trial) -> Verdict:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Trial, Values, Verdict
+from autograder.core import Array, Ask, Specs, Trial, Values, Verdict
+from autograder.hw11.answers.declared import held
 from autograder.hw11.policy_gradient.loss import CLASSES
 from autograder.judges import array, passed, whole
+from autograder.returns import count, numbers, text
 from autograder.text import clean
 
 POINTS = 4096
@@ -57,7 +59,11 @@ def _fixed(_rng: Generator) -> Values:
     return given
 
 
-TRAINING = Ask("policy_gradient:training", _fixed, seconds=60.0, fixed=True)
+def _weights(given: Values) -> Specs:
+    return {name: numbers(*np.shape(given[name])) for name in ("w0", "b0", "w1", "b1")}
+
+
+TRAINING = Ask("policy_gradient:training", _fixed, seconds=60.0, fixed=True, returns=_weights)
 TRAINED = 0.63
 """The pass mark. The problem is fixed, so a right loss takes the reference's path, to 69 % (a baseline changes
 that by 1 %): no luck is in it but that of rounding."""
@@ -87,7 +93,19 @@ def _nothing(_rng: Generator) -> Values:
     return {}
 
 
-NOTEBOOK = Ask("policy_gradient:notebook", _nothing, seconds=300.0, collector="Trained", fixed=True)
+def _run(_given: Values) -> Specs:
+    """How the run went, the trained network's weights, its test points, and what answers.toml holds."""
+    return {
+        **dict.fromkeys(("cells", "ran", "failed"), count(10_000)),
+        "kind": text(20),
+        "text": text(2000),
+        "points": numbers(None, None, most=64 * POINTS),
+        **{f"weight{index}": numbers(most=200_000) for index in range(8)},
+        **held(),
+    }
+
+
+NOTEBOOK = Ask(*("policy_gradient:notebook", _nothing), seconds=300.0, collector="Trained", fixed=True, returns=_run)
 REACHED = 0.62
 """The pass mark for the notebook's own network, from `python -m autograder.audit.training`: over 704 seeds of data
 and weights the reference's networks are right on 76.5 % (sd 2.5, least 69.3) with the likeliest actions, and over

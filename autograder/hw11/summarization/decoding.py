@@ -17,8 +17,9 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import log_softmax
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
 from autograder.judges import array, passed, whole
+from autograder.returns import count, numbers
 from autograder.sections import take
 
 PAD, BOS, EOS = 0, 1, 2
@@ -358,8 +359,26 @@ def _beam(rng: Generator) -> Values:
     return cases
 
 
-GREEDY = Ask("summarization:greedy", _greedy, seconds=20.0)
-BEAM = Ask("summarization:beam", _beam, seconds=20.0)
+LONGEST_ROW, MOST_CALLS = 2048, 10_000
+"""Tokens of a row, with its padding (the model of ours has 512 positions), and calls of the model."""
+
+
+def _returns(given: Values) -> Specs:
+    specs: dict[str, Spec] = {}
+    for case in range(int(given["cases"])):
+        calls = numbers(None, most=MOST_CALLS, dtypes="i", what="the calls of the model")
+        rows = len(np.asarray(given[f"{case}.ids"]))
+        specs |= {
+            f"{case}.ids": numbers(most=LONGEST_ROW * rows, what="the tokens that came back"),
+            f"{case}.encoded": count(),
+            f"{case}.lengths": calls,
+            f"{case}.rows": calls,
+        }
+    return specs
+
+
+GREEDY = Ask("summarization:greedy", _greedy, seconds=20.0, returns=_returns)
+BEAM = Ask("summarization:beam", _beam, seconds=20.0, returns=_returns)
 
 # ------------------------------------------------------------------------------------------- the judges
 

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import erf
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
 from autograder.hw11.summarization.transformer import Block, Sublayer, Weights, add_and_norm, normed
 from autograder.judges import array, fits, passed, share
+from autograder.returns import entries, flag, numbers, parts, text
 from autograder.rounding import Bounded, Number, add, exact
 from autograder.sections import section, take
 from autograder.text import clean
@@ -87,7 +88,27 @@ def _layer(rng: Generator) -> Values:
     return given
 
 
-ASK = Ask("summarization:layer", _layer, seconds=20.0)
+def _returns(given: Values) -> Specs:
+    """Outputs like x; where a shape is wrong, as many entries as its axes make together. Of a cache what there is."""
+    encoder: dict[str, Spec] = {}
+    cached: dict[str, Spec] = {}
+    training: dict[str, Spec] = {}
+    for case, (_, _, _, _, n, _, _) in enumerate(CASES):
+        own = take(given, str(case))
+        out = entries(int(np.size(own["x"])))
+        encoder |= {f"{case}.out": out, f"{case}.double": flag()}
+        for name in "xy":
+            steps = {"out": out, "kept": flag()}
+            steps |= {f"cache{step}": out for step in range(n)} | {f"form{step}": text(80) for step in range(n)}
+            cached |= {f"{case}.{name}.{key}": spec for key, spec in steps.items()}
+        slopes = {name: value for name, value in own.items() if name in ("x", "memory") or name.startswith("w.")}
+        training |= {f"{case}.to.{name}": numbers(*np.shape(value)) for name, value in slopes.items()}
+        training |= {f"{case}.{name}": out for name in ("out", "again", "noisy0", "noisy1", "dropped")}
+        cached[f"{case}.double"] = training[f"{case}.double"] = flag()
+    return parts(encoder=encoder, decoder=encoder, cached=cached, training=training)
+
+
+ASK = Ask("summarization:layer", _layer, seconds=20.0, returns=_returns)
 
 # ------------------------------------------------------------------------------------- what is expected
 

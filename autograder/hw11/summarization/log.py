@@ -15,9 +15,12 @@ from types import MappingProxyType
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
+from autograder.hw11.answers.declared import claims
 from autograder.hw11.summarization import transformer
 from autograder.judges import array, share, whole
+from autograder.returns import count as times
+from autograder.returns import flag, numbers, text
 from autograder.sections import take
 from autograder.stats import UNIT
 from autograder.text import clean
@@ -37,7 +40,33 @@ def _nothing(_rng: Generator) -> Values:
     return {}
 
 
-LOG = Ask("log:log", _nothing, seconds=60.0, fixed=True, file="submission_log.json")
+DOCUMENTS, NUMBERS = 12_000, 200_000
+"""Of all texts and of one module's output: more the probe does not read."""
+
+
+def _returns(_given: Values) -> Specs:
+    words, key, sizes = text(60), text(100), numbers(None, most=6, dtypes="i")
+    specs = {
+        **dict.fromkeys(("file.kind", "file.encoding", "file.found", "print.log", "print.predictions"), words),
+        **dict.fromkeys(("file.device", "file.twice_key", "file.odd_key"), key),
+        **dict.fromkeys(("file.line", "file.column", "file.limit", "file.twice", "file.entries"), times(10**7)),
+        "file.own": flag(),
+        "rouge.missing": flag(),
+        "rouge.documents": times(DOCUMENTS),
+        "rouge.same.both": times(DOCUMENTS),
+        **{f"rouge.{name}": spec for name, spec in claims().items()},
+    }
+    for index in range(ENTRIES):
+        specs |= {f"entry{index}.{name}": spec for name, spec in (("name", key), ("defect", words), ("found", words))}
+        specs |= {f"entry{index}.{name}": sizes for name in ("shape", "nested")}
+        specs[f"entry{index}.value"] = numbers(None, most=NUMBERS, dtypes="f")
+    for model in MODELS:
+        specs |= {f"rouge.{model}.{name}": numbers(None, most=DOCUMENTS, dtypes="f") for name in (*ROUGE, "next")}
+        specs |= {f"rouge.{name}.{model}": times(DOCUMENTS) for name in ("same", "different")}
+    return specs
+
+
+LOG = Ask("log:log", _nothing, seconds=60.0, fixed=True, file="submission_log.json", returns=_returns)
 
 # ---------------------------------------------------------------------- what the notebook's tests give
 

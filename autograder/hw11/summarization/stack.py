@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
 from autograder.hw11.summarization.layer import CAP, DOUBLE, SINGLE, padding_of, single, weights_of
 from autograder.hw11.summarization.transformer import Weights
 from autograder.judges import array, fits, passed, share, whole
+from autograder.returns import count, entries, flag, numbers, parts, word
 from autograder.rounding import Bounded, add, exact, layer_norm
 from autograder.sections import section, take
 from autograder.text import clean
@@ -62,7 +63,38 @@ def _stack(rng: Generator) -> Values:
     return given
 
 
-ASK = Ask("with_layer:stack", _stack, seconds=20.0)
+INSTEAD = (
+    *("None", "a Tensor", "a dict", "a OrderedDict", "a defaultdict", "a set", "a generator", "a str"),
+    *("a int", "a float", "a bool", "a ndarray", "a DynamicCache", "a EncoderDecoderCache", "a SimpleNamespace"),
+)
+"""What stands in the place of a tuple of caches: only these words reach a student (a worker with a right layer in it
+could tell more in others)."""
+
+
+def _returns(given: Values) -> Specs:
+    """States (batch, n, d); where a shape is wrong, as many entries as its axes make together."""
+    whole: dict[str, Spec] = {}
+    cached: dict[str, Spec] = {}
+    again: dict[str, Spec] = {}
+    training: dict[str, Spec] = {}
+    for case, (d_model, _, _, layers, _, batch, n, _, _) in enumerate(CASES):
+        out = entries(batch * n * d_model)
+        whole |= {f"{case}.out": out, f"{case}.padding": entries(batch * n), f"{case}.none": flag()}
+        cached |= {
+            f"{case}.out": out,
+            f"{case}.kept": flag(),
+            f"{case}.most": count(),
+            f"{case}.form": word(*INSTEAD, other="an object"),
+        }
+        cached |= {f"{case}.counts": numbers(n, dtypes="i"), **{f"{case}.cache{layer}": out for layer in range(8)}}
+        again[f"{case}.out"] = out
+        training |= {f"{case}.reached": numbers(4 + layers, dtypes="b"), f"{case}.dropped": out}
+        for part in (whole, cached, again, training):
+            part[f"{case}.double"] = flag()
+    return parts(encoder=whole, decoder=whole, cached=cached, again=again, training=training)
+
+
+ASK = Ask("with_layer:stack", _stack, seconds=20.0, returns=_returns)
 
 # ------------------------------------------------------------------------------------- what is expected
 

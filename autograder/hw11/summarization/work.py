@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Ask, Reject, Trial, Values, Verdict
+from autograder.core import Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization.layer import weights_of
 from autograder.judges import array, passed
+from autograder.returns import numbers
 
 D_MODEL, HEADS, D_FFN = 16, 1, 24
 LENGTHS = np.array([64, 128, 256])
@@ -28,7 +29,11 @@ def _given(rng: Generator) -> Values:
     }
 
 
-ASK = Ask("summarization:work", _given, seconds=40.0, yardstick=True)
+def _returns(_given: Values) -> Specs:
+    return {"products": numbers(len(LENGTHS), dtypes="i", what="the number of multiplications")}
+
+
+ASK = Ask("summarization:work", _given, seconds=40.0, yardstick=True, returns=_returns)
 
 RECOMPUTED = "sum_recomputed"
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import expit
 
-from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.precision import refuse_half
 from autograder.hw11.vae.reading import (
     ALONE,
@@ -29,7 +29,8 @@ from autograder.hw11.vae.reading import (
 )
 from autograder.hw11.vae.sample import RESIDUALS, family, moments, same, unrepeated
 from autograder.judges import Misconception, array, contrast, fits, luck, passed, share, shown, whole
-from autograder.sections import join, section
+from autograder.returns import count, flag, numbers, parts
+from autograder.sections import join, section, take
 from autograder.stats import UNIT, everything, gamma, smallest
 
 # ------------------------------------------------------------------------------------- what is asked
@@ -55,7 +56,38 @@ def _everything(rng: Generator) -> Values:
     return join(values=_cases(rng), noise=_noise(rng))
 
 
-ASK = Ask("with_sampler:bound", _everything)
+MOST_DECODED = 64
+"""Times the batch that may be decoded in one call; once is usual."""
+
+
+def _bounds(given: Values) -> dict[str, Spec]:
+    """What `values` returns of each case: terms that were not averaged may have an entry for every pixel."""
+    specs: dict[str, Spec] = {}
+    case = 0
+    while f"x{case}" in given:
+        (batch, pixels), (_, dim) = np.shape(given[f"x{case}"]), np.shape(given[f"m{case}"])
+        part = numbers(most=4 * batch * pixels)
+        specs |= {f"{case}.part{index}": part for index in range(3)}
+        specs |= {f"{case}.is_tensor{index}": flag() for index in range(3)}
+        specs |= {
+            f"{case}.count": count(),
+            f"{case}.other_x": flag(),
+            f"{case}.z": numbers(None, None, most=max(1000, MOST_DECODED * batch * dim), what="the decoded z"),
+            f"{case}.rows": numbers(None, most=1000, dtypes="i", what="the calls of the decoder"),
+            **{f"{case}.to_{name}": numbers(batch, dim) for name in "mv"},
+            f"{case}.to_b": numbers(pixels),
+        }
+        case += 1
+    return specs
+
+
+def _returns(given: Values) -> Specs:
+    noise = take(given, "noise")
+    most = int(noise["calls"]) * MOST_DECODED * int(np.size(noise["m"]))
+    return parts(values=_bounds(take(given, "values")), noise={"z": numbers(None, None, None, most=most)})
+
+
+ASK = Ask("with_sampler:bound", _everything, returns=_returns)
 
 # ------------------------------------------------------------------------------------ how it is judged
 
@@ -186,7 +218,7 @@ def _first(failed: Trial, tiny: Trial, which: str) -> str:
     return ""
 
 
-_TINY_ASK = Ask("with_sampler:tiny", _tiny, seconds=3, fixed=True)
+_TINY_ASK = Ask("with_sampler:tiny", _tiny, seconds=3, fixed=True, returns=_bounds)
 SMALLEST_KL, SMALLEST_REC = (Smallest(_TINY_ASK, partial(_first, which=which)) for which in ("kl", "rec"))
 
 

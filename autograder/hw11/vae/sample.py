@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Smallest, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Smallest, Specs, Trial, Values, Verdict
 from autograder.hw11.precision import HALF, is_half
 from autograder.judges import array, fits, luck, passed, share, shown
+from autograder.returns import entries, numbers, parts
 from autograder.sections import join, section
 from autograder.stats import (
     cells,
@@ -60,7 +61,22 @@ def _everything(rng: Generator) -> Values:
     return join(shapes=_shapes(rng), noise=_noise(rng), gradient=_gradient(rng))
 
 
-ASK = Ask("vae:sample", _everything)
+def _returns(given: Values) -> Specs:
+    """A sample of a wrong shape may have as many entries as m's rows and columns make together."""
+    shapes = {
+        f"{name}{case}": entries(batch * dim) for case, (batch, dim) in enumerate(SIZES) for name in ("z", "m", "v")
+    }
+    calls, batch, dim = CALLS, *np.shape(given["noise.m"])
+    drawn = numbers(most=calls * batch * batch * dim, what="what sample_gaussian returned in all calls")
+    slope = numbers(*np.shape(given["gradient.m"]))
+    return parts(
+        shapes=shapes,
+        noise={"standard": drawn, "varied": drawn, "few": entries(calls * 15)},
+        gradient={"z": entries(slope.most), "to_m": slope, "to_v": slope},
+    )
+
+
+ASK = Ask("vae:sample", _everything, returns=_returns)
 
 # ------------------------------------------------------------------------------------ how it is judged
 
@@ -299,7 +315,11 @@ def _off(_failed: Trial, tiny: Trial) -> str:
     return ""
 
 
-SMALLEST = Smallest(Ask("vae:tiny", _tiny, seconds=3, fixed=True), _off)
+def _tiny_returns(_given: Values) -> Specs:
+    return {f"z{case}": entries(TINY_CALLS * np.size(m)) for case, (m, _) in enumerate(TINY)}
+
+
+SMALLEST = Smallest(Ask("vae:tiny", _tiny, seconds=3, fixed=True, returns=_tiny_returns), _off)
 
 
 FEW = (3, 5)
