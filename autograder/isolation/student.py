@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,8 @@ class Student:
         self._cells: dict[str, tuple[notebooks.Cell, ...]] = {}
         self._sources: dict[str, notebooks.Source] = {}
         self._finder = Finder(box, self.faults, self._loading_left)
+        self.loaded: Callable[[Mapping[str, Any]], None] = lambda _space: None
+        """Called with the namespace of what was just loaded, before anything of it is: it may have seeded itself."""
 
     def function(self, file: str, name: str, **instead: Any) -> Callable[..., Any]:
         """The function or class `name` that `file` ("gan_vae/utils.py", or a notebook) defines.
@@ -99,7 +101,9 @@ class Student:
         """The module of `file`, as far as it could be loaded; its first folder, if it is in one, is the import root."""
         root, _, path = file.partition("/") if "/" in file else ("", "", file)
         self._finder.use(self.box / root)
-        return importlib.import_module(path.removesuffix(".py").replace("/", "."))
+        module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+        self.loaded(module.__dict__)
+        return module
 
     def failed(self, file: str) -> bool:
         """Whether anything in this Python file, once it was asked for, could not be loaded."""
@@ -148,6 +152,7 @@ class Student:
         for piece in source.broken:
             later = {name for one in chosen if (one.cell, one.line) > (piece.cell, piece.line) for name in one.binds}
             self.faults.add(file, piece.binds - later, piece.fault(file))
+        self.loaded(module.__dict__)
         return module
 
     @property

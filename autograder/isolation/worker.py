@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import random
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from autograder.core import Array, Value, Values
 from autograder.faults import Fault
 from autograder.isolation import confine, kernel, wire
 from autograder.isolation.machine import calm
+from autograder.isolation.noise import Noise
 from autograder.isolation.student import ImportFault, Missing, Student, describe
 
 Probe = Callable[[Mapping[str, Any], Student], Mapping[str, Any]]
@@ -120,16 +120,10 @@ def answer(request: wire.Frame, module: ModuleType, function: str, student: Stud
 
 
 def run(probe: Probe, inputs: Values, seed: int, student: Student) -> Values:
-    """Runs a probe with tensors for arrays, after seeding every global generator once.
-
-    torch's CPU generator uses a seed modulo 2^32 only, so it is seeded once and the calls run on.
-    """
-    # torch.manual_seed would also note, for each kind of accelerator, from which line it was called: 2 ms.
-    torch.default_generator.manual_seed(seed)
-    if torch.accelerator.is_available():
-        torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
+    """Runs a probe with tensors for arrays, all generators seeded now and after each load of the submission's code."""
+    noise = Noise(seed, student.box)
+    student.loaded = noise.renew
+    noise.renew()
     calm()
     torch.set_num_threads(1)
     got = probe({name: _tensor(value) for name, value in inputs.items()}, student)

@@ -1,0 +1,93 @@
+"""Seeds every generator of a worker from Philox, again after each piece of the submission's code that was loaded.
+
+A module that seeds itself (`torch.manual_seed(0)` at its top) would otherwise bring the same noise to both looks at it
+and to every upload. And torch's own seeding takes a seed modulo 2^32, of which a class and a semester draw the same one
+now and then: here the whole state is filled, 624 words of 32 bits, as a Mersenne Twister's state may be any.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import struct
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+WORDS = 624
+"""Of the state of MT19937 (Matsumoto and Nishimura 1998), which torch, numpy's old interface and Python all use."""
+Words = npt.NDArray[np.uint32]
+_HEAD = struct.Struct("<QiiQ")
+_TAIL = 40
+"""Bytes of torch's state behind the words: normals that were drawn in pairs, none of which is left over."""
+
+# Bound before any of the submission's code is there to replace them.
+_set_numpy, _set_python = np.random.set_state, random.setstate
+_set_torch: Callable[[torch.Tensor], Any] = torch.default_generator.set_state
+
+
+def torch_state(words: Words, seed: int = 0) -> torch.Tensor:
+    """The state of torch's CPU generator with these words: the seed, how many are left (so that the next draw begins
+    with the first), whether it was seeded, the next word's place, the words as uint64, no normal left over."""
+    data = _HEAD.pack(seed % 2**64, 1, 1, 0) + words.astype("<u8").tobytes() + bytes(_TAIL)
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
+
+
+class Noise:
+    """Streams of words that follow from `seed` and from how often they were renewed."""
+
+    def __init__(self, seed: int, box: Path) -> None:
+        self.seed, self.box = seed, box
+        self.renewals = 0
+
+    def renew(self, space: Mapping[str, Any] | None = None) -> None:
+        """Fills the states of the global generators of torch, numpy and Python anew, and of those that the submission
+        has made for itself in the top level of its modules or of `space`."""
+        philox = np.random.Philox(key=[self.seed % 2**64, self.renewals])
+        self.renewals += 1
+
+        def words() -> Words:
+            return philox.random_raw(WORDS // 2).view(np.uint32)
+
+        if torch.accelerator.is_available():
+            # torch.manual_seed would also note, for each kind of accelerator, from which line it was called: 2 ms.
+            torch.manual_seed(self.seed % 2**63)
+        _set_torch(torch_state(words(), self.seed))
+        _set_numpy(("MT19937", words(), WORDS, 0, 0.0))
+        _set_python((3, (*words().tolist(), WORDS), None))
+        for own in self._own(space):
+            with contextlib.suppress(Exception):  # a generator of theirs may be of any make
+                reseed(own, words())
+
+    def _own(self, space: Mapping[str, Any] | None) -> Sequence[Any]:
+        """The submission's own generators, each once, in the order of their names."""
+        spaces = [space] if space is not None else []
+        for module in list(sys.modules.values()):
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str) and file.startswith(f"{self.box}/"):
+                spaces.append(vars(module))
+        named = [(name, value) for one in spaces for name, value in list(one.items()) if type(value) in GENERATORS]
+        found = {id(value): value for _, value in sorted(named, key=lambda pair: str(pair[0]))}
+        return [one for one in found.values() if one is not torch.default_generator]
+
+
+GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+
+
+def reseed(generator: Any, words: Words) -> None:
+    """Gives a generator of one of these kinds another state."""
+    if type(generator) is torch.Generator:
+        if generator.device.type == "cpu":
+            generator.set_state(torch_state(words))
+    elif type(generator) is np.random.Generator:
+        old = generator.bit_generator
+        old.state = type(old)(np.random.SeedSequence(words[:8].tolist())).state
+    elif type(generator) is np.random.RandomState:
+        generator.set_state(("MT19937", words, WORDS, 0, 0.0))
+    elif type(generator) is random.Random:
+        generator.setstate((3, (*words.tolist(), WORDS), None))
