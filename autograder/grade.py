@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from autograder import returns
+from autograder import discreet, returns
 from autograder.core import (
     Ask,
     Assignment,
@@ -228,7 +228,7 @@ class Grading:
             given = ask.inputs(np.random.Generator(np.random.Philox(seed)))
             seconds = min(ask.seconds, self.left())
             got = self.asker.ask(self.submission, ask, given, seed=seed % 2**63, seconds=seconds)
-            got = returns.admitted(ask, given, got)
+            got = self._kept(returns.admitted(ask, given, got), ask)
             want: Values = {}
             want_cpu = self.yardsticks.get(ask.name, 0.0)
             if (ask.reference or (ask.yardstick and ask.name not in self.yardsticks)) and got.values is not None:
@@ -242,6 +242,13 @@ class Grading:
             trial = None if got.values is None else Trial(given, got.values, want, got.cpu, want_cpu)
             self._seen[key] = got, trial
         return self._seen[key]
+
+    def _kept(self, seen: Observation, ask: Ask) -> Observation:
+        """The observation without words of a private probe's worker that are for the staff alone."""
+        if seen.values is None:
+            return seen
+        values, said = discreet.parts(seen.values, ask, self.submission, self.assignment.probes)
+        return replace(seen, values=values, log="\n".join(filter(None, (said, seen.log)))) if said else seen
 
     def _reference(self, ask: Ask, attempt: int, given: Values) -> Observation:
         """What the reference answers to the same. Without values its cause is "grader", or "time" if that was up."""

@@ -181,6 +181,14 @@ def test_checks_of_one_trial_share_it(guarded: Guarded) -> None:
     assert [verdict.message for verdict in found if verdict] == [str(at) for at in (*range(10), *range(10)[::-1])]
 
 
+def test_another_way_to_ask_is_no_other_judge(guarded: Guarded) -> None:
+    """How much of a notebook is run is tried in several ways: none of them starts the process anew."""
+    one = check(lambda _: Verdict(1.0, f"{os.getpid()}"))
+    asked = [replace(one, ask=replace(one.ask, seconds=float(second))) for second in range(1, 5)]
+    told = [guarded.judge(each, TRIAL, 60.0).verdict for each in asked]
+    assert len({verdict.message for verdict in told if verdict}) == 1
+
+
 def test_nothing_outlives_the_judge() -> None:
     judging = Guarded(limits=SMALL)
     told = judging.judge(check(lambda _: Verdict(1.0, f"{os.getpid()}")), TRIAL, 60.0).verdict

@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from autograder.core import Ask, Observation, Submission, Values
-from autograder.faults import told
+from autograder.discreet import observed
 from autograder.isolation import wire, worker
 from autograder.isolation.student import Student
 
@@ -38,9 +39,10 @@ class InProcess:
         header, body = wire.lengths(reply[: wire.PREFIX.size])
         cut = wire.PREFIX.size + header
         frame = wire.decode(reply[wire.PREFIX.size : cut], reply[cut : cut + body])
-        seen = Observation(frame.values) if frame.fault is None else told(frame.fault)
-        spent = time.perf_counter() - started
-        return Observation(seen.values, seen.error, seen.diagnosis, seconds=spent, further=frame.further)
+        seen = Observation(frame.values)
+        if frame.fault is not None:
+            seen = observed(frame.fault, ask, submission, self.probes)
+        return replace(seen, seconds=time.perf_counter() - started, further=frame.further)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any
 
 from autograder.core import Ask, Observation, Submission, Values
-from autograder.faults import told
+from autograder.discreet import observed
 from autograder.isolation import confine, wire
 from autograder.isolation.reading import READING, keep
 from autograder.isolation.zygote import ENVIRONMENT, MAX_MESSAGE
@@ -212,8 +212,13 @@ class Pool:
                     os.close(log_in)
         self.memory = max(self.memory, usage["memory"])
         self.cpu += usage["cpu"]
-        seen = _judge_end(ended, conversation, identity, usage, seconds)
-        return replace(seen, log=clean(conversation.log.decode("utf-8", "replace")), cpu=usage["cpu"])
+        frame = conversation.frame
+        if ended == "answered" and frame is not None and frame.id == identity and frame.fault is not None:
+            seen = replace(observed(frame.fault, ask, submission, self.wall.probes), further=frame.further)
+        else:
+            seen = _judge_end(ended, conversation, identity, usage, seconds)
+        log = "\n".join(filter(None, (seen.log, conversation.log.decode("utf-8", "replace"))))
+        return replace(seen, log=clean(log), cpu=usage["cpu"])
 
     def _wait_until_ready(self) -> None:
         if self._control is None:
@@ -383,8 +388,7 @@ def _judge_end(
     """An observation from how the conversation ended and what the kernel says of the worker."""
     frame = conversation.frame
     if ended == "answered" and frame is not None and frame.id == identity:
-        seen = Observation(frame.values) if frame.fault is None else told(frame.fault)
-        return replace(seen, further=frame.further)
+        return Observation(frame.values, further=frame.further)
     if ended == "answered":
         return Observation(error="The answer did not come from our probe, so it was not used.", diagnosis="forged")
     if ended == "breach":

@@ -159,7 +159,7 @@ def decode(header: bytes, body: bytes) -> Frame:
         ):
             values[name] = item
         else:
-            raise Breach(f"{name} is not a plain value")
+            raise Breach("a value is neither plain nor an array")
     if at != len(body):
         raise Breach("the frame has bytes left over")
     return Frame(tree["id"], values=values, further=further)
