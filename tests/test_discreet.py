@@ -123,7 +123,8 @@ WAYS = {
     "a sentence of ours": "from autograder.isolation.wire import Breach; raise Breach(secret())",
     "what is missing": "from autograder.isolation.student import Missing; raise Missing(secret())",
     "a type's name": "return type(secret(), (), {})()",
-    "a function's name": "name = ''.join(filter(str.isalnum, secret())); exec(f'def f{name}(): return 1 / 0', globals()); globals()[f'f{name}']()",
+    "a function's name": "name = ''.join(filter(str.isalnum, secret()))\n"
+    "    exec(f'def f{name}(): return 1 / 0', globals())\n    globals()[f'f{name}']()",
     "a frame of their own": "import os, struct, json; h = json.dumps({'id': 'x', 'fault': {'kind': 'raised', 'text': "
     "secret(), 'where': ''}}).encode(); os.write(3, struct.pack('<4sIQ', b'hw!1', len(h), 0) + h)",
 }
