@@ -45,6 +45,8 @@ class Spec:
 
 
 Specs = Mapping[str, Spec]
+WHOLE = 3
+"""The last rung of the ladder for notebooks: see `Ask.rung`."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Ask:
     class in the probe's module that watches a notebook's whole run from inside its kernel. `fixed` says that
     `inputs` draws nothing: to ask again would tell nothing new. `file` names the one of the question's files that
     it is about, where it is about one alone. `rung` is how much of a notebook is run for what is asked, more on each
-    rung of a ladder (notebooks.Source.definitions); nobody but the grading sets it.
+    rung of a ladder (notebooks.Source.definitions); on the last one, `WHOLE`, the whole notebook `file` is run in a
+    kernel and the probe is put to what that holds then. Nobody but the grading sets it.
 
     `returns` declares, for the inputs that were drawn, every value that the probe may answer with (see `returns.py`,
     which checks it): a name that is not declared reaches no judge. None declares nothing, for probes of tests.

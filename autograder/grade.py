@@ -13,6 +13,7 @@ import numpy as np
 
 from autograder import discreet, returns
 from autograder.core import (
+    WHOLE,
     Ask,
     Assignment,
     Check,
@@ -30,6 +31,8 @@ from autograder.judging import Inside, Judging
 LEAST_SECONDS = 1.0
 LONGEST = 600
 """Characters of a message, with its counterexample: a longer one is not read."""
+LEAST_RUN = 60.0
+"""Seconds for a whole run of a notebook below which it is not begun."""
 SPARE = 10
 """A counterexample is looked for where the time left is as many times what the search may take."""
 GRADER_ERROR = (
@@ -61,6 +64,21 @@ class Look:
     broke: str = ""
 
 
+@dataclass(frozen=True)
+class Rung:
+    """How much of a notebook is run: `Ask.rung`, and on the last one which notebook and for how many seconds."""
+
+    number: int = 0
+    file: str = ""
+    seconds: float = 0.0
+
+    def __call__(self, check: Check) -> Check:
+        """The check, asked on this rung."""
+        if self.number < WHOLE:
+            return replace(check, ask=replace(check.ask, rung=self.number))
+        return replace(check, ask=replace(check.ask, rung=self.number, file=self.file, seconds=self.seconds))
+
+
 class Asker(Protocol):
     """Puts an ask to a submission: the wall in production, the same call without a wall in audits."""
 
@@ -86,7 +104,7 @@ class Grading:
     judging: Judging = field(default_factory=Inside)
     _seen: dict[tuple[str, int, int], tuple[Observation, Trial | None]] = field(default_factory=dict)
     _looks: dict[tuple[str, int, int], Look] = field(default_factory=dict)
-    _rungs: dict[str, int] = field(default_factory=dict)
+    _rungs: dict[str, Rung] = field(default_factory=dict)
     _right: dict[tuple[str, int], Observation] = field(default_factory=dict)
 
     def results(self) -> Iterator[Result]:
@@ -139,13 +157,13 @@ class Grading:
             first = self._attempt(check, 0)
             if first.verdict.score == 1 or not first.observation.further:
                 return check
-            self._rungs[name] = self._best_rung([other for other in question.checks if other.ask == check.ask])
-        return replace(check, ask=replace(check.ask, rung=self._rungs[name]))
+            self._rungs[name] = self._best_rung(question, [one for one in question.checks if one.ask == check.ask])
+        return self._rungs[name](check)
 
-    def _best_rung(self, siblings: Sequence[Check]) -> int:
-        best, most, rung = 0, -1.0, 0
+    def _best_rung(self, question: Question, siblings: Sequence[Check]) -> Rung:
+        best, most, rung = Rung(), -1.0, Rung()
         while True:
-            looks = [self._attempt(replace(one, ask=replace(one.ask, rung=rung)), 0) for one in siblings]
+            looks = [self._attempt(rung(one), 0) for one in siblings]
             points = sum(
                 one.points * look.verdict.score
                 for one, look in zip(siblings, looks, strict=True)
@@ -154,12 +172,24 @@ class Grading:
             if points > most:
                 best, most = rung, points
             failed = {look.verdict.diagnosis for look in looks if look.verdict.score < 1}
-            further = looks[0].observation.further
-            if not failed or further <= rung or (further > 1 and not failed & LOADING):
+            further = self._above(rung, looks[0].observation.further, question, siblings[0])
+            if not failed or further.number <= rung.number or (further.number > 1 and not failed & LOADING):
                 return best
             if self.left() < 2 * siblings[0].ask.seconds:
                 return best
             rung = further
+
+    def _above(self, rung: Rung, further: int, question: Question, check: Check) -> Rung:
+        """The next rung: where the notebook is run whole anyway, what its kernel holds then is the last one."""
+        if further or rung.number == WHOLE:
+            return Rung(further)
+        runs = [other.ask for other in question.checks if other.ask.collector]
+        there = [file for file in question.files if file.endswith(".ipynb") and file not in self.submission.absent]
+        if not runs or not there or check.ask.private or check.ask.collector:
+            return Rung()
+        run = max(ask.seconds for ask in runs)
+        seconds = min(run, self.left() - run)  # the check of the whole run must still have its own time
+        return Rung(WHOLE, there[0], seconds) if seconds >= LEAST_RUN else Rung()
 
     def _attempt(self, check: Check, attempt: int) -> Look:
         key = check.id, attempt, check.ask.rung
@@ -210,7 +240,7 @@ class Grading:
         smallest, (_, failed) = check.smallest, self._observe(check.ask, 0)
         if smallest is None or failed is None or self.left() < SPARE * smallest.ask.seconds:
             return verdict
-        _, tiny = self._observe(replace(smallest.ask, rung=check.ask.rung), 0)
+        _, tiny = self._observe(replace(smallest.ask, rung=check.ask.rung % WHOLE), 0)  # a whole run costs too much
         if tiny is None:
             return verdict
         ruling = self.judging.describe(check, failed, tiny, self.left())

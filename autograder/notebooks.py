@@ -23,8 +23,6 @@ from autograder.isolation.statements import Statement, Unparsed, execute, place,
 __all__ = ["Statement", "Unparsed", "execute", "place", "statement_of"]  # beside what this module defines itself
 
 MAX_CELLS = 2000
-RUNGS = 3
-"""How many ways there are to take a name out of a notebook, each running more of it: see `Source.definitions`."""
 MAX_TEXT = 1000
 """Characters that are kept of an exception's text, which can be megabytes."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from autograder.audit import wrappings
-from autograder.core import Assignment
+from autograder.core import WHOLE, Assignment
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.mistakes import RIGHT
 from autograder.isolation.wall import Pool, Wall
@@ -235,6 +235,23 @@ def test_a_notebooks_function_is_found_on_the_lowest_rung_that_works(pool: Pool,
     assert max(result.rung for result in graded.results) == rung
     told = {test["extra_data"].get("loaded") for test in graded.document["tests"]}
     assert (told - {None}) == ({("registrations", "statements")[rung - 1]} if rung else set())
+
+
+def test_what_only_a_whole_run_defines_is_found_in_its_kernel(pool: Pool) -> None:
+    """Here a constant is what training gives, which no other rung runs."""
+    question = next(question for question in ASSIGNMENT.questions if question.id == "policy_gradient")
+    ids = ("contract", "gradient", "sign", "average", "inputs", "unbiased", "notebook")
+    kept = tuple(check for check in question.checks if check.id.partition(".")[2] in ids)
+    trained = (
+        "w = torch.zeros(1, requires_grad=True)\nopt = torch.optim.SGD([w], lr=1.0)",
+        "for i in range(1):\n    w.sum().backward()\n    opt.step()\n    globals()['SIGN'] = w.item()",
+    )
+    upload = {NAME: notebook(TORCH, *trained, SIGNED)}
+    assignment = replace(ASSIGNMENT, questions=(replace(question, checks=kept),))
+    graded = grade(pool, upload, assignment=assignment, seconds=480.0)
+    assert set(lost(graded)) == {"policy_gradient.notebook"}  # it trains nothing
+    assert {result.rung for result in graded.results} == {0, WHOLE}
+    assert {test["extra_data"].get("loaded") for test in graded.document["tests"]} == {None, "whole run"}
 
 
 def test_a_wrong_loss_stays_wrong_on_every_rung(pool: Pool) -> None:

@@ -38,6 +38,17 @@ class Collector(Protocol):
     def values(self, space: Mapping[str, Any]) -> Mapping[str, Any]: ...
 
 
+class Unwatched:
+    """A collector that looks at nothing."""
+
+    def after_cell(self, space: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def values(self, space: Mapping[str, Any]) -> Mapping[str, Any]:
+        """None."""
+        return {}
+
+
 class Kernel:
     """The client's handle on the kernel, in the form that nbclient asks of a kernel manager."""
 
@@ -46,11 +57,22 @@ class Kernel:
     def __init__(self, pid: int, folder: Path, key: bytes) -> None:
         self.pid, self.folder, self.key = pid, folder, key
         self.ended = False
+        self.expression = ARTEFACT
 
     def run(self, cells: Sequence[Cell], *, seconds: float) -> tuple[Run, dict[str, Any]]:
         """Executes the cells; how that went, and the collector's values (none where the kernel is gone)."""
         run, answer = run_all(cells, self, seconds=seconds, progress=_tell)
         return run, {name: value for name, value in _values(answer).items() if not hasattr(run, name)}
+
+    def probed(self, cells: Sequence[Cell], request: bytes, *, seconds: float) -> wire.Frame:
+        """Executes the cells and puts the request to what they defined; the reply. Raises `Breach` where none came."""
+        self.expression = f"get_ipython().probed({base64.b64encode(request).decode()!r})"
+        run, answer = run_all(cells, self, seconds=seconds, progress=_tell)
+        try:
+            return _frame(answer)
+        except (ValueError, struct.error):
+            told = f"code cell {run.failed} of {run.cells} did not end" if run.failed else "no answer came"
+            raise wire.Breach(f"the whole notebook was run for it, and {told}") from None
 
     def is_alive(self) -> bool:
         if not self.ended:
@@ -78,7 +100,7 @@ class Kernel:
 
     def artefact(self, client: Any, seconds: float) -> str:
         """What the kernel's collector says, still encoded; "" where no answer came in time."""
-        code = {"code": "", "silent": True, "user_expressions": {"artefact": ARTEFACT}}
+        code = {"code": "", "silent": True, "user_expressions": {"artefact": self.expression}}
         with contextlib.suppress(Exception):  # whatever a kernel may send in place of an answer
             identity = client.kc.execute(**code)
             client.timeout_func = None
@@ -105,18 +127,33 @@ def _tell(cell: int, cells: int) -> None:
 def _values(answer: str) -> dict[str, Any]:
     """The collector's values from a kernel's answer, read as strictly as the judge reads a worker's."""
     try:
-        data = base64.b64decode(answer.strip("'\""), validate=True)
-        header, body = wire.lengths(data[: wire.PREFIX.size])
-        cut = wire.PREFIX.size + header
-        return dict(wire.decode(data[wire.PREFIX.size : cut], data[cut : cut + body]).values)
+        return dict(_frame(answer).values)
     except (ValueError, wire.Breach, struct.error):
         return {}
+
+
+def _frame(answer: str) -> wire.Frame:
+    """The frame in a kernel's answer. Raises `ValueError`, `Breach` or `struct.error` for anything that is none."""
+    data = base64.b64decode(answer.strip("'\""), validate=True)
+    header, body = wire.lengths(data[: wire.PREFIX.size])
+    cut = wire.PREFIX.size + header
+    return wire.decode(data[wire.PREFIX.size : cut], data[cut : cut + body])
 
 
 # -------------------------------------------------------------------------------------- inside the kernel
 
 
-def start(folder: Path, collector: Collector, plain: Callable[[Any], Any], confined: Callable[[], Any]) -> Kernel:
+Respond = Callable[[bytes, dict[str, Any]], bytes]
+"""The reply to a request that is put to a kernel's names, both as frames."""
+
+
+def start(
+    folder: Path,
+    collector: Collector,
+    plain: Callable[[Any], Any],
+    confined: Callable[[], Any],
+    respond: Respond | None = None,
+) -> Kernel:
     """Forks the kernel, which calls `confined` before it does anything else. `plain` makes values of tensors."""
     key = secrets.token_hex(16).encode()
     pid = os.fork()
@@ -125,7 +162,7 @@ def start(folder: Path, collector: Collector, plain: Callable[[Any], Any], confi
             os.close(3)  # the channel to the judge is the client's
             os.chdir(folder)
             confined()
-            _serve(folder, key, collector, plain)
+            _serve(folder, key, collector, plain, respond)
         except BaseException:
             import traceback
 
@@ -134,7 +171,9 @@ def start(folder: Path, collector: Collector, plain: Callable[[Any], Any], confi
     return Kernel(pid, folder, key)
 
 
-def _serve(folder: Path, key: bytes, collector: Collector, plain: Callable[[Any], Any]) -> NoReturn:
+def _serve(
+    folder: Path, key: bytes, collector: Collector, plain: Callable[[Any], Any], respond: Respond | None
+) -> NoReturn:
     sys.modules["debugpy"] = None  # type: ignore[assignment]  # its server would listen on TCP
     own = folder / ".kernel"
     os.environ.update(dict.fromkeys(("IPYTHONDIR", "MPLCONFIGDIR"), str(own)))
@@ -184,6 +223,9 @@ def _serve(folder: Path, key: bytes, collector: Collector, plain: Callable[[Any]
     app.session.key = key
     app.initialize([])
     _prepare(app.shell, folder, collector, plain)
+    if respond is not None:
+        shell: Any = app.shell
+        shell.probed = lambda text: base64.b64encode(respond(base64.b64decode(text), shell.user_ns)).decode()
     app.start()
     os._exit(0)
 

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from autograder import notebooks
-from autograder.core import GIVEN
+from autograder.core import GIVEN, WHOLE
 from autograder.isolation import reading
 from autograder.isolation.imports import Importer
 from autograder.isolation.kernel import Kernel
@@ -158,7 +158,7 @@ class Student:
     @property
     def further(self) -> int:
         """The next rung of the ladder that would run more of a notebook than was run for what was asked; 0 for none."""
-        for rung in range(self.rung + 1, notebooks.RUNGS):
+        for rung in range(self.rung + 1, WHOLE):
             for file, names in self._asked:
                 source = self._sources[file]
                 if len(source.definitions(names, rung=rung)) > len(source.definitions(names, rung=self.rung)):
@@ -250,6 +250,24 @@ class Student:
         module = types.ModuleType(Path(file).stem)
         FileLoader(self.box / GIVEN / file, self._finder, named=file).exec_module(module)
         return module
+
+
+class Held(Student):
+    """A submission whose notebook has run: its names are those that the kernel holds."""
+
+    def __init__(self, box: Path, space: dict[str, Any], *, seconds: float) -> None:
+        super().__init__(box, seconds=seconds)
+        self.space = space
+
+    def definitions(self, file: str, *names: str) -> Any:
+        """The kernel's own names, as attributes; whatever is set there is what its functions see."""
+        held = _Space()
+        held.__dict__ = self.space
+        return held
+
+
+class _Space:
+    """Attributes that are a dictionary's items."""
 
 
 NOT_IMPORTED = re.compile(r"cannot import name '(\w+)'")

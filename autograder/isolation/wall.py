@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from autograder.core import Ask, Observation, Submission, Values
+from autograder.core import WHOLE, Ask, Observation, Submission, Values
 from autograder.discreet import observed
 from autograder.isolation import confine, wire
 from autograder.isolation.reading import READING, keep
@@ -192,6 +192,7 @@ class Pool:
                     "layers": list(self.wall.layers),
                     "collector": ask.collector,
                     "rung": ask.rung,
+                    "file": ask.file,
                     "scratch": str(scratch or ""),
                 }
                 pid = self._command({"spawn": job}, [theirs.fileno(), log_in])["pid"]
@@ -244,7 +245,7 @@ class Pool:
 @contextlib.contextmanager
 def _scratch(submission: Submission, ask: Ask, uid: int | None) -> Iterator[Path | None]:
     """A folder for a notebook's kernel, where it finds the submission's files and may write a little."""
-    if not ask.collector:
+    if not ask.collector and ask.rung < WHOLE:
         yield None
         return
     # A UNIX socket's path may have 107 characters, which a TMPDIR may exceed.

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -20,12 +20,12 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from autograder.core import Array, Value, Values
+from autograder.core import WHOLE, Array, Value, Values
 from autograder.faults import Fault
 from autograder.isolation import confine, kernel, wire
 from autograder.isolation.machine import calm
 from autograder.isolation.noise import Noise
-from autograder.isolation.student import ImportFault, Missing, Student, describe
+from autograder.isolation.student import Held, ImportFault, Missing, Student, describe
 
 Probe = Callable[[Mapping[str, Any], Student], Mapping[str, Any]]
 
@@ -48,6 +48,7 @@ class Job:
     collector: str = ""
     scratch: str = ""
     rung: int = 0
+    file: str = ""
 
     def confined(self, *, sockets: confine.Sockets = "none", writable: Sequence[Path] = ()) -> None:
         """Confines this process by what the job allows."""
@@ -73,11 +74,14 @@ def live(job: Job, channel: int) -> NoReturn:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         module = load_probe(job.probes, job.probe.partition(":")[0])  # while our files can still be read
         os.chdir(job.box)
-        running = _start_kernel(job, module) if job.collector else None
+        running = _start_kernel(job, module) if job.scratch else None
         job.confined(sockets="connect" if running else "none")
         request = wire.read(lambda count: _receive(channel, count))
         student = Student(Path(job.box), job.absent, kernel=running, seconds=job.seconds, rung=job.rung)
-        reply = answer(request, module, job.probe.partition(":")[2], student)
+        if job.rung == WHOLE:
+            reply = whole(request, job.file, student)
+        else:
+            reply = answer(request, module, job.probe.partition(":")[2], student)
         with contextlib.suppress(Exception):  # what was printed is for the staff; os._exit would drop it
             sys.stdout.flush()
         _send(channel, reply)
@@ -88,11 +92,20 @@ def live(job: Job, channel: int) -> NoReturn:
 
 def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
     scratch = Path(job.scratch)
+
+    def respond(data: bytes, space: dict[str, Any]) -> bytes:
+        header, body = wire.lengths(data[: wire.PREFIX.size])
+        cut = wire.PREFIX.size + header
+        request = wire.decode(data[wire.PREFIX.size : cut], data[cut : cut + body])
+        held = Held(Path(job.box), space, seconds=job.seconds)
+        return answer(request, module, job.probe.partition(":")[2], held)
+
     return kernel.start(
         scratch,
-        getattr(module, job.collector)(),
+        getattr(module, job.collector)() if job.collector else kernel.Unwatched(),
         _plain,
         lambda: job.confined(sockets="listen", writable=[scratch]),
+        respond if job.rung == WHOLE else None,
     )
 
 
@@ -117,6 +130,16 @@ def answer(request: wire.Frame, module: ModuleType, function: str, student: Stud
         return wire.encode(wire.Frame(request.id, values=values, further=student.further))
     except BaseException as error:
         return wire.encode(wire.Frame(request.id, fault=fault(error, student), further=_further(student)))
+
+
+def whole(request: wire.Frame, file: str, student: Student) -> bytes:
+    """The reply to a request that is put to what the notebook's kernel holds after all its cells."""
+    try:
+        assert student.kernel is not None
+        found = student.kernel.probed(student.cells(file), wire.encode(request), seconds=student.seconds - 5)
+        return wire.encode(replace(found, id=request.id))
+    except BaseException as error:
+        return wire.encode(wire.Frame(request.id, fault=fault(error, student)))
 
 
 def run(probe: Probe, inputs: Values, seed: int, student: Student) -> Values:
