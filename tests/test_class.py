@@ -334,7 +334,7 @@ def test_names_that_lead_out_of_an_export_lead_nowhere(tmp_path: Path) -> None:
     fetched = upload.fetch(tmp_path / "scratch")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["export.zip", "scratch"]
     inside = {path.relative_to(fetched).as_posix() for path in fetched.rglob("*") if path.is_file()}
-    assert inside == {"hw/answer.py", "tmp/escaped.py"}
+    assert inside == {"hw/answer.py", "tmp/escaped.py", "escaped.py", "a/escaped.py"}
 
 
 def test_ids_are_safe_and_each_once(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from autograder import notebooks, submission, version
 from autograder.audit import parallel
 from autograder.audit.journal import Journal
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
+from autograder.classroom import metadata
 from autograder.core import Assignment, Reject, Values
 from autograder.faults import Fault
 from autograder.isolation import wire
@@ -160,6 +161,8 @@ PIECES = (
     *("gan_vae", "utils.py", "models", "vae.py", "..", ".", "", "/", "\\", "C:", "A", "é", ".given", "data", "~", "\n"),
     *("\x1b[31m", "\u202e", "\0", "x" * 300, "__MACOSX", "._utils.py", "=cmd", " ", "x.zip", "utils (1).py", "x.py"),
     *("policy_gradient.ipynb", "Copy of policy_gradient.ipynb", "vae_samples.png", "answers.toml", "UTILS.PY"),
+    *("policy_gradient.ipynb.txt", "utils.py ", "utils.py.bak", "answers.toml (1)", "wandb", "venv", "node_modules"),
+    *("submission", "src", "\u200d", "\u200c", "\u00ad", "\ue000", "\U000e0041", ".packages", "x.ipynb", "data.py"),
 )
 ZIP_WORDS = [b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\6", b"\xff" * 4, b"\0" * 8, b"../", b"gan_vae/utils.py", b"\x0c\0"]
 
@@ -344,6 +347,61 @@ def read_notebook(data: bytes) -> None:
     assert all(one.text for one in source.definitions(["policy_gradient_loss", "x"]))
 
 
+# ------------------------------------------------------------------------------------ a class's metadata
+
+ONE = (
+    "submission_11:\n  :submitters:\n  - :name: Ann Lee\n    :sid: '0123'\n    :email: ann@x.edu\n"
+    "  :created_at: 2026-11-20 12:00:00.000000000 -08:00\n  :score: 1.0\n  :results: {:tests: [{:name: x}]}\n"
+)
+RAILS = (
+    "--- !ruby/hash:X\nsubmission_1: !ruby/object:S\n  :submitters:\n  - !ruby/object:User\n    :name: !binary QW5u\n"
+    "    :sid: &1 7\n    :email: *1\n  :created_at: !ruby/object:T\n    utc: &2 2026-11-20\n  :x: *2\n"
+)
+METADATA = [
+    ONE.encode(), (ONE + ONE.replace("11", "12")).encode(), RAILS.encode(), ONE.encode("utf-16"),
+    b'{"submission_3": {"submitters": [{"name": "Bo", "sid": 3, "email": null}], "created_at": "x"}}',
+]  # fmt: skip
+YAML_WORDS = [
+    *(
+        b"[",
+        b"]",
+        b"{",
+        b"}",
+        b":",
+        b"- ",
+        b"? ",
+        b", ",
+        b"\n",
+        b"\n  ",
+        b"\n\t",
+        b"'",
+        b'"',
+        b"|\n",
+        b">-\n",
+        b"#",
+        b"---\n",
+    ),
+    *(b"...\n", b"&a ", b"*a", b"*1", b"&1 ", b"<<: *a", b"!x ", b"!!int ", b"!!bool ", b"!!binary ", b"!ruby/symbol "),
+    *(b"!ruby/object:X ", b"!<", b"%YAML 1.1\n", b"%TAG ! x\n", b"[" * 300, b"{a: " * 100, b"- " * 300, b"&a [*a, *a]"),
+    *(b"\\e", b"\\u202e", b"\\ud800", b"\x1b[2J", b"\xe2\x80\xae", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\0", b"~"),
+    *(b"null", b":submitters: ", b":name: ", b"0x", b"9" * 5000, b"1e999", b"../", b"submission_11: "),
+]
+
+
+def metadata_of(rng: random.Random) -> bytes:
+    """A damaged metadata file; what is left of its first byte says whether it is read as JSON."""
+    return mutated(rng, METADATA, YAML_WORDS)
+
+
+def read_metadata(data: bytes) -> None:
+    """As `class` does; all text that it gets from there can be shown."""
+    name = metadata.NAMES[-1] if data[:1] == b"{" else metadata.NAMES[0]
+    for one in metadata.read(data, name):
+        texts = [one.created_at, *(text for each in one.students for text in vars(each).values())]
+        assert all(len(text) <= metadata.MAX_TEXT and "\x1b" not in text and "\u202e" not in text for text in texts)
+        assert not set(one.folder) & set("/\\\0")
+
+
 # ------------------------------------------------------------------------ answers, the log and pictures
 
 
@@ -471,6 +529,7 @@ TARGETS = (
     Target("frames", "frames of a worker (wire.py)", 50_000, frame, read_frame, (wire.Breach,)),
     Target("zips", "zips (submission.py)", 12_000, archive_of, read_zip, (Reject,)),
     Target("folders", "folders (submission.py)", 4_000, folder_of, read_folder, (Reject,)),
+    Target("metadata", "a class's metadata (metadata.py)", 12_000, metadata_of, read_metadata, (Reject,)),
     Target("notebooks", "notebooks (notebooks.py)", 12_000, notebook, read_notebook, (notebooks.Unreadable,)),
     Target("answers", "answers.toml (probes/answers.py)", 12_000, answers,
            _probe("answers", "answers", "answers.toml"), (Unread,)),

@@ -7,33 +7,26 @@ names its result file, is made of letters, digits, dots, dashes and underscores.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import stat
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
+from autograder import names
+from autograder.classroom import metadata
+from autograder.classroom.metadata import MAX_BYTES, Student
 from autograder.core import Reject
-from autograder.submission import BROKEN, JUNK, MAX_ENTRIES, MAX_FILE, MAX_TOTAL, shown
+from autograder.uploads import MAX_ENTRIES, MAX_FILE, MAX_SPARE, MAX_TOTAL, UNREADABLE, bytes_of, shown, unpackable
 
-METADATA = "submission_metadata.yml"
-MAX_METADATA = 64 * 1024**2
+METADATA = metadata.NAMES[0]
 SINGLE = (".zip", ".ipynb", ".py")
 """What an upload of one file may be."""
-
-
-@dataclass(frozen=True)
-class Student:
-    """As the course's roster has them; each field may be empty."""
-
-    name: str = ""
-    sid: str = ""
-    email: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +70,8 @@ def read(path: Path) -> list[Upload]:
     """Every upload at `path`, in the order of their ids. Raises `Reject` where there is none."""
     try:
         if path.is_dir():
-            found = _exported(path) if (path / METADATA).is_file() else _beside(path)
+            listed = [path / name for name in metadata.NAMES if (path / name).is_file()]
+            found = _exported(path, listed[0]) if listed else _beside(path)
         elif zipfile.is_zipfile(path):
             found = _exported_zip(path)
         else:
@@ -96,23 +90,30 @@ def read(path: Path) -> list[Upload]:
 
 
 def _beside(folder: Path) -> list[Upload]:
-    """An upload for each zip, notebook or folder; what begins with a dot and what is junk everywhere is passed over."""
+    """An upload for each zip, notebook or folder; what begins with a dot and what is junk is passed over."""
     return [
         Upload(path.stem if path.is_file() else path.name, path)
         for path in folder.iterdir()
-        if not path.name.startswith((".", "__")) and path.name not in JUNK and not path.is_symlink()
-        if path.is_dir() or path.suffix.lower() in SINGLE
+        if not path.name.startswith((".", "__")) and not path.is_symlink() and not names.is_never((path.name,))
+        if (path.is_dir() and not _is_junk(path)) or (path.is_file() and path.suffix.lower() in SINGLE)
     ]
 
 
-def _exported(folder: Path) -> list[Upload]:
-    file = folder / METADATA
-    if file.stat().st_size > MAX_METADATA:
-        raise Reject(f"{METADATA} is larger than {MAX_METADATA // 1024**2} MB.")
+def _is_junk(folder: Path) -> bool:
+    """Whether it is called like junk and holds no work, so that it is nobody's: a student may be called Data."""
+    if not names.doubtful((folder.name,)):
+        return False
+    inside = itertools.chain(folder.glob("*"), folder.glob("*/*"))
+    return not any(path.suffix.lower() in SINGLE for path in inside) or (folder / "pyvenv.cfg").exists()
+
+
+def _exported(folder: Path, file: Path) -> list[Upload]:
+    if file.stat().st_size > MAX_BYTES:
+        raise Reject(f"{file.name} is larger than {MAX_BYTES // 1024**2} MB.")
     return [
-        Upload(name, folder / name, students=students, created_at=created_at)
-        for name, students, created_at in _metadata(file.read_bytes())
-        if (folder / name).is_dir() and not (folder / name).is_symlink()
+        Upload(one.folder, folder / one.folder, students=one.students, created_at=one.created_at)
+        for one in metadata.read(file.read_bytes(), file.name)
+        if (folder / one.folder).is_dir() and not (folder / one.folder).is_symlink()
     ]
 
 
@@ -123,52 +124,28 @@ def _exported_zip(path: Path) -> list[Upload]:
     """The export as it was downloaded, with or without a folder around it; else a zip of folders."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [entry.filename for entry in archive.infolist()]
-            at = min((name for name in names if PurePosixPath(name).name == METADATA), key=len, default="")
+            listed = archive.namelist()
+            at = min((one for one in listed if PurePosixPath(one).name in metadata.NAMES), key=len, default="")
             if not at:
                 raise Reject(
                     f"{shown(path.name)} holds no {METADATA}, so it is no class as Gradescope exports it. "
                     "Unpack it, and give the folder."
                 )
-            if archive.getinfo(at).file_size > MAX_METADATA:
-                raise Reject(f"{METADATA} is larger than {MAX_METADATA // 1024**2} MB.")
-            listed = _metadata(archive.read(at))
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, ValueError, EOFError, *BROKEN):
+            entry = archive.getinfo(at)
+            if entry.file_size > MAX_BYTES:
+                raise Reject(f"{PurePosixPath(at).name} is larger than {MAX_BYTES // 1024**2} MB.")
+            data = None if unpackable(entry) else bytes_of(archive, entry)
+    except UNREADABLE:
         raise Reject(f"{shown(path.name)} is not a zip archive that can be read.") from None
-    top = at.removesuffix(METADATA)
-    folders = {name[len(top) :].partition("/")[0] for name in names if name.startswith(top)}
+    if data is None:
+        raise Reject(f"{PurePosixPath(at).name} in {shown(path.name)} cannot be unpacked.")
+    top = at.removesuffix(PurePosixPath(at).name)
+    folders = {name[len(top) :].partition("/")[0] for name in listed if name.startswith(top)}
     return [
-        Upload(name, path, f"{top}{name}/", students, created_at)
-        for name, students, created_at in listed
-        if name in folders
+        Upload(one.folder, path, f"{top}{one.folder}/", one.students, one.created_at)
+        for one in metadata.read(data, PurePosixPath(at).name)
+        if one.folder in folders
     ]
-
-
-def _metadata(data: bytes) -> list[tuple[str, tuple[Student, ...], str]]:
-    """Folder, submitters and time of each submission. The file's keys are Ruby's symbols: `:sid:`."""
-    try:
-        tree = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise Reject(f"{METADATA} is not YAML that can be read.") from None
-    if not isinstance(tree, dict):
-        raise Reject(f"{METADATA} does not map folders to submitters.")
-    found = []
-    for name, value in tree.items():
-        fields = _fields(value)
-        submitters = fields.get("submitters")
-        students = tuple(_student(each) for each in submitters) if isinstance(submitters, list) else ()
-        if isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0"):
-            found.append((name, students, str(fields.get("created_at", ""))))
-    return found
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    return {str(key).strip(":"): one for key, one in value.items()} if isinstance(value, dict) else {}
-
-
-def _student(value: Any) -> Student:
-    fields = _fields(value)
-    return Student(*("" if fields.get(key) is None else str(fields[key]) for key in ("name", "sid", "email")))
 
 
 def _inside(archive: zipfile.ZipFile, folder: str) -> Iterator[zipfile.ZipInfo]:
@@ -176,27 +153,48 @@ def _inside(archive: zipfile.ZipFile, folder: str) -> Iterator[zipfile.ZipInfo]:
 
 
 def _unpack(export: Path, folder: str, target: Path) -> None:
-    """Copies regular files below `folder` in the export to `target`, within the limits that hold for one upload.
+    """Copies what may be graded below `folder` in the export to `target`, within the limits that hold for one upload.
 
-    A name that leads outside is left out; `submission.receive`, which reads the copy, looks at everything again.
+    A name that leads outside is read as `submission.receive` reads it, which looks at the copy again. Of two entries of
+    one name the last counts; dates are kept, since the newest of several files counts.
     """
     target.mkdir()
     total = 0
     with zipfile.ZipFile(export) as archive:
-        for count, entry in enumerate(_inside(archive, folder)):
-            parts = PurePosixPath(entry.filename[len(folder) :].replace("\\", "/")).parts
-            if count >= MAX_ENTRIES or ".." in parts or not parts or stat.S_ISLNK(entry.external_attr >> 16):
+        last: dict[PurePosixPath, zipfile.ZipInfo] = {}
+        for entry in _inside(archive, folder):
+            if (path := _relative(entry.filename[len(folder) :])) is not None:
+                last[path] = entry
+        kept = sorted(last, key=lambda path: names.doubtful(path.parts[:-1]) > 0)[: MAX_ENTRIES + MAX_SPARE]
+        for path in kept:
+            entry, place = last[path], target / path
+            junk = names.doubtful(path.parts[:-1]) > 0
+            if stat.S_ISLNK(entry.external_attr >> 16) or unpackable(entry) or entry.file_size > MAX_FILE:
+                continue
+            if total > (2 if junk else 1) * MAX_TOTAL:  # what is there is too much already, and will be refused
                 continue
             total += entry.file_size
-            if entry.file_size > MAX_FILE or total > MAX_TOTAL or JUNK.intersection(parts):
-                continue
             try:
-                place = target.joinpath(*(part for part in parts if part != "/"))
                 place.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(entry) as source, place.open("xb") as copy:
-                    copy.write(source.read(entry.file_size))
-            except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OSError, *BROKEN):
+                data = bytes_of(archive, entry)
+                if data is not None:
+                    place.write_bytes(data)
+                    written = time.mktime((*entry.date_time, 0, 0, -1))
+                    os.utime(place, (written, written))
+            except (ValueError, OSError, OverflowError):
                 continue
+
+
+def _relative(name: str) -> PurePosixPath | None:
+    """Where a file of an export goes, None where nothing of it could be graded."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if names.is_never(path.parts) or not (names.Name(path.name).kept or path.suffix.lower() == ".zip"):
+        return None
+    try:
+        place = names.place(name)
+    except names.Refused:
+        return None
+    return place.path if place else None
 
 
 # -------------------------------------------------------------------------------------------- names
@@ -218,10 +216,11 @@ def _named_apart(uploads: Sequence[Upload]) -> list[Upload]:
 
 
 def _files(folder: Path) -> list[Path]:
+    """Those of which any may matter to a grade."""
     found = []
-    for place, folders, names in os.walk(folder):  # links are not followed
-        folders[:] = sorted(set(folders) - JUNK)
-        paths = [Path(place, name) for name in names]
+    for place, folders, held in os.walk(folder):  # links are not followed
+        folders[:] = sorted(one for one in folders if not names.is_never((one,)))
+        paths = [Path(place, name) for name in held if names.Name(name).kept or name.lower().endswith(".zip")]
         found += [path for path in paths if path.is_file() and not path.is_symlink()]
         if len(found) > MAX_ENTRIES:
             break
