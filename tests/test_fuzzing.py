@@ -15,6 +15,7 @@ from autograder.audit import fuzzing
 from autograder.audit.fuzzing import TARGETS, Found, Target, Tried, growth, made, measured, section, tried
 
 SLICE = {"frames": 2000, "zips": 300, "folders": 200, "notebooks": 200, "answers": 300, "log": 200, "pictures": 300}
+SLICE["metadata"] = 2000
 BY_ID = {target.id: target for target in TARGETS}
 
 

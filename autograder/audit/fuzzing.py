@@ -387,10 +387,41 @@ YAML_WORDS = [
     *(b"null", b":submitters: ", b":name: ", b"0x", b"9" * 5000, b"1e999", b"../", b"submission_11: "),
 ]
 
+VALUES = (
+    *(
+        b"Ann",
+        b"'0123'",
+        b"!binary QW5u",
+        b"!ruby/object:X {a: Ann, b: [1]}",
+        b"!!int ''",
+        b'!!bool "x"',
+        b'"\\e[2J\\u202e"',
+    ),
+    *(
+        b"*a",
+        b"[*a, *a, *a]",
+        b"{a: *a}",
+        b"&a [*a]",
+        b"[[[[Ann]]]]",
+        b"!!null x",
+        b"|\n      Ann",
+        b"~",
+        b"2026-11-20 12:00:00",
+    ),
+)
+
 
 def metadata_of(rng: random.Random) -> bytes:
-    """A damaged metadata file; what is left of its first byte says whether it is read as JSON."""
-    return mutated(rng, METADATA, YAML_WORDS)
+    """Half of them damaged files; half whole ones with odd values for names, ids and times."""
+    if rng.random() < 0.5:
+        return mutated(rng, METADATA, YAML_WORDS)
+    words = (*VALUES, *(word.strip().replace(b"\n", b" ") for word in YAML_WORDS))
+    fields = (b"name", b"sid", b"email")
+    students = b"".join(
+        b"  - " + b"    ".join(b":%s: %s\n" % (one, rng.choice(words)) for one in fields)
+        for _ in range(rng.randrange(3))
+    )
+    return b"s:\n  :x: &a %s\n  :submitters:\n%s  :created_at: %s\n" % (rng.choice(words), students, rng.choice(words))
 
 
 def read_metadata(data: bytes) -> None:
