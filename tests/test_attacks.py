@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import importlib
+import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,11 +20,11 @@ import pytest
 
 from autograder import gradescope, terminal
 from autograder.audit import levels as audit
-from autograder.audit.attacks import ATTACKS, CLASSES, Attack
+from autograder.audit.attacks import ATTACKS, CLASSES, LOOK, NOISE, Attack
 from autograder.audit.levels import FOUR, LEVELS, Found, broken, chosen, measured, misreported, section, tried
 from autograder.core import Reject, Result, Trial
 from autograder.hw11 import ASSIGNMENT
-from autograder.isolation import canary, confine
+from autograder.isolation import canary, confine, worker
 from autograder.isolation.wall import Pool, Wall
 from tests import helpers
 from tests.helpers import VAE_ONLY
@@ -189,6 +192,81 @@ def test_an_ordinary_user_is_told_what_was_not_tried(tmp_path: Path, monkeypatch
     found = measured(HOMEWORK, tmp_path, levels=("root", "docker"))
     (table,) = (table for table in section(found).tables if table.caption == "Not tried")
     assert ("root with everything", "needs root") in table.rows
+
+
+# ------------------------------------------------------------------------------- what attacks are aimed at
+
+
+AIMED = re.compile(
+    r"from autograder|import autograder|probes\.|with_|(?<!def )_request\(\)|f_locals\.get|self\.dec|self\.enc|_look\(\)"
+)
+
+
+def test_an_attack_on_what_is_gone_fails(pool: Pool) -> None:
+    """The same attack, aimed at what is there and at what is not: in a worker, as every audit does it."""
+    rows: dict[str, Any] = {}
+    with audit.around() as beside:
+        for one in audit.CONTROLS:
+            rows[one.id] = tried(pool, beside, ASSIGNMENT, one)
+        good = BY_ID["patch-probe"]
+        assert broken(good, LEVELS["user"], tried(pool, beside, ASSIGNMENT, good), rows) == []
+        gone = ("probes.vae:sample_shapes", "autograder.isolation.worker:no.such", "local:no_such",
+                "autograder.no_such:x", "probes.with_sampler:Decoder.__init__/no_such")  # fmt: skip
+        bad = replace(good, targets=(*good.targets[:1], *gone))
+        faults = broken(bad, LEVELS["user"], tried(pool, beside, ASSIGNMENT, bad), rows)
+    assert faults == [f"its target {target} does not exist" for target in gone]
+
+
+def test_every_attack_on_ours_says_on_what() -> None:
+    aimed = {one.id for one in ATTACKS if AIMED.search(one.utils + one.vae)}
+    assert aimed <= {one.id for one in ATTACKS if one.targets}
+    assert len(aimed) >= 30
+    checks = {check.id for question in ASSIGNMENT.questions for check in question.checks}
+    assert {one.loses for one in ATTACKS} <= {"", *checks}
+    with pytest.raises(LookupError):
+        audit.asked(replace(ASSIGNMENT, questions=(replace(ASSIGNMENT.questions[3], checks=()),)), ATTACKS[0])
+
+
+def test_what_attacks_look_for_is_there() -> None:
+    """The modules that may not be in a worker, and the words of a forged answer, under the names that they have."""
+    (words,) = re.findall(r"bad = \(([^)]*)\)", LOOK)
+    modules = {path.stem for path in (helpers.ROOT / "autograder").rglob("*.py")}
+    modules |= {path.parent.name for path in (helpers.ROOT / "autograder").rglob("__init__.py")}
+    for word in re.findall(r'"(\w+)"', words):
+        assert any(module.startswith(word) for module in modules), word
+    ask = CHECKS[0].ask
+    assert ask.returns is not None
+    declared = ask.returns(ask.inputs(np.random.default_rng(0)))
+    assert set(re.findall(r'"([a-z]+\.[a-z]+)"', NOISE)) <= set(declared)
+
+
+@pytest.mark.parametrize("homework", ["autograder.hw11", "tests.small"])
+def test_everything_that_is_asked_for_is_there(homework: str) -> None:
+    """Each probe, the collector of each run, the names that a private probe's module has for its worker alone."""
+    assignment = importlib.import_module(homework).ASSIGNMENT
+    checks = [check for question in assignment.questions for check in question.checks]
+    asks = [ask for check in checks for ask in (check.ask, *([check.smallest.ask] if check.smallest else []))]
+    assert asks
+    assert len({check.id for check in checks}) == len(checks)
+    for ask in asks:
+        module, _, function = ask.probe.partition(":")
+        found = worker.load_probe(assignment.probes, module)
+        assert callable(getattr(found, function, None)), ask.probe
+        parameters = [name.strip("_") for name in inspect.signature(getattr(found, function)).parameters]
+        assert parameters == ["given", "student"], ask.probe
+        if ask.collector:
+            made = getattr(found, ask.collector)()
+            assert callable(made.after_cell) and callable(made.values), ask.collector
+        assert callable(ask.inputs)
+        where = Path(inspect.getsourcefile(getattr(found, function)) or "").name
+        assert where == f"{module}.py", f"{ask.probe} lies in {where}"
+    used = {ask.probe.partition(":")[0] for ask in asks}
+    there = {path.stem for path in Path(importlib.import_module(assignment.probes).__path__[0]).glob("*.py")}
+    assert used == there - {"__init__"}
+    for question in assignment.questions:
+        for file in {*question.files, *(check.ask.file for check in question.checks if check.ask.file)}:
+            made_by_students = file.endswith((".png", "submission_log.json"))
+            assert made_by_students or (assignment.template / file).is_file(), file
 
 
 # ------------------------------------------------------------------------------- what judges may meet

@@ -39,7 +39,8 @@ class Attack:
     anything ("any"). `loses` is a check that it must lose. `says` must be in some message. `aspect` is the canary's
     aspect that must be BLOCKED for it to fail; where that is OPEN it may succeed, and the canary must have said so.
     `refused`: the upload itself is refused, with a sentence that holds `says`. `harm` says why it is not tried where
-    other processes of the same user are not protected.
+    other processes of the same user are not protected. `targets` are the things of ours that it replaces, calls or
+    reads, as `looked_for` finds them: an attack on what is no longer there would hold whatever we did.
     """
 
     id: str
@@ -56,6 +57,41 @@ class Attack:
     aspect: str = ""
     refused: bool = False
     harm: str = ""
+    targets: tuple[str, ...] = ()
+
+
+FOUND = "TARGET-FOUND "
+LOOK_FOR = """
+def _exists(target):
+    import sys
+    kind, _, rest = target.partition(":")
+    if kind == "local":
+        frame = sys._getframe()
+        while frame:
+            if rest in frame.f_locals: return True
+            frame = frame.f_back
+        return False
+    path, _, inside = rest.partition("/")
+    for name, module in list(sys.modules.items()):
+        if name == kind or name.endswith("." + kind):
+            found = module
+            for part in path.split("."): found = getattr(found, part, None)
+            if found is not None: return not inside or inside in found.__code__.co_names
+    return False
+[print(FOUND + _target, flush=True) for _target in TARGETS if _exists(_target)]
+"""
+"""Put before an attack with targets; prints in its worker which of them are there. "local:NAME" is a variable of some
+frame above, "MODULE:NAME.NAME" an attribute of a module whose dotted name ends so, "...:NAME/WORD" a function that uses
+the word."""
+
+
+def looked_for(attack: Attack) -> str:
+    """The source that looks for the attack's targets, "" where it has none."""
+    if not attack.targets:
+        return ""
+    # In two parts, so that the line itself, quoted in some message, is not taken for what it prints.
+    word = f"{FOUND[:6]!r} + {FOUND[6:]!r}"
+    return LOOK_FOR.replace("FOUND", word).replace("TARGETS", repr(attack.targets))
 
 
 def body(text: str, *, then: str = "") -> str:
@@ -82,17 +118,24 @@ def _request():
         frame = frame.f_back
 """
 
-NOISE = '{"standard": np.zeros((8, 32, 128), "float32"), "varied": np.ones((8, 32, 128), "float32")}'
+NOISE = (
+    '{"noise.standard": np.zeros((8, 32, 128), "float32"), "noise.varied": np.ones((8, 32, 128), "float32"),'
+    ' "noise.few": np.zeros((8, 3, 5), "float32")}'
+)
+REQUEST = ("local:request",)
+"""What a forged frame must know of our worker: its request, whose id the reply repeats."""
 
 FORGE = [
     Attack("frame-own-id", "forge", WRONG + FORGED_FRAME + body(
-        f'os.write(3, _frame(_request().id, {NOISE}))\nos._exit(0)')),
+        f'os.write(3, _frame(_request().id, {NOISE}))\nos._exit(0)'), targets=REQUEST),
     Attack("frame-claims-points", "forge", FORGED_FRAME + body(
-        'os.write(3, _frame(_request().id, {"score": np.ones(()), "passed": np.ones((), bool)}))\nos._exit(0)')),
+        'os.write(3, _frame(_request().id, {"score": np.ones(()), "passed": np.ones((), bool)}))\nos._exit(0)'),
+           targets=REQUEST),
     Attack("frame-other-id", "forge", FORGED_FRAME + body(
         f'os.write(3, _frame("0" * 32, {NOISE}))\nos._exit(0)'), says="did not come from our probe"),
     Attack("frame-twice", "forge", FORGED_FRAME + body(
-        f'f = _frame(_request().id, {NOISE})\nos.write(3, f + f)\nreturn m * 1'), sample="wrong"),
+        f'f = _frame(_request().id, {NOISE})\nos.write(3, f + f)\nreturn m * 1'), sample="wrong",
+           targets=REQUEST),
     Attack("frame-garbage", "forge", body('import os\nos.write(3, b"\\xff" * 4096)\nreturn m'),
            says="could not be read"),
     Attack("frame-on-import", "forge", 'import os\nos.write(3, b"hw!1" + b"\\0" * 60)\n', bound="none",
@@ -109,19 +152,23 @@ FORGE = [
         says="could not be read"),
     Attack("patch-encode", "forge", WRONG + FORGED_FRAME + (
         'from autograder.isolation import wire, worker\n'
-        f'wire.encode = worker.wire.encode = lambda frame: _frame(frame.id, {NOISE})\n'), sample="wrong"),
+        f'wire.encode = worker.wire.encode = lambda frame: _frame(frame.id, {NOISE})\n'), sample="wrong", bound="any",
+           targets=("autograder.isolation.wire:encode", "autograder.isolation.worker:wire.encode", *REQUEST)),
     Attack("patch-probe", "forge", WRONG + (
         'import sys\n'
         'for name, module in list(sys.modules.items()):\n'
         '    if name.endswith("probes.vae"):\n'
-        '        for probe in ("sample_shapes", "sample_noise", "sample_gradient"):\n'
-        '            setattr(module, probe, lambda given, student: {"passed": True, "score": 1.0})\n'), sample="wrong"),
+        '        for probe in ("sample", "shapes", "noise", "gradient", "tiny"):\n'
+        '            setattr(module, probe, lambda given, student: {"passed": True, "score": 1.0})\n'), sample="wrong",
+        targets=tuple(f"probes.vae:{probe}" for probe in ("sample", "shapes", "noise", "gradient", "tiny"))),
     Attack("patch-run", "forge", WRONG + (
         'from autograder.isolation import worker\nworker.run = lambda *a: {"score": 1.0}\n'
-        'worker.fault = lambda *a: None\n'), sample="wrong"),
+        'worker.fault = lambda *a: None\n'), sample="wrong",
+           targets=("autograder.isolation.worker:run", "autograder.isolation.worker:fault")),
     Attack("patch-student", "forge", WRONG + (
         'from autograder.isolation.student import Student\n'
-        'Student.function = lambda self, file, name: torch.distributions.Normal\n'), sample="wrong", bound="any"),
+        'Student.function = lambda self, file, name: torch.distributions.Normal\n'), sample="wrong", bound="any",
+           targets=("autograder.isolation.student:Student.function",)),
     Attack("patch-grad", "forge", WRONG + (
         'torch.autograd.grad = lambda out, ins, **k: tuple(torch.ones_like(i) for i in ins)\n'
         'torch.Tensor.requires_grad = property(lambda self: True)\n'), sample="wrong", bound="any"),
@@ -176,18 +223,18 @@ FORGE = [
     Attack("exit-zero", "forge", body('import os\nos._exit(0)'), says="ended before"),
     Attack("grader-error", "forge", (
         'import dataclasses\nfrom autograder.core import Reject, Verdict\n'
-        + body('raise Reject("grader error")'))),
+        + body('raise Reject("grader error")')), targets=("autograder.core:Reject", "autograder.core:Verdict")),
     Attack("thread-second-reply", "forge", WRONG + FORGED_FRAME + (
         'import threading\nright = sample_gaussian\n' + body(
             'r = _request()\n'
             f'threading.Thread(target=lambda: [os.write(3, _frame(r.id, {NOISE})) for _ in range(99)]).start()\n'
-            'return right(m, v)')), sample="wrong"),
+            'return right(m, v)')), sample="wrong", targets=REQUEST),
     Attack("atexit", "forge", WRONG + 'import atexit, os\natexit.register(lambda: os.write(3, b"x" * 99))\n',
            sample="wrong"),
     Attack("inputs-changed", "forge", WRONG + body(
         'import sys\ng = sys._getframe(1).f_locals.get("given", {})\n'
         '[t.zero_() for t in g.values() if isinstance(t, torch.Tensor) and not t.requires_grad]\nreturn m * 1'),
-        sample="wrong"),
+        sample="wrong", targets=("local:given",)),
 ]  # fmt: skip
 
 LOOK = """
@@ -196,13 +243,13 @@ gc.unfreeze()
 def _look():
     seen = {n for n in sys.modules if n.startswith("autograder")}
     seen |= {str(f.__module__) for f in gc.get_objects() if isinstance(f, types.FunctionType)}
-    bad = ("judges", "stats", "grade", "with_", "terminal", "submission", "gradescope", "mistakes", "audit")
+    bad = ("judges", "stats", "grade", "with_", "terminal", "submission", "uploads", "gradescope", "mistakes", "audit")
     return sorted(n for n in seen if n.startswith("autograder") and (
         any(part.startswith(bad) for part in n.split(".")) or ("hw" in n and ".probes" not in n and n.count(".") > 1)))
 """
 STEAL = [
     Attack("memory-modules", "steal", LOOK + body('raise ValueError(f"PWNED {_look()}" if _look() else "nothing")'),
-           says="nothing"),
+           says="nothing", targets=("probes.vae:sample", "autograder.isolation.worker:answer")),
     Attack("memory-secrets", "steal", body(
         'import gc\ngc.unfreeze()\n'
         'hits = [o for o in gc.get_objects() if isinstance(o, dict) and ("digest" in o or "secret" in o)'
@@ -220,7 +267,7 @@ STEAL = [
         '    if name.startswith("autograder"): del sys.modules[name]\n'
         'sys.path.insert(0, "ROOT")\n'
         'import autograder.hw11\n'
-        'raise ValueError("PWNED")')),
+        'raise ValueError("PWNED")'), targets=("autograder:__path__",)),
     Attack("proc", "steal", body(
         'import os\n'
         'got = []\n'
@@ -480,23 +527,27 @@ FILES = [
 ]  # fmt: skip
 
 BOUND = [
-    Attack("bound-wrong", "forge", vae=WRONG_BOUND, sample="full", bound="wrong"),
+    Attack("bound-wrong", "forge", vae=WRONG_BOUND, sample="full", bound="wrong",
+           targets=("probes.with_sampler:Decoder.decode", "probes.with_sampler:Encoder.encode")),
     Attack("bound-patches-ours", "forge", vae=WRONG_BOUND + (
         'import sys\nfor name, module in list(sys.modules.items()):\n'
         '    if name.endswith("with_sampler"):\n'
-        '        module.bound = lambda *a: {"0.count": 3, "score": 1.0}\n'
-        '        module.Decoder.decode = lambda self, z: z\n'), sample="full", bound="wrong"),
+        '        module.bound = module.values = lambda *a: {"0.count": 3, "score": 1.0}\n'
+        '        module.Decoder.decode = lambda self, z: z\n'), sample="full", bound="wrong",
+           targets=("probes.with_sampler:bound", "probes.with_sampler:values", "probes.with_sampler:Decoder.decode")),
     Attack("bound-lies-about-z", "forge", vae=(
         'def _lie(self, x):\n'
         '    self.dec.received.append(torch.zeros(len(x), self.enc.m.shape[1]))\n'
         '    return torch.zeros(()), torch.zeros(()), torch.zeros(())\n'
-        'VAE.negative_elbo_bound = _lie\n'), sample="full", bound="any"),
+        'VAE.negative_elbo_bound = _lie\n'), sample="full", bound="any",
+           targets=("probes.with_sampler:Decoder.__init__/received", "probes.with_sampler:Encoder.__init__/m")),
     Attack("bound-odd-values", "forge", vae=(
         'class Odd(float):\n    def __add__(self, o): return self\n'
         'def _odd(self, x):\n'
         '    self.dec.decode(self.enc.encode(x)[0])\n'
         '    return Odd("nan"), float("inf"), 10 ** 400\n'
-        'VAE.negative_elbo_bound = _odd\n'), sample="full", bound="any"),
+        'VAE.negative_elbo_bound = _odd\n'), sample="full", bound="any",
+           targets=("probes.with_sampler:Decoder.decode", "probes.with_sampler:Encoder.encode")),
     Attack("bound-endless-tuple", "forge", vae=(
         'class Many(tuple):\n    def __len__(self): return 3\n    def __getitem__(self, i): return [self] * 3\n'
         'VAE.negative_elbo_bound = lambda self, x: Many()\n'), sample="full", bound="none"),
@@ -506,7 +557,8 @@ BOUND = [
         'def _many(self, x):\n'
         '    m, v = self.enc.encode(x)\n'
         '    while True: self.dec.decode(m)\n'
-        'VAE.negative_elbo_bound = _many\n'), sample="full", bound="none", seconds=1.0),
+        'VAE.negative_elbo_bound = _many\n'), sample="full", bound="none", seconds=1.0,
+           targets=("probes.with_sampler:Decoder.decode", "probes.with_sampler:Encoder.encode")),
 ]  # fmt: skip
 
 
@@ -528,24 +580,30 @@ def values(tree: str) -> str:
 
 UNREAD = "could not be read"
 MORE_FORGE = [
-    Attack("frame-json-nan", "forge", FORGED_FRAME + raw(values('{"a": NaN}')), says=UNREAD),
-    Attack("frame-json-name-twice", "forge", FORGED_FRAME + raw(values('{"a": 1, "a": 2}')), says=UNREAD),
+    Attack("frame-json-nan", "forge", FORGED_FRAME + raw(values('{"a": NaN}')), says=UNREAD, targets=REQUEST),
+    Attack("frame-json-name-twice", "forge", FORGED_FRAME + raw(values('{"a": 1, "a": 2}')), says=UNREAD,
+           targets=REQUEST),
     Attack("frame-json-huge-integer", "forge", FORGED_FRAME + raw(
-        f"""({values('{"a": @}')}).replace(b"@", b"9" * 200000)"""), says=UNREAD),
-    Attack("frame-json-surrogates", "forge", FORGED_FRAME + raw(values('{"\\\\ud800": 1}')), says=UNREAD),
+        f"""({values('{"a": @}')}).replace(b"@", b"9" * 200000)"""), says=UNREAD, targets=REQUEST),
+    Attack("frame-json-surrogates", "forge", FORGED_FRAME + raw(values('{"\\\\ud800": 1}')), says=UNREAD,
+           targets=REQUEST),
     Attack("frame-giant-shape", "forge", FORGED_FRAME + raw(
-        values('{"a": {"dtype": "float64", "shape": [4294967296, 4294967296, 4294967296]}}')), says=UNREAD),
+        values('{"a": {"dtype": "float64", "shape": [4294967296, 4294967296, 4294967296]}}')), says=UNREAD,
+           targets=REQUEST),
     Attack("frame-negative-shape", "forge", FORGED_FRAME + raw(
-        values('{"a": {"dtype": "uint8", "shape": [-1]}}'), 'b"x"'), says=UNREAD),
+        values('{"a": {"dtype": "uint8", "shape": [-1]}}'), 'b"x"'), says=UNREAD, targets=REQUEST),
     Attack("frame-object-dtype", "forge", FORGED_FRAME + raw(
-        values('{"a": {"dtype": "object", "shape": [1]}}'), 'b"x" * 8'), says=UNREAD),
+        values('{"a": {"dtype": "object", "shape": [1]}}'), 'b"x" * 8'), says=UNREAD, targets=REQUEST),
     Attack("frame-seven-dimensions", "forge", FORGED_FRAME + raw(
-        values('{"a": {"dtype": "uint8", "shape": [1, 1, 1, 1, 1, 1, 1]}}'), 'b"x"'), says=UNREAD),
-    Attack("frame-bytes-left-over", "forge", FORGED_FRAME + raw(values('{"a": 1}'), 'b"x" * 9'), says=UNREAD),
+        values('{"a": {"dtype": "uint8", "shape": [1, 1, 1, 1, 1, 1, 1]}}'), 'b"x"'), says=UNREAD,
+           targets=REQUEST),
+    Attack("frame-bytes-left-over", "forge", FORGED_FRAME + raw(values('{"a": 1}'), 'b"x" * 9'), says=UNREAD,
+           targets=REQUEST),
     Attack("frame-boolean-of-two", "forge", FORGED_FRAME + raw(
-        values('{"a": {"dtype": "bool", "shape": [1]}}'), 'b"\\2"'), says=UNREAD),
+        values('{"a": {"dtype": "bool", "shape": [1]}}'), 'b"\\2"'), says=UNREAD, targets=REQUEST),
     Attack("fault-of-the-grader", "forge", FORGED_FRAME + raw(
-        '(\'{"id": "\' + _request().id + \'", "fault": {"kind": "grader", "text": "", "where": ""}}\').encode()')),
+        '(\'{"id": "\' + _request().id + \'", "fault": {"kind": "grader", "text": "", "where": ""}}\').encode()'),
+           targets=REQUEST),
     Attack("exit-by-exception", "forge", body('import sys\nsys.exit(0)'), says="SystemExit"),
     Attack("killed-by-itself", "forge", body('import os, signal\nos.kill(os.getpid(), signal.SIGKILL)'),
            says="ended before"),
@@ -578,10 +636,11 @@ MORE_FORGE = [
         '        raise ImportError("PW")\n'
         'sys.meta_path.insert(0, _Hook())\nsys.path_importer_cache.clear()\n'), sample="wrong", bound="any"),
     Attack("judges-exceptions", "forge", (
-        'from autograder.core import Verdict\n' + body('raise type("Reject", (Exception,), {"score": 1.0})("full")'))),
+        'from autograder.core import Verdict\n' + body('raise type("Reject", (Exception,), {"score": 1.0})("full")')),
+           targets=("autograder.core:Verdict", "autograder.core:Reject")),
     Attack("forked-second-reply", "forge", WRONG + FORGED_FRAME + "wrong = sample_gaussian\n" + body(
         f'r = _request()\nif os.fork() == 0:\n    os.write(3, _frame(r.id, {NOISE}))\n    os._exit(0)\n'
-        'return wrong(m, v)'), sample="wrong", aspect="processes"),
+        'return wrong(m, v)'), sample="wrong", aspect="processes", targets=REQUEST),
 ]  # fmt: skip
 
 MORE_STEAL = [
@@ -791,7 +850,8 @@ MORE_STAY = [
         'import sys\nif hasattr(torch, "MARK") or "MARK" in sys.modules: print("PWNED")\n'
         'torch.MARK = 1\nsys.modules["MARK"] = torch\n'
         'from autograder.isolation import wire, confine\nwire.MAX_BODY, confine.LAYERS = 0, ()\n'
-        'wire.MAX_BODY = 1 << 24\n'), sample="full"),
+        'wire.MAX_BODY = 1 << 24\n'), sample="full",
+           targets=("autograder.isolation.wire:MAX_BODY", "autograder.isolation.confine:LAYERS")),
     Attack("finalizers", "stay", WRONG + (
         'import os, threading, weakref\nclass _End:\n'
         '    def __del__(self): os.write(3, b"x" * 99)\n'
@@ -881,7 +941,7 @@ MORE_HARM = [
     Attack("errors-flood", "harm", body('import os\nx = b"e" * (1 << 20)\nwhile True: os.write(2, x)'), seconds=15.0,
            says="was stopped"),
     Attack("many-values", "harm", FORGED_FRAME + raw(values('{@}') + (
-        '.replace(b"@", b", ".join(b\'"a%d": 1\' % n for n in range(9999)))')), says=UNREAD),
+        '.replace(b"@", b", ".join(b\'"a%d": 1\' % n for n in range(9999)))')), says=UNREAD, targets=REQUEST),
     Attack("header-without-end", "harm", body(
         'import os, struct\nos.write(3, struct.pack("<4sIQ", b"hw!1", 1 << 18, 1 << 24))\n'
         'import time\ntime.sleep(600)'), seconds=1.0, says="still running"),
@@ -897,13 +957,15 @@ MORE_WORDS = [
     Attack("name-of-a-megabyte", "words", body('raise type("x" * 10**6, (Exception,), {})("y" * 10**6)')),
     Attack("name-of-many-lines", "words", body('raise type("a\\nb\\x1b[31m<b>", (Exception,), {})("c")')),
     Attack("missing-lies", "words", body(
-        f'from autograder.isolation.student import Missing\nraise Missing("{LIES}")')),
-    Attack("breach-lies", "words", body(f'from autograder.isolation.wire import Breach\nraise Breach("{LIES}")')),
+        f'from autograder.isolation.student import Missing\nraise Missing("{LIES}")'),
+           targets=("autograder.isolation.student:Missing",)),
+    Attack("breach-lies", "words", body(f'from autograder.isolation.wire import Breach\nraise Breach("{LIES}")'),
+           targets=("autograder.isolation.wire:Breach",)),
     Attack("unfilled-lies", "words", body(f'raise NotImplementedError("{LIES}")')),
     *(Attack(f"fault-{kind}-lies", "words", FORGED_FRAME + body(
         f'import json\nlie = "{LIES}" * 9\n'
         f't = json.dumps({{"id": _request().id, "fault": {{"kind": "{kind}", "text": lie, "where": lie}}}}).encode()\n'
-        'os.write(3, struct.pack("<4sIQ", b"hw!1", len(t), 0) + t)\nos._exit(0)'))
+        'os.write(3, struct.pack("<4sIQ", b"hw!1", len(t), 0) + t)\nos._exit(0)'), targets=REQUEST)
       for kind in ("raised", "import", "unusable", "memory", "missing", "unfilled", "other")),
     Attack("syntax-error-of-objects", "words", body(
         'class Odd:\n    def __str__(self): return "<b>\\x1b[1m"\n    def __format__(self, s): return "<i>\\x07"\n'

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autograder import gradescope, submission, version
-from autograder.audit.attacks import ATTACKS, CLASSES, RIGHT, WRONG, WRONG_BOUND, Attack
+from autograder.audit.attacks import ATTACKS, CLASSES, FOUND, RIGHT, WRONG, WRONG_BOUND, Attack, looked_for
 from autograder.audit.journal import Journal
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
 from autograder.core import Assignment, Check, Reject, Result, Submission
@@ -111,25 +111,20 @@ def code_of(assignment: Assignment) -> Assignment:
 
 
 def asked(assignment: Assignment, attack: Attack) -> Assignment:
-    """What is enough to ask, to save time: one ask of sample_gaussian where each takes to its limit.
+    """What is enough to ask, to save time: question 4's functions, with the attack's seconds for the one it is in.
 
     Of an attack with a notebook the first check of question 6 is asked too.
     """
-    skipped = set() if attack.vae else {"with_sampler:bound_noise"}
-    if attack.seconds < 20 or attack.kind != "forge":
-        skipped |= {"vae:sample_noise", "vae:sample_gradient"}
     limited = "vae:" if attack.bound == "full" else "with_" if attack.sample == "full" else ""
     (question,) = code_of(assignment).questions
-    checks = tuple(_limited(check, attack.seconds, limited) for check in question.checks if _kept(check, skipped))
+    if not any(check.ask.probe.startswith(limited) for check in question.checks):
+        raise LookupError(f"question 4 asks no probe {limited}...")
+    checks = tuple(_limited(check, attack.seconds, limited) for check in question.checks)
     questions = [replace(question, checks=checks)]
     for other in assignment.questions:
         if set(other.files) & set(attack.more):
             questions.append(replace(other, checks=other.checks[:1]))
     return replace(assignment, questions=tuple(questions))
-
-
-def _kept(check: Check, skipped: set[str]) -> bool:
-    return check.ask.probe not in skipped
 
 
 def _limited(check: Check, seconds: float, probes: str) -> Check:
@@ -206,7 +201,7 @@ def uploaded(attack: Attack, assignment: Assignment, words: Mapping[str, str], f
         for path in sorted((assignment.reference / "gan_vae").rglob("*.py"))
         if path.name in ("utils.py", "__init__.py") or path.parent.name == "models"
     }
-    for file, text in (("gan_vae/utils.py", attack.utils), ("gan_vae/models/vae.py", attack.vae)):
+    for file, text in (("gan_vae/utils.py", looked_for(attack) + attack.utils), ("gan_vae/models/vae.py", attack.vae)):
         files[file] += f"\n\n{filled(text)}\n".encode()
     files |= {filled(name): data for name, data in attack.more.items()}
     if not attack.links:
@@ -262,6 +257,7 @@ def tried(pool: Pool, beside: Around, assignment: Assignment, attack: Attack, *,
         "processes": [item for item in left if not item.startswith("/")],
         "files": [item for item in left if item.startswith("/")],
         "reached": beside.reached(),
+        "found": sorted({word for result in results for word in re.findall(rf"{FOUND}(\S+)", result.log)}),
         "kept": not path.is_symlink() and json.loads(path.read_text()) == document,
         "cpu": pool.cpu - cpu,
     }  # fmt: skip
@@ -372,6 +368,9 @@ def broken(attack: Attack, level: Level, seen: Mapping[str, Any], rows: Mapping[
     """
     at_large = bool(attack.aspect) and not level.blocked[attack.aspect]
     faults = [*seen["shown"], *(f"{check}: {status}" for check, status in seen["statuses"].items())]
+    faults += [
+        f"its target {target} does not exist" for target in attack.targets if target not in seen.get("found", ())
+    ]
     if attack.refused != seen["refused"]:
         faults.append("the upload was refused" if seen["refused"] else "the upload was not refused")
     for part, allowed in () if seen["refused"] else (("vae.sample", attack.sample), ("vae.bound", attack.bound)):
