@@ -198,7 +198,7 @@ def test_an_ordinary_user_is_told_what_was_not_tried(tmp_path: Path, monkeypatch
 
 
 AIMED = re.compile(
-    r"from autograder|import autograder|probes\.|with_|(?<!def )_request\(\)|f_locals\.get|self\.dec|self\.enc|_look\(\)"
+    r"(?:from|import) autograder|probes\.|with_|(?<!def )_request\(\)|f_locals\.get|self\.(?:dec|enc)|_look\(\)"
 )
 
 
