@@ -56,6 +56,10 @@ def opened(trial: Trial) -> Values:
 def text(values: Values, field: str) -> str:
     """The field ("vae.kl") as it was written, "" where nothing was. Raises `Reject` where it is no text or number."""
     odd = values.get(f"{field}.odd")
+    if isinstance(odd, str) and (line := LINE.fullmatch(clean(odd, limit=80, line=True))):
+        raise Reject(f"{named(field)} could not be read, since line {line[1]} of {FILE} is no TOML: {line[2]} "
+                     "Expected: a number with nothing behind it, or a text in quotation marks.",
+                     diagnosis="answers_line")  # fmt: skip
     if isinstance(odd, str):
         raise Reject(f"{named(field)} is {clean(odd, limit=SHOWN, line=True)}. Expected: a text or a number.",
                      diagnosis="answers_type")  # fmt: skip
@@ -63,6 +67,10 @@ def text(values: Values, field: str) -> str:
     if not isinstance(value, np.ndarray) or value.dtype != np.uint8:
         return ""
     return value.tobytes().decode("utf-8", "replace").strip()
+
+
+LINE = re.compile(r"line (\d{1,6}): (.*)", re.DOTALL)
+"""What the probe says of a key whose line is no TOML."""
 
 
 def named(field: str) -> str:
@@ -85,6 +93,11 @@ class Number:
 
 POWER = re.compile(r"(?:(\d{1,20}(?:\.\d{1,20})?)\s*[x*·×]\s*)?\b10\s*(?:\^|\*\*)\s*[({]?\s*([-+]?\d{1,2})\s*[)}]?")
 """10^-3, 1 x 10**-3, 2.5·10^{-4}."""
+ROOT = re.compile(r"sqrt\s*[({]\s*([\d.]{1,20}(?:e[-+]?\d{1,2})?)\s*[)}]|√\s*([\d.]{1,20})", re.I)
+FRACTION = re.compile(r"(?<![\w.,/-])(\d{1,20}(?:\.\d{1,20})?(?:e[-+]?\d{1,2})?)\s*/\s*"
+                      r"(\d{1,20}(?:\.\d{1,20})?(?:e[-+]?\d{1,2})?)(?![\w/])", re.I)  # fmt: skip
+"""1/100: its digits are as many as the quotient shows."""
+RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 FIGURE = re.compile(
     r"(?<![\w.,-])[-+]?(\d{1,20}(?:[.,]\d{0,20})?|[.,]\d{1,20})(e[-+]?\d{1,2})?(?!e[-+]?\d|[\d.,]*\d)", re.I
 )
@@ -93,7 +106,10 @@ FIGURE = re.compile(
 
 def figures(written: str) -> list[Number]:
     """The numbers in a text, in its order. Thousands are not grouped in them."""
-    plain = POWER.sub(lambda power: f"{power[1] or 1}e{power[2]}", written.replace("\u2212", "-").replace("_", ""))
+    plain = re.sub(r"([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)", lambda raised: f"^{raised[1].translate(RAISED)}", written)
+    plain = POWER.sub(lambda power: f"{power[1] or 1}e{power[2]}", plain.replace("\u2212", "-").replace("_", ""))
+    plain = ROOT.sub(lambda root: _plain(Decimal(root[1] or root[2]).sqrt()), plain)
+    plain = FRACTION.sub(lambda parts: _quotient(parts[1], parts[2]) or parts[0], plain)
     found = []
     for match in FIGURE.finditer(plain):
         value = Decimal(match[0].replace(",", "."))
@@ -103,12 +119,36 @@ def figures(written: str) -> list[Number]:
     return found
 
 
+def _plain(value: Decimal) -> str:
+    return f"{value.normalize():f}" if 1e-20 < value < 1e20 else f"{value:e}"
+
+
+def _quotient(one: str, other: str) -> str:
+    try:
+        return f" {_plain(round(Decimal(one) / Decimal(other), 12))} "
+    except ArithmeticError:
+        return ""
+
+
+RESULT = re.compile(r"=|≈|→|->|\b(?:so|thus|hence|therefore|i\.e\.|that is|gives|yields|equals|is)\b", re.I)
+"""What the outcome of a calculation stands behind."""
+
+
+def outcome(written: str) -> list[Number]:
+    """The numbers behind the last word or sign that an outcome stands behind, all of the text's where none does."""
+    ends = [match.end() for match in RESULT.finditer(written)]
+    return next((found for end in reversed(ends) if (found := figures(written[end:]))), figures(written))
+
+
 def number(values: Values, field: str, wanted: str) -> Number:
-    """The first number of a field. Raises `Reject` where there is none; `wanted` ends the sentence."""
+    """The number of a field: the first of those that it ends in.
+
+    Raises `Reject` where there is none; `wanted` ends the sentence.
+    """
     written = text(values, field)
     if not written:
         raise Reject(f"{named(field)} is not filled in yet. Expected: {wanted}.", diagnosis="unfilled")
-    found = figures(written)
+    found = outcome(written)
     if not found:
         told = clean(written, limit=SHOWN, line=True)
         raise Reject(f'{named(field)} is "{told}". Expected: {wanted}.', diagnosis="answers_type")

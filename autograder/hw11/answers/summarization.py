@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from autograder.core import Check, Reject, Trial, Values, Verdict
 from autograder.hw11.answers.reading import ASK, SHOWN, Number, Passed, number, opened, text
-from autograder.judges import Exact, passed
+from autograder.judges import Exact, apart, passed
 from autograder.sections import take
 from autograder.text import clean
 
@@ -36,7 +36,7 @@ def t5(trial: Trial) -> Verdict:
     for name in RATES:
         try:
             given = number(values, f"summarization.{name}", "a number such as 0.5 or 5e-1")
-            rates[name] = float(given.value)
+            rates[name] = float(given.value / 100 if given.percent else given.value)
         except Reject as fault:
             faults.append(fault)
     if list(rates.values()) == list(RATES.values())[::-1]:
@@ -55,12 +55,22 @@ def _thirds(faults: list[Reject], lost: int) -> Verdict:
     return Verdict(1 - lost / 3, " ".join(map(str, faults)), known)
 
 
+OTHERS = r"(?:adam\w*|sgd\w*|rms\s*prop|ada\s*grad|ada\s*delta|lamb|lion|momentum|n?adam)"
+AND = r"\s*(?:\bor\b|\band\b|/|\||,|;|&|\+)\s*"
+EITHER = re.compile(rf"\b{OTHERS}{AND}ada\s*-?\s*factor|ada\s*-?\s*factor{AND}{OTHERS}\b", re.I)
+"""Several optimizers as alternatives, which is not one answer."""
+
+
 def _optimizer(values: Values) -> None:
     """Raises `Reject` unless the optimiser is AdaFactor, whatever its spelling."""
     written = text(values, "summarization.t5_optimizer")
     if not written:
         raise Reject("t5_optimizer in [summarization] is not filled in yet. Expected: its name.", diagnosis="unfilled")
     plain = re.sub(r"[^a-z]+", " ", written.casefold()).split()
+    if EITHER.search(written):
+        told = clean(written, limit=SHOWN, line=True)
+        raise Reject(f't5_optimizer is "{told}", which names more than one. Expected: the one optimizer that the T5 '
+                     "paper names where it describes the training.", diagnosis="t5_optimizer")  # fmt: skip
     joined = {*plain, *(a + b for a, b in pairwise(plain))}  # "Ada Factor"
     if difflib.get_close_matches("adafactor", joined, n=1, cutoff=0.85):  # one letter of nine off, not "adagrad"
         return
@@ -112,9 +122,7 @@ def rouge(trial: Trial) -> Verdict:
             "The two models' scores are exchanged: what is given for one is in submission_log.json for the other. "
             "Expected: those of the model trained from scratch as scratch_.", diagnosis="rouge_exchanged")]  # fmt: skip
     else:
-        faults += [Reject(
-            f"{name} is given as {given[name]}, but submission_log.json has {shown[name]:.2f} percent. Expected: the "
-            "figure of the run whose log is uploaded.", diagnosis="rouge_value") for name in wrong]  # fmt: skip
+        faults += [_differs(name, given[name], shown[name]) for name in wrong]
     if not faults:
         return passed("All six ROUGE scores are those of submission_log.json.")
     more = f" {len(faults) - 2} more figures are missing or differ." if len(faults) > 2 else ""
@@ -136,6 +144,12 @@ def _why(trial: Trial) -> str:
         "absent": "submission_log.json is not in the upload.",
         "": "submission_log.json holds no figures rouge1, rouge2 and rougeL of both models.",
     }.get(str(seen.get("kind")), "submission_log.json could not be read.")
+
+
+def _differs(name: str, given: Number, percent: float) -> Reject:
+    logged = apart(float(given.value), percent)[1]  # with as many digits as tell the two apart
+    return Reject(f"{name} is given as {given}, but submission_log.json has {logged} percent. Expected: the figure of "
+                  "the run whose log is uploaded.", diagnosis="rouge_value")  # fmt: skip
 
 
 def _other(name: str) -> str:

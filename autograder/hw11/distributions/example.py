@@ -10,12 +10,21 @@ import difflib
 import hashlib
 import math
 import re
+from collections.abc import Mapping
 
 import numpy as np
 
 from autograder.core import Reject, Trial, Values, Verdict
-from autograder.hw11.answers.reading import FILE, opened
-from autograder.hw11.distributions.families import Divergence, Given, Law, Outcome, divergence, law
+from autograder.hw11.answers.reading import FILE, figures, opened
+from autograder.hw11.distributions.families import (
+    Divergence,
+    Given,
+    Law,
+    Outcome,
+    divergence,
+    law,
+    parameters_of,
+)
 from autograder.judges import passed, whole
 from autograder.sections import take
 from autograder.text import clean
@@ -61,7 +70,9 @@ def _given(values: Values, name: str) -> Law:
                              diagnosis="answers_type")  # fmt: skip
             family = clean(value, limit=40, line=True)
         elif isinstance(value, str):
-            if key.casefold() not in REMARKS:
+            if (number := _number(value)) is not None:
+                parameters[key] = number
+            elif key.casefold() not in REMARKS:
                 odd.append(f"{key} is a text. Expected: a number, without quotation marks.")
         elif isinstance(value, np.ndarray) and value.ndim == 0:
             parameters[key] = float(value)
@@ -83,7 +94,7 @@ def _given(values: Values, name: str) -> Law:
     try:
         if odd:
             raise Reject(odd[0], diagnosis="answers_type")
-        return law(family, parameters)
+        return law(*_called(family, parameters))
     except Reject as fault:
         raise Reject(f"{name} is no distribution: {fault}", diagnosis=fault.diagnosis or "example_parameters") from None
 
@@ -94,7 +105,45 @@ REMARKS = ("name", "note", "notes", "reason", "comment", "why", "explanation", "
 
 def _item(field: Values, at: int) -> Outcome:
     value = field.get(f"item{at}")
-    return float(value) if isinstance(value, int | float) else _text(field, f"item{at}")
+    if isinstance(value, int | float):
+        return float(value)
+    number = _number(text := _text(field, f"item{at}"))
+    return text if number is None else number
+
+
+def _number(text: str) -> float | None:
+    """A text that is nothing but a number: "1", "1/3", "50%", "1e-3"."""
+    found = figures(text)
+    if len(found) != 1 or re.sub(r"[\d\s.,/%e+*^x·×√()⁰¹²³⁴⁵⁶⁷⁸⁹⁻\u2212-]|sqrt", "", text, flags=re.I):
+        return None
+    value = float(found[0].value) / (100 if found[0].percent else 1)
+    return value if math.isfinite(value) else None
+
+
+CALL = re.compile(r"\s*([A-Za-z_ -]+?)\s*\(([^()]*)\)\s*")
+LETTERS = {"u": "uniform", "n": "normal", "exp": "exponential", "ber": "bernoulli", "bin": "binomial", "lap": "laplace",
+           "poi": "poisson", "geo": "geometric", "ga": "gamma"}  # fmt: skip
+"""What stands for a family in formulas."""
+
+
+def _called(family: str, parameters: Mapping[str, Given]) -> tuple[str, Mapping[str, Given]]:
+    """The family and parameters of "U(0, 1)", where those that stand in brackets are not given by lines of their own.
+
+    In the order of the family's parameters. The second one of N(0, 4) is the variance, as formulas have it.
+    """
+    short = LETTERS.get(family.strip().casefold(), family)
+    call = CALL.fullmatch(family)
+    if call is None:
+        return short, parameters
+    name = LETTERS.get(call[1].strip().casefold(), call[1])
+    order = parameters_of(name)
+    numbers = [_number(part.partition("=")[2] or part) for part in call[2].split(",") if part.strip()]
+    if parameters or len(numbers) > len(order) or any(number is None for number in numbers):
+        return name if order else family, parameters
+    given = dict(zip(order, (number for number in numbers if number is not None), strict=False))
+    if "std" in given and name == "normal" and given["std"] > 0:
+        given["std"] = math.sqrt(given["std"])
+    return name, given
 
 
 def _outcome(text: str) -> Outcome:
@@ -141,19 +190,23 @@ def order(seed: int) -> int:
 
 
 MEANINGS = {
-    "forward": ("forward", "forwards", "fwd", "inclusive", "covering", "matching"),
-    "reverse": ("reverse", "reversed", "rev", "backward", "backwards", "exclusive", "seeking"),
+    "forward": ("forward", "forwards", "fwd", "inclusive", "covering", "matching", "avoiding"),
+    "reverse": ("reverse", "reversed", "rev", "backward", "backwards", "exclusive", "seeking", "forcing"),
 }
+FORMULA = re.compile(r"\b(?:d|kl|d[_ ]?\{?kl\}?)\s*[(\[]\s*([pq])\s*(?:\|\|?|‖|∥|,|\\\|)\s*([pq])\s*[)\]]", re.I)
+"""D(P || Q), KL(q|p) and the like: forward is from the mixture P, which is given, to the fit Q."""
 
 
 def direction(text: str) -> str:
     """The direction that a text names, whatever its case and nearly whatever its spelling, "" where it names none."""
-    found = set()
+    found = {"forward" if one.casefold() == "p" else "reverse" for one, other in FORMULA.findall(text) if one != other}
     for word in re.findall(r"[a-z]+", text.casefold()):
-        for one, words in MEANINGS.items():
+        exact = {one for one, words in MEANINGS.items() if word in words}
+        for one, words in MEANINGS.items() if not exact else ():
             # 0.75 of the letters in common: "foward", "forword", "revers", "revese"
             if difflib.get_close_matches(word, words, n=1, cutoff=0.75):
                 found.add(one)
+        found |= exact
     return found.pop() if len(found) == 1 else ""
 
 

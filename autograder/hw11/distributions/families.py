@@ -538,6 +538,12 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.casefold()).removesuffix("distribution")
 
 
+def parameters_of(family: str) -> tuple[str, ...]:
+    """The names of a family's parameters in the order of formulas, () where there is no such family."""
+    found = next((one for one in FAMILIES if plain(family) in one.names), None)
+    return () if found is None else (*found.needed, *found.spare)
+
+
 def law(family: str, parameters: Mapping[str, Given]) -> Law:
     """The distribution that these words stand for. Raises `Reject` with what is wrong with them."""
     found = next((one for one in FAMILIES if plain(family) in one.names), None)

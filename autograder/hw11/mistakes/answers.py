@@ -55,6 +55,15 @@ RIGHT: tuple[Variant, ...] = (
         t5_peak_lr_pretraining = "1 × 10^{−2}"
         t5_peak_lr_finetuning = 1e-3
         """),
+    _t5("calculated", "Rates as calculations.", """
+        t5_peak_lr_pretraining = "1/sqrt(10^4) = 0.01"
+        t5_peak_lr_finetuning = "1/1000"
+        """),
+    _t5("percents", "Rates in percent.", 't5_peak_lr_pretraining = "1%"\nt5_peak_lr_finetuning = "0.1 %"'),
+    _t5("raised", "Raised exponents, and words before the figure.", """
+        t5_peak_lr_pretraining = "inverse square root schedule, so 1 × 10⁻²"
+        t5_peak_lr_finetuning = "a constant 10⁻³"
+        """),
     _rouge("percent", "With a percent sign.", '"10.2%"; "1.2%"; "9.6%"', '"16.2 %"; "1.9 %"; "13.9 %"'),
     _rouge("fraction", "Fractions of 1.", "0.1022; 0.0119; 0.0958", "0.1624; 0.0185; 0.1387"),
     _rouge("cut-off", "Cut off after one decimal, not rounded.", "10.2; 1.1; 9.5", "16.2; 1.8; 13.8"),
@@ -80,6 +89,8 @@ WRONG: tuple[Variant, ...] = (
         t5_peak_lr_finetuning = 3e-4
         """, caught_by=(T5,), diagnosis="t5_adam"),
     _t5("sgd", "Another optimizer.", 't5_optimizer = "SGD with momentum"', caught_by=(T5,), diagnosis="t5_optimizer"),
+    _t5("either", "Two optimizers to choose from.", 't5_optimizer = "Adam or AdaFactor"',
+        caught_by=(T5,), diagnosis="t5_optimizer"),
     _t5("exchanged", "The rates are exchanged.", "t5_peak_lr_pretraining = 0.001\nt5_peak_lr_finetuning = 0.01",
         caught_by=(T5,), diagnosis="t5_rates_exchanged"),
     _t5("usual", "The usual rate of fine-tuning with Adam.", "t5_peak_lr_finetuning = 1e-4",
@@ -125,6 +136,8 @@ HALF_RIGHT: tuple[tuple[Variant, float, str], ...] = (
             caught_by=(ROUGE,), diagnosis="rouge_value"), 1 / 6, "A sixth each."),
     (_vae("one-typo", "A digit of rec is mistyped, within the range.", "102.23", "24.37", "78.86",
           caught_by=(NUMBERS,), diagnosis="numbers_sum"), 1.0, "The range is right."),
+    (_vae("no-kl", "The KL divergence is left out.", "102.23", '""', "77.86",
+          caught_by=(NUMBERS,), diagnosis="unfilled"), 2 / 3, "A third for each number."),
     (_vae("early", "Of the first few steps.", "205.10", "3.20", "201.90",
           caught_by=(NUMBERS,), diagnosis="numbers_range"), 1.0, "The sum is right."),
 )  # fmt: skip

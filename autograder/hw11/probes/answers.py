@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,8 @@ def held(student: Student) -> dict[str, Any]:
     tree = parsed(text)
     if tree.get("kind"):
         tree = parsed(text.translate(TYPED))
+    if tree.get("kind") == "syntax":
+        tree = mended(text.translate(TYPED)) or tree
     if tree.get("kind"):
         return {f"file.{name}": value for name, value in tree.items()}
     return {"file.kind": "", **_sections(tree["tree"])}
@@ -121,6 +124,90 @@ def parsed(text: str) -> dict[str, Any]:
     return {"kind": "deep"} if level else {"tree": tree}
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A line that is no TOML, in place of the value of its key."""
+
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return _short(f"line {self.line}: {self.text}")
+
+
+MAX_MENDED = 100
+"""Lines that are left out at most: each costs a reading of what is left."""
+KEY = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w.-]+))\s*=""")
+HEADER = re.compile(r"\s*\[+\s*([\w.]+)")
+
+
+def mended(text: str) -> dict[str, Any]:
+    """`tree` of a text some of whose lines are no TOML: such a line costs its own key alone.
+
+    {} where that fails, or nothing that is asked for is left.
+    """
+    lines = text.split("\n")
+    left_out: dict[int, str] = {}
+    twice: set[int] = set()
+    for _ in range(MAX_MENDED):
+        found = parsed("\n".join(lines))
+        if found.get("kind") != "syntax":
+            break
+        at = _at_fault(lines, min(found["line"], len(lines)) - 1)
+        if at is None:
+            return {}
+        line, lines[at] = lines[at], ""
+        if not parsed(line.strip()).get("kind") and KEY.match(line):
+            twice.add(at)
+        header = HEADER.match(line)
+        if header and parsed(repaired := f"[{header[1]}]").get("kind") is None and line.strip() != repaired:
+            lines[at] = repaired  # or what follows would count for the section before
+        else:
+            left_out[at] = line
+    tree = found.get("tree")
+    if tree is None or not any(_found(tree, section) for section in (*FIELDS, "distributions")):
+        return {}
+    for at, line in left_out.items():
+        _put(tree, _section_of(lines, at), line, at + 1, instead=at in twice)
+    return {"tree": tree}
+
+
+def _at_fault(lines: Sequence[str], at: int) -> int | None:
+    """The line to leave out where reading stopped at this one: itself, or the one above that was left open."""
+    for place in range(at, -1, -1):
+        line = lines[place].strip()
+        if line and not line.startswith("#") and (place == at or KEY.match(line)):
+            alone = parsed(line)
+            if alone.get("kind") or (place == at and KEY.match(line) and _is_twice(lines, place)):
+                return place
+    return at if lines[at].strip() else None
+
+
+def _is_twice(lines: Sequence[str], at: int) -> bool:
+    """Whether the key of this line, which is TOML by itself, stands in its section already."""
+    return not parsed("\n".join(lines[:at])).get("kind") and bool(parsed("\n".join(lines[: at + 1])).get("kind"))
+
+
+def _section_of(lines: Sequence[str], at: int) -> list[str]:
+    headers = (HEADER.match(lines[place]) for place in range(at, -1, -1))
+    return next((found[1].split(".") for found in headers if found), [])
+
+
+def _put(tree: dict[str, Any], section: Sequence[str], line: str, number: int, *, instead: bool) -> None:
+    """Has a line that was left out stand for its key, where nothing else does or `instead` of that."""
+    key = KEY.match(line)
+    if key is None:
+        return
+    for name in section:
+        below = tree.setdefault(name, {})
+        if not isinstance(below, dict):
+            return
+        tree = below
+    name = next(filter(None, key.groups()), "")
+    if instead or name not in tree:
+        tree[name] = Broken(number, line.strip())
+
+
 def _alike(name: str) -> str:
     """A key without case and signs: plot_A, plotA and "plot a" are one."""
     return re.sub(r"[^a-z0-9]", "", name.casefold())
@@ -136,7 +223,9 @@ def _first(places: list[dict[str, Any]], name: str) -> Any:
 
 
 def kind_of(value: Any) -> str:
-    """TOML's word for a value's type."""
+    """TOML's word for a value's type; the line of what is no TOML."""
+    if isinstance(value, Broken):
+        return str(value)
     names = {dict: "a table", list: "a list", str: "a text", bool: "true or false"}
     number = "a number" if isinstance(value, int | float) else "a date or a time"
     return names.get(type(value), number)

@@ -62,6 +62,7 @@ def log(_given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         return {**found, "file.encoding": encoding}
     tree = found.tree
     entries = list(_entries(tree))
+    odd = next(_not_finite_elsewhere(tree, entries), ("", ""))
     seen: dict[str, Any] = {
         "file.kind": "",
         "file.encoding": encoding,
@@ -70,7 +71,8 @@ def log(_given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         "file.twice": len(found.twice),
         "file.twice_key": _short(next(iter(found.twice), "")),
         "file.entries": len(entries),
-        "file.odd_key": _short(next(_not_finite_elsewhere(tree, entries), "")),
+        "file.odd_key": _short(odd[0]),
+        "file.odd": odd[1],
     }
     total = 0
     for index, name in enumerate(entries[:MAX_ENTRIES]):
@@ -152,7 +154,7 @@ def parsed(text: str) -> Parsed | dict[str, Any]:
         return tree
 
     try:
-        tree = json.loads(text, object_pairs_hook=pairs, parse_int=_integer, parse_constant=_constant)
+        tree = json.loads(text, object_pairs_hook=pairs, parse_int=_integer, parse_constant=Constant)
     except json.JSONDecodeError as error:
         ended = error.msg.startswith("Unterminated string") or CUT.fullmatch(text, error.pos) is not None
         kind = "empty" if not text.strip() else "cut" if ended else "syntax"
@@ -184,9 +186,8 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= 20 else float(digits)
 
 
-def _constant(word: str) -> float:
-    """NaN and infinities are no JSON. They are read as they are meant, so that their key can be told."""
-    return float(word)
+class Constant(float):
+    """NaN or an infinity by its name, which is no JSON. It is read as it is meant, so that its key can be told."""
 
 
 def kind_of(value: Any) -> str:
@@ -195,15 +196,16 @@ def kind_of(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _not_finite_elsewhere(tree: Mapping[str, Any], entries: Sequence[str]) -> Iterator[str]:
-    """The keys outside of the modules' entries below which a NaN or an infinity stands."""
+def _not_finite_elsewhere(tree: Mapping[str, Any], entries: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The keys outside of the modules' entries below which no finite number stands, and what does."""
     own = {f"{name}.{part}" for name in entries for part in ("shape", "value")}
     for key, value in tree.items():
         todo = [] if key in own else [value]
         while todo:
             one = todo.pop()
             if isinstance(one, float) and not math.isfinite(one):
-                yield key
+                named = "NaN" if math.isnan(one) else "an infinity"
+                yield key, named if isinstance(one, Constant) else "a number that is too large for double precision"
                 break
             if isinstance(one, list | dict):
                 todo += _below(one)
@@ -262,7 +264,7 @@ def _odd(values: Sequence[Any]) -> str:
     for one in values:
         if isinstance(one, list):
             continue
-        if type(one) not in (int, float):
+        if type(one) not in (int, float, Constant):
             return {str: "text", type(None): "null", bool: "bool"}.get(type(one), "object")
         if not math.isfinite(one):
             return "not_finite"

@@ -18,7 +18,7 @@ from numpy.random import Generator
 from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.answers.declared import claims
 from autograder.hw11.summarization import transformer
-from autograder.judges import array, share, whole
+from autograder.judges import apart, array, share, whole
 from autograder.returns import count as times
 from autograder.returns import flag, numbers, text
 from autograder.sections import take
@@ -48,7 +48,7 @@ def _returns(_given: Values) -> Specs:
     words, key, sizes = text(60), text(100), numbers(None, most=6, dtypes="i")
     specs = {
         **dict.fromkeys(("file.kind", "file.encoding", "file.found", "print.log", "print.predictions"), words),
-        **dict.fromkeys(("file.device", "file.twice_key", "file.odd_key"), key),
+        **dict.fromkeys(("file.device", "file.twice_key", "file.odd_key", "file.odd"), key),
         **dict.fromkeys(("file.line", "file.column", "file.limit", "file.twice", "file.entries"), times(10**7)),
         "file.own": flag(),
         "rouge.missing": flag(),
@@ -219,8 +219,8 @@ def modules(trial: Trial) -> Verdict:
             right += name in wanted or not ours
         except Reject as fault:
             wrong.append((f"{clean(name, limit=80, line=True)} {fault}", fault.diagnosis))
-    wrong += [(sentence, "sum_log_form") for sentence in _elsewhere(form)]
-    note = ENCODINGS.get(str(form.get("encoding")), "")
+    wrong += [(sentence, "sum_log_form") for sentence in _twice(form)]
+    note = ENCODINGS.get(str(form.get("encoding")), "") + _beside(form)
     notes = _notes(trial, "log")
     if not named:
         return Verdict(
@@ -329,12 +329,17 @@ def _plausible(name: str, entry: Values) -> float:
     return 0.0
 
 
-def _elsewhere(form: Values) -> Iterator[str]:
-    """Defects of the file's form that belong to no module."""
+def _twice(form: Values) -> Iterator[str]:
+    """A key that is there more than once: of what belongs to no module, what leaves open what is meant."""
     if whole(form, "twice", least=0, most=10**9):
         yield f'The key "{_text(form, "twice_key")}" is there more than once.'
-    if _text(form, "odd_key"):
-        yield f'"{_text(form, "odd_key")}" holds NaN or an infinity, which JSON does not have.'
+
+
+def _beside(form: Values) -> str:
+    """A remark on a number under a key that nobody asks for: it costs nothing."""
+    if not _text(form, "odd_key"):
+        return ""
+    return f' "{_text(form, "odd_key")}" holds {_text(form, "odd")}. Nobody asks for it, so it costs nothing.'
 
 
 # --------------------------------------------------------------------------------------------- ROUGE
@@ -453,9 +458,10 @@ def rouge(trial: Trial) -> Verdict:
             if share(claim, mean, CLAIMED) <= 1:
                 right, used = right + 1, max(used, share(claim, mean, CLAIMED))
             else:
+                said, found = apart(claim, mean)
                 faults.append(
-                    f"{where} says {claim:.2f} for {name}, but the {seen.documents} predictions and references in the "
-                    f"log give {mean:.2f}."
+                    f"{where} says {said} for {name}, but the {seen.documents} predictions and references in the log "
+                    f"give {found}."
                 )
     missing = f" {' '.join(seen.defects)}" if seen.defects else ""
     if right == len(MODELS) * len(ROUGE):
@@ -467,12 +473,13 @@ def rouge(trial: Trial) -> Verdict:
             figures={BOARD: means["t5"]["rougeL"]},
         )
     known, diagnosis = _recognised(claims, means)
+    if diagnosis == "sum_log_fractions":  # the same figures in another unit
+        words = f"All six ROUGE figures come out of the log's {seen.documents} documents again.{known}{missing}"
+        return Verdict(1.0, words, notes=seen.notes, figures={BOARD: means["t5"]["rougeL"]})
     more = f" And {len(faults) - SHOWN} more of that kind." if len(faults) > SHOWN else ""
     told_faults = "".join(f" {fault}" for fault in faults[:SHOWN])
     message = f"{right} of {len(MODELS) * len(ROUGE)} ROUGE figures are right.{told_faults}{more}"
-    # What is said in another unit is right all the same: half of the points.
-    score = 0.5 if diagnosis == "sum_log_fractions" else right / (len(MODELS) * len(ROUGE))
-    return Verdict(score, f"{message}{missing}{known}", diagnosis, notes=seen.notes)
+    return Verdict(right / (len(MODELS) * len(ROUGE)), f"{message}{missing}{known}", diagnosis, notes=seen.notes)
 
 
 def _recognised(claims: Mapping[str, Mapping[str, float]], means: Mapping[str, Mapping[str, float]]) -> tuple[str, str]:
@@ -485,8 +492,8 @@ def _recognised(claims: Mapping[str, Mapping[str, float]], means: Mapping[str, M
         return all(a is not None and b is not None and share(factor * a, b, bound) <= 1 for a, b in pairs)
 
     if agree(100.0, swap=False):
-        return " The figures are fractions of 1; percent were expected.", "sum_log_fractions"
-    if agree(1.0, swap=True):
+        return " The figures are fractions of 1, and were read as percent.", "sum_log_fractions"
+    if agree(1.0, swap=True) or agree(100.0, swap=True):
         return " Each model's figures fit the other one's predictions, as if they were swapped.", "sum_log_swapped"
     return "", "sum_log_claims"
 
