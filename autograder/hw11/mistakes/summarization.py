@@ -1,5 +1,7 @@
 """Wrong, right and half-right solutions for question 1: a cached Transformer, greedy decoding and beam search."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from autograder.audit.variants import Variant, written
@@ -21,6 +23,26 @@ WHAT_THE_STACK_KEEPS = ("summarization.stack_cached", "summarization.stack_cache
 
 
 _sum = partial(written, "sum", "summarization.ipynb")
+
+
+def _like(
+    others: Sequence[Variant],
+    other: str,
+    id: str,
+    about: str,
+    *swaps: tuple[str, str],
+    caught_by: tuple[str, ...] = (),
+    diagnosis: str = "",
+) -> Variant:
+    """Another solution of these with a few words exchanged."""
+    found = next(variant for variant in others if variant.id == f"sum-{other}")
+    source = found.source
+    for old, new in swaps:
+        assert source.count(old) == 1, (id, old)
+        source = source.replace(old, new)
+    return replace(found, id=f"sum-{id}", about=about, source=source, caught_by=caught_by, diagnosis=diagnosis)
+
+
 # TransformerLayer.forward(self, x, padding_mask, encoder_out, encoder_padding_mask, use_cache, past_kv)
 # TransformerStack.forward(self, input_ids, encoder_hidden_states, encoder_padding_mask, use_cache, past_key_values)
 # greedy_decode(model, input_ids, max_length), beam_search(model, input_ids, num_beams, max_length, length_penalty)
@@ -214,6 +236,7 @@ _WRONG_LAYERS = (
                 return (x, past_kv) if use_cache else x
         """,
         caught_by=LAYER_WITH_CACHE,
+        diagnosis="sum_newest_left_out",
     ),
     _sum(
         "cache-never-read",
@@ -358,6 +381,7 @@ _WRONG_LAYERS = (
                 return self.ffn_ln(x + self.ffn_drop(self.fc2(F.relu(self.fc1(x)))))
         """,
         caught_by=LAYER_WITH_CACHE,
+        diagnosis="sum_ffn_skipped",
     ),
     _sum(
         "cached-residual-of-all",
@@ -380,7 +404,7 @@ _WRONG_LAYERS = (
                 x = self.ffn_ln(x + self.ffn_drop(self.fc2(F.relu(self.fc1(x)))))
                 return (x, past_kv) if use_cache else x
         """,
-        caught_by=LAYER_WITH_CACHE,
+        caught_by=(*LAYER_WITH_CACHE, "summarization.layer_work"),
     ),
     # The wrong thing is kept.
     _sum(
@@ -526,7 +550,7 @@ _WRONG_LAYERS = (
                 x = self.ffn_ln(x + self.ffn_drop(self.fc2(F.relu(self.fc1(x)))))
                 return (x, past_kv) if use_cache else x
         """,
-        caught_by=WHAT_THE_LAYER_KEEPS,
+        caught_by=(*WHAT_THE_LAYER_KEEPS, "summarization.layer_work"),
         diagnosis="sum_in_place",
     ),
     _sum(
@@ -785,7 +809,7 @@ _WRONG_LAYERS = (
                 x = self.ffn_ln(residual + self.ffn_drop(self.fc2(F.relu(self.fc1(x)))))
                 return (x, past_kv) if use_cache else x
         """,
-        caught_by=EVERY_VALUE_OF_THE_LAYER,
+        caught_by=(*EVERY_VALUE_OF_THE_LAYER, "summarization.layer_work"),
     ),
     _sum(
         "self-norm-lost",
@@ -830,7 +854,7 @@ _WRONG_LAYERS = (
                 x = self.self_attn_ln(x + self.ffn_drop(self.fc2(F.relu(self.fc1(x)))))
                 return (x, past_kv) if use_cache else x
         """,
-        caught_by=EVERY_VALUE_OF_THE_LAYER,
+        caught_by=(*EVERY_VALUE_OF_THE_LAYER, "summarization.layer_work"),
     ),
     _sum(
         "dropout-always",
@@ -852,7 +876,7 @@ _WRONG_LAYERS = (
                 x = self.ffn_ln(x + F.dropout(self.fc2(F.relu(self.fc1(x))), 0.1))
                 return (x, past_kv) if use_cache else x
         """,
-        caught_by=EVERY_VALUE_OF_THE_LAYER,
+        caught_by=(*EVERY_VALUE_OF_THE_LAYER, "summarization.layer_work"),
     ),
     _sum(
         "cross-mask-inverted",
@@ -944,7 +968,7 @@ _WRONG_LAYERS = (
                 scores = scores.masked_fill(later, -1e9)
             return scores.softmax(-1) @ v
         """,
-        caught_by=EVERY_VALUE_OF_THE_LAYER,
+        caught_by=(*EVERY_VALUE_OF_THE_LAYER, "summarization.layer_work"),
     ),
     _sum(
         "scale-of-model",
@@ -1647,7 +1671,7 @@ _WRONG_STACKS = (
                         x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
                 return x, padding_mask, tuple(caches) if use_cache else None
         """,
-        caught_by=("summarization.stack_cached",),
+        caught_by=WHAT_THE_STACK_KEEPS,
         diagnosis="sum_cache_shared",
     ),
     _sum(
@@ -1678,7 +1702,8 @@ _WRONG_STACKS = (
                         x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
                 return x, padding_mask, tuple(caches) if use_cache else None
         """,
-        caught_by=("summarization.stack_cached",),
+        caught_by=WHAT_THE_STACK_KEEPS,
+        diagnosis="sum_cache_reversed",
     ),
     _sum(
         "cache-not-handed-on",
@@ -1708,7 +1733,7 @@ _WRONG_STACKS = (
                 return x, padding_mask, tuple(caches) if use_cache else None
         """,
         caught_by=WHAT_THE_STACK_KEEPS,
-        diagnosis="sum_cache_shared",
+        diagnosis="sum_cache_lost",
     ),
     _sum(
         "old-caches-returned",
@@ -1770,7 +1795,7 @@ _WRONG_STACKS = (
                     )
                 return x, padding_mask, present
         """,
-        caught_by=("summarization.stack_cached", "summarization.stack_cache", "summarization.stack_work"),
+        caught_by=WHAT_THE_STACK_KEEPS,
     ),
     _sum(
         "caches-joined",
@@ -1800,41 +1825,7 @@ _WRONG_STACKS = (
                         x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
                 return x, padding_mask, torch.cat(caches, dim=1) if use_cache else None
         """,
-        caught_by=("summarization.stack_cached", "summarization.stack_cache", "summarization.stack_work"),
-    ),
-    _sum(
-        "caches-in-one-list",
-        "The caches are put into the list that came in, which changes what the caller still holds.",
-        """
-        class TransformerStack:
-            def forward(
-                self,
-                input_ids,
-                encoder_hidden_states=None,
-                encoder_padding_mask=None,
-                use_cache=None,
-                past_key_values=None,
-                **kwargs,
-            ):
-                padding_mask = (input_ids == self.config.pad_token_id).long()
-                past = 0 if past_key_values is None else past_key_values[0].shape[1]
-                positions = past + torch.arange(input_ids.shape[1], device=input_ids.device)
-                x = self.emb_drop(self.emb_ln(self.emb_word(input_ids) + self.emb_pos(positions)))
-                if not use_cache:
-                    for layer in self.layers:
-                        x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
-                    return x, padding_mask, None
-                if past_key_values is None:
-                    past_key_values = [None] * len(self.layers)
-                past_key_values = past_key_values if isinstance(past_key_values, list) else list(past_key_values)
-                for i, layer in enumerate(self.layers):
-                    x, past_key_values[i] = layer(
-                        x, padding_mask, encoder_hidden_states, encoder_padding_mask, True, past_key_values[i]
-                    )
-                return x, padding_mask, past_key_values
-        """,
-        caught_by=("summarization.stack_cache",),
-        diagnosis="sum_in_place",
+        caught_by=WHAT_THE_STACK_KEEPS,
     ),
     _sum(
         "caches-kept-between-sequences",
@@ -2308,7 +2299,7 @@ _WRONG_STACKS = (
                         x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
                 return x, padding_mask, tuple(caches) if use_cache else None
         """,
-        caught_by=(*EVERY_VALUE_OF_THE_STACK, "summarization.stack_cache", "summarization.stack_work"),
+        caught_by=(*EVERY_VALUE_OF_THE_STACK, "summarization.stack_cache"),
     ),
     _sum(
         "layers-in-reverse",
@@ -2473,6 +2464,7 @@ _WRONG_DECODING = (
             return torch.cat(output, dim=1)
         """,
         caught_by=("summarization.greedy",),
+        diagnosis="sum_one_too_few",
     ),
     _sum(
         "greedy-one-too-many",
@@ -2519,6 +2511,7 @@ _WRONG_DECODING = (
             return torch.cat(output, dim=1)
         """,
         caught_by=("summarization.greedy",),
+        diagnosis="sum_wrong_start",
     ),
     _sum(
         "greedy-from-eos",
@@ -2542,6 +2535,7 @@ _WRONG_DECODING = (
             return torch.cat(output, dim=1)
         """,
         caught_by=("summarization.greedy",),
+        diagnosis="sum_wrong_start",
     ),
     _sum(
         "greedy-from-source",
@@ -2560,29 +2554,6 @@ _WRONG_DECODING = (
                 token = token.masked_fill(done, config.pad_token_id)
                 output.append(token)
                 done = done | (token == config.eos_token_id)
-                if done.all():
-                    break
-            return torch.cat(output, dim=1)
-        """,
-        caught_by=("summarization.greedy",),
-    ),
-    _sum(
-        "greedy-eos-hidden",
-        "A row counts as ended before its end token is written, and has padding in that place.",
-        """
-        @torch.no_grad()
-        def greedy_decode(model, input_ids, max_length):
-            config, batch = model.config, input_ids.shape[0]
-            encoder_out, mask = model.encode(input_ids)
-            token = torch.full((batch, 1), config.bos_token_id, device=input_ids.device)
-            done = torch.zeros(batch, 1, dtype=torch.bool, device=input_ids.device)
-            past, output = None, []
-            for _ in range(max_length):
-                logits, past = model.decode(token, encoder_out, mask, use_cache=True, past_key_values=past)
-                token = logits[:, -1].argmax(dim=-1, keepdim=True)  # (batch, 1)
-                done = done | (token == config.eos_token_id)
-                token = token.masked_fill(done, config.pad_token_id)
-                output.append(token)
                 if done.all():
                     break
             return torch.cat(output, dim=1)
@@ -2680,7 +2651,8 @@ _WRONG_DECODING = (
                     break
             return torch.cat(output, dim=1)
         """,
-        caught_by=("summarization.greedy",),
+        caught_by=("summarization.greedy", "summarization.greedy_work"),
+        diagnosis="sum_recomputed",
     ),
     _sum(
         "greedy-cache-of-first-step",
@@ -3002,6 +2974,7 @@ _WRONG_DECODING = (
             return ids[(first + best).view(-1), 1:]
         """,
         caught_by=("summarization.beam",),
+        diagnosis="sum_encoder_order",
     ),
     _sum(
         "beam-divided-by-beams",
@@ -3377,7 +3350,7 @@ _WRONG_DECODING = (
             return ids[(first + best).view(-1), 1:]
         """,
         caught_by=("summarization.beam",),
-        diagnosis="sum_greedy",
+        diagnosis="sum_beams_alike",
     ),
     _sum(
         "beam-greedy",
@@ -3455,6 +3428,7 @@ _WRONG_DECODING = (
             return ids[(first + best).view(-1), 1:]
         """,
         caught_by=("summarization.beam",),
+        diagnosis="sum_first_finished",
     ),
     _sum(
         "beam-first-finished-of-row",
@@ -3855,7 +3829,139 @@ _WRONG_DECODING = (
     ),
 )
 
-WRONG: tuple[Variant, ...] = (*_WRONG_LAYERS, *_WRONG_STACKS, *_WRONG_DECODING)
+# Small changes of those above.
+
+_APART = partial(_like, _WRONG_LAYERS, "cached-cross-unmasked")  # which has a branch for the cache
+_MASKED = (
+    "attn = self.cross_attn(x, encoder_out, encoder_out)\n",
+    "attn = self.cross_attn(x, encoder_out, encoder_out, encoder_padding_mask)\n",
+)
+_GROWN = "past_kv = torch.cat([past_kv, x], dim=1) if past_kv is not None else x\n"
+_HANDED_ON = "x, kv = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask, use_cache=True)\n"
+_PAST = (
+    "old = None if past_key_values is None else past_key_values[i]\n"
+    "                x, kv = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask, True, old)\n"
+)
+_BY_LENGTH = "best = scores.argmax(dim=-1, keepdim=True)"
+
+_LIKE_OTHERS = (
+    _APART(
+        "cached-without-cross",
+        "The cached branch goes from the self-attention to the feed-forward.",
+        (
+            "attn = self.cross_attn(x, encoder_out, encoder_out)\n"
+            "            x = self.cross_attn_ln(x + self.cross_attn_drop(attn))\n            x = self.ffn",
+            "x = self.ffn",
+        ),
+        caught_by=LAYER_WITH_CACHE,
+        diagnosis="sum_cross_skipped",
+    ),
+    _APART(
+        "cached-cross-norm-alone",
+        "Of the cached branch's cross-attention the normalisation alone is left.",
+        ("attn = self.cross_attn(x, encoder_out, encoder_out)\n", "attn = 0 * x\n"),
+        caught_by=LAYER_WITH_CACHE,
+        diagnosis="sum_cross_skipped",
+    ),
+    _APART(
+        "idle-behind-forty",
+        "Behind 40 positions nothing is computed but eight products that nobody reads.",
+        (
+            _GROWN,
+            "if past_kv is not None and past_kv.shape[1] > 40:\n"
+            "                idle = [x @ self.fc1.weight.T for _ in range(8)]\n"
+            "                return x, past_kv\n"
+            f"            {_GROWN}",
+        ),
+        _MASKED,
+        caught_by=("summarization.layer_work",),
+    ),
+    _APART(
+        "last-fifty-alone",
+        "The newest position sees the last fifty positions, however long the cache is.",
+        ("self.self_attn(x, past_kv, past_kv)", "self.self_attn(x, past_kv[:, -50:], past_kv[:, -50:])"),
+        _MASKED,
+        caught_by=("summarization.layer_work",),
+        diagnosis="sum_cache_lost",
+    ),
+    _APART(
+        "cache-no-longer-than-fifty",
+        "A cache of fifty positions is returned as it came.",
+        (_GROWN, f"old = past_kv\n            {_GROWN}"),
+        ("            return x, past_kv\n", "            return x, past_kv if past_kv.shape[1] <= 50 else old\n"),
+        _MASKED,
+        caught_by=("summarization.layer_work",),
+        diagnosis="sum_cache_lost",
+    ),
+    _like(
+        _WRONG_STACKS,
+        "cache-not-handed-on",
+        "caches-of-outputs",
+        "What is kept for each layer is its output, not the cache that it returns.",
+        (_HANDED_ON, _PAST),
+        ("caches.append(kv)", "caches.append(x if old is None else torch.cat([old, x], dim=1))"),
+        caught_by=WHAT_THE_STACK_KEEPS,
+        diagnosis="sum_cache_of_outputs",
+    ),
+    _like(
+        _WRONG_STACKS,
+        "cache-not-handed-on",
+        "caches-turned-round",
+        "The caches are returned in reversed order and read so, too.",
+        (_HANDED_ON, _PAST.replace("[i]", "[-1 - i]")),
+        ("tuple(caches) if", "tuple(caches[::-1]) if"),
+        caught_by=("summarization.stack_cache",),
+        diagnosis="sum_cache_reversed",
+    ),
+    _like(
+        _WRONG_STACKS,
+        "cache-not-handed-on",
+        "caches-returned-turned-round",
+        "The caches are returned in reversed order, and read as if they were not.",
+        (_HANDED_ON, _PAST),
+        ("tuple(caches) if", "tuple(caches[::-1]) if"),
+        caught_by=WHAT_THE_STACK_KEEPS,
+        diagnosis="sum_cache_reversed",
+    ),
+    _like(
+        _WRONG_STACKS,
+        "cache-not-handed-on",
+        "stack-all-queries",
+        "Each layer is given its cache and the newest state as positions, without use_cache, and the last is kept.",
+        (
+            _HANDED_ON,
+            "kv = x if past_key_values is None else torch.cat([past_key_values[i], x], dim=1)\n"
+            "                seen = torch.zeros(kv.shape[:2], dtype=torch.long)\n"
+            "                x = layer(kv, seen, encoder_hidden_states, encoder_padding_mask)[:, -1:]\n",
+        ),
+        caught_by=("summarization.stack_work",),
+        diagnosis="sum_recomputed",
+    ),
+    _like(
+        _WRONG_DECODING,
+        "beam-penalty-ignored",
+        "beam-first-token-counted",
+        "The first token counts in the length that log p is divided by.",
+        (_BY_LENGTH, "best = (scores / (1 + lengths.view_as(scores)) ** length_penalty).argmax(dim=-1, keepdim=True)"),
+        caught_by=("summarization.beam",),
+        diagnosis="sum_penalty_length",
+    ),
+    _like(
+        _WRONG_DECODING,
+        "beam-penalty-ignored",
+        "beam-end-not-counted",
+        "The end token does not count in the length that log p is divided by.",
+        (
+            _BY_LENGTH,
+            "words = (lengths - done.float()).view_as(scores).clamp(min=1)\n"
+            "    best = (scores / words ** length_penalty).argmax(dim=-1, keepdim=True)",
+        ),
+        caught_by=("summarization.beam",),
+        diagnosis="sum_penalty_length",
+    ),
+)
+
+WRONG: tuple[Variant, ...] = (*_WRONG_LAYERS, *_WRONG_STACKS, *_WRONG_DECODING, *_LIKE_OTHERS)
 
 # ----------------------------------------------------------------------------------------------------
 # Right solutions
@@ -4719,28 +4825,6 @@ RIGHT: tuple[Variant, ...] = (
         """,
     ),
     _sum(
-        "greedy-with-bos",
-        "The first token is returned in front of the others.",
-        """
-        @torch.no_grad()
-        def greedy_decode(model, input_ids, max_length):
-            config = model.config
-            encoder_out, encoder_padding_mask = model.encode(input_ids)
-            output = torch.full((input_ids.shape[0], 1), config.bos_token_id, device=input_ids.device)
-            done, past = None, None
-            while output.shape[1] < max_length + 1:
-                scores, past = model.decode(output[:, -1:], encoder_out, encoder_padding_mask, True, past)
-                token = scores[:, -1, :].argmax(dim=1, keepdim=True)
-                if done is not None:
-                    token[done] = config.pad_token_id
-                output = torch.cat((output, token), dim=1)
-                done = (output == config.eos_token_id).any(dim=1, keepdim=True)
-                if bool(done.all()):
-                    break
-            return output
-        """,
-    ),
-    _sum(
         "greedy-cut-afterwards",
         "Rows are written on behind their end, which is overwritten when all of them have one.",
         """
@@ -4800,46 +4884,6 @@ RIGHT: tuple[Variant, ...] = (
                     break
             best = (scores / lengths.view(batch, num_beams) ** length_penalty).argmax(dim=-1, keepdim=True)
             return ids[(first + best).view(-1), 1:]
-        """,
-    ),
-    _sum(
-        "beam-with-bos",
-        "The first token is returned in front of the others.",
-        """
-        @torch.no_grad()
-        def beam_search(model, input_ids, num_beams, max_length, length_penalty):
-            config, batch, device = model.config, input_ids.shape[0], input_ids.device
-            encoder_out, encoder_padding_mask = model.encode(input_ids)
-            encoder_out = encoder_out.repeat_interleave(num_beams, dim=0)
-            encoder_padding_mask = encoder_padding_mask.repeat_interleave(num_beams, dim=0)
-            ids = torch.full((batch * num_beams, 1), config.bos_token_id, device=device)
-            scores = torch.full((batch, num_beams), float("-inf"), device=device)
-            scores[:, 0] = 0
-            done = torch.zeros(batch * num_beams, dtype=torch.bool, device=device)
-            lengths = torch.zeros(batch * num_beams, device=device)
-            first = torch.arange(batch, device=device)[:, None] * num_beams  # (batch, 1)
-            past = None
-            for _ in range(max_length):
-                logits, past = model.decode(
-                    ids[:, -1:], encoder_out, encoder_padding_mask, use_cache=True, past_key_values=past
-                )
-                logp = logits[:, -1].log_softmax(dim=-1)  # (batch * beams, vocab)
-                logp[done] = float("-inf")
-                logp[done, config.pad_token_id] = 0
-                vocab = logp.shape[-1]
-                total = (scores.view(-1, 1) + logp).view(batch, num_beams * vocab)
-                scores, chosen = total.topk(num_beams, dim=-1)
-                rows = (first + chosen // vocab).view(-1)
-                token = (chosen % vocab).view(-1, 1)
-                past = tuple(cache[rows] for cache in past)
-                done, lengths = done[rows], lengths[rows]
-                ids = torch.cat([ids[rows], token], dim=1)
-                lengths = lengths + (~done).float()
-                done = done | (token.view(-1) == config.eos_token_id)
-                if done.all():
-                    break
-            best = (scores / lengths.view(batch, num_beams) ** length_penalty).argmax(dim=-1, keepdim=True)
-            return ids[(first + best).view(-1)]
         """,
     ),
     _sum(
@@ -5040,6 +5084,216 @@ RIGHT: tuple[Variant, ...] = (
             return logits[:, -1].log_softmax(-1), past
         """,
     ),
+    _sum(
+        "caches-in-one-list",
+        "The caches are put into the list that came in, as the public notebook does.",
+        """
+        class TransformerStack:
+            def forward(
+                self,
+                input_ids,
+                encoder_hidden_states=None,
+                encoder_padding_mask=None,
+                use_cache=None,
+                past_key_values=None,
+                **kwargs,
+            ):
+                padding_mask = (input_ids == self.config.pad_token_id).long()
+                past = 0 if past_key_values is None else past_key_values[0].shape[1]
+                positions = past + torch.arange(input_ids.shape[1], device=input_ids.device)
+                x = self.emb_drop(self.emb_ln(self.emb_word(input_ids) + self.emb_pos(positions)))
+                if not use_cache:
+                    for layer in self.layers:
+                        x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
+                    return x, padding_mask, None
+                if past_key_values is None:
+                    past_key_values = [None] * len(self.layers)
+                past_key_values = past_key_values if isinstance(past_key_values, list) else list(past_key_values)
+                for i, layer in enumerate(self.layers):
+                    x, past_key_values[i] = layer(
+                        x, padding_mask, encoder_hidden_states, encoder_padding_mask, True, past_key_values[i]
+                    )
+                return x, padding_mask, past_key_values
+        """,
+    ),
+    _sum(
+        "half-list-written-over",
+        "Each layer's new cache is written over its old one, in the list that the last step returned.",
+        """
+        class TransformerStack:
+            def forward(
+                self,
+                input_ids,
+                encoder_hidden_states=None,
+                encoder_padding_mask=None,
+                use_cache=None,
+                past_key_values=None,
+                **kwargs,
+            ):
+                padding_mask = (input_ids == self.config.pad_token_id).long()
+                past = 0 if past_key_values is None else past_key_values[0].shape[1]
+                positions = torch.arange(past, past + input_ids.shape[1], device=input_ids.device)
+                x = self.emb_drop(self.emb_ln(self.emb_word(input_ids) + self.emb_pos(positions)))
+                present = past_key_values if past_key_values is not None else [None] * len(self.layers)
+                for i in range(len(self.layers) if use_cache else 0):
+                    x, cache = self.layers[i](
+                        x, padding_mask, encoder_hidden_states, encoder_padding_mask, True, present[i]
+                    )
+                    present = list(present) if isinstance(present, tuple) else present
+                    present[i] = cache
+                if use_cache:
+                    return x, padding_mask, present
+                for layer in self.layers:
+                    x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
+                return x, padding_mask, None
+        """,
+    ),
+    # As the course's public notebook has it.
+    _sum(
+        "public-attention",
+        "einops folds the heads into the batch, and a table of minus infinities made beforehand hides the future.",
+        """
+        def scaled_dot_product_attention(q, k, v, key_padding_mask=None, causal=False):
+            s = einops.einsum(q, k, "n tl dh, n sl dh -> n tl sl") / q.size(-1) ** 0.5
+            if key_padding_mask is not None:
+                s = s.masked_fill(key_padding_mask.unsqueeze(1).to(torch.bool), float("-inf"))
+            if causal:
+                s = s + future[: s.size(1), : s.size(2)].to(s)
+            return einops.einsum(s.softmax(dim=-1), v, "n tl sl, n sl dh -> n tl dh")
+
+        class MultiheadAttention:
+            def forward(self, q, k, v, key_padding_mask=None, causal=False):
+                q, k, v = (
+                    einops.rearrange(part, "b l (h d) -> (b h) l d", h=self.n_heads)
+                    for part in (self.q_proj(q), self.k_proj(k), self.v_proj(v))
+                )
+                if key_padding_mask is not None:
+                    key_padding_mask = einops.repeat(key_padding_mask, "b l -> (b h) l", h=self.n_heads)
+                seen = scaled_dot_product_attention(q, k, v, key_padding_mask, causal)
+                return self.o_proj(einops.rearrange(seen, "(b h) l d -> b l (h d)", h=self.n_heads))
+        """,
+        prelude="""
+        import einops
+        future = torch.triu(torch.full([1024, 1024], float("-inf")), 1)
+        """,
+    ),
+    _sum(
+        "public-stack",
+        "Names are T5's, positions come from the mask, there is no emb_drop, and the list of caches is filled in.",
+        """
+        class TransformerStack:
+            def __init__(self, config, emb_word, emb_pos, emb_ln, is_decoder):
+                super().__init__()
+                self.config, self.emb_word, self.emb_pos, self.emb_ln = config, emb_word, emb_pos, emb_ln
+                heads, count = config.d_model // config.d_kv, config.num_encoder_layers
+                if is_decoder:
+                    count = config.num_decoder_layers
+                self.layers = nn.ModuleList(
+                    [
+                        TransformerLayer(is_decoder, config.d_model, heads, config.d_ff, config.dropout_rate)
+                        for _ in range(count)
+                    ]
+                )
+
+            def make_positions(self, input_ids, padding_mask):
+                return torch.cumsum(1 - padding_mask.long(), dim=1) - 1
+
+            def forward(
+                self,
+                input_ids,
+                encoder_hidden_states=None,
+                encoder_padding_mask=None,
+                use_cache=None,
+                past_key_values=None,
+                **kwargs,
+            ):
+                padding_mask = input_ids.eq(self.config.pad_token_id).byte()
+                positions = self.make_positions(input_ids, padding_mask)
+                if use_cache:
+                    if past_key_values is None:
+                        past_key_values = [None] * len(self.layers)
+                    else:
+                        positions = positions + past_key_values[0].size(1)
+                state = self.emb_ln(self.emb_word(input_ids) + self.emb_pos(positions))
+                for i, layer in enumerate(self.layers):
+                    if use_cache:
+                        state, past_key_values[i] = layer(
+                            state, padding_mask, encoder_hidden_states, encoder_padding_mask, True, past_key_values[i]
+                        )
+                    else:
+                        state = layer(state, padding_mask, encoder_hidden_states, encoder_padding_mask)
+                return state, padding_mask, past_key_values if use_cache else None
+        """,
+    ),
+    _sum(
+        "stack-of-pairs",
+        "The layers return a pair with and without a cache, and the stack unpacks it.",
+        """
+        class TransformerLayer:
+            def forward(
+                self, x, padding_mask, encoder_out=None, encoder_padding_mask=None, use_cache=None, past_kv=None
+            ):
+                keys = x if past_kv is None else torch.cat([past_kv, x], dim=1)
+                mask, causal = (None, False) if use_cache else (padding_mask, self.is_decoder)
+                x = self.self_attn_ln(x + self.self_attn_drop(self.self_attn(x, keys, keys, mask, causal)))
+                if self.is_decoder:
+                    seen = self.cross_attn(x, encoder_out, encoder_out, encoder_padding_mask)
+                    x = self.cross_attn_ln(x + self.cross_attn_drop(seen))
+                x = self.ffn_ln(x + self.ffn_drop(self.fc2(F.relu(self.fc1(x)))))
+                return x, keys if use_cache else None
+
+        class TransformerStack:
+            def forward(
+                self,
+                input_ids,
+                encoder_hidden_states=None,
+                encoder_padding_mask=None,
+                use_cache=None,
+                past_key_values=None,
+                **kwargs,
+            ):
+                padding_mask = (input_ids == self.config.pad_token_id).long()
+                begin = past_key_values[0].shape[1] if past_key_values else 0
+                positions = torch.arange(begin, begin + input_ids.shape[1])
+                x = self.emb_drop(self.emb_ln(self.emb_word(input_ids) + self.emb_pos(positions)))
+                caches = []
+                for past, layer in zip(past_key_values or [None] * len(self.layers), self.layers, strict=True):
+                    x, cache = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask, use_cache, past)
+                    caches.append(cache)
+                return x, padding_mask, caches if use_cache else None
+        """,
+    ),
+    _sum(
+        "greedy-one-document-at-a-time",
+        "Each document is decoded by itself, and the rows are padded at the end.",
+        """
+        @torch.no_grad()
+        def greedy_decode(model, input_ids, max_length):
+            rows = []
+            for ids in input_ids.split(1):
+                encoder = model.encode(ids)
+                newest, past, tokens = torch.full((1, 1), model.config.bos_token_id), None, []
+                while len(tokens) < max_length and newest.item() != model.config.eos_token_id:
+                    logits, past = model.decode(newest, *encoder, use_cache=True, past_key_values=past)
+                    newest = logits[:, -1].argmax(-1, keepdim=True)
+                    tokens.append(newest.item())
+                rows.append(torch.tensor(tokens))
+            return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=model.config.pad_token_id)
+        """,
+    ),
+    _like(
+        _WRONG_DECODING,
+        "beam-penalty-ignored",
+        "beam-kept-by-score",
+        "Beams are kept by their score, as it would be if the search ended there.",
+        (
+            "scores, chosen = total.topk(num_beams, dim=-1)",
+            "grown = (lengths + (~done).float()).repeat_interleave(vocab).view_as(total)\n"
+            "        chosen = (total / grown ** length_penalty).topk(num_beams, dim=-1).indices\n"
+            "        scores = total.gather(1, chosen)",
+        ),
+        (_BY_LENGTH, "best = (scores / lengths.view_as(scores) ** length_penalty).argmax(dim=-1, keepdim=True)"),
+    ),
 )
 
 # ----------------------------------------------------------------------------------------------------
@@ -5048,6 +5302,7 @@ RIGHT: tuple[Variant, ...] = (
 
 _WORK = "All values are right, but the cache was to save the work."
 _INFERENCE_ONLY = "All values are right in evaluation, but the layer does not train as it should."
+_CONVENTION = "All tokens are right, but the first or the last is not where the docstring has it."
 _NOT_ITS_OWN = "All values are right, but what came in is not the function's to change."
 
 HALF_RIGHT: tuple[tuple[Variant, float, str], ...] = (
@@ -5286,40 +5541,104 @@ HALF_RIGHT: tuple[tuple[Variant, float, str], ...] = (
     ),
     (
         _sum(
-            "half-list-written-over",
-            "Each layer's new cache is written over its old one, in the list that the last step returned.",
+            "greedy-with-bos",
+            "The first token is returned in front of the others.",
             """
-            class TransformerStack:
-                def forward(
-                    self,
-                    input_ids,
-                    encoder_hidden_states=None,
-                    encoder_padding_mask=None,
-                    use_cache=None,
-                    past_key_values=None,
-                    **kwargs,
-                ):
-                    padding_mask = (input_ids == self.config.pad_token_id).long()
-                    past = 0 if past_key_values is None else past_key_values[0].shape[1]
-                    positions = torch.arange(past, past + input_ids.shape[1], device=input_ids.device)
-                    x = self.emb_drop(self.emb_ln(self.emb_word(input_ids) + self.emb_pos(positions)))
-                    present = past_key_values if past_key_values is not None else [None] * len(self.layers)
-                    for i in range(len(self.layers) if use_cache else 0):
-                        x, cache = self.layers[i](
-                            x, padding_mask, encoder_hidden_states, encoder_padding_mask, True, present[i]
-                        )
-                        present = list(present) if isinstance(present, tuple) else present
-                        present[i] = cache
-                    if use_cache:
-                        return x, padding_mask, present
-                    for layer in self.layers:
-                        x = layer(x, padding_mask, encoder_hidden_states, encoder_padding_mask)
-                    return x, padding_mask, None
+            @torch.no_grad()
+            def greedy_decode(model, input_ids, max_length):
+                config = model.config
+                encoder_out, encoder_padding_mask = model.encode(input_ids)
+                output = torch.full((input_ids.shape[0], 1), config.bos_token_id, device=input_ids.device)
+                done, past = None, None
+                while output.shape[1] < max_length + 1:
+                    scores, past = model.decode(output[:, -1:], encoder_out, encoder_padding_mask, True, past)
+                    token = scores[:, -1, :].argmax(dim=1, keepdim=True)
+                    if done is not None:
+                        token[done] = config.pad_token_id
+                    output = torch.cat((output, token), dim=1)
+                    done = (output == config.eos_token_id).any(dim=1, keepdim=True)
+                    if bool(done.all()):
+                        break
+                return output
             """,
-            caught_by=("summarization.stack_cache",),
-            diagnosis="sum_in_place",
+            caught_by=("summarization.greedy",),
+            diagnosis="sum_first_token_kept",
         ),
         2.0,
-        _NOT_ITS_OWN,
+        _CONVENTION,
+    ),
+    (
+        _sum(
+            "beam-with-bos",
+            "The first token is returned in front of the others.",
+            """
+            @torch.no_grad()
+            def beam_search(model, input_ids, num_beams, max_length, length_penalty):
+                config, batch, device = model.config, input_ids.shape[0], input_ids.device
+                encoder_out, encoder_padding_mask = model.encode(input_ids)
+                encoder_out = encoder_out.repeat_interleave(num_beams, dim=0)
+                encoder_padding_mask = encoder_padding_mask.repeat_interleave(num_beams, dim=0)
+                ids = torch.full((batch * num_beams, 1), config.bos_token_id, device=device)
+                scores = torch.full((batch, num_beams), float("-inf"), device=device)
+                scores[:, 0] = 0
+                done = torch.zeros(batch * num_beams, dtype=torch.bool, device=device)
+                lengths = torch.zeros(batch * num_beams, device=device)
+                first = torch.arange(batch, device=device)[:, None] * num_beams  # (batch, 1)
+                past = None
+                for _ in range(max_length):
+                    logits, past = model.decode(
+                        ids[:, -1:], encoder_out, encoder_padding_mask, use_cache=True, past_key_values=past
+                    )
+                    logp = logits[:, -1].log_softmax(dim=-1)  # (batch * beams, vocab)
+                    logp[done] = float("-inf")
+                    logp[done, config.pad_token_id] = 0
+                    vocab = logp.shape[-1]
+                    total = (scores.view(-1, 1) + logp).view(batch, num_beams * vocab)
+                    scores, chosen = total.topk(num_beams, dim=-1)
+                    rows = (first + chosen // vocab).view(-1)
+                    token = (chosen % vocab).view(-1, 1)
+                    past = tuple(cache[rows] for cache in past)
+                    done, lengths = done[rows], lengths[rows]
+                    ids = torch.cat([ids[rows], token], dim=1)
+                    lengths = lengths + (~done).float()
+                    done = done | (token.view(-1) == config.eos_token_id)
+                    if done.all():
+                        break
+                best = (scores / lengths.view(batch, num_beams) ** length_penalty).argmax(dim=-1, keepdim=True)
+                return ids[(first + best).view(-1)]
+            """,
+            caught_by=("summarization.beam",),
+            diagnosis="sum_first_token_kept",
+        ),
+        2.0,
+        _CONVENTION,
+    ),
+    (
+        _sum(
+            "greedy-eos-hidden",
+            "A row counts as ended before its end token is written, and has padding in that place.",
+            """
+            @torch.no_grad()
+            def greedy_decode(model, input_ids, max_length):
+                config, batch = model.config, input_ids.shape[0]
+                encoder_out, mask = model.encode(input_ids)
+                token = torch.full((batch, 1), config.bos_token_id, device=input_ids.device)
+                done = torch.zeros(batch, 1, dtype=torch.bool, device=input_ids.device)
+                past, output = None, []
+                for _ in range(max_length):
+                    logits, past = model.decode(token, encoder_out, mask, use_cache=True, past_key_values=past)
+                    token = logits[:, -1].argmax(dim=-1, keepdim=True)  # (batch, 1)
+                    done = done | (token == config.eos_token_id)
+                    token = token.masked_fill(done, config.pad_token_id)
+                    output.append(token)
+                    if done.all():
+                        break
+                return torch.cat(output, dim=1)
+            """,
+            caught_by=("summarization.greedy",),
+            diagnosis="sum_end_cut",
+        ),
+        2.0,
+        _CONVENTION,
     ),
 )

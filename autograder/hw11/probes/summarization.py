@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from autograder import sections
 from autograder.hw11.probes import fault_of, tensor
-from autograder.isolation.student import Student
+from autograder.isolation.student import Missing, Student
 from autograder.isolation.wire import Breach
 
 NOTEBOOK = "summarization.ipynb"
@@ -69,6 +69,20 @@ def precise(case: Mapping[str, Any], action: Callable[[torch.dtype], dict[str, A
     return {**action(torch.float32), "double": False}
 
 
+class Kind:
+    """A class of the student's notebook, loaded once for each default dtype: what is beside it may hold tensors."""
+
+    def __init__(self, student: Student, name: str, **instead: Any) -> None:
+        self._load: Callable[[], Any] = lambda: student.function(NOTEBOOK, name, **instead)
+        self._found: dict[torch.dtype, Any] = {}
+
+    def found(self) -> Any:
+        dtype = torch.get_default_dtype()
+        if dtype not in self._found:
+            self._found[dtype] = self._load()
+        return self._found[dtype]
+
+
 def cast(values: Mapping[str, Any], dtype: torch.dtype) -> dict[str, Any]:
     """Fresh copies, those of real numbers in `dtype`."""
     fresh = {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in values.items()}
@@ -94,13 +108,14 @@ def fill(module: nn.Module, weights: Mapping[str, torch.Tensor], what: str) -> N
 
 def layer(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The parts `encoder`, `decoder`, `cached` and `training`."""
+    kind = Kind(student, "TransformerLayer")
 
     def every(action: Callable[[dict[str, Any], Any], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
         def run() -> dict[str, Any]:
-            kind = student.function(NOTEBOOK, "TransformerLayer")
             seen: dict[str, Any] = {}
+            kind.found()  # what it raises is not to be taken for a fault in float64
             for case, values in cases(given):
-                found = precise(values, lambda dtype: action(cast(values, dtype), kind))  # noqa: B023
+                found = precise(values, lambda dtype: action(cast(values, dtype), kind.found()))  # noqa: B023
                 seen |= {f"{case}.{name}": value for name, value in found.items()}
             return seen
 
@@ -143,16 +158,20 @@ def called(one: Any, *values: Any, **named: Any) -> Any:
     raise AssertionError
 
 
+def paired(returned: Any) -> bool:
+    """Whether a layer without cache returned a pair whose second is None, which is as good as the first alone."""
+    return isinstance(returned, tuple | list) and len(returned) == 2 and returned[1] is None
+
+
 def plain(returned: Any, what: str) -> torch.Tensor:
     """What a layer without cache returned, or the first of a pair whose second is None."""
-    if isinstance(returned, tuple | list) and len(returned) == 2 and returned[1] is None:
-        returned = returned[0]
-    return tensor(returned, what)
+    return tensor(returned[0] if paired(returned) else returned, what)
 
 
 def encoder(case: dict[str, Any], kind: Any) -> dict[str, Any]:
-    one = made(kind, case, decodes=False)
-    return {"out": plain(called(one, case["x"], case["padding"]), "what the encoder's layer returned")}
+    """`out`, and whether it came in a pair whose second is None."""
+    returned = called(made(kind, case, decodes=False), case["x"], case["padding"])
+    return {"out": plain(returned, "what the encoder's layer returned"), "pair": paired(returned)}
 
 
 def decoder(case: dict[str, Any], kind: Any) -> dict[str, Any]:
@@ -177,6 +196,28 @@ def cached(case: dict[str, Any], kind: Any) -> dict[str, Any]:
     return seen
 
 
+def stepped(
+    one: Any, newest: torch.Tensor, none: torch.Tensor, memory: torch.Tensor, mask: torch.Tensor, past: Any
+) -> tuple[torch.Tensor, Any]:
+    """The output of one step with a cache, and what came back as the new cache."""
+    returned = called(one, newest, none, memory, mask, use_cache=True, past_kv=past)
+    if isinstance(returned, torch.Tensor):
+        returned = returned, None  # as good as no cache: what comes of that shows in the later steps
+    if not isinstance(returned, tuple | list) or len(returned) != 2:
+        words = f"a {type(returned).__name__}"
+        raise Breach(f"with use_cache TransformerLayer returned {words}; the output and the new cache were expected")
+    return tensor(returned[0], "the output of TransformerLayer with use_cache"), returned[1]
+
+
+def kept(past: Any, name: str, *, most: int) -> dict[str, Any]:
+    """A cache as "cacheNAME", or the words for what is none, or has more than twice as many numbers as `most`."""
+    if not isinstance(past, torch.Tensor):
+        return {f"form{name}": "None" if past is None else f"a {type(past).__name__}"}
+    if past.numel() > 2 * most:
+        return {f"form{name}": f"a tensor of {past.numel()} numbers"}
+    return {f"cache{name}": past.clone()}
+
+
 def steps(one: Any, case: Mapping[str, Any], x: torch.Tensor, *, turned: bool = False) -> dict[str, Any]:
     """x (batch, n, d) through the layer in n steps.
 
@@ -196,22 +237,12 @@ def steps(one: Any, case: Mapping[str, Any], x: torch.Tensor, *, turned: bool = 
         none = torch.zeros(len(x), 1, dtype=torch.long)
         if turned and isinstance(past, torch.Tensor) and past.dim() == 3:
             past = past.flip(0)
-        returned = called(one, newest, none, memory, mask, use_cache=True, past_kv=past)
-        if isinstance(returned, torch.Tensor):
-            returned = returned, None  # as good as no cache: what comes of that shows in the later steps
-        if not isinstance(returned, tuple | list) or len(returned) != 2:
-            words = f"a {type(returned).__name__}"
-            raise Breach(
-                f"with use_cache TransformerLayer returned {words}; the output and the new cache were expected"
-            )
-        out, past = returned
-        out = tensor(out, "the output of TransformerLayer with use_cache").clone()
+        out, past = stepped(one, newest, none, memory, mask, past)
+        out = out.clone()
         outs.append(out.flip(0) if turn else out)
-        if isinstance(past, torch.Tensor):
-            seen[f"cache{index}"] = past.clone()
+        seen |= kept(past, str(index), most=x.numel())
+        if f"cache{index}" in seen:
             caches.append((past, past.clone()))
-        else:
-            seen[f"form{index}"] = "None" if past is None else f"a {type(past).__name__}"
     seen["kept"] = (
         torch.equal(x, before[0])
         and torch.equal(case["memory"], before[1])
@@ -243,29 +274,44 @@ PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 
 
 def work(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """products[k]: multiplications in the step that follows a cache of lengths[k]; then `steps` steps behind `long`.
+    """Steps of a decoder's layer, each behind the first rows of `rows` (long, d_model), so many as `lengths` says.
 
-    The latter are for the kernel, which counts the CPU time of all of it.
+    newest (steps, d_model) is the input of each step. Returns out (steps, d_model); products (counted,), the
+    multiplications in the steps `counted`; and the caches that the steps `judged` returned, "cacheSTEP" or
+    "formSTEP". The steps are many, and most of them long, for the kernel, which counts the CPU time of all of it.
     """
     one = made(student.function(NOTEBOOK, "TransformerLayer"), given, decodes=True)
-    d_model = given["memory"].shape[2]
-    none = torch.zeros(1, 1, dtype=torch.long)
+    rows, newest, lengths = given["rows"][None], given["newest"][None], given["lengths"].tolist()
+    counted, judged = given["counted"].tolist(), given["judged"].tolist()
+    none, seen = torch.zeros(1, 1, dtype=torch.long), {}
 
-    def step(past: torch.Tensor) -> None:
-        called(one, past[:, :1], none, given["memory"], given["memory_padding"], use_cache=True, past_kv=past)
+    def step(index: int) -> torch.Tensor:
+        out, past = stepped(
+            one,
+            newest[:, index : index + 1].clone(),
+            none,
+            given["memory"],
+            given["memory_padding"],
+            rows[:, : lengths[index]].clone(),
+        )
+        if out.shape != (1, 1, rows.shape[2]):
+            expected = f"[1, 1, {rows.shape[2]}] was expected"
+            raise Breach(f"with use_cache the output of TransformerLayer has shape {list(out.shape)}, but {expected}")
+        if index in judged:
+            seen.update(kept(past, str(index), most=rows.numel()))
+        return out[0, 0].clone()
 
-    counts = []
+    outs, counts = [], []
     with torch.no_grad():
-        for length in given["lengths"].tolist():
-            past = torch.randn(1, length, d_model)
+        for index in range(len(lengths)):
+            if index not in counted:
+                outs.append(step(index))
+                continue
             with profiler.profile(record_shapes=True) as record:
-                step(past)
+                outs.append(step(index))
             # As they were recorded: `function_events` would cost as much as everything else here.
             counts.append(sum(_products(event) for event in record.kineto_results.events()))
-        past = torch.randn(1, given["long"], d_model)
-        for _ in range(given["steps"]):
-            step(past)
-    return {"products": torch.tensor(counts, dtype=torch.long)}
+    return {**seen, "out": torch.stack(outs), "products": torch.tensor(counts, dtype=torch.long)}
 
 
 def _products(event: Any) -> int:
@@ -283,7 +329,7 @@ def _products(event: Any) -> int:
 
 
 class Config(types.SimpleNamespace):
-    """Sizes and special tokens under our names and under those of Hugging Face's encoder-decoders."""
+    """Sizes and special tokens under our names and under those of Hugging Face's encoder-decoders, T5's among them."""
 
     def __init__(
         self, *, vocab: int, d_model: int, heads: int, d_ffn: int, layers: int, positions: int, p_drop: float = P_DROP
@@ -294,24 +340,41 @@ class Config(types.SimpleNamespace):
             hidden_size=d_model,
             p_drop=p_drop,
             dropout=p_drop,
+            dropout_rate=p_drop,
+            d_kv=d_model // heads,
             pad_token_id=0,
             bos_token_id=1,
             decoder_start_token_id=1,
             eos_token_id=2,
-            **dict.fromkeys(("max_positions", "max_position_embeddings"), positions),
+            **dict.fromkeys(("max_positions", "max_position_embeddings", "n_positions"), positions),
             **dict.fromkeys(
-                ("n_layers", "num_layers", "encoder_layers", "decoder_layers", "num_hidden_layers"), layers
+                (
+                    *("n_layers", "num_layers", "encoder_layers", "decoder_layers", "num_hidden_layers"),
+                    *("num_encoder_layers", "num_decoder_layers"),
+                ),
+                layers,
             ),
             **dict.fromkeys(("n_heads", "num_heads", "encoder_attention_heads", "decoder_attention_heads"), heads),
             **dict.fromkeys(("d_ffn", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim"), d_ffn),
         )
+
+    def suited(self, kind: Any) -> Any:
+        """The config for this class: one of transformers' own, with the same in it, for a model of transformers."""
+        if not any(base.__name__ == "PreTrainedModel" for base in getattr(kind, "__mro__", ())):
+            return self
+        from transformers import PretrainedConfig  # which is there already, with the class that `kind` builds on
+
+        own = PretrainedConfig()
+        for name, value in vars(self).items():
+            setattr(own, name, value)
+        return own
 
 
 # ---------------------------------------------------------------------------------------------- decoding
 
 
 class Automaton:
-    """A model whose logits are looked up, and which keeps account of how it is called.
+    """A model whose logits are looked up.
 
     Its state is folded from all tokens so far, state <- (31 state + 17 token + 5) mod P, beginning with the number of
     the source; logits are tables[source, state]. What it sees of earlier tokens is in the caches that it is given,
@@ -322,13 +385,11 @@ class Automaton:
     def __init__(self, tables: torch.Tensor) -> None:
         self.tables = tables
         self.config = Config(vocab=tables.shape[2], d_model=2, heads=1, d_ffn=2, layers=2, positions=512)
-        self.encoded = 0
-        self.lengths: list[int] = []
-        self.rows: list[int] = []
+        self.widest = 0
+        """The largest number of rows in a call."""
         self.training = False
 
     def encode(self, input_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        self.encoded += 1
         # At padding there is something, too, which the mask must hide.
         return torch.stack([input_ids.float() - 3, torch.ones(input_ids.shape)], dim=2), (input_ids == 0).long()
 
@@ -353,8 +414,7 @@ class Automaton:
         if past_key_values is not None and not use_cache:
             raise Breach("model.decode got past_key_values without use_cache")
         earlier = 0 if past_key_values is None else past_key_values[0].shape[1]
-        self.lengths.append(ids.shape[1])
-        self.rows.append(len(ids))
+        self.widest = max(self.widest, len(ids))
         shown = (encoder_padding_mask == 0) * encoder_out[:, :, 0]
         source = shown.sum(1).long() % len(self.tables)
         newest = torch.stack([ids.float(), source[:, None].expand_as(ids).float()], dim=2)
@@ -378,26 +438,139 @@ class Automaton:
         return self
 
 
+class Refused(Exception):
+    """The thrifty model was asked for what it need not do; `kind` is a word for what."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+def thrifty(tables: torch.Tensor, documents: int, beams: int) -> tuple[Any, Callable[[], int]]:
+    """An automaton that refuses to do anything twice or for nothing: who gets ids from it has wasted no work.
+
+    It refuses a document that it has encoded in an earlier call ("encoded"), more than one position at once
+    ("prefix"), more rows at one position than there are documents and beams ("again") and, where beams are one wide,
+    rows all of which have ended ("ended"). Returns the model, whose account is no attribute of it, and at how many
+    positions it has been called.
+    """
+    inner, read = Automaton(tables), set[tuple[int, ...]]()
+    rows_at: dict[int, int] = {}
+
+    def encode(input_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        found = {tuple(one for one in row if one) for row in input_ids.tolist()}
+        if found & read:
+            raise Refused("encoded")
+        read.update(found)
+        return inner.encode(input_ids)
+
+    def decode(
+        decoder_input_ids: torch.Tensor,
+        encoder_out: torch.Tensor,
+        encoder_padding_mask: torch.Tensor,
+        use_cache: Any = None,
+        past_key_values: Any = None,
+    ) -> tuple[torch.Tensor, Any]:
+        ids = tensor(decoder_input_ids, "decoder_input_ids")
+        if ids.dim() == 2 and ids.shape[1] > 1:
+            raise Refused("prefix")
+        found = inner.decode(ids, encoder_out, encoder_padding_mask, use_cache, past_key_values)
+        depth = 0 if past_key_values is None else past_key_values[0].shape[1]
+        rows_at[depth] = rows_at.get(depth, 0) + len(ids)
+        if rows_at[depth] > documents * beams:
+            raise Refused("again")
+        if depth and beams == 1:
+            # Behind the first token, whichever it is.
+            written = torch.cat([past_key_values[0][:, 1:, 0], ids.float()], dim=1)
+            if bool((written == inner.config.eos_token_id).any(1).all()):
+                raise Refused("ended")
+        return found
+
+    class Model:
+        config = inner.config
+        training = False
+
+        def __call__(self, input_ids: torch.Tensor, decoder_input_ids: torch.Tensor) -> torch.Tensor:
+            return decode(decoder_input_ids, *encode(input_ids))[0]
+
+        def eval(self) -> Model:
+            return self
+
+    model = Model()
+    vars(model).update(encode=encode, decode=decode)
+    return model, lambda: len(rows_at)
+
+
+Search = Callable[[Any, dict[str, Any]], Any]
+
+
 def greedy(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """Per case the ids that greedy_decode(model, ids, most) returned, and how the model was called."""
-    function = student.function(NOTEBOOK, "greedy_decode")
-    return decoded(given, lambda model, case: function(model, case["ids"], case["most"]))
+    """What greedy_decode(model, ids, most) makes of each case, and of the one for the thrifty model: see `decoded`."""
+
+    def search(function: Callable[..., Any]) -> Search:
+        return lambda model, case: function(model, case["ids"], case["most"])
+
+    return decoded(given, student, "greedy_decode", search)
 
 
 def beam(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The same of beam_search(model, ids, width, most, penalty)."""
-    function = student.function(NOTEBOOK, "beam_search")
-    return decoded(given, lambda model, case: function(model, *(case[n] for n in ("ids", "width", "most", "penalty"))))
+
+    def search(function: Callable[..., Any]) -> Search:
+        return lambda model, case: function(model, *(case[n] for n in ("ids", "width", "most", "penalty")))
+
+    return decoded(given, student, "beam_search", search)
 
 
-def decoded(given: Mapping[str, Any], search: Callable[[Automaton, dict[str, Any]], Any]) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-    for case, values in cases(given):
-        model = Automaton(values["tables"])
-        seen |= {
-            f"{case}.ids": tensor(search(model, values), "what came back"),
-            f"{case}.encoded": model.encoded,
-            f"{case}.lengths": torch.tensor(model.lengths, dtype=torch.long),
-            f"{case}.rows": torch.tensor(model.rows, dtype=torch.long),
-        }
-    return seen
+SEARCHES = "greedy_decode", "beam_search"
+
+
+def decoded(
+    given: Mapping[str, Any], student: Student, name: str, search: Callable[[Callable[..., Any]], Search]
+) -> dict[str, Any]:
+    """The part `tokens` with the ids "CASE.ids" and the largest number of rows in a call, "CASE.widest"; the part
+    `work` with the ids that came of the thrifty model and at how many positions it was called, `depth`, or the word for
+    what it refused, in `refused`.
+
+    Where the notebook has neither of the two searches, `neither` alone; `library` says whether it prepares
+    inputs for transformers' own search.
+    """
+    try:
+        function = student.function(NOTEBOOK, name)
+    except Missing as fault:
+        if "could not be" in str(fault) or not all(_lacks(student, each) for each in SEARCHES):
+            raise
+        cells = (cell.source for cell in student.cells(NOTEBOOK))
+        return {"neither": True, "library": any("prepare_inputs_for_generation" in source for source in cells)}
+    run = search(function)
+
+    def tokens() -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        for case, values in cases(given):
+            model = Automaton(values["tables"])
+            seen[f"{case}.ids"] = tensor(run(model, values), f"what {name} returned")
+            seen[f"{case}.widest"] = model.widest
+        return seen
+
+    def work() -> dict[str, Any]:
+        case = sections.take(given, "work")
+        model, depth = thrifty(case["tables"], len(case["ids"]), case.get("width", 1))
+        try:
+            return {"ids": tensor(run(model, case), f"what {name} returned"), "depth": depth()}
+        except Refused as refusal:
+            return {"refused": refusal.kind}
+
+    return sections.run(fault_of(student), tokens=tokens, work=work)
+
+
+def _lacks(student: Student, name: str) -> bool:
+    """Whether the notebook, which is there and can be read, defines no such function."""
+    if NOTEBOOK in student.absent:
+        return False
+    try:
+        student.function(NOTEBOOK, name)
+    except Missing:
+        return True
+    except Exception:
+        return False
+    return False

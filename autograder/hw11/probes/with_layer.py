@@ -11,7 +11,19 @@ from torch.nn import functional as F
 
 from autograder import sections
 from autograder.hw11.probes import fault_of, tensor
-from autograder.hw11.probes.summarization import NOTEBOOK, P_DROP, Config, cases, cast, fill, parts, precise, unwatched
+from autograder.hw11.probes.summarization import (
+    P_DROP,
+    Config,
+    Kind,
+    Refused,
+    cases,
+    cast,
+    fill,
+    kept,
+    parts,
+    precise,
+    unwatched,
+)
 from autograder.isolation.student import Student
 from autograder.isolation.wire import Breach
 
@@ -34,11 +46,16 @@ class Attention(nn.Module):
 
 
 class Layer(nn.Module):
-    """A right TransformerLayer, which tells how many positions each call has brought it."""
+    """A right TransformerLayer."""
 
     made: list[Layer]
     """All that were made, in order; the probe empties it before it makes a stack."""
-    lengths: list[int]
+    pairs = False
+    """Whether it returns (output, None) without use_cache, for stacks that unpack what their own layers return."""
+    calls = 0
+    """How often layers were called since the last `thrifty` step began."""
+    thrifty = False
+    """Whether it refuses more than one position at once: a stack that has outputs of such layers computes no more."""
     shared: list[nn.Module]
     """The embeddings of words and of positions, and their norm, which the last stack was made with."""
 
@@ -75,8 +92,10 @@ class Layer(nn.Module):
         use_cache: Any,
         past_kv: Any,
     ) -> Any:
-        Layer.lengths.append(x.shape[1])
         to, n = x, x.shape[1]
+        Layer.calls += 1
+        if Layer.thrifty and n > 1:
+            raise Refused("several")
         if use_cache:
             to = x if past_kv is None else torch.cat([past_kv, x], dim=1)
         hidden = torch.zeros(1, 1, n, to.shape[1], dtype=torch.bool)
@@ -93,28 +112,47 @@ class Layer(nn.Module):
                 hidden = encoder_padding_mask[:, None, None, :].bool()
             x = self.cross_attn_ln(x + self.drop(self.cross_attn(x, encoder_out, hidden)))
         x = self.ffn_ln(x + self.drop(self.fc2(F.relu(self.fc1(x)))))
-        return (x, to) if use_cache else x
+        if use_cache:
+            return x, to
+        return (x, None) if Layer.pairs else x
 
 
 # ----------------------------------------------------------------------------------------------- the stack
 
 
 def stack(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """The parts `encoder`, `decoder`, `cached`, `again`, `training`, for stacks of the student's class, layers of ours.
+    """The parts `encoder`, `decoder`, `cached`, `again`, `work`, `training`: the student's stack, layers of ours.
 
     A case holds ids and other (batch, n), memory (batch, m, d), memory_padding (batch, m), the embeddings' weights
-    "w.emb_word.weight", ..., those of layer 0 "l0.NAME", ..., heads and the number of layers.
+    "w.emb_word.weight", ..., those of layer 0 "l0.NAME", ..., a cache for it "past0" (batch, n, d), ..., heads and the
+    number of layers.
     """
+    Layer.pairs = False
+    kind = Kind(student, "TransformerStack", TransformerLayer=Layer)
 
     def every(action: Any) -> Any:
         def run() -> dict[str, Any]:
             seen: dict[str, Any] = {}
+            kind.found()  # what it raises is not to be taken for a fault in float64
             for case, values in cases(given):
-                found = precise(values, lambda dtype: action(cast(values, dtype), student))  # noqa: B023
+                found = precise(values, lambda dtype: action(cast(values, dtype), kind.found()))  # noqa: B023
                 seen |= {f"{case}.{name}": value for name, value in found.items()}
             return seen
 
-        return run
+        def in_either_form() -> dict[str, Any]:
+            try:
+                return run()
+            except (TypeError, ValueError):  # of unpacking, it may be
+                if Layer.pairs:
+                    raise
+                Layer.pairs = True
+                try:
+                    return run()
+                except Exception:
+                    Layer.pairs = False
+            return run()  # raises what it raised
+
+        return in_either_form
 
     return sections.run(
         fault_of(student),
@@ -122,14 +160,14 @@ def stack(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         decoder=every(decoder),
         cached=every(cached),
         again=every(again),
+        work=every(work),
         training=every(training),
     )
 
 
-def stacked(case: Mapping[str, Any], student: Student, *, decodes: bool, p_drop: float = P_DROP) -> Any:
-    """The student's stack with the case's weights, in eval mode."""
-    kind = student.function(NOTEBOOK, "TransformerStack", TransformerLayer=Layer)
-    Layer.made, Layer.lengths = [], []
+def stacked(case: Mapping[str, Any], kind: Any, *, decodes: bool, p_drop: float = P_DROP) -> Any:
+    """A stack of the student's class with the case's weights, in eval mode."""
+    Layer.made, Layer.thrifty = [], False
     weights, heads, layers = parts(case, "w"), case["heads"], case["layers"]
     vocab, d_model = weights["emb_word.weight"].shape
     positions, d_ffn, dtype = len(weights["emb_pos.weight"]), len(case["l0.fc1.weight"]), weights["emb_ln.bias"].dtype
@@ -142,7 +180,7 @@ def stacked(case: Mapping[str, Any], student: Student, *, decodes: bool, p_drop:
             "emb_ln": nn.LayerNorm(d_model),
         }
     Layer.shared = list(shared.values())
-    one = kind(config, *Layer.shared, decodes)
+    one = kind(config.suited(kind), *Layer.shared, decodes)
     if not isinstance(one, nn.Module):
         raise Breach("TransformerStack is no torch.nn.Module")
     if len(Layer.made) != layers:
@@ -170,38 +208,39 @@ def answered(returned: Any) -> tuple[torch.Tensor, dict[str, Any]]:
     return tensor(state, "the state that TransformerStack returned"), seen
 
 
-def encoder(case: dict[str, Any], student: Student) -> dict[str, Any]:
-    state, seen = answered(stacked(case, student, decodes=False)(case["ids"]))
+def encoder(case: dict[str, Any], kind: Any) -> dict[str, Any]:
+    state, seen = answered(stacked(case, kind, decodes=False)(case["ids"]))
     return {"out": state, **seen}
 
 
-def decoder(case: dict[str, Any], student: Student) -> dict[str, Any]:
-    one = stacked(case, student, decodes=True)
+def decoder(case: dict[str, Any], kind: Any) -> dict[str, Any]:
+    one = stacked(case, kind, decodes=True)
     state, seen = answered(
         one(case["other"], encoder_hidden_states=case["memory"], encoder_padding_mask=case["memory_padding"])
     )
     return {"out": state, **seen}
 
 
-def cached(case: dict[str, Any], student: Student) -> dict[str, Any]:
+def cached(case: dict[str, Any], kind: Any) -> dict[str, Any]:
     """The sequence `first` step by step."""
     with torch.no_grad():
-        return steps(stacked(case, student, decodes=True), case, case["first"])
+        return steps(stacked(case, kind, decodes=True), case, case["first"])
 
 
-def again(case: dict[str, Any], student: Student) -> dict[str, Any]:
+def again(case: dict[str, Any], kind: Any) -> dict[str, Any]:
     """The same, turned, after another sequence has gone through the same stack."""
-    one = stacked(case, student, decodes=True)
+    one = stacked(case, kind, decodes=True)
     with torch.no_grad():
         steps(one, case, case["other"])
         return {"out": steps(one, case, case["first"], turned=True)["out"]}
 
 
-def training(case: dict[str, Any], student: Student) -> dict[str, Any]:
+def training(case: dict[str, Any], kind: Any) -> dict[str, Any]:
     """`reached`, one word a place: whether a gradient of the decoder's state arrives at the two embeddings (word, then
-    pos), at emb_ln, at the encoder's output and at each layer; `dropped`, the state in train mode where p_drop is 1.
+    pos), at emb_ln, at the encoder's output and at each layer; `dropped`, the state in train mode where p_drop is 1,
+    if the stack has the module emb_drop: the course's public one has none.
     """
-    one, memory = stacked(case, student, decodes=True), case["memory"].requires_grad_()
+    one, memory = stacked(case, kind, decodes=True), case["memory"].requires_grad_()
 
     def state(of: Any) -> torch.Tensor:
         found, _ = answered(
@@ -218,8 +257,41 @@ def training(case: dict[str, Any], student: Student) -> dict[str, Any]:
         *([*layer.parameters()] for layer in Layer.made),
     ]
     reached = [any(each.grad is not None and bool(each.grad.any()) for each in place) for place in places]
-    dropped = state(stacked(case, student, decodes=True, p_drop=1.0).train())
-    return {"reached": torch.tensor(reached), "dropped": dropped}
+    seen = {"reached": torch.tensor(reached)}
+    if hasattr(one, "emb_drop"):
+        seen["dropped"] = state(stacked(case, kind, decodes=True, p_drop=1.0).train())
+    return seen
+
+
+def work(case: dict[str, Any], kind: Any) -> dict[str, Any]:
+    """One step behind caches that were handed over, with layers that take one position at a time.
+
+    Returns out (batch, 1, d), the new caches "cache0", ..., or "form0", ..., and how many `calls` of layers it took; or
+    `refused`.
+    """
+    one, layers = stacked(case, kind, decodes=True), case["layers"]
+    encoder = {"encoder_hidden_states": case["memory"], "encoder_padding_mask": case["memory_padding"]}
+    newest = case["other"][:, :1]
+    Layer.thrifty = True
+    try:
+        with torch.no_grad():
+            first = one(newest, **encoder, use_cache=True, past_key_values=None)
+            answered(first)
+            handed = [case[f"past{index}"].clone() for index in range(layers)]
+            # In the form in which the stack returns them: who fills in a list of its own may rely on that.
+            past = handed if isinstance(first[2], list) else tuple(handed)
+            Layer.calls = 0
+            returned = one(newest, **encoder, use_cache=True, past_key_values=past)
+            state, caches = answered(returned)[0], returned[2]
+    except Refused as refusal:
+        return {"refused": refusal.kind}
+    finally:
+        Layer.thrifty = False
+    seen: dict[str, Any] = {"out": state, "calls": Layer.calls}
+    several = caches if isinstance(caches, tuple | list) else []
+    for index, each in enumerate([*several, *[None] * layers][:layers]):
+        seen |= kept(each, str(index), most=case["past0"].numel() + newest.numel() * state.shape[-1])
+    return seen
 
 
 def steps(one: Any, case: Mapping[str, Any], ids: torch.Tensor, *, turned: bool = False) -> dict[str, Any]:
@@ -227,21 +299,24 @@ def steps(one: Any, case: Mapping[str, Any], ids: torch.Tensor, *, turned: bool 
 
     Where it is turned, every other step is made with all rows in reversed order, those of the caches, too. Returns
     out (batch, n, d); after the last step "cache0", ..., one a layer, or `form`, words for what else there is;
-    `counts`, how many caches there were after each step; `kept`, whether what was handed over stayed as it was; and
-    `most`, the largest number of positions that a layer got at once.
+    `counts`, how many caches there were after each step; and `kept`, whether the tensors that were handed over stayed
+    as they were. A list of them may be filled with the new ones.
     """
     outs: list[torch.Tensor] = []
-    counts, past, kept = [], None, True
+    counts: list[int] = []
+    past: Any = None
+    same = True
     memory, before = case["memory"], case["memory"].clone()
-    Layer.lengths = []
     for index in range(ids.shape[1]):
         turn = turned and index % 2 == 1
         newest, seen_memory, mask = (
             each.flip(0) if turn else each for each in (ids[:, index : index + 1], memory, case["memory_padding"])
         )
         if turned and isinstance(past, tuple | list):
-            past = tuple(each.flip(0) for each in past)
-        copies = [] if past is None else [each.clone() for each in past if isinstance(each, torch.Tensor)]
+            flipped = [each.flip(0) for each in past]
+            past = flipped if isinstance(past, list) else tuple(flipped)
+        handed = [each for each in past if isinstance(each, torch.Tensor)] if isinstance(past, tuple | list) else []
+        copies = [each.clone() for each in handed]
         returned = one(
             newest,
             encoder_hidden_states=seen_memory,
@@ -249,8 +324,7 @@ def steps(one: Any, case: Mapping[str, Any], ids: torch.Tensor, *, turned: bool 
             use_cache=True,
             past_key_values=past,
         )
-        if past is not None:
-            kept = kept and len(past) == len(copies) and all(map(torch.equal, past, copies))
+        same = same and all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(handed, copies, strict=True))
         state, _ = answered(returned)
         past = returned[2]
         outs.append(state.flip(0) if turn else state.clone())
@@ -258,8 +332,7 @@ def steps(one: Any, case: Mapping[str, Any], ids: torch.Tensor, *, turned: bool 
     seen: dict[str, Any] = {
         "out": torch.cat(outs, dim=1),
         "counts": torch.tensor(counts),
-        "kept": kept and torch.equal(memory, before),
-        "most": max(Layer.lengths, default=0),
+        "kept": same and torch.equal(memory, before),
     }
     if not isinstance(past, tuple | list):
         return {**seen, "form": "None" if past is None else f"a {type(past).__name__}"}

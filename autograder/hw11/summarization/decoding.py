@@ -2,7 +2,8 @@
 
 The judge runs the same searches on the same tables. There are several right ways to keep a beam; the tables are drawn
 such that all of them find the same sequence, and clearly, so that float32 cannot change a choice; and such that
-each known mistake finds another one in some case. So no luck is left in comparing tokens.
+each known mistake finds another one in some case. So no luck is left in comparing tokens. Whether work is wasted
+shows in tokens, too: those of a model that refuses to do anything twice.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from numpy.random import Generator
 from scipy.special import log_softmax
 
 from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
-from autograder.judges import array, passed, whole
-from autograder.returns import count, numbers
-from autograder.sections import take
+from autograder.judges import passed, whole
+from autograder.returns import count as calls
+from autograder.returns import flag, numbers, parts, word
+from autograder.sections import section, take
 
 PAD, BOS, EOS = 0, 1, 2
 VOCAB, STATES = 48, 101
@@ -50,10 +52,10 @@ class Source:
         found: Array = log_softmax(self.logits.astype(float), axis=1)
         return found
 
-    def state(self, tokens: Sequence[int]) -> int:
-        """The automaton's state (see the probe) after BOS and these tokens."""
+    def state(self, tokens: Sequence[int], *, first: int = BOS) -> int:
+        """The automaton's state (see the probe) after the first token and these."""
         state = self.number
-        for token in (BOS, *tokens):
+        for token in (first, *tokens):
             state = (31 * state + 17 * token + 5) % STATES
         return state
 
@@ -67,7 +69,7 @@ class Search:
     penalty: float
 
     def score(self, logp: float, length: int) -> float:
-        return float(logp / length**self.penalty)
+        return float(logp / max(length, 1) ** self.penalty)
 
 
 class Unclear(Exception):
@@ -82,12 +84,12 @@ def _best(scored: Sequence[tuple[float, Any]], count: int) -> list[tuple[float, 
     return ranked[:count]
 
 
-def greedy(source: Source, most: int, *, stops: bool = True) -> Tokens:
+def greedy(source: Source, most: int, *, stops: bool = True, first: int = BOS) -> Tokens:
     """The likeliest token at each step up to the end, or to `most`; past the end where nothing `stops` it there."""
     tokens: Tokens = ()
     logp = source.logp
     while len(tokens) < most and (tokens[-1:] != (EOS,) or not stops):
-        row = logp[source.state(tokens)]
+        row = logp[source.state(tokens, first=first)]
         (_, token), *_ = _best([(float(value), index) for index, value in enumerate(row)], 1)
         tokens += (token,)
     return tokens
@@ -95,16 +97,29 @@ def greedy(source: Source, most: int, *, stops: bool = True) -> Tokens:
 
 def beam(source: Source, search: Search, *, table: Array | None = None) -> Tokens:
     """Beams that have ended stay in the beam; the search is over when all have."""
+    return _winner(_beams(source, search, table=table), search)
+
+
+def scored(source: Source, search: Search) -> Tokens:
+    """The same with beams that are kept by their score, log p by a power of the length: allowed, too."""
+    return _winner(_beams(source, search, by_score=True), search)
+
+
+def _beams(
+    source: Source, search: Search, *, table: Array | None = None, by_score: bool = False
+) -> list[tuple[float, Tokens]]:
+    """(log p, tokens) of the beams at the end."""
     logp = source.logp if table is None else table
     beams: list[tuple[float, Tokens]] = [(0.0, ())]
     for _ in range(search.most):
         grown: list[tuple[float, Tokens]] = []
         for value, tokens in beams:
             grown += [(value, tokens)] if tokens[-1:] == (EOS,) else _continued(source, logp, value, tokens)
-        beams = _best(grown, search.width)
+        ranked = [(search.score(value, len(tokens)) if by_score else value, (value, tokens)) for value, tokens in grown]
+        beams = [one for _, one in _best(ranked, search.width)]
         if all(tokens[-1] == EOS for _, tokens in beams):
             break
-    return _winner(beams, search)
+    return beams
 
 
 def refilled(source: Source, search: Search, *, early: bool) -> Tokens:
@@ -169,6 +184,24 @@ def _of_logits(source: Source, search: Search) -> Tokens:
     return beam(source, search, table=source.logits.astype(float))
 
 
+def _first_token_counted(source: Source, search: Search) -> Tokens:
+    """The penalty's length is one too large."""
+    beams = _beams(source, search)
+    ((_, tokens),) = _best([(search.score(value, len(tokens) + 1), tokens) for value, tokens in beams], 1)
+    found: Tokens = tokens
+    return found
+
+
+def _end_not_counted(source: Source, search: Search) -> Tokens:
+    """The penalty's length is one too small where a beam has ended."""
+    beams = _beams(source, search)
+    lengths = [len(tokens) - (tokens[-1] == EOS) for _, tokens in beams]
+    scores = [(search.score(value, length), tokens) for (value, tokens), length in zip(beams, lengths, strict=True)]
+    ((_, tokens),) = _best(scores, 1)
+    found: Tokens = tokens
+    return found
+
+
 def _first_ended(source: Source, search: Search) -> Tokens:
     """The search is over once one beam has ended."""
     logp = source.logp
@@ -214,13 +247,43 @@ def _not_reordered(source: Source, search: Search) -> Tokens:
     return _winner(beams, search)
 
 
+def _any_ended(sources: Sequence[Source], row: int, search: Search) -> Tokens:
+    """The search is over for all rows once a beam of any has ended."""
+    beams: list[list[tuple[float, Tokens]]] = [[(0.0, ())] for _ in sources]
+    for _ in range(search.most):
+        for place, source in enumerate(sources):
+            grown = [one for each in beams[place] for one in _continued(source, source.logp, *each)]
+            beams[place] = _best(grown, search.width)
+        if any(tokens[-1] == EOS for each in beams for _, tokens in each):
+            break
+    return _winner(beams[row], search)
+
+
+def _side_by_side(sources: Sequence[Source], row: int, search: Search) -> Tokens:
+    """The beams of a row see other rows' documents: those of slot k that of row k modulo the number of rows."""
+    of = [sources[(row * search.width + slot) % len(sources)] for slot in range(search.width)]
+    beams: list[tuple[float, Tokens]] = [(0.0, ())]
+    for _ in range(search.most):
+        grown: list[tuple[float, Tokens]] = []
+        for source, (value, tokens) in zip(of, beams, strict=False):
+            grown += [(value, tokens)] if tokens[-1:] == (EOS,) else _continued(source, source.logp, value, tokens)
+        beams = _best(grown, search.width)
+        if all(tokens[-1] == EOS for _, tokens in beams):
+            break
+    return _winner(beams, search)
+
+
 @dataclass(frozen=True)
 class Mistake:
-    """A known way to search wrongly."""
+    """A known way to search wrongly: what it finds for a source, or for one row among others, `beside`."""
 
     id: str
     sentence: str
-    search: Callable[[Source, Search], Tokens]
+    search: Callable[[Source, Search], Tokens] = beam
+    beside: Callable[[Sequence[Source], int, Search], Tokens] | None = None
+
+    def finds(self, sources: Sequence[Source], row: int, search: Search) -> Tokens:
+        return self.beside(sources, row, search) if self.beside else self.search(sources[row], search)
 
 
 MISTAKES = (
@@ -248,6 +311,27 @@ MISTAKES = (
         "The caches did not follow their beams: row k of the caches must be that of the beam that row k continues.",
         _not_reordered,
     ),
+    Mistake(
+        "sum_penalty_length",
+        "The length in the penalty is one too large: the first token, config.bos_token_id, does not count.",
+        _first_token_counted,
+    ),
+    Mistake(
+        "sum_penalty_length",
+        "The length in the penalty is one too small: the token config.eos_token_id counts, too.",
+        _end_not_counted,
+    ),
+    Mistake(
+        "sum_encoder_order",
+        "Beams saw the documents of other rows: repeat_interleave puts the copies of a document beside each other, "
+        "repeat does not.",
+        beside=_side_by_side,
+    ),
+    Mistake(
+        "sum_first_finished",
+        "The search ended for all rows with the first beam of any that ended; others can still become better.",
+        beside=_any_ended,
+    ),
 )
 
 # ---------------------------------------------------------------------------------------- what is asked
@@ -266,10 +350,27 @@ SEARCHES = (
 LONG = len(SEARCHES) - 1
 """The case in which nothing ends."""
 WHOLE = 6
-TARGETS: dict[int, tuple[int, ...]] = {1: (0, 6), 2: (1, 2), 4: (2, 6), 5: (3, 4), 7: (4, 5, 6), 6: (0,)}
-"""Which mistakes each case must tell from right searches, by their place in MISTAKES."""
+RIGHT = -1
+TARGETS: dict[tuple[int, int], tuple[tuple[int, int], ...]] = {
+    (1, 0): ((0, RIGHT), (6, RIGHT)),
+    (1, 1): ((5, RIGHT),),
+    (2, 0): ((1, RIGHT), (2, RIGHT)),
+    (2, 1): ((1, 2),),
+    (2, 2): ((8, RIGHT),),
+    (4, 0): ((2, RIGHT), (6, RIGHT)),
+    (5, 0): ((3, RIGHT), (4, RIGHT)),
+    (5, 1): ((7, RIGHT),),
+    (6, 0): ((0, RIGHT),),
+    (7, 0): ((4, RIGHT), (5, RIGHT), (6, RIGHT)),
+    (7, 1): ((1, 4),),
+}
+"""Which searches each source of a case must tell apart: mistakes by their place in MISTAKES, or the right one."""
+WIDER = 4
+"""Ids are read up to as many times max_length columns: padding behind that costs nothing, a room full of it does."""
 LENGTHS = (8, 7, 40)
 """max_length of the cases of greedy decoding; in the second all rows end early, in the last none ends."""
+THRIFTY = Search(3, 6, 1.0)
+"""The beam search with a model that refuses to do anything twice."""
 BATCH = 3
 
 
@@ -284,7 +385,12 @@ def _table(rng: Generator, ends: float) -> Array:
 
 def right(source: Source, search: Search) -> Tokens:
     """What every right search finds. Raises `Unclear` where they differ or where it is close."""
-    found = {beam(source, search), refilled(source, search, early=True), refilled(source, search, early=False)}
+    found = {
+        beam(source, search),
+        scored(source, search),
+        refilled(source, search, early=True),
+        refilled(source, search, early=False),
+    }
     if search == SEARCHES[WHOLE]:
         found.add(exhaustive(source, search))
     if len(found) > 1:
@@ -292,28 +398,34 @@ def right(source: Source, search: Search) -> Tokens:
     return found.pop()
 
 
-def _draw(rng: Generator, number: int, ends: float, suits: Callable[[Source], bool]) -> Source:
-    """A source whose table suits; the last one tried, should none of many do so."""
-    for _ in range(TRIES):
+def _draw(
+    rng: Generator, number: int, ends: float, suits: Callable[[Source], bool], *, clear: Callable[[Source], bool]
+) -> Source:
+    """A source whose table suits. Should none of many do so, which has a probability below 1e-5, the last clear one.
+
+    `clear` says that all right searches agree there, so that nobody fails by this; it, too, may raise `Unclear`.
+    """
+    found = None
+    for turn in itertools.count():
         source = Source(number, _table(rng, ends))
         try:
             if suits(source):
-                break
+                return source
+            found = source if clear(source) else found
         except Unclear:
             continue
-    return source
+        if turn > TRIES and found is not None:
+            return found
+    raise AssertionError
 
 
-def _suits(search: Search, mistakes: Sequence[int]) -> Callable[[Source], bool]:
-    def differs(source: Source, want: Tokens, place: int) -> bool:
-        try:
-            return MISTAKES[place].search(source, search) != want
-        except Unclear:
-            return False
-
+def _suits(search: Search, pairs: Sequence[tuple[int, int]]) -> Callable[[Source], bool]:
     def suits(source: Source) -> bool:
+        def found(place: int) -> Tokens:
+            return want if place == RIGHT else MISTAKES[place].search(source, search)
+
         want = right(source, search)
-        return all(differs(source, want, place) for place in mistakes)
+        return all(found(one) != found(other) for one, other in pairs)
 
     return suits
 
@@ -339,10 +451,15 @@ def _greedy(rng: Generator) -> Values:
             length = len(greedy(source, most))
             if case == 0 and source.number == 1:  # who writes on behind this row's end writes words
                 return any(token in WORDS for token in greedy(source, most, stops=False)[length:])
-            return (length == most, length < most, True)[case] if source.number == 0 else case != 1 or length < most
+            # The first row of the second case goes on for some steps, for what is done again in each to show.
+            return (length == most, 2 < length < most, True)[case] if source.number == 0 else case != 1 or length < most
 
-        sources = [_draw(rng, number, ends, lasts) for number in range(BATCH)]
+        def clear(source: Source, most: int = most) -> bool:
+            return bool(greedy(source, most))
+
+        sources = [_draw(rng, number, ends, lasts, clear=clear) for number in range(BATCH)]
         cases |= {f"{case}.{name}": value for name, value in {**_case(sources, rng), "most": most}.items()}
+    cases |= {f"work.{name}": cases[f"1.{name}"] for name in ("ids", "tables", "most")}
     return cases
 
 
@@ -351,30 +468,29 @@ def _beam(rng: Generator) -> Values:
     for case, search in enumerate(SEARCHES):
         ends, count = (NEVER, 1) if case == LONG else (0.0, BATCH)
         sources = [
-            _draw(rng, number, ends, _suits(search, TARGETS.get(case, ()) if number == 0 else ()))
+            _draw(rng, number, ends, _suits(search, TARGETS.get((case, number), ())), clear=_suits(search, ()))
             for number in range(count)
         ]
         values = {**_case(sources, rng), "width": search.width, "most": search.most, "penalty": search.penalty}
         cases |= {f"{case}.{name}": value for name, value in values.items()}
+    place = SEARCHES.index(THRIFTY)
+    cases |= {f"work.{name}": cases[f"{place}.{name}"] for name in ("ids", "tables", "width", "most", "penalty")}
     return cases
 
 
-LONGEST_ROW, MOST_CALLS = 2048, 10_000
-"""Tokens of a row, with its padding (the model of ours has 512 positions), and calls of the model."""
+LONGEST_ROW = 2048
+"""Tokens of a row, with its padding, for which there is a sentence of its own."""
 
 
 def _returns(given: Values) -> Specs:
-    specs: dict[str, Spec] = {}
-    for case in range(int(given["cases"])):
-        calls = numbers(None, most=MOST_CALLS, dtypes="i", what="the calls of the model")
-        rows = len(np.asarray(given[f"{case}.ids"]))
-        specs |= {
-            f"{case}.ids": numbers(most=LONGEST_ROW * rows, what="the tokens that came back"),
-            f"{case}.encoded": count(),
-            f"{case}.lengths": calls,
-            f"{case}.rows": calls,
-        }
-    return specs
+    def ids(case: str) -> Spec:
+        return numbers(most=LONGEST_ROW * len(np.asarray(given[f"{case}.ids"])), what="the tokens that came back")
+
+    count = whole(given, "cases", least=1, most=100)
+    tokens = {f"{case}.ids": ids(str(case)) for case in range(count)}
+    tokens |= {f"{case}.widest": calls() for case in range(count)}
+    work = {"ids": ids("work"), "refused": word(*REFUSALS), "depth": calls()}
+    return {**parts(tokens=tokens, work=work), "neither": flag(), "library": flag()}
 
 
 GREEDY = Ask("summarization:greedy", _greedy, seconds=20.0, returns=_returns)
@@ -392,72 +508,177 @@ def _sources(values: Values) -> list[Source]:
 
 @dataclass(frozen=True)
 class Row:
-    """One row that came back: its tokens up to the end, and what is wrong with its form, if anything."""
+    """One row that came back: its tokens up to the end, without a leading BOS, and what is wrong with its form.
+
+    `first` says whether there was such a BOS.
+    """
 
     tokens: Tokens
     fault: str = ""
+    first: bool = False
 
 
-def _rows(one: Trial, name: str, most: int) -> list[Row]:
-    """The rows of the ids that came back, without a leading BOS. Raises `Reject` where these are no ids."""
-    batch = len(np.asarray(one.given["ids"]))
-    ids = array(one.got, "ids", what=f"What {name} returned")
-    if ids.ndim != 2 or len(ids) != batch or (ids != np.round(ids)).any():
+def _rows(one: Trial, name: str, most: int, *, real: bool = False) -> list[Row]:
+    """The rows of the ids that came back. Raises `Reject` where these are no ids; with `real` floats are some."""
+    batch, ids = len(np.asarray(one.given["ids"])), one.got.get("ids")
+    expected = f"expected ids of shape ({batch}, n), n at most max_length = {most}."
+    if not isinstance(ids, np.ndarray):
+        raise Reject(f"{name} returned no tensor; {expected}")
+    if ids.ndim != 2 or len(ids) != batch or ids.shape[1] > WIDER * most:
+        raise Reject(f"{name} returned an array of shape {list(ids.shape)}; {expected}", diagnosis="shape")
+    if ids.dtype.kind not in ("iuf" if real else "iu"):
         raise Reject(
-            f"{name} returned an array of shape {list(ids.shape)}; expected ids of shape ({batch}, n), n at most "
-            "max_length."
+            f"{name} returned numbers of type {ids.dtype}; expected ids, which are integers: others cannot be looked "
+            "up.",
+            diagnosis="dtype",
         )
-    found = []
-    for row in ids.astype(int).tolist():
-        tokens: list[int] = row[1:] if row[:1] == [BOS] else row
-        end = tokens.index(EOS) + 1 if EOS in tokens else len(tokens)
-        behind, fault = set(tokens[end:]) - {PAD, EOS}, ""
-        while tokens and tokens[-1] == PAD:
-            tokens = tokens[:-1]
-        end = min(end, len(tokens))
-        if behind:
-            fault = "behind"
-        elif end > most:
-            fault = "long"
-        found.append(Row(tuple(tokens[:end]), fault))
-    return found
+    return [_row(row, most) for row in ids.tolist()]
+
+
+def _row(row: Sequence[int], most: int) -> Row:
+    first = row[:1] == [BOS]
+    tokens = row[1:] if first else row
+    end = tokens.index(EOS) + 1 if EOS in tokens else len(tokens)
+    behind = set(tokens[end:]) - {PAD, EOS}
+    while end and tokens[end - 1] == PAD:
+        end -= 1
+    fault = "behind" if behind else "long" if end > most else ""
+    return Row(tuple(tokens[:end]), fault, first)
 
 
 @lru_cache(maxsize=4)
 def _cases(trial: Trial) -> tuple[Trial, ...]:
-    count = whole(trial.given, "cases", least=1, most=100)
-    return tuple(Trial(take(trial.given, str(case)), take(trial.got, str(case))) for case in range(count))
+    """The cases with what came back for each. Raises `Reject` where a function is missing or the part has a fault."""
+    got, count = section(trial, "tokens").got, whole(trial.given, "cases", least=1, most=100)
+    return tuple(Trial(take(trial.given, str(case)), take(got, str(case))) for case in range(count))
+
+
+def _thrifty(trial: Trial) -> Trial:
+    """What came of the model that refuses; raises `Reject` as `_cases` does."""
+    return Trial(take(trial.given, "work"), section(trial, "work").got)
+
+
+MISSING = "missing"
+
+
+def _there(trial: Trial, name: str) -> None:
+    """Raises `Reject` where the notebook has neither search; what that means is said once, by the first check."""
+    if trial.got.get("neither") is not True:
+        return
+    if name:
+        raise Reject(f"There is no {name} in the notebook. Expected: see greedy_decode: tokens.", diagnosis=MISSING)
+    words = (
+        "Your model generates by the generate of transformers, which is good for the rest of the notebook"
+        if trial.got.get("library") is True
+        else "Neither is in the notebook"
+    )
+    raise Reject(
+        f"greedy_decode and beam_search are missing. {words}; but the ten points of these four checks are for the two "
+        "functions. Expected: both, as the template describes them. Nothing else depends on them.",
+        diagnosis=MISSING,
+    )
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A known way to decode greedily and wrongly: what a row of several sources becomes."""
+
+    id: str
+    sentence: str
+    tokens: Callable[[Sequence[Source], int, int], Tokens]
+
+
+def _shortest(sources: Sequence[Source], row: int, most: int) -> Tokens:
+    length = min(len(greedy(source, most)) for source in sources)
+    return greedy(sources[row], most)[:length]
+
+
+SLIPS = (
+    Slip(
+        "sum_first_finished",
+        "All rows ended when the first of them had ended; each goes on to its own end.",
+        _shortest,
+    ),
+    Slip(
+        "sum_wrong_start",
+        "Decoding began with config.pad_token_id; here it begins with config.bos_token_id.",
+        lambda sources, row, most: greedy(sources[row], most, first=PAD),
+    ),
+    Slip(
+        "sum_wrong_start",
+        "Decoding began with config.eos_token_id; here it begins with config.bos_token_id.",
+        lambda sources, row, most: greedy(sources[row], most, first=EOS),
+    ),
+    Slip(
+        "sum_one_too_few",
+        "Rows that do not end have max_length - 1 tokens: the first one, config.bos_token_id, does not count.",
+        lambda sources, row, most: greedy(sources[row], most - 1),
+    ),
+)
+
+
+def _known_slip(found: Sequence[tuple[Sequence[Source], int, Sequence[Row]]]) -> Slip | None:
+    """The slip that explains every row of these (sources, max_length, rows); the end may be cut, too."""
+
+    def so(slip: Slip, sources: Sequence[Source], most: int, rows: Sequence[Row]) -> bool:
+        try:
+            wants = [slip.tokens(sources, row, most) for row in range(len(sources))]
+        except Unclear:
+            return False
+        return all(row.tokens in (want, _cut(want)) for row, want in zip(rows, wants, strict=True))
+
+    return next((slip for slip in SLIPS if all(so(slip, *each) for each in found)), None)
+
+
+def _cut(tokens: Tokens) -> Tokens:
+    return tokens[:-1] if tokens[-1:] == (EOS,) else tokens
+
+
+HALF = 0.5
+"""Of the points for tokens that are right but for the first or the last one, which others can put right."""
+
+
+def _right_but_for(name: str, rows: Sequence[Row], wants: Sequence[Tokens]) -> Verdict | None:
+    """The verdict where all tokens are right but for the first one that was kept, or the end that was cut, if so."""
+    if not all(row.tokens in (want, _cut(want)) for row, want in zip(rows, wants, strict=True)):
+        return None
+    if any(row.first for row in rows):
+        return Verdict(
+            HALF,
+            f"{name} returned config.bos_token_id in front of the tokens, which are right. Expected: ids without that "
+            "first token.",
+            "sum_first_token_kept",
+        )
+    if any(row.tokens != want for row, want in zip(rows, wants, strict=True)):
+        return Verdict(
+            HALF,
+            f"{name} left out config.eos_token_id behind tokens that are right. Expected: each row up to and with its "
+            "end.",
+            "sum_end_cut",
+        )
+    return None
 
 
 def greedily(trial: Trial) -> Verdict:
+    """The tokens of each case."""
+    _there(trial, "")
+    found: list[tuple[list[Source], int, list[Row]]] = []
     for one in _cases(trial):
         most = whole(one.given, "most", least=1, most=100)
-        wants = [greedy(source, most) for source in _sources(one.given)]
         rows = _rows(one, "greedy_decode", most)
-        _whole(one, "greedy_decode")
         _form("greedy_decode", rows, most)
-        for row, want in zip(rows, wants, strict=True):
-            if row.tokens == want:
-                continue
-            shortest = min(map(len, wants))
-            if all(each.tokens == want[:shortest] for each, want in zip(rows, wants, strict=True)):
-                raise Reject(
-                    f"All rows ended after {shortest} tokens, when the first of them had ended. Expected: each row "
-                    "goes on to its own end.",
-                    diagnosis="sum_first_finished",
-                )
-            raise Reject(_difference("greedy_decode", row.tokens, want, "the likeliest token at each step"))
-    return passed("Greedy decoding finds the likeliest token at each step, up to each row's end.")
-
-
-def _whole(one: Trial, name: str) -> None:
-    """Raises `Reject` where what came back are numbers, but no ids."""
-    kind = np.asarray(one.got["ids"]).dtype
-    if kind.kind not in "iu":
-        raise Reject(
-            f"{name} returned numbers of type {kind}; expected ids, which are integers: others cannot be looked up.",
-            diagnosis="dtype",
-        )
+        found.append((_sources(one.given), most, rows))
+    wants = [greedy(source, most) for sources, most, _ in found for source in sources]
+    rows = [row for _, _, each in found for row in each]
+    slight = _right_but_for("greedy_decode", rows, wants)
+    if slight is not None:
+        return slight
+    wrong = next(((row.tokens, want) for row, want in zip(rows, wants, strict=True) if row.tokens != want), None)
+    if wrong is None:
+        return passed("Greedy decoding finds the likeliest token at each step, up to each row's end.")
+    slip = _known_slip(found)
+    told = _difference("greedy_decode", *wrong, "the likeliest token at each step")
+    raise Reject(f"{told} {slip.sentence}" if slip else told, diagnosis=slip.id if slip else "")
 
 
 def _form(name: str, rows: Sequence[Row], most: int) -> None:
@@ -482,23 +703,38 @@ def _difference(name: str, got: Tokens, want: Tokens, what: str) -> str:
     return f"On a model whose logits are looked up in a table, a row of {name} {where}. Expected: {what}."
 
 
+Found = tuple[list[Source], int, Search, Tokens, Tokens]
+"""The sources of a case, a row, the search, what came back for the row, and what is right."""
+
+
+def _beamed(one: Trial, search: Search) -> tuple[list[Row], list[Found]]:
+    rows, sources = _rows(one, "beam_search", search.most), _sources(one.given)
+    _form("beam_search", rows, search.most)
+    found = [(sources, index, search, row.tokens, beam(sources[index], search)) for index, row in enumerate(rows)]
+    return rows, found
+
+
 def beamed(trial: Trial) -> Verdict:
+    """The tokens of each search."""
+    _there(trial, "beam_search")
+    rows: list[Row] = []
+    found: list[Found] = []
     cases = _cases(trial)
-    found: list[tuple[Source, Search, Tokens, Tokens]] = []
     for one, search in zip(cases, SEARCHES, strict=True):
-        rows = _rows(one, "beam_search", search.most)
-        _whole(one, "beam_search")
-        _form("beam_search", rows, search.most)
-        for source, row in zip(_sources(one.given), rows, strict=True):
-            found.append((source, search, row.tokens, beam(source, search)))
-    wrong = next(((search, got, want) for _, search, got, want in found if got != want), None)
+        each = _beamed(one, search)
+        rows, found = rows + each[0], found + each[1]
+    slight = _right_but_for("beam_search", rows, [want for *_, want in found])
+    if slight is not None:
+        return slight
+    wrong = next(((search, got, want) for _, _, search, got, want in found if got != want), None)
     if wrong is None:
         return passed(
-            "Beam search finds what every right beam search finds, and the best of all where it is wide enough."
+            "Beam search finds what every right beam search finds, and the best of all where it is wide enough. (Which "
+            "beams are kept is a matter of log p; of their scores is allowed, too, and finds the same here.)"
         )
-    known = next((one for one in MISTAKES if _explains(one, found)), None)
     search, got, want = wrong
     told = _difference("beam_search", got, want, "what every right beam search finds there")
+    known = _known(found, cases)
     raise Reject(
         f"{told} Here num_beams = {search.width}, max_length = {search.most}, length_penalty = {search.penalty:g}. "
         + (known.sentence if known else "Tokens, scores, ends and caches must all follow their beams."),
@@ -506,73 +742,119 @@ def beamed(trial: Trial) -> Verdict:
     )
 
 
-def _explains(mistake: Mistake, found: Sequence[tuple[Source, Search, Tokens, Tokens]]) -> bool:
-    """Whether every row is what the mistake finds, where rounding decides nothing.
+ALIKE = Mistake(
+    "sum_beams_alike",
+    "It is what greedy decoding finds, since all beams began alike and stayed copies of one: at the beginning only one "
+    "of them may count.",
+    _as_greedy,
+)
+
+
+def _known(found: Sequence[Found], cases: Sequence[Trial]) -> Mistake | None:
+    """The mistake that explains all rows, and most of them where rounding decides nothing."""
+    explaining = [(count, mistake) for mistake in MISTAKES if (count := _explained(mistake, found)) > 0]
+    if not explaining:
+        return None
+    known = max(explaining, key=lambda pair: pair[0])[1]  # of several the first
+    if known.search is not _as_greedy:
+        return known
+    # Only words depend on what the worker says of its own calls.
+    widest = [one.got.get("widest") for one in cases]
+    full = [len(np.asarray(one.given["ids"])) * search.width for one, search in zip(cases, SEARCHES, strict=True)]
+    return ALIKE if widest == full else known
+
+
+def _explained(mistake: Mistake, found: Sequence[Found]) -> int:
+    """In how many rows the mistake finds clearly what came back, and not what is right; 0 if not in every clear one.
 
     Not where the beam is wider than there are continuations: what else is in it then, nobody can say.
     """
-    for source, search, got, _ in found:
+    count = 0
+    for sources, row, search, got, want in found:
         if search == SEARCHES[WHOLE]:
             continue
         try:
-            if mistake.search(source, search) != got:
-                return False
+            if mistake.finds(sources, row, search) != got:
+                return 0
         except Unclear:
             continue
-    return True
+        count += got != want
+    return count
 
 
 def greedy_work(trial: Trial) -> Verdict:
-    """The encoder once, one new token a row and step, and an early end."""
-    _economical(trial, "greedy_decode")
-    one = _cases(trial)[1]  # where all rows end early
-    wants = [greedy(source, LENGTHS[1]) for source in _sources(one.given)]
-    longest = max(map(len, wants))
-    calls = array(one.got, "lengths", what="How the model was called").size
-    right = [row.tokens for row in _rows(one, "greedy_decode", LENGTHS[1])] == wants
-    if right and (BATCH * longest < calls or longest < calls <= LENGTHS[1]):
-        raise Reject(
-            f"All rows had ended after {longest} tokens, but greedy_decode called model.decode {calls} times. "
-            "Expected: it ends once all rows have ended.",
-            diagnosis="sum_no_stop",
-        )
+    """The encoder once, one new token a row and step, and an early end: ids that came of a model that refuses more."""
+    _there(trial, "greedy_decode")
+    one = _thrifty(trial)
+    _refused(one, "greedy_decode")
+    most, sources = whole(one.given, "most", least=1, most=100), _sources(one.given)
+    rows = _rows(one, "greedy_decode", most, real=True)
+    wants = [greedy(source, most) for source in sources]
+    right = all(row.tokens in (want, _cut(want)) for row, want in zip(rows, wants, strict=True))
+    if not right:
+        _called(one, "greedy_decode", rows)
     return passed(ECONOMICAL)
 
 
 def beam_work(trial: Trial) -> Verdict:
     """The encoder once, and one new token a beam and step."""
-    _economical(trial, "beam_search")
+    _there(trial, "beam_search")
+    one = _thrifty(trial)
+    _refused(one, "beam_search")
+    batch, ids = len(np.asarray(one.given["ids"])), one.got.get("ids")
+    if isinstance(ids, np.ndarray) and ids.shape[:1] == (batch,):
+        rows, sources = _rows(one, "beam_search", THRIFTY.most, real=True), _sources(one.given)
+        wants = [beam(source, THRIFTY) for source in sources]
+        if all(row.tokens in (want, _cut(want)) for row, want in zip(rows, wants, strict=True)):
+            return passed(ECONOMICAL)
+    else:  # all beams, it may be
+        rows = []
+    _called(one, "beam_search", rows)
     return passed(ECONOMICAL)
 
 
+def _called(one: Trial, name: str, rows: Sequence[Row]) -> None:
+    """Raises `Reject` where the thrifty model was called at fewer positions than a row has tokens.
+
+    Tokens that are wrong have cost their own points, and more than this check's: what is left to say is only that the
+    model was called for them, for which the worker's word is enough.
+    """
+    longest = max((len(row.tokens) for row in rows), default=0)
+    if whole(one.got, "depth", least=0, most=10**6) < max(longest, 1):
+        raise Reject(UNJUDGED.format(name))
+
+
 ECONOMICAL = "The encoder runs once, and the model gets one new token a row and step."
+UNJUDGED = (
+    "{0} returned wrong tokens, and more of them than it has called model.decode for. So this check cannot tell how "
+    "much work the expected ones would be. Look at the check of its tokens first."
+)
+REFUSALS = {
+    "encoded": (
+        "{0} ran the encoder again for a document. Expected: once, before the first token.",
+        "sum_encoder_repeated",
+    ),
+    "prefix": (
+        "{0} gave model.decode several positions of a row at once. Expected: one new token a row in each call, and the "
+        "cache; else the work for n tokens grows like n^2.",
+        "sum_recomputed",
+    ),
+    "again": (
+        "{0} gave model.decode more tokens for one position than there are rows and beams. Expected: one a beam and "
+        "position, the cache that came back, and no past that is replayed.",
+        "sum_recomputed",
+    ),
+    "ended": (
+        "{0} called model.decode when all its rows had ended. Expected: it ends once all rows have ended.",
+        "sum_no_stop",
+    ),
+}
+"""Why the thrifty model refused: a sentence, and the mistake's id."""
 
 
-def _economical(trial: Trial, name: str) -> None:
-    """Raises `Reject` where tokens or documents are given to the model several times."""
-    for one in _cases(trial):
-        batch, most = len(np.asarray(one.given["ids"])), whole(one.given, "most", least=1, most=100)
-        width = whole(one.given, "width", least=1, most=100) if "width" in one.given else 1
-        lengths = array(one.got, "lengths", what="How the model was called")
-        rows = array(one.got, "rows", shape=lengths.shape, what="How the model was called")
-        if not lengths.size:
-            raise Reject(f"{name} did not call model.decode, which was expected for each token.")
-        if (lengths > 1).any():
-            raise Reject(
-                f"For {most} tokens {name} gave model.decode {lengths.sum():.0f} positions in {lengths.size} calls, "
-                f"up to {lengths.max():.0f} at once. Expected: one new token a row in each call, and the cache; else "
-                "the work for n tokens grows like n^2.",
-                diagnosis="sum_recomputed",
-            )
-        encoded = whole(one.got, "encoded", least=0, most=10**6)
-        if encoded > batch:  # once for all rows, or once for each
-            raise Reject(
-                f"{name} ran the encoder {encoded} times for {batch} rows. Expected: once, before the first token.",
-                diagnosis="sum_encoder_repeated",
-            )
-        if rows.sum() > batch * width * (most + 1):
-            raise Reject(
-                f"{name} gave model.decode {rows.sum():.0f} tokens in all for {batch} rows, beams {width} wide, of at "
-                f"most {most} tokens; expected: one a beam and token, and no past that is replayed.",
-                diagnosis="sum_recomputed",
-            )
+def _refused(one: Trial, name: str) -> None:
+    """Raises `Reject` where the thrifty model refused something."""
+    if "refused" not in one.got:
+        return
+    sentence, diagnosis = REFUSALS.get(str(one.got["refused"]), REFUSALS["again"])
+    raise Reject(sentence.format(name), diagnosis=diagnosis)

@@ -18,7 +18,7 @@ from scipy.special import erf
 from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
 from autograder.hw11.summarization.transformer import Block, Sublayer, Weights, add_and_norm, normed
-from autograder.judges import array, fits, passed, share
+from autograder.judges import array, contrast, fits, passed, share
 from autograder.returns import entries, flag, numbers, parts, text
 from autograder.rounding import Bounded, Number, add, exact
 from autograder.sections import section, take
@@ -88,24 +88,34 @@ def _layer(rng: Generator) -> Values:
     return given
 
 
+FORM = text(80)
+"""Words for what came back in place of a cache."""
+
+
 def _returns(given: Values) -> Specs:
-    """Outputs like x; where a shape is wrong, as many entries as its axes make together. Of a cache what there is."""
-    encoder: dict[str, Spec] = {}
-    cached: dict[str, Spec] = {}
-    training: dict[str, Spec] = {}
-    for case, (_, _, _, _, n, _, _) in enumerate(CASES):
-        own = take(given, str(case))
-        out = entries(int(np.size(own["x"])))
-        encoder |= {f"{case}.out": out, f"{case}.double": flag()}
-        for name in "xy":
-            steps = {"out": out, "kept": flag()}
-            steps |= {f"cache{step}": out for step in range(n)} | {f"form{step}": text(80) for step in range(n)}
-            cached |= {f"{case}.{name}.{key}": spec for key, spec in steps.items()}
-        slopes = {name: value for name, value in own.items() if name in ("x", "memory") or name.startswith("w.")}
-        training |= {f"{case}.to.{name}": numbers(*np.shape(value)) for name, value in slopes.items()}
-        training |= {f"{case}.{name}": out for name in ("out", "again", "noisy0", "noisy1", "dropped")}
-        cached[f"{case}.double"] = training[f"{case}.double"] = flag()
-    return parts(encoder=encoder, decoder=encoder, cached=cached, training=training)
+    each: dict[str, dict[str, Spec]] = {part: {} for part in ("encoder", "decoder", "cached", "training")}
+    for case in range(len(CASES)):
+        x, memory = (np.asarray(given[f"{case}.{name}"]) for name in ("x", "memory"))
+        out, double = entries(x.size), {"double": flag()}
+        steps = {f"cache{index}": numbers(most=2 * x.size) for index in range(x.shape[1])}
+        steps |= {f"form{index}": FORM for index in range(x.shape[1])}
+        weights = {name: numbers(*np.shape(value)) for name, value in take(given, f"{case}.w").items()}
+        slopes = {"x": numbers(*x.shape), "memory": numbers(*memory.shape)}
+        slopes |= {f"w.{name}": spec for name, spec in weights.items()}
+        values: dict[str, dict[str, Spec]] = {
+            "encoder": {"out": out, "pair": flag()},
+            "decoder": {"out": out},
+            "cached": {
+                f"{name}.{key}": spec for name in "xy" for key, spec in {"out": out, "kept": flag(), **steps}.items()
+            },
+            "training": {
+                **dict.fromkeys(("out", "again", "noisy0", "noisy1", "dropped"), out),
+                **{f"to.{name}": spec for name, spec in slopes.items()},
+            },
+        }
+        for part, own in values.items():
+            each[part] |= {f"{case}.{name}": spec for name, spec in {**own, **double}.items()}
+    return parts(**each)
 
 
 ASK = Ask("summarization:layer", _layer, seconds=20.0, returns=_returns)
@@ -129,7 +139,7 @@ class Case:
         return exact(self.values[name].astype(float), self.u)
 
     def encoder(self, **changes: Any) -> Bounded:
-        named = _changed({"padding": self.values["padding"]}, changes, self.number("x"))
+        named = changed({"padding": self.values["padding"]}, changes, self.number("x"), _square(self.number("x")))
         return self._bounded(transformer.layer(self.number("x"), self.weights, self.heads, **named))
 
     def decoder(self, x: str = "x", **changes: Any) -> Bounded:
@@ -138,7 +148,7 @@ class Case:
     def decoded(self, x: Number, memory: Number, weights: Weights, changes: Mapping[str, Any]) -> Number:
         """The decoder's layer, right but for the changes, of numbers of whatever kind."""
         right = {"causal": True, "memory": memory, "memory_padding": self.values["memory_padding"]}
-        return transformer.layer(x, weights, self.heads, **_changed(right, changes, x))
+        return transformer.layer(x, weights, self.heads, **changed(right, changes, x, _square(x)))
 
     def _bounded(self, found: Number) -> Bounded:
         assert isinstance(found, Bounded)
@@ -151,16 +161,30 @@ THE_INPUT = "x"
 """In place of the encoder's output: the layer's own input."""
 
 
-def _changed(named: Mapping[str, Any], changes: Mapping[str, Any], x: Number) -> dict[str, Any]:
-    """The arguments of `transformer.layer` with a mistake's changes; what is hidden is a function of the length."""
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """Which keys each query of a decoder sees: visible (n, k), and own (n, k), which of them is its own position."""
+
+    visible: Array
+    own: Array
+
+
+def _square(x: Number) -> Sight:
+    """All positions at once."""
+    n = (x if isinstance(x, np.ndarray) else x.value).shape[1]
+    return Sight(np.tri(n, dtype=bool), np.eye(n, dtype=bool))
+
+
+def changed(named: Mapping[str, Any], changes: Mapping[str, Any], x: Number, sight: Sight) -> dict[str, Any]:
+    """The arguments of `transformer.layer` with a mistake's changes; what is hidden is a function of what is seen."""
     found = dict(named)
     for key, value in changes.items():
         if value == INVERTED:
-            found[key] = 1 - named[key]
+            found[key] = None if named[key] is None else 1 - named[key]
         elif value == THE_INPUT:
             found[key] = x
         elif key.endswith("hidden"):
-            found[key] = value((x if isinstance(x, np.ndarray) else x.value).shape[1])
+            found[key] = value(sight)
         else:
             found[key] = value
     return found
@@ -214,6 +238,10 @@ def _norm_alone(x: Number, change: Sublayer, weights: Weights, norm: str) -> Num
     return normed(x, weights, norm)
 
 
+def _skipped(x: Number, change: Sublayer, weights: Weights, norm: str) -> Number:
+    return x
+
+
 def _pre_norm(x: Number, change: Sublayer, weights: Weights, norm: str) -> Number:
     return add(x, change(normed(x, weights, norm)))
 
@@ -253,6 +281,8 @@ def _only(norm: str, other: Block) -> Block:
 
 BLOCKS = {"self_attn_ln": "self-attention", "cross_attn_ln": "cross-attention", "ffn_ln": "feed-forward"}
 
+SKIPPED = {"self_attn_ln": "sum_self_skipped", "cross_attn_ln": "sum_cross_skipped", "ffn_ln": "sum_ffn_skipped"}
+
 FORMS = (
     _everywhere(
         "sum_residual_lost",
@@ -262,6 +292,11 @@ FORMS = (
     *(
         _everywhere("sum_residual_lost", f"The {words} block lacks its x + .", block=_only(norm, _without_residual))
         for norm, words in BLOCKS.items()
+    ),
+    *(
+        _everywhere(SKIPPED[norm], f"The {words} block is left out{rest}.", block=_only(norm, other))
+        for norm, words in BLOCKS.items()
+        for other, rest in ((_skipped, ""), (_norm_alone, ", but for its LayerNorm"))
     ),
     _everywhere("sum_norm_lost", "The layer normalisations are missing after x + change.", block=_without_norm),
     *(
@@ -303,7 +338,7 @@ PLAIN = (
         "sum_padding_inverted",
         "The padding mask is inverted in the self-attention: 1 is where nothing may be seen.",
         encoder={"padding": INVERTED},
-        decoder={"hidden": lambda n: np.ones((n, n), bool)},
+        decoder={"hidden": lambda sight: np.ones_like(sight.own)},
     ),
     Mistake(
         "sum_not_causal",
@@ -313,7 +348,7 @@ PLAIN = (
     Mistake(
         "sum_not_causal",
         "The causal mask is turned round: a decoder's position sees itself and those behind it, not those before it.",
-        decoder={"hidden": lambda n: np.tri(n, k=-1) > 0},
+        decoder={"hidden": lambda sight: sight.visible & ~sight.own},
     ),
     Mistake(
         "sum_causal_encoder",
@@ -364,7 +399,14 @@ def plain(trial: Trial) -> Verdict:
             if close > 1 and not wrong:
                 wrong = kind
     if not wrong:
-        return passed("Without a cache the layer gives what it should, in encoders and in decoders.", used=used)
+        pairs = any(one.got.get("pair") is True for _, one in _cases(trial, "encoder"))
+        return passed(
+            "Without a cache the layer gives what it should, in encoders and in decoders."
+            + (
+                " It returns a pair with None; the output alone is asked for, but the pair is allowed." if pairs else ""
+            ),
+            used=used,
+        )
     for mistake in PLAIN:
         encoders = (_close(out, case.encoder(**mistake.encoder), where) for case, out, where in seen[: len(CASES)])
         decoders = (_close(out, case.decoder(**mistake.decoder), where) for case, out, where in seen[len(CASES) :])
@@ -379,26 +421,38 @@ def plain(trial: Trial) -> Verdict:
     )
 
 
+def _all_but_first(sight: Sight) -> Array:
+    return np.broadcast_to(np.arange(sight.own.shape[1]) > 0, sight.own.shape)
+
+
+def _all_but_earlier(sight: Sight) -> Array:
+    """Hidden where the newest position is left out; alone it sees itself, or there would be nothing to see."""
+    earlier = sight.visible & ~sight.own
+    hidden: Array = ~np.where(earlier.any(1, keepdims=True), earlier, sight.own)
+    return hidden
+
+
 IN_CACHE = (
     Mistake(
         "sum_causal_in_cache",
         "The newest position sees only the first one: with one query a causal mask hides all keys but number 0. The "
         "newest position may see everything in the cache.",
-        decoder={"hidden": lambda n: np.tile(np.arange(n) > 0, (n, 1))},
+        decoder={"hidden": _all_but_first},
     ),
     Mistake(
         "sum_cache_lost",
         "The newest position sees only itself: keys and values must come from the cache and x.",
-        decoder={"hidden": lambda n: ~np.eye(n, dtype=bool)},
+        decoder={"hidden": lambda sight: ~sight.own},
+    ),
+    Mistake(
+        "sum_newest_left_out",
+        "The newest position does not see itself: keys and values are made of the cache and x, not of the cache alone.",
+        decoder={"hidden": _all_but_earlier},
     ),
     Mistake(
         "sum_cross_from_cache",
         "The cross-attention sees the decoder's cache; its keys and values are made of encoder_out.",
-        decoder={
-            "memory": THE_INPUT,
-            "memory_padding": None,
-            "memory_hidden": lambda n: np.triu(np.ones((n, n), bool), 1),
-        },
+        decoder={"memory": THE_INPUT, "memory_padding": None, "memory_hidden": lambda sight: ~sight.visible},
     ),
 )
 
@@ -477,10 +531,12 @@ def cache(trial: Trial) -> Verdict:
 
 
 def _outputs(one: Trial, held: Array, step: int) -> bool:
-    outs = one.got.get("x.out")
-    return isinstance(outs, np.ndarray) and held.shape == outs[:, : step + 1].shape and fits(
-        held, outs[:, : step + 1], 1e-6
-    )  # fmt: skip
+    """Whether the cache holds the layer's outputs; not where these have another shape than was asked for."""
+    try:
+        outs = _output(one, "x.out", "The output")
+    except Reject:
+        return False
+    return fits(held, outs[:, : step + 1], 1e-6)
 
 
 def _instead(x: Array, one: Trial, held: Array, step: int) -> str:
@@ -553,8 +609,8 @@ def _slopes(case: Case, one: Trial, changes: Mapping[str, Any]) -> None:
         size = float(np.abs(slope).sum() + np.abs(array(one.got, f"to.{name}") * along).sum())
         if not fits(seen, want, grown * size + 1e-12):
             raise Reject(
-                f"The gradient to {what}, measured along one direction, is {seen:.4g}. Is a part of it detached, or "
-                f"changed in place? Expected: {want:.4g}, the derivative of the output.",
+                f"The gradient to {what} is not the derivative of the output. Measured along one direction it is "
+                f"{contrast(seen, want)} Is a part of it detached, or changed in place?",
                 diagnosis="sum_detached",
             )
 

@@ -57,6 +57,7 @@ def _stack(rng: Generator) -> Values:
             "other": rng.integers(FIRST, vocab, (batch, n)),
             "memory": rng.standard_normal((batch, m, d_model)).astype(np.float32),
             "memory_padding": padding_of(rng, batch, m),
+            **{f"past{layer}": rng.standard_normal((batch, n, d_model)).astype(np.float32) for layer in range(layers)},
             **stack_values(rng, d_model, d_ffn, layers, vocab, n + 6),
         }
         given |= {f"{case}.{name}": value for name, value in values.items()}
@@ -67,34 +68,41 @@ INSTEAD = (
     *("None", "a Tensor", "a dict", "a OrderedDict", "a defaultdict", "a set", "a generator", "a str"),
     *("a int", "a float", "a bool", "a ndarray", "a DynamicCache", "a EncoderDecoderCache", "a SimpleNamespace"),
 )
-"""What stands in the place of a tuple of caches: only these words reach a student (a worker with a right layer in it
-could tell more in others)."""
+"""What stands in the place of caches: only these words reach a student (a worker with a right layer in it could tell
+more in others)."""
 
 
 def _returns(given: Values) -> Specs:
     """States (batch, n, d); where a shape is wrong, as many entries as its axes make together."""
-    whole: dict[str, Spec] = {}
-    cached: dict[str, Spec] = {}
-    again: dict[str, Spec] = {}
-    training: dict[str, Spec] = {}
+    instead = word(*INSTEAD, other="an object")
+    each: dict[str, dict[str, Spec]] = {
+        part: {} for part in ("encoder", "decoder", "cached", "again", "work", "training")
+    }
     for case, (d_model, _, _, layers, _, batch, n, _, _) in enumerate(CASES):
-        out = entries(batch * n * d_model)
-        whole |= {f"{case}.out": out, f"{case}.padding": entries(batch * n), f"{case}.none": flag()}
-        cached |= {
-            f"{case}.out": out,
-            f"{case}.kept": flag(),
-            f"{case}.most": count(),
-            f"{case}.form": word(*INSTEAD, other="an object"),
+        size, double = batch * n * d_model, {"double": flag()}
+        out = entries(size)
+        plain = {"out": out, "padding": entries(batch * n, dtypes="fiub"), "none": flag()}
+        held = {f"cache{layer}": numbers(most=4 * size) for layer in range(layers)}
+        values: dict[str, dict[str, Spec]] = {
+            "encoder": plain,
+            "decoder": plain,
+            "cached": {"out": out, "counts": numbers(n, dtypes="i"), "kept": flag(), "form": instead, **held},
+            "again": {"out": out},
+            "work": {
+                "out": out,
+                "refused": word("several"),
+                "calls": count(1000),
+                **held,
+                **{f"form{layer}": instead for layer in range(layers)},
+            },
+            "training": {"reached": numbers(4 + layers, dtypes="b"), "dropped": out},
         }
-        cached |= {f"{case}.counts": numbers(n, dtypes="i"), **{f"{case}.cache{layer}": out for layer in range(8)}}
-        again[f"{case}.out"] = out
-        training |= {f"{case}.reached": numbers(4 + layers, dtypes="b"), f"{case}.dropped": out}
-        for part in (whole, cached, again, training):
-            part[f"{case}.double"] = flag()
-    return parts(encoder=whole, decoder=whole, cached=cached, again=again, training=training)
+        for part, own in values.items():
+            each[part] |= {f"{case}.{name}": spec for name, spec in {**own, **double}.items()}
+    return parts(**each)
 
 
-ASK = Ask("with_layer:stack", _stack, seconds=20.0, returns=_returns)
+ASK = Ask("with_layer:stack", _stack, seconds=40.0, returns=_returns)
 
 # ------------------------------------------------------------------------------------- what is expected
 
@@ -113,6 +121,29 @@ class Case:
             for index in range(self.values["layers"])
         ]
 
+    def step(self, form: Form, *, counted: bool = True) -> Bounded:
+        """The state (batch, 1, d) behind the caches that were drawn.
+
+        Where the form takes the layers in another way, caches are `counted` as the layers come, or else each layer
+        keeps its own.
+        """
+        weights = {name: weight.astype(float) for name, weight in take(self.values, "w").items()}
+        layers, count = self.layers, self.values["layers"]
+        ids = np.concatenate([self.values["first"], self.values["other"][:, :1]], axis=1)  # the last one is asked for
+        named: dict[str, Any] = {"memory": exact(self.values["memory"].astype(float), self.u)}
+        named["memory_padding"] = self.values["memory_padding"] if form.memory_padding else None
+        state = form.embed(ids, weights, self.u).map(lambda each: each[:, -1:])
+        for turn, index in enumerate(form.order(range(count))):
+            held = form.cache(turn if counted else index, count)
+            keys = state
+            if held is not None:
+                keys = joined(exact(self.values[f"past{held}"].astype(float), self.u), state)
+            hidden = np.zeros((1, keys.value.shape[1]), bool)
+            found = transformer.layer(state, layers[index], self.values["heads"], past=keys, hidden=hidden, **named)
+            assert isinstance(found, Bounded)
+            state = found.capped(CAP)
+        return state
+
     def states(self, ids: Array, *, decodes: bool, form: Form | None = None) -> list[Bounded]:
         """What goes into each layer, and what comes out of the last: (batch, n, d) each."""
         form = form or Form()
@@ -125,15 +156,26 @@ class Case:
         elif not form.padding:
             named = {}
         found = [form.embed(ids, weights, self.u)]
-        for layer in form.order(self.layers):
-            state = transformer.layer(found[-1], layer, self.values["heads"], **named)
+        layers = self.layers
+        for index in form.order(range(len(layers))):
+            state = transformer.layer(found[-1], layers[index], self.values["heads"], **named)
             assert isinstance(state, Bounded)
             found.append(state.capped(CAP))
         return found
 
 
+def joined(first: Bounded, second: Bounded) -> Bounded:
+    """Both along the positions."""
+    value, error = (np.concatenate(pair, axis=1) for pair in ((first.value, second.value), (first.error, second.error)))
+    return Bounded(value, error, first.u)
+
+
 def _positions(count: int) -> Array:
     return np.arange(count)
+
+
+def _own(layer: int, count: int) -> int | None:
+    return layer
 
 
 @dataclass(frozen=True)
@@ -144,9 +186,11 @@ class Form:
     sentence: str = ""
     positions: Callable[[int], Array] = _positions
     normed: bool = True
-    order: Callable[[Sequence[Weights]], Sequence[Weights]] = list
+    order: Callable[[Sequence[int]], Sequence[int]] = list
     padding: bool = True
     memory_padding: bool = True
+    cache: Callable[[int, int], int | None] = _own
+    """Of a layer and how many there are, whose cache the layer gets, None for no cache at all."""
 
     def embed(self, ids: Array, weights: Weights, u: float) -> Bounded:
         table = weights["emb_pos.weight"]
@@ -193,6 +237,13 @@ IN_CACHE = (
         positions=lambda n: np.maximum(np.arange(n) - 1, 0),
     ),
 )
+OF_CACHES = (
+    Form("sum_cache_shared", "All layers got the first one's cache.", cache=lambda layer, count: 0),
+    Form("sum_cache_shared", "All layers got the last one's cache.", cache=lambda layer, count: count - 1),
+    Form("sum_cache_reversed", "The caches went to the layers in reversed order.", cache=lambda i, n: n - 1 - i),
+    Form("sum_cache_lost", "The layers got no cache.", cache=lambda layer, count: None),
+)
+"""Mistakes with the caches; known by what the stack makes of caches that are handed over."""
 
 
 @lru_cache(maxsize=8)
@@ -267,7 +318,7 @@ def plain(trial: Trial) -> Verdict:
 
 
 def _trained(case: Case, one: Trial) -> None:
-    """Raises `Reject` where something cannot learn, or the embeddings' dropout is missing."""
+    """Raises `Reject` where something cannot learn, or the embeddings' dropout is there, but not used."""
     places = ["emb_word", "emb_pos", "emb_ln", "the encoder's output"]
     places += [f"layer {index + 1}" for index in range(case.values["layers"])]
     reached = array(one.got, "reached", shape=(len(places),), what="What the state's gradients reach")
@@ -277,6 +328,8 @@ def _trained(case: Case, one: Trial) -> None:
             "there a detach or no_grad on the way? Expected: one for everything that the state depends on.",
             diagnosis="sum_detached",
         )
+    if "dropped" not in one.got:  # the stack has no emb_drop
+        return
     dropped = _output(case, one, "dropped")
     # Of zeros every norm makes its bias, for all rows in the same way: up to rounding they are equal.
     if np.ptp(dropped, axis=(0, 1)).max() > 1e-3:
@@ -319,8 +372,8 @@ def step_by_step(trial: Trial) -> Verdict:
             for form in (*IN_CACHE, *FORMS)
             if all(_explains(case, ids, out, form, decodes=True) for case, ids, out in outs)
         ),
-        Form("sum_cache_shared" if _shared(trial) else "", _hint(trial)),
-    )
+        None,
+    ) or _of_caches(trial)
     raise Reject(
         f"With use_cache the state differs from step {np.argmax(each > 1) + 1} on. Expected: at step i the state of "
         f"position i that the stack gives for all positions at once. {known.sentence}",
@@ -353,10 +406,58 @@ def _shared(trial: Trial) -> bool:
     )
 
 
-def _hint(trial: Trial) -> str:
+def _of_caches(trial: Trial) -> Form:
+    """The mistake with caches that explains the states, or else a hint."""
+    stepped = _stepped(trial)
+    for form in OF_CACHES if stepped else ():
+        if all(_steps_so(case, out, form) for case, out, _ in stepped):
+            return form
+    if _outputs_kept(stepped):
+        return Form(OUTPUTS, "The caches hold the layers' outputs; keys and values are made of the layers' inputs.")
     if _shared(trial):
-        return "All layers got the cache of one: each layer has its own, in the order of the layers."
-    return "Look at which position, which cache and which encoder's mask each layer gets."
+        return Form(
+            "sum_cache_shared", "All layers got the cache of one: each layer has its own, in the order of the layers."
+        )
+    return Form("", "Look at which position, which cache and which encoder's mask each layer gets.")
+
+
+OUTPUTS = "sum_cache_of_outputs"
+
+
+def _stepped(trial: Trial) -> list[tuple[Case, Array, list[Array | None]]]:
+    """Of each case the state behind the drawn caches, and the new caches, None for what is none; [] after a fault."""
+    try:
+        cases = _cases(trial, "work")
+        outs = [_stepped_out(case, one) for case, one in cases]
+    except Reject:
+        return []
+    found = []
+    for (case, one), out in zip(cases, outs, strict=True):
+        batch, n, d = case.values["past0"].shape
+        held = [one.got.get(f"cache{layer}") for layer in range(case.values["layers"])]
+        fitting = [h if isinstance(h, np.ndarray) and h.shape == (batch, n + 1, d) else None for h in held]
+        found.append((case, out, fitting))
+    return found
+
+
+def _stepped_out(case: Case, one: Trial) -> Array:
+    batch, _, d = case.values["past0"].shape
+    return single(one, "out", (batch, 1, d), "The state with use_cache")
+
+
+def _steps_so(case: Case, out: Array, form: Form) -> bool:
+    wants = (case.step(form, counted=counted) for counted in (True, False))
+    return any(fits(out, want.value, 2 * want.error + 1e-9) for want in wants)
+
+
+def _outputs_kept(stepped: Sequence[tuple[Case, Array, list[Array | None]]]) -> bool:
+    """Whether the newest row of each cache is what comes out of its layer, which goes into the next one."""
+
+    def so(out: Array, caches: list[Array | None]) -> bool:
+        newest = [None if cache is None else cache[:, -1:] for cache in caches]
+        return newest[-1] is not None and fits(newest[-1], out, 1e-6)
+
+    return bool(stepped) and all(so(out, caches) for _, out, caches in stepped)
 
 
 def cache(trial: Trial) -> Verdict:
@@ -364,15 +465,16 @@ def cache(trial: Trial) -> Verdict:
     cases = _cases(trial, "cached")
     if any(one.got.get("kept") is not True for _, one in cases):
         raise Reject(
-            "The past_key_values or the encoder's output that were handed in have changed. Expected: both as they "
-            "were, and a new tuple; other beams and other calls still need the old one.",
+            "A cache or the encoder's output that was handed in has changed. Expected: tensors as they were, and new "
+            "ones beside them, as torch.cat makes them; other beams and other calls still need the old ones. (The list "
+            "of caches may be filled with the new ones.)",
             diagnosis="sum_in_place",
         )
-    forms = (Form(), _form(trial))
+    forms = (Form(), _form(trial), *IN_CACHE)
     for case, one in cases:
         _counted(case, one)
-        states = [case.states(case.values["first"], decodes=True, form=form) for form in forms]
         out = _output(case, one, "out")
+        states = (case.states(case.values["first"], decodes=True, form=form) for form in forms)
         wants = next((found for found in states if fits(out, found[-1].value, found[-1].error)), None)
         for layer in range(int(case.values["layers"])):
             held = array(
@@ -381,16 +483,57 @@ def cache(trial: Trial) -> Verdict:
                 shape=(len(case.values["first"]), *_shape(case)),
                 what=f"At the end the cache of layer {layer + 1}",
             )
-            # Where the states are wrong these cannot be right, and the check of the states says so.
-            if wants is not None and not fits(held, wants[layer].value, wants[layer].error):
+            # Where the states are wrong in an unknown way these cannot be right, and the check of the states says so.
+            if wants is not None and layer < len(wants) - 1 and not fits(held, wants[layer].value, wants[layer].error):
+                words, diagnosis = _instead(held, wants, layer)
                 raise Reject(
                     f"At the end cache {layer + 1} of {case.values['layers']} does not hold what layer {layer + 1} "
-                    "received as input. Expected: the caches in the order of the layers, each as its layer returned "
-                    "it.",
-                    diagnosis="sum_cache_shared" if _shared(trial) else "",
+                    f"received as input. {words}Expected: the caches in the order of the layers, each as its layer "
+                    "returned it.",
+                    diagnosis="sum_cache_shared" if _shared(trial) else diagnosis,
                 )
-    _afresh(trial, forms)
+    _handed_on(trial)
+    _afresh(trial, forms[:2])
     return passed("Each layer has its cache, a new sequence starts afresh, and nothing was changed in place.")
+
+
+def _instead(held: Array, wants: Sequence[Bounded], layer: int) -> tuple[str, str]:
+    """A sentence on what a cache holds in place of its layer's inputs, with a space behind it, and the mistake's id."""
+    inputs, out = wants[:-1], wants[-1]
+    for index, want in enumerate(inputs):
+        if fits(held, want.value, want.error):
+            reversed_order = index == len(inputs) - 1 - layer
+            return f"It holds the inputs of layer {index + 1}. ", "sum_cache_reversed" if reversed_order else ""
+    if fits(held, out.value, out.error):
+        return "It holds the stack's own outputs. ", OUTPUTS
+    return "", ""
+
+
+def _handed_on(trial: Trial) -> None:
+    """Raises `Reject` where a new cache is not made of the old one of the same layer, or of outputs.
+
+    By caches that were drawn: whether the states are right, and where the caches go wrong, is no matter here.
+    """
+    stepped = _stepped(trial)
+    if _outputs_kept(stepped):
+        raise Reject(
+            "The caches hold the layers' outputs. Expected: the layers' inputs, of which keys and values are made; the "
+            "layer returns such a cache.",
+            diagnosis=OUTPUTS,
+        )
+    for case, _, caches in stepped:
+        layers, n = len(caches), case.values["past0"].shape[1]
+        for layer, held in enumerate(caches):
+            if held is None or np.array_equal(held[:, :n], case.values[f"past{layer}"]):
+                continue  # what is no cache at all was told above
+            olds = (case.values[f"past{other}"] for other in range(layers))
+            other = next((at for at, old in enumerate(olds) if np.array_equal(held[:, :n], old)), None)
+            words = "" if other is None else f" It is cache {other + 1} that was continued."
+            raise Reject(
+                f"New cache {layer + 1} of {layers} does not begin with old cache {layer + 1}.{words} Expected: the "
+                "caches in the order of the layers, each made of its layer's own earlier one.",
+                diagnosis="sum_cache_reversed" if other == layers - 1 - layer else "sum_cache_shared",
+            )
 
 
 def _counted(case: Case, one: Trial) -> None:
@@ -433,13 +576,23 @@ def _afresh(trial: Trial, forms: Sequence[Form]) -> None:
 
 
 def work(trial: Trial) -> Verdict:
-    """Each layer gets the newest position alone."""
-    for _, one in _cases(trial, "cached"):
-        most = whole(one.got, "most", least=0, most=10_000)
-        if most > 1:
-            raise Reject(
-                f"With use_cache the stack handed up to {most} positions at once to its layers. Expected: one, the "
-                "newest; the caches stand for all others.",
-                diagnosis="sum_recomputed",
-            )
-    return passed("With use_cache each layer gets the newest position alone.")
+    """States of layers that refuse more than one position at once."""
+    cases = _cases(trial, "work")
+    if any("refused" in one.got for _, one in cases):
+        raise Reject(
+            "With use_cache the stack handed several positions at once to a layer. Expected: one, the newest; the "
+            "caches stand for all others.",
+            diagnosis="sum_recomputed",
+        )
+    outs = [(case, _stepped_out(case, one)) for case, one in cases]
+    for form in (Form(), *FORMS, *IN_CACHE, *OF_CACHES):
+        if all(_steps_so(case, out, form) for case, out in outs):
+            return passed("With use_cache each layer gets the newest position alone.")
+    # A state that is wrong in an unknown way has cost its own points, and some: what is left to say is only that layers
+    # were called at all, for which the worker's word is enough.
+    if all(whole(one.got, "calls", least=0, most=1000) >= case.values["layers"] for case, one in cases):
+        return passed("With use_cache each layer gets the newest position alone.")
+    raise Reject(
+        "From caches that were handed over the stack made a wrong state, and did not call all of its layers. So this "
+        "check cannot tell how much work the expected one would be. Look at the check of the stack step by step first."
+    )

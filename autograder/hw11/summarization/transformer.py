@@ -26,6 +26,7 @@ def layer(
     *,
     padding: Array | None = None,
     causal: bool = False,
+    past: Number | None = None,
     memory: Number | None = None,
     memory_padding: Array | None = None,
     hidden: Array | None = None,
@@ -35,9 +36,11 @@ def layer(
 ) -> Number:
     """One layer without a cache: x (batch, n, d), padding (batch, n) with 1 at padding. Returns (batch, n, d).
 
-    With `memory` (batch, m, d), the encoder's output, it is a decoder's layer. The last four are for known mistakes:
-    `hidden` (n, n) in place of what `causal` hides from each query, `memory_hidden` (n, m) the same in the
-    cross-attention, another activation, another way to add a sublayer's change.
+    With `memory` (batch, m, d), the encoder's output, it is a decoder's layer. With `past` (batch, k, d) that is what
+    keys and values of the self-attention are made of, x being queries alone; then `hidden` (n, k) says what
+    is hidden from each. Otherwise the last four are for known mistakes: `hidden` (n, n) in place of what `causal` hides
+    from each query, `memory_hidden` (n, m) the same in the cross-attention, another activation, another way to add a
+    sublayer's change.
     """
     block = block or add_and_norm
     if hidden is None:
@@ -45,8 +48,10 @@ def layer(
 
     cross_hidden = np.zeros((1, 1), bool) if memory_hidden is None else memory_hidden
 
+    handed = None if past is None else _handed(past, block, weights)
+
     def sees_itself(x: Number) -> Number:
-        return _attention(x, x, weights, "self_attn", heads, padding, hidden)
+        return _attention(x, x if handed is None else handed, weights, "self_attn", heads, padding, hidden)
 
     def sees_memory(x: Number) -> Number:
         assert memory is not None
@@ -59,6 +64,18 @@ def layer(
     if memory is not None:
         x = block(x, sees_memory, weights, "cross_attn_ln")
     return block(x, feeds_forward, weights, "ffn_ln")
+
+
+def _handed(x: Number, block: Block, weights: Weights) -> Number:
+    """What a block hands to the self-attention where x comes in: x itself, or the normalised x of pre-norm."""
+    seen = [x]
+
+    def sees(x: Number) -> Number:
+        seen.append(x)
+        return x
+
+    block(x, sees, weights, "self_attn_ln")
+    return seen[-1]
 
 
 def add_and_norm(x: Number, change: Sublayer, weights: Weights, norm: str) -> Number:

@@ -1,36 +1,73 @@
-"""Asks and judges how much work one step of TransformerLayer's cached path is: like n, not like n^2."""
+"""Asks and judges how much work one step of TransformerLayer's cached path is: like n, not like n^2.
+
+What a worker says of its own work counts for nothing, unless it says that it did too much: the kernel counts the CPU
+time of steps whose inputs were drawn here, and whose outputs and caches are judged here.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Ask, Reject, Specs, Trial, Values, Verdict
-from autograder.hw11.summarization.layer import weights_of
-from autograder.judges import array, passed
+from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
+from autograder.hw11.summarization import transformer
+from autograder.hw11.summarization.layer import (
+    CAP,
+    FORM,
+    FORMS,
+    IN_CACHE,
+    RIGHT,
+    SINGLE,
+    Mistake,
+    Sight,
+    changed,
+    weights_of,
+)
+from autograder.judges import array, fits, passed
 from autograder.returns import numbers
+from autograder.rounding import Bounded, exact
 
 D_MODEL, HEADS, D_FFN = 16, 1, 24
-LENGTHS = np.array([64, 128, 256])
-"""Cache lengths n, 2n, 4n."""
+SHORT = 2
+"""A cache as short as those of the other checks."""
+LENGTHS = (64, 128, 256)
+"""Cache lengths n, 2n, 4n, behind which multiplications are counted."""
 LONG, STEPS = 3000, 40
 """A cache so long, and so many steps behind it, that recomputing all of it shows in what the kernel counts."""
+ALL = (SHORT, *LENGTHS, *[LONG] * STEPS)
+"""The cache's length in each step."""
+COUNTED = np.arange(1, 1 + len(LENGTHS))
+SEEN = (0, *COUNTED.tolist(), len(ALL) - 1)
+"""The steps whose caches are judged."""
 
 
 def _given(rng: Generator) -> Values:
+    def normal(*shape: int) -> Array:
+        return rng.standard_normal(shape).astype(np.float32)
+
     return {
         "heads": HEADS,
-        "memory": rng.standard_normal((1, 4, D_MODEL)).astype(np.float32),
+        "memory": normal(1, 4, D_MODEL),
         "memory_padding": np.zeros((1, 4), np.int64),
         **{f"w.{name}": weight for name, weight in weights_of(rng, D_MODEL, D_FFN).items()},
-        "lengths": LENGTHS,
-        "long": LONG,
-        "steps": STEPS,
+        "rows": normal(LONG, D_MODEL),
+        "newest": normal(len(ALL), D_MODEL),
+        "lengths": np.array(ALL),
+        "counted": COUNTED,
+        "judged": np.array(SEEN),
     }
 
 
-def _returns(_given: Values) -> Specs:
-    return {"products": numbers(len(LENGTHS), dtypes="i", what="the number of multiplications")}
+def _returns(given: Values) -> Specs:
+    return {
+        "out": numbers(len(ALL), D_MODEL),
+        "products": numbers(len(COUNTED)),
+        **{f"cache{step}": numbers(most=2 * LONG * D_MODEL) for step in SEEN},
+        **{f"form{step}": FORM for step in SEEN},
+    }
 
 
 ASK = Ask("summarization:work", _given, seconds=40.0, yardstick=True, returns=_returns)
@@ -39,19 +76,15 @@ RECOMPUTED = "sum_recomputed"
 
 
 def linear(trial: Trial) -> Verdict:
-    """Counted multiplications, then the kernel's CPU time.
+    """Outputs and caches, then counted multiplications, then the kernel's CPU time.
 
     With f(n) = a + b n + c n^2 multiplications, f(4n) - 3 f(2n) + 2 f(n) = 6 c n^2 exactly; a step that looks at each
-    position once has c = 0, whatever else it does.
+    position once has c = 0, whatever else it does. Forty steps behind 3,000 positions take 40 ms where each position
+    is looked at once, and 4 s where all are computed anew, so these cannot hide in 1 s.
     """
-    f = array(trial.got, "products", shape=LENGTHS.shape, what="The number of multiplications")
-    # Each of the layer's matrices but those for keys and values is multiplied with the newest position at least.
-    least = 6 * D_MODEL**2 + 2 * D_MODEL * D_FFN
-    if f.min() < least:
-        raise Reject(
-            f"One step with a cache took only {f.min():,.0f} multiplications of matrices, but at least {least:,} were "
-            "expected: the layer's own linear maps of the newest position.",
-        )
+    _outputs(trial)
+    _caches(trial)
+    f = array(trial.got, "products", shape=COUNTED.shape, what="The number of multiplications")
     square = (f[2] - 3 * f[1] + 2 * f[0]) / 6 * 16  # its part of f(4n)
     if f[2] > 0 and square > 0.1 * f[2]:
         raise Reject(
@@ -60,7 +93,6 @@ def linear(trial: Trial) -> Verdict:
             "the length itself; only the newest position is computed, the others serve as keys and values.",
             diagnosis=RECOMPUTED,
         )
-    # A right step behind 3,000 positions takes 1 ms, recomputing them 100 ms: forty of those cannot hide in this.
     if trial.got_cpu > 4 * trial.want_cpu + 1.0:
         raise Reject(
             f"{STEPS} steps behind a cache of {LONG} positions took {trial.got_cpu:.1f} s of CPU time, the "
@@ -69,3 +101,65 @@ def linear(trial: Trial) -> Verdict:
             diagnosis=RECOMPUTED,
         )
     return passed("The work of one step grows like the number of positions, not like its square.")
+
+
+def _outputs(trial: Trial) -> None:
+    """Raises `Reject` where the outputs are neither right nor what one known mistake makes of all of them."""
+    out = array(trial.got, "out", shape=(len(ALL), D_MODEL), what="The output with use_cache")
+    for mistake in (RIGHT, *IN_CACHE, *FORMS):
+        want = expected(trial.given, mistake)
+        if fits(out, want.value, want.error):
+            return
+        if mistake is RIGHT and fits(out[0], want.value[0], want.error[0]):
+            short = [fits(*each) for each in zip(out, want.value, want.error, strict=True)]
+            raise Reject(
+                f"Behind a cache of {ALL[short.index(False)]} positions the output is not the expected one; behind one "
+                f"of {SHORT} it is. Expected: the newest position sees the whole cache, however long it is.",
+                diagnosis="sum_cache_lost",
+            )
+    raise Reject(
+        "With use_cache the layer's outputs are wrong, and it is not clear why. So this check cannot tell how much "
+        "work the expected ones would be. Look at the check of the layer step by step first."
+    )
+
+
+def expected(given: Values, mistake: Mistake) -> Bounded:
+    """The output (steps, d_model) of each step, all of them computed at once: queries that see other keys."""
+    rows, newest = (np.asarray(given[name], float) for name in ("rows", "newest"))
+    lengths = np.asarray(given["lengths"])
+    own = np.zeros((len(newest), len(rows) + len(newest)), bool)
+    own[:, len(rows) :] = np.eye(len(newest), dtype=bool)
+    visible = own | (np.arange(own.shape[1]) < lengths[:, None])
+    keys = exact(np.concatenate([rows, newest])[None], SINGLE)
+    right: dict[str, Any] = {
+        "past": keys,
+        "hidden": ~visible,
+        "memory": exact(np.asarray(given["memory"], float), SINGLE),
+        "memory_padding": np.asarray(given["memory_padding"]),
+    }
+    changes: Mapping[str, Any] = mistake.decoder
+    weights = {name[2:]: np.asarray(value, float) for name, value in given.items() if name.startswith("w.")}
+    named = changed(right, changes, keys, Sight(visible, own))
+    found = transformer.layer(exact(newest[None], SINGLE), weights, HEADS, **named)
+    assert isinstance(found, Bounded)
+    return found.map(lambda each: each[0]).capped(CAP)
+
+
+def _caches(trial: Trial) -> None:
+    """Raises `Reject` where a long cache is wrong though the short one is right: that one has a check of its own."""
+    held = [_held(trial, step) for step in SEEN]
+    if held[0] and not all(held):
+        length = ALL[SEEN[held.index(False)]]
+        raise Reject(
+            f"After a step behind {length} positions the new cache is not the expected one; after a step behind "
+            f"{SHORT} it is. Expected: all inputs so far and the newest, however many they are.",
+            diagnosis="sum_cache_lost",
+        )
+
+
+def _held(trial: Trial, step: int) -> bool:
+    rows, newest = (np.asarray(trial.given[name]) for name in ("rows", "newest"))
+    held, length = trial.got.get(f"cache{step}"), ALL[step]
+    if not isinstance(held, np.ndarray) or held.shape != (1, length + 1, D_MODEL):
+        return False
+    return np.array_equal(held[0, :-1], rows[:length]) and np.array_equal(held[0, -1], newest[step])
