@@ -4,6 +4,7 @@
 #   ./setup.sh            what grading needs (this is also what Gradescope runs at image build, as root)
 #   ./setup.sh --dev      and what training the reference, the tests and the linters need
 #   ./setup.sh --python   make it if need be, then print the path of its interpreter on stdout
+#   ./setup.sh --which    only print the interpreters that it could be made with, the one that is taken first
 #
 # Where: as root below /opt, readable by the unprivileged user that students' code runs as;
 # as anyone else in .venv beside this file. The folder's name carries a digest of the pins.
@@ -12,12 +13,13 @@ unset CDPATH PYTHONHOME PYTHONPATH
 here="$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd -P)"
 umask 022 # the worker's user must be able to read what root installs
 
-group=grade print_python=no
+group=grade print_python=no which=no
 for argument in "$@"; do
   case "$argument" in
     --dev) group=dev ;;
     --python) print_python=yes ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --which) which=yes ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "setup.sh: '$argument' is not an option; try --help" >&2; exit 2 ;;
   esac
 done
@@ -42,6 +44,7 @@ stamp="$venv/.grade-$name"
 [ "$group" = grade ] || stamp="$venv/.dev-$(digest "${grade_pins[@]}" "${dev_pins[@]}")"
 
 finish_if_ready() {
+  [ "$which" = no ] || return 0
   [ -e "$stamp" ] && [ -s "$venv/secret" ] && [ -x "$venv/bin/python" ] || return 0
   if [ "$print_python" = yes ]; then echo "$venv/bin/python"; else say "ready: $venv"; fi
   exit 0
@@ -50,28 +53,36 @@ finish_if_ready
 
 # One installer at a time; the second finds the work done. What an installer started holds the lock
 # too, so that after a kill nobody begins before the last of it has ended.
-if command -v flock >/dev/null; then
+if [ "$which" = no ] && command -v flock >/dev/null; then
   exec 9<"$home"
   flock -w 1800 9 || { say "another setup has been running for half an hour; giving up"; exit 1; }
   finish_if_ready
 fi
 
 # ---------------------------------------------------------------- an interpreter
-# suits PYTHON public: it is 3.11 to 3.14, can make a virtual environment, and other users may enter
-# the folder that it lives in (root's own pyenv, say, is closed to the user that students' code runs as).
+# suits PYTHON public MINOR: it is 3.MINOR as released (Ubuntu 22.04's own 3.11 is a release candidate), has the lock
+# that torch needs, can make a virtual environment, and other users may enter the folder that it lives in (root's own
+# pyenv, say, is closed to the user that students' code runs as).
 suits() {
   command -v "$1" >/dev/null && "$1" -I -c '
-import ensurepip, pathlib, sys, venv
+import ensurepip, pathlib, sys, sysconfig, venv
 folder = pathlib.Path(sys.base_prefix).resolve()
 closed = not all(path.stat().st_mode & 1 for path in (folder, *folder.parents))
-sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14) or (closed and sys.argv[1] == "public"))' "$2" 2>/dev/null
+early = sys.version_info.releaselevel in ("alpha", "beta") or sysconfig.get_config_var("Py_GIL_DISABLED")
+other = sys.version_info[:2] != (3, int(sys.argv[2]))
+sys.exit(bool(other or early or (closed and sys.argv[1] == "public")))' "$2" "$3" 2>/dev/null
 }
-find_python() { # find_python public|any
-  local candidate
-  for candidate in /usr/bin/python3.{11,12,13,14} /usr/bin/python3 python3.{11,12,13,14} python3; do
-    if suits "$candidate" "$1"; then python="$candidate"; return 0; fi
+# The versions that all pins have wheels for, the newest first: students have Python 3.12 (Colab) to 3.14.
+minors="14 13 12 11"
+find_pythons() { # find_pythons public|any: fills the array pythons, the newest first
+  local minor candidate
+  pythons=()
+  for minor in $minors; do
+    for candidate in "/usr/bin/python3.$minor" "python3.$minor" /usr/bin/python3 python3; do
+      if suits "$candidate" "$1" "$minor"; then pythons+=("$(command -v "$candidate")"); break; fi
+    done
   done
-  return 1
+  [ "${#pythons[@]}" -gt 0 ]
 }
 may_install() { as_root && command -v apt-get >/dev/null; }
 install() {
@@ -81,6 +92,22 @@ refresh() { apt-get update -qq -o Acquire::Retries=3 >&2 || say "the list of pac
 install_python() { # Ubuntu 22.04's own python3 is 3.10, too old, but its archive has 3.11
   install python3.11 python3.11-venv ca-certificates 2>/dev/null || install python3 python3-venv ca-certificates
 }
+# Ubuntu 22.04, Gradescope's image, has no Python behind 3.11.0rc1 in its archive. The deadsnakes PPA keeps the newer
+# ones for it: built and signed by Launchpad, mended with each release, installed by apt below /usr like any other.
+is_jammy() { grep -qs '^ID=ubuntu' /etc/os-release && grep -qs '^VERSION_ID="22.04"' /etc/os-release; }
+install_newer_python() {
+  local minor
+  say "adding a newer Python from the deadsnakes PPA"
+  install software-properties-common gpg-agent ca-certificates 2>/dev/null || return 1
+  timeout 120 add-apt-repository -y ppa:deadsnakes/ppa >&2 || { say "the PPA is out of reach"; return 1; }
+  refresh
+  for minor in $minors; do
+    [ "$minor" -gt 11 ] || break
+    install "python3.$minor" "python3.$minor-venv" 2>/dev/null && return 0
+  done
+  return 1
+}
+is_old() { case "${pythons[0]:-none}" in none | *python3.11) return 0 ;; *) return 1 ;; esac; }
 enable_universe() { # Ubuntu keeps these packages in a component that a minimal image may leave out
   grep -qs '^ID=ubuntu' /etc/os-release || return 0
   say "enabling Ubuntu's component universe"
@@ -90,17 +117,24 @@ enable_universe() { # Ubuntu keeps these packages in a component that a minimal 
 }
 
 if as_root; then need=public; else need=any; fi
-if ! find_python "$need" && may_install; then
+find_pythons "$need" || true
+if [ "$which" = no ] && is_old && may_install && is_jammy; then
+  refresh
+  install_newer_python || say "no newer Python than 3.11 could be had"
+  find_pythons "$need" || true
+fi
+if [ "$which" = no ] && [ "${#pythons[@]}" = 0 ] && may_install; then
   say "installing Python from the distribution's archive"
   refresh
-  { install_python && find_python public; } || { enable_universe; install_python; } || true
+  { install_python && find_pythons public; } || { enable_universe; install_python; } || true
 fi
 # Better a weaker sandbox than none: the canary says what is missing.
-find_python "$need" || find_python any || {
-  say "Python 3.11 or later with its venv module is needed. On Debian and Ubuntu:"
+find_pythons "$need" || find_pythons any || {
+  say "Python 3.11 to 3.14 with its venv module is needed. On Debian and Ubuntu:"
   say "  sudo apt-get install python3.11 python3.11-venv libseccomp2    (or python3 python3-venv, where that is newer)"
   exit 1
 }
+if [ "$which" = yes ]; then printf '%s\n' "${pythons[@]}"; exit 0; fi
 
 # ---------------------------------------------------------------- the environment
 # PIP_USER: a setting of the user's that a virtual environment cannot follow.
@@ -121,19 +155,33 @@ cpu_build() { # cpu_build NAME [options of pip install]
   pip install "$name==$version" # with all that it draws in: the large build does not load without
 }
 
-if [ ! -e "$venv/.grade-$name" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
-  say "making $venv with $python (a few minutes the first time)"
-  "$python" -I -m venv --clear "$venv" # also what an interrupted setup left half done
-  pip install --require-hashes --no-deps -r "${grade_pins[0]}"
-  pip install -r "${grade_pins[1]}"
-  cpu_build torch
+# What is compiled comes as a wheel or not at all: where there is none for a new Python, an older one is quicker than a
+# compiler.
+compiled=numpy,scipy,matplotlib,pillow,pyzmq,tornado,debugpy,psutil,rpds-py,pydantic-core,tokenizers,safetensors
+compiled="$compiled,regex,hf-xet,kiwisolver,contourpy,fonttools,MarkupSafe,PyYAML"
+make_environment() { # make_environment PYTHON; set -e does not hold in here
+  say "making $venv with $1 (a few minutes the first time)"
+  "$1" -I -m venv --clear "$venv" && # also what an interrupted setup left half done
+    pip install --require-hashes --no-deps -r "${grade_pins[0]}" &&
+    pip install --only-binary "$compiled" -r "${grade_pins[1]}" &&
+    cpu_build torch && mend_candidate &&
+    "$venv/bin/python" -I -c 'import torch._dynamo, numpy, scipy, rich' # better to fail here than while grading
+}
+mend_candidate() {
   # Ubuntu 22.04's python3.11 is 3.11.0rc1. It lacks two functions of 3.11.0 that the first step of any
   # optimiser asks for (torch._dynamo): this line, read at every start, says that there is no such limit.
-  if ! "$venv/bin/python" -I -c 'import sys; sys.get_int_max_str_digits' 2>/dev/null; then
+  "$venv/bin/python" -I -c 'import sys; sys.get_int_max_str_digits' 2>/dev/null ||
     echo 'import sys; sys.__dict__.update(get_int_max_str_digits=lambda: 0, set_int_max_str_digits=lambda maxdigits: None)' \
       >"$("$venv/bin/python" -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/release_candidate.pth"
-  fi
-  "$venv/bin/python" -I -c 'import torch._dynamo, numpy, scipy, rich' # better to fail here than while grading
+}
+
+if [ ! -e "$venv/.grade-$name" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
+  made=no
+  for python in "${pythons[@]}"; do
+    if make_environment "$python"; then made=yes; break; fi
+    say "no environment could be made with $python"
+  done
+  [ "$made" = yes ] || exit 1
   if ! "$venv/bin/python" -I -c 'import pyseccomp' 2>/dev/null && may_install; then # lacks its C library
     install libseccomp2 || { refresh && install libseccomp2; } || say "libseccomp is missing: a weaker sandbox"
   fi

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import shutil
 import stat
 import subprocess
@@ -195,3 +196,135 @@ def test_no_arguments_away_from_gradescope_says_what_to_give(tmp_path):
     assert "./run_autograder PATH" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+# --------------------------------------------------------------------------- which Python, with stand-ins
+
+
+REAL = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info[1]}"
+
+
+def stand_in(folder: Path, minor: int, *, level: str = "final", prefix: str = "/usr", venv: bool = True) -> None:
+    """An interpreter that says to be 3.`minor`, and makes environments of nothing (or fails to)."""
+    made = 'mkdir -p "$5/bin"; ln -sf "$0" "$5/bin/python"' if venv else "exit 1"
+    program = (
+        "import sys; from types import SimpleNamespace as N;"
+        f"V = type('V', (tuple,), {{'releaselevel': {level!r}}});"
+        f"sys.version_info, sys.base_prefix = V((3, {minor}, 0)), {prefix!r}; program = sys.argv.pop(1);"
+        "sys.argv[0] = '-c'; exec(program)"
+    )
+    script(
+        folder / f"python3.{minor}",
+        f'if [ "$2 $3" = "-m venv" ]; then {made}; exit; fi\n'
+        f'if [ "$2 $3" = "-m pip" ]; then echo "3.{minor} $*" >>"{folder}/pip.log"; exit 0; fi\n'
+        f'[ "$2" = -c ] || exit 0\ncase "$3" in *ensurepip*) ;; *) exit 0 ;; esac\n'
+        f'exec {REAL} -I -c {shlex.quote(program)} "$3" "$4" "$5"',
+    )
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A machine with nothing but what is put into its bin: setup.sh believes to be root on Ubuntu 22.04."""
+    tools = "bash sh sed cat cksum tr id readlink dirname mkdir head mv touch rm chmod ln grep timeout uname env flock"
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    for tool in tools.split():
+        (bin / tool).symlink_to(shutil.which(tool))
+    script(bin / "id.new", "echo 0")
+    (bin / "id.new").replace(bin / "id")
+    shutil.copytree(ROOT / "autograder", tmp_path / "source" / "autograder", ignore=lambda *_: ["hw11", "__pycache__"])
+    (tmp_path / "source" / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "requirements.txt", tmp_path / "source" / "tests")
+    text = SETUP.read_text().replace("/etc/os-release", f"{tmp_path}/os-release").replace("/opt/", f"{tmp_path}/opt/")
+    (tmp_path / "source" / "setup.sh").write_text(text.replace("/usr/bin/python3", f"{bin}/python3"))
+    (tmp_path / "os-release").write_text('ID=ubuntu\nVERSION_ID="22.04"\n')
+    return tmp_path
+
+
+def setup_on(machine, *options):
+    done = call(
+        "bash", machine / "source" / "setup.sh", *options, env={"PATH": str(machine / "bin"), "HOME": str(machine)}
+    )
+    log = machine / "bin" / "pip.log"
+    return done, log.read_text().split()[0] if log.exists() else ""
+
+
+def archive(machine, *, ppa, offered):
+    """An apt-get that installs the Pythons `offered` by minor version; those from 12 on only once the PPA is there."""
+    bin = machine / "bin"
+    cases = "".join(f"*python3.{minor}\\ *) ready {minor} ;;\n" for minor in offered)
+    for minor in offered:
+        (machine / "pool").mkdir(exist_ok=True)
+        stand_in(machine / "pool", minor)
+        text = (machine / "pool" / f"python3.{minor}").read_text().replace(f"{machine}/pool", str(bin))
+        (machine / "pool" / f"python3.{minor}").write_text(text)
+    script(
+        bin / "apt-get",
+        f'echo "$*" >>"{machine}/apt.log"\n'
+        f'ready() {{ [ "$1" = 11 ] || [ -e "{machine}/ppa" ] || exit 1\n'
+        f'cat "{machine}/pool/python3.$1" >"{bin}/python3.$1"; chmod 755 "{bin}/python3.$1"; }}\n'
+        f'case "$* " in\n{cases}*python3.*) exit 100 ;;\nesac',
+    )
+    script(bin / "add-apt-repository", f'[ "$2" = ppa:deadsnakes/ppa ] && touch "{machine}/ppa"' if ppa else "exit 1")
+
+
+@pytest.mark.parametrize(
+    ("here", "first"),
+    [([11, 12, 13, 14], 14), ([11, 13], 13), ([12], 12), ([11], 11), ([15, 12], 12), ([10, 11], 11)],
+)
+def test_the_newest_supported_python_is_taken(machine, here, first):
+    for minor in here:
+        stand_in(machine / "bin", minor)
+    done, used = setup_on(machine, "--python")
+    assert done.returncode == 0, done.stderr
+    assert used == f"3.{first}"
+    assert done.stdout.strip().startswith(f"{machine}/opt/autograder/venv-")
+    which = call("bash", machine / "source" / "setup.sh", "--which", env={"PATH": str(machine / "bin")})
+    named = [Path(line).name for line in which.stdout.splitlines()]
+    assert named == [f"python3.{minor}" for minor in sorted(here, reverse=True) if 11 <= minor <= 14]
+
+
+def test_what_does_not_suit_is_passed_over(machine):
+    (machine / "closed").mkdir(mode=0o700)
+    stand_in(machine / "bin", 14, level="beta")
+    stand_in(machine / "bin", 13, prefix=f"{machine}/closed")
+    stand_in(machine / "bin", 12, level="candidate")
+    assert setup_on(machine, "--python")[1] == "3.12"
+
+
+def test_where_wheels_are_lacking_an_older_one_is_taken(machine):
+    stand_in(machine / "bin", 14, venv=False)
+    stand_in(machine / "bin", 12)
+    done, used = setup_on(machine, "--python")
+    assert (done.returncode, used) == (0, "3.12")
+    assert "no environment could be made with" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ppa", "offered", "before", "taken"),
+    [
+        (True, [11, 12, 13, 14], [], "3.14"), (True, [11, 12, 13], [], "3.13"), (False, [11, 14], [], "3.11"),
+        (True, [11], [], "3.11"), (True, [14], [11], "3.14"), (False, [14], [11], "3.11"), (True, [14], [13], "3.13"),
+    ],
+)  # fmt: skip
+def test_ubuntu_22_04_gets_a_newer_python_where_it_can_be_had(machine, ppa, offered, before, taken):
+    archive(machine, ppa=ppa, offered=offered)
+    for minor in before:
+        stand_in(machine / "bin", minor)
+    done, used = setup_on(machine, "--python")
+    assert (done.returncode, used) == (0, taken), done.stderr
+
+
+def test_other_systems_take_what_their_archive_has(machine):
+    archive(machine, ppa=True, offered=[11, 14])
+    (machine / "os-release").write_text('ID=debian\nVERSION_ID="12"\n')
+    assert setup_on(machine, "--python")[1] == "3.11"
+    assert not (machine / "ppa").exists()
+
+
+def test_pins_are_of_every_python_that_is_taken():
+    """No marker leaves a package out for some Python: the same versions run everywhere."""
+    text = "\n".join(lines("autograder/requirements.txt") + lines("autograder/requirements-hashed.txt"))
+    assert "python_version" not in text
+    minors = re.search(r'^minors="([\d ]+)"', SETUP.read_text(), re.MULTILINE)
+    assert minors[1].split() == ["14", "13", "12", "11"]
