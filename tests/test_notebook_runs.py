@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -48,14 +47,16 @@ WRONG = trained(right=False)
 def scratches() -> Iterator[list[Path]]:
     """The folders that were made for kernels."""
     made: list[Path] = []
-    real = tempfile.mkdtemp
+    real = wall.held
 
-    def noted(*arguments: Any, **named: Any) -> str:
-        made.append(Path(real(*arguments, **named)))
-        return str(made[-1])
+    @contextlib.contextmanager
+    def noted(parent: Path) -> Iterator[Path]:
+        with real(parent) as folder:
+            made.append(folder)
+            yield folder
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wall.tempfile, "mkdtemp", noted)
+        patch.setattr(wall, "held", noted)
         yield made
 
 

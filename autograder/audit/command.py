@@ -41,6 +41,7 @@ PARTS: Mapping[str, Part] = {
     "fairness": Part("fairness", "right solutions written differently, and half-right ones", 12),
     "wrappings": Part("wrappings", "right solutions wrapped as other people would", 300),
     "attacks": Part("levels", "hostile submissions at four levels of isolation", 12),
+    "values": Part("values", "near-right answers with values at extremes, for every judge", 100),
     "fuzzing": Part("fuzzing", "hostile bytes for everything that reads them", 50),
     "feedback": Part("feedback", "what wrong solutions are told", 12),
     "reproducing": Part("reproducing", "the same upload many times, and solutions that count on a seed", 25),

@@ -16,7 +16,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,14 +29,13 @@ from autograder.isolation import confine, wire
 from autograder.isolation.reading import READING, keep
 from autograder.isolation.zygote import ENVIRONMENT, MAX_MESSAGE
 from autograder.returns import largest
+from autograder.scratch import FIRST_UID, held
 from autograder.text import clean
 
 LOG_KEPT = 16 * 1024
 LOG_ALLOWED = 256 * 1024**2
 """Past this a worker is stopped. print() never gets there: see zygote.Brief."""
 START_SECONDS = 120.0
-FIRST_UID = 0x10000000
-"""Workers of the judge with process id p run as user FIRST_UID + p: one user per judge, nobody's else."""
 
 
 PROGRESS = b"\x1e"
@@ -249,16 +247,12 @@ def _scratch(submission: Submission, ask: Ask, uid: int | None) -> Iterator[Path
         yield None
         return
     # A UNIX socket's path may have 107 characters, which a TMPDIR may exceed.
-    folder = Path(tempfile.mkdtemp(prefix="autograder-", dir="/tmp"))
-    try:
+    with held(Path("/tmp")) as folder:
         for path in submission.box.iterdir():
             (folder / path.name).symlink_to(path)
         if uid is not None and not submission.ours:
             os.chown(folder, uid, uid)
         yield folder
-    finally:
-        # Its owner may have nested folders deeper than Python's own rmtree can go.
-        subprocess.run(["rm", "-rf", "--", str(folder)], check=False, stderr=subprocess.DEVNULL)
 
 
 def _too_full(folder: Path) -> bool:
