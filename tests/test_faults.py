@@ -300,6 +300,10 @@ PARTLY = {
     "import that fails": (
         solved(more={UTILS: b"import no_such_package_xyz.x as n\nn.f()\n" + solved()[UTILS]}), 10, 15, "",
     ),
+    "import that fails where it is needed": (
+        solved(utils="import no_such_package_xyz.x as n\nn.f()\ndef sample_gaussian(m, v): return m + n.f(v)"),
+        0, 15, "no_such_package",
+    ),
     "import that fails in the file itself": (
         solved(more={UTILS: b"from models import no_such_file\n" + solved()[UTILS]}), 10, 15, "",
     ),

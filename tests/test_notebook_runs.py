@@ -186,7 +186,6 @@ FAILURES = [
     Failure("odd-name", "raise type('<b>\\x1b[31m', (Exception,), {})('x')", "‹b›[31m: x"),
     Failure("surrogate", "raise ValueError('\\ud800')", "code cell 2 of 3"),
     Failure("group", "raise BaseExceptionGroup('g', [SystemExit(0), KeyboardInterrupt()])", "BaseExceptionGroup"),
-    Failure("a-missing-package-used", "import seaborn as sns\nsns.set_theme()", "No module named 'seaborn'"),
     Failure("os-exit", "import os\nos._exit(0)", GONE, 0),
     Failure("segfault", "import ctypes\nctypes.string_at(0)", GONE, 0),
     Failure("stack", "import sys\nsys.setrecursionlimit(10**9)\nclass Deep:\n    def __getattr__(self, name):\n"

@@ -14,11 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-import torch
-
 from autograder.core import GIVEN, PACKAGES
 from autograder.isolation.imports import Importer
-from autograder.isolation.machine import pretend_cuda
+from autograder.isolation.machine import pretend_cuda, wants_gpu
 from autograder.isolation.statements import Faults, run_file
 
 MOST_FILES, MOST_BYTES = 2000, 1 << 20
@@ -101,7 +99,7 @@ class FileLoader(importlib.abc.InspectLoader):
         except OSError as fault:
             self.finder.faults.add(self.name, (), fault)
             return
-        if b"cuda" in data and not torch.cuda.is_available():
+        if wants_gpu(data):
             pretend_cuda()
         run_file(self.name, data, module.__dict__, self.finder.faults, seconds=self.finder.seconds())
 

@@ -21,15 +21,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from autograder import notebooks
 from autograder.core import GIVEN, WHOLE
 from autograder.isolation import reading
+from autograder.isolation.absent import Absent, fault_of
 from autograder.isolation.imports import Importer
 from autograder.isolation.kernel import Kernel
 from autograder.isolation.loader import FileLoader, Finder
-from autograder.isolation.machine import pretend_cuda
+from autograder.isolation.machine import pretend_cuda, settle, wants_gpu
 from autograder.isolation.statements import Faults, Statement, execute
 
 MOST_STATEMENT = 1.0
@@ -93,6 +92,8 @@ class Student:
             if fault is not None:
                 raise ImportFault(file, self.first_cause(fault))
             raise Missing(f"{file} defines no {name}" + self._unread(file))
+        if isinstance(found, Absent):
+            raise ImportFault(file, fault_of(found))
         if not callable(found):
             raise Missing(f"{name} in {file} is a {type(found).__name__}, not something to call")
         return found  # type: ignore[no-any-return]
@@ -101,7 +102,10 @@ class Student:
         """The module of `file`, as far as it could be loaded; its first folder, if it is in one, is the import root."""
         root, _, path = file.partition("/") if "/" in file else ("", "", file)
         self._finder.use(self.box / root)
-        module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+        try:
+            module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+        finally:
+            settle()
         self.loaded(module.__dict__)
         return module
 
@@ -138,7 +142,7 @@ class Student:
         module = types.ModuleType("__main__")
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": Importer(root), **IN_A_NOTEBOOK}
         chosen = source.definitions(names, rung=self.rung)
-        if any("cuda" in one.text for one in chosen) and not torch.cuda.is_available():
+        if any(wants_gpu(one.text) for one in chosen):
             pretend_cuda()  # not for a training loop's sake: it makes every operation of torch slower
         certain = chosen if self.rung == 0 else source.definitions(names)
         known = {id(one) for one in certain}
@@ -149,6 +153,7 @@ class Student:
 
         with _as_main(module):
             execute(file, chosen, module.__dict__, self.faults, left=left)
+        settle()
         for piece in source.broken:
             later = {name for one in chosen if (one.cell, one.line) > (piece.cell, piece.line) for name in one.binds}
             self.faults.add(file, piece.binds - later, piece.fault(file))

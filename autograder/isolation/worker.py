@@ -22,8 +22,8 @@ import torch
 
 from autograder.core import WHOLE, Array, Value, Values
 from autograder.faults import Fault
-from autograder.isolation import confine, kernel, wire
-from autograder.isolation.machine import calm
+from autograder.isolation import confine, files, kernel, machine, wire
+from autograder.isolation.absent import require
 from autograder.isolation.noise import Noise
 from autograder.isolation.student import Held, ImportFault, Missing, Student, describe
 
@@ -76,6 +76,8 @@ def live(job: Job, channel: int) -> NoReturn:
         os.chdir(job.box)
         running = _start_kernel(job, module) if job.scratch else None
         job.confined(sockets="connect" if running else "none")
+        files.install(disk_first=False)
+        machine.furnish()
         request = wire.read(lambda count: _receive(channel, count))
         student = Student(Path(job.box), job.absent, kernel=running, seconds=job.seconds, rung=job.rung)
         if job.rung == WHOLE:
@@ -147,7 +149,7 @@ def run(probe: Probe, inputs: Values, seed: int, student: Student) -> Values:
     noise = Noise(seed, student.box)
     student.loaded = noise.renew
     noise.renew()
-    calm()
+    machine.calm()
     torch.set_num_threads(1)
     got = probe({name: _tensor(value) for name, value in inputs.items()}, student)
     return {name: _plain(value) for name, value in got.items()}
@@ -198,6 +200,7 @@ def _plain(value: Any) -> Value:
         return value
     if type(value) in (bool, int, float, str):
         return value  # type: ignore[no-any-return]
+    require(value)
     raise wire.Breach(f"a {type(value).__name__} cannot be handed to the judge")
 
 

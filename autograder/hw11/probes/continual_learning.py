@@ -21,7 +21,7 @@ from torch import nn
 from autograder import notebooks, sections
 from autograder.core import Array
 from autograder.hw11.probes import fault_of, tensor
-from autograder.isolation.machine import pretend_cuda
+from autograder.isolation.machine import pretend_cuda, settle, wants_gpu
 from autograder.isolation.student import Missing, Student
 from autograder.isolation.wire import Breach
 
@@ -149,11 +149,12 @@ def globals_of(model: Classifier, lr: float = 0.1, ewc_lambda: float = 1.0) -> S
 def space_of(student: Student, names: Collection[str], ours: Space) -> Space:
     """What the notebook's `names` stand for, with what they need, freshly executed around our globals."""
     chosen = student.source(NOTEBOOK).definitions(names, but=GLOBALS)
-    if any("cuda" in one.text for one in chosen) and not torch.cuda.is_available():
+    if any(wants_gpu(one.text) for one in chosen):
         pretend_cuda()
     space = student.definitions(NOTEBOOK).__dict__  # empty but for the imports that a submission has
     space.update(ours)
     notebooks.execute(NOTEBOOK, chosen, space)
+    settle()
     space.update(ours)
     return space
 
