@@ -16,7 +16,7 @@ from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.isolation.imports import Importer
 from autograder.isolation.wall import Pool, Wall
-from tests import helpers
+from tests import helpers, notebook_helpers
 from tests.machine_helpers import Line, failed, module
 
 PLOTTING: tuple[Line, ...] = (
@@ -436,6 +436,101 @@ def test_lines_at_the_top_of_a_file_do_what_they_do_at_home(pool: Pool, lines: S
     (result,) = graded.results
     assert failed(result.log) == [], result.log
     assert result.score == result.check.points, result.verdict.message
+
+
+NOTEBOOK = (
+    "from google.colab import drive, files, userdata, output, runtime, auth\n"
+    "from google.colab.patches import cv2_imshow\nimport google.colab\nfrom google.colab import data_table, anything\n"
+    "drive.mount('/content/drive', force_remount=True)\nkey = userdata.get('WANDB_API_KEY')\n"
+    "os.environ['WANDB_API_KEY'] = key\noutput.clear()\nruntime.unassign()\nauth.authenticate_user()\n"
+    "up = files.upload()\nfor name in up: print(name)\ncv2_imshow(3)",
+    "import sys\nIN_COLAB = 'google.colab' in sys.modules\nif IN_COLAB:\n"
+    "    !pip install einops wandb\n    !git clone https://x.y/z.git\n    %cd z",
+    "os.chdir('/content/drive/MyDrive/cs182/hw11')\nos.makedirs('/content/results/a', exist_ok=True)\n"
+    "torch.save(model.state_dict(), '/content/model.pt')\n"
+    "torch.save(model.state_dict(), '/content/drive/MyDrive/hw 11/model.pt')\n"
+    "model.load_state_dict(torch.load('/content/model.pt'))\n"
+    "assert os.path.exists('/content/model.pt') and os.path.isdir('/content/results/a')",
+    "!mkdir -p checkpoints\ntorch.save(model, 'checkpoints/model.pt')\nos.makedirs('out/b')\n"
+    "torch.save(model.state_dict(), 'out/b/m.pt')\nopen('out/log.txt', 'a').write('x')\nos.listdir('out')",
+    "os.makedirs('/kaggle/working/x', exist_ok=True)\nopen('/kaggle/working/x/a.csv', 'w').write('1')\n"
+    "assert open('/kaggle/working/x/a.csv').read() == '1'",
+    "%%shell\nls -la\npip list",
+    "%%bash\nnvidia-smi",
+    "%%script false --no-raise-error\n1 / 0",
+    "%matplotlib widget\n%matplotlib notebook\n%matplotlib ipympl\n%matplotlib inline\n%config InlineBackend.x = 3\n"
+    "import matplotlib.pyplot as plt\nplt.style.use('seaborn')\nplt.switch_backend('TkAgg')\n"
+    "fig, ax = plt.subplots()\nax.plot([1, 2])\nplt.savefig('/content/drive/MyDrive/a.png')\nplt.savefig('b.png')\n"
+    "plt.show()\nassert plt.cm.tab10.colors[:3]",
+    "%load_ext memory_profiler\n%load_ext nb_black\n%load_ext tensorboard\n%tensorboard --logdir runs\n%unknown 3 4",
+    "done = []\n%memit done.append(1)\n%memit -r 1 done.append(2)\nassert done == [1, 2]",
+    "%%memit\ndone.append(3)\n",
+    "%%wandb\ndone.append(4)\nassert done == [1, 2, 3, 4]",
+    "%%cython\ncdef int x = 3",
+    "%%writefile losses.py\nimport wandb\ndef twice(x):\n    return 2 * x",
+    "from losses import twice\nassert twice(2) == 4",
+    "ip = get_ipython()\nip.magic('matplotlib inline')\nip.magic('%load_ext autoreload')\n"
+    "ip.run_line_magic('autoreload', '2')\nip.run_line_magic('nothing_of_this_name', '')\n"
+    "ip.run_cell_magic('bash', '', 'ls')\nip.system('ls')\ngpu = !nvidia-smi\n"
+    "if '\\n'.join(gpu).find('failed') >= 0: print('no GPU')\nip.getoutput('ls').n",
+    "from torch.utils.data import DataLoader, TensorDataset\n"
+    "loader = DataLoader(TensorDataset(torch.ones(6, 2)), batch_size=2, num_workers=2, pin_memory=True,\n"
+    "                    persistent_workers=True, prefetch_factor=4, multiprocessing_context='fork')\n"
+    "assert sum(len(x) for (x,) in loader) == 6",
+    "name = input('Your name: ')\nfrom getpass import getpass\nkey = getpass('key')\nassert name == key == ''",
+    "import ipywidgets as widgets\nfrom ipywidgets import interact\n@interact(x=(0, 10))\ndef f(x): return x\n"
+    "slider = widgets.IntSlider(value=3)\ndisplay(slider)\nslider.observe(print, names='value')\nassert f(2) == 2",
+    "import seaborn as sns\nsns.set_theme()\nax = sns.lineplot(x=[1, 2], y=[2, 3])\nax.set_title('x')\n"
+    "sns.heatmap([[1.0]], annot=True)\nplt.plot(sns.color_palette('husl', 3))\nprint(f'{ax:.2f}', '%.2f' % ax)",
+    "from torch.utils.tensorboard import SummaryWriter\nwriter = SummaryWriter(log_dir='runs/x')\n"
+    "writer.add_scalar('loss', 0.1, 1)\nwriter.close()",
+    "import wandb\nwandb.login(key='x')\nrun = wandb.init(project='hw11', config={'lr': 1e-3})\nlr = wandb.config.lr\n"
+    "assert lr == 1e-3 and run.config['lr'] == 1e-3\nwandb.log({'loss': 1})\nwandb.watch(model)\nrun.finish()",
+    "fast = torch.compile(model)\nfast(torch.zeros(1, 8))\nmodel.compile()\n@torch.compile(mode='reduce-overhead')\n"
+    "def g(x): return x\nassert g(1) == 1 and fast is model",
+    "@torch.jit.script\ndef twice_as(x):\n    return x * 2\nassert twice_as(torch.ones(1)).item() == 2\n"
+    "traced = torch.jit.trace(model, torch.zeros(1, 8))",
+    "from torchsummary import summary\nsummary(model, (8,))\nimport torchinfo\nprint(torchinfo.summary(model, (1, 8)))",
+    "from tqdm.auto import tqdm, trange\nbar = tqdm(range(2), desc='x')\nfor _ in bar: bar.set_postfix(loss=1)",
+    "assert torch.cuda.is_available(), 'Please turn on the GPU'",
+    "assert os.path.isfile('/content/drive/MyDrive/hw11/model.bin'), 'mount the drive first'",
+    "import sys\nif not torch.cuda.is_available():\n    sys.exit('no GPU')\n"
+    "if torch.cuda.device_count() == 0:\n    raise RuntimeError('no GPU')",
+    "print(torch.cuda.get_device_name(0), torch.cuda.get_device_properties(0).total_memory)\ntorch.cuda.synchronize()\n"
+    "torch.set_default_device('cuda')\nx = torch.zeros(2, device='mps').to('cuda:0')\n"
+    "model.cuda()(torch.zeros(1, 8).cuda())\n"
+    "torch.set_default_tensor_type(torch.cuda.FloatTensor)\n"
+    "start = torch.cuda.Event(enable_timing=True)\nstart.record()\n"
+    "scaler = torch.amp.GradScaler('cuda')\n"
+    "with torch.autocast('cuda', dtype=torch.float16):\n    model(torch.zeros(1, 8))",
+    "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', type=float, default=0.1)\n"
+    "args = parser.parse_args()\nassert args.lr == 0.1",
+    "import subprocess\nsubprocess.run(['pip', 'install', 'x'], check=True)\nos.system('ls')\n"
+    "subprocess.check_output('nvidia-smi', shell=True)",
+    "import logging\nlogging.basicConfig(filename='/content/train.log', force=True)\nlogging.warning('x')",
+    "import warnings\nwarnings.filterwarnings('error')\nwarnings.simplefilter('error')\nwarnings.warn('careful')",
+    "import multiprocessing as mp\nmp.set_start_method('spawn', force=True)\np = mp.Process(target=print, args=(1,))\n"
+    "p.start(); p.join()\nwith mp.Pool(2) as workers: assert workers.map(abs, [-1]) == [1]",
+    "from dotenv import load_dotenv\nload_dotenv()\nimport plotly.express as px\npx.line(x=[1], y=[1]).show()\n"
+    "import gymnasium as gym\nfrom torchmetrics import Accuracy\nacc = Accuracy(task='multiclass', num_classes=4)\n"
+    "acc.update(torch.zeros(1), torch.zeros(1))\nprint(acc.compute(), float(acc.compute()))",
+    "import sys\nclass Tee:\n    def __init__(self, *streams): self.streams = streams\n    def write(self, text):\n"
+    "        for stream in self.streams: stream.write(text)\n    def flush(self):\n"
+    "        for stream in self.streams: stream.flush()\n"
+    "sys.stdout = Tee(sys.stdout, open('log.txt', 'w'))\nprint('x')",
+)
+"""Cells of real notebooks that a kernel here cannot do as a student's machine does."""
+
+
+def test_a_whole_run_comes_to_its_end_over_what_is_not_here(pool: Pool) -> None:
+    result = notebook_helpers.run(pool, notebook_helpers.trained(), *NOTEBOOK, seconds=120.0)
+    assert result.score == notebook_helpers.POINTS, notebook_helpers.told(result)
+
+
+def test_a_fault_of_the_notebooks_own_still_ends_its_run(pool: Pool) -> None:
+    for cell in ("assert 1 == 2", "undefined_name", "import no_such_file_of_mine\nraise ValueError('x')"):
+        result = notebook_helpers.run(pool, notebook_helpers.trained(), cell)
+        assert result.score == pytest.approx(notebook_helpers.TRAINED, abs=1e-3), cell
 
 
 PROCESS_WIDE = """

@@ -14,6 +14,7 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 
 UNPACK, RETURN, CACHE = (dis.opmap[name] for name in ("UNPACK_SEQUENCE", "RETURN_VALUE", "CACHE"))
@@ -81,6 +82,8 @@ class Absent:
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         name, first = self._path.rpartition(".")[2], arguments[0] if arguments else None
+        if name == "to_numpy" and Absent.forgiving:  # plt.plot(df["loss"])
+            return np.array([float("nan")])
         if name in HANDED_BACK and arguments:
             return arguments if len(arguments) > 1 else first
         if len(arguments) == 1 and not named and isinstance(first, types.FunctionType | type | staticmethod):
@@ -167,9 +170,7 @@ class Absent:
         return "absent" if Absent.forgiving else self._missing()
 
     def __array__(self, *_arguments: Any, **_named: Any) -> Any:
-        import numpy
-
-        return numpy.array(float("nan")) if Absent.forgiving else self._missing()
+        return np.array(float("nan")) if Absent.forgiving else self._missing()
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

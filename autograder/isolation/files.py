@@ -149,9 +149,6 @@ class Memory:
 
     def _begin(self, path: str, mode: str) -> None:
         """Before a file is opened to be written that the memory does not hold yet."""
-        folder = os.path.dirname(path)  # noqa: PTH120
-        if not (self.is_folder(folder) or _is(self.real["stat"], folder, stat.S_ISDIR)):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         there = _is(self.real["stat"], path, stat.S_ISREG)
         if "x" in mode and there:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)

@@ -52,7 +52,7 @@ class Importer:
                 found = self(rest, globals, locals, fromlist or ("*",), 0)
                 return found if fromlist else _namespace(top, self.root)
             return _namespace(top, self.root)
-        if level > 0 or self._own(top):
+        if level > 0 or self.has(top):
             return self.python(name, globals, locals, fromlist or (), level)
         at_the_top = globals is not None and locals is globals
         if at_the_top and top in SLOW and top not in sys.modules and "*" not in (fromlist or ()):
@@ -69,7 +69,7 @@ class Importer:
             return absent(name if fromlist else top, reason)
         return _completed(found, fromlist) if fromlist else found
 
-    def _own(self, top: str) -> bool:
+    def has(self, top: str) -> bool:
         """Whether the submission has it; a folder of logs called wandb is no package of that name."""
         folder = self.root / top
         return folder.with_suffix(".py").exists() or (folder.is_dir() and next(folder.rglob("*.py"), None) is not None)

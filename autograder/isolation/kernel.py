@@ -7,21 +7,16 @@ client, which is our code, connects to them and is the one that answers the judg
 from __future__ import annotations
 
 import base64
-import builtins
 import contextlib
-import importlib
 import os
 import secrets
 import struct
 import sys
-import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from autograder.isolation import wire
-from autograder.isolation.imports import Importer
-from autograder.isolation.machine import calm, pretend_cuda
+from autograder.isolation import files, jupyter, machine, wire
 from autograder.notebooks import Cell, Run, run_all
 
 ARTEFACT = "get_ipython().artefact()"
@@ -166,7 +161,7 @@ def start(
         except BaseException:
             import traceback
 
-            traceback.print_exc()
+            os.write(2, traceback.format_exc().encode())  # sys.stderr is the client's by now
         os._exit(70)
     return Kernel(pid, folder, key)
 
@@ -236,33 +231,17 @@ def _prepare(shell: Any, folder: Path, collector: Collector, plain: Callable[[An
     def nothing(*_arguments: Any, **_named: Any) -> None:
         return None
 
-    calm()
-    shell.system = shell.system_raw = shell.system_piped = nothing  # !pip install, !git clone
-    shell.getoutput = lambda *_arguments, **_named: []
-    for name in ("bash", "sh", "script", "system", "sx", "perl", "ruby", "javascript", "js", "html", "writefile"):
-        shell.register_magic_function(nothing, "cell", name)
-    for name in (
-        *("pip", "conda", "mamba", "uv", "cd", "sx", "system", "load_ext", "reload_ext"),
-        *("autoreload", "aimport", "tensorboard", "tensorflow_version", "wandb"),  # of extensions that are not loaded
-    ):
-        shell.register_magic_function(nothing, "line", name)
+    files.install(disk_first=True)
+    machine.furnish()
+    jupyter.furnish(shell, folder)
+    if any(machine.wants_gpu(text) for text in jupyter.texts(folder)):
+        machine.pretend_cuda()
     shell.ask_exit = nothing  # exit() would let its cell run on, and end the kernel some time later
     # Nobody reads what is displayed, nor more of an error than its last line, and both can take long.
     shell.display_pub.publish = shell.display_pub.clear_output = nothing
     shell.displayhook.register_hook(nothing)
     shell.InteractiveTB.set_mode("Minimal")
     shell.compile.get_code_name = lambda _raw, _code, number: f"code cell {number}"
-    if any(b"cuda" in text and b"is_available" not in text for text in _texts(folder)):
-        pretend_cuda()
-    sys.modules.update(_colab())
-    _plain_bars()
-    own = Importer(folder)
-
-    def importing(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
-        chosen = own if globals is shell.user_ns else own.python
-        return chosen(name, globals, locals, fromlist or (), level)
-
-    builtins.__import__ = importing
     left = MOST_OUTPUT
 
     def brief(write: Callable[[str], int]) -> Callable[[str], int]:
@@ -290,32 +269,3 @@ def _prepare(shell: Any, folder: Path, collector: Collector, plain: Callable[[An
         return base64.b64encode(wire.encode(wire.Frame("artefact", values=values))).decode()
 
     shell.artefact = artefact
-
-
-def _texts(folder: Path) -> list[bytes]:
-    return [path.read_bytes() for path in folder.glob("*.ipynb")]
-
-
-def _plain_bars() -> None:
-    """tqdm.notebook in plain text: its widgets are not here."""
-    tqdm, made = importlib.import_module("tqdm"), types.ModuleType("tqdm.notebook")
-    made.__dict__.update(tqdm=tqdm.tqdm, tqdm_notebook=tqdm.tqdm, trange=tqdm.trange, tnrange=tqdm.trange)
-    sys.modules[made.__name__] = tqdm.__dict__["notebook"] = made
-
-
-def _colab() -> dict[str, types.ModuleType]:
-    """google.colab as far as notebooks use it on their way: mounts and downloads that do nothing."""
-
-    def nothing(*_arguments: Any, **_named: Any) -> dict[str, Any]:
-        return {}
-
-    made = {
-        name: types.ModuleType(name) for name in ("google", "google.colab", "google.colab.drive", "google.colab.files")
-    }
-    for name, functions in (("drive", ("mount", "flush_and_unmount")), ("files", ("upload", "download"))):
-        module = made[f"google.colab.{name}"]
-        module.__dict__.update(dict.fromkeys(functions, nothing))
-        setattr(made["google.colab"], name, module)
-    made["google"].__dict__["colab"] = made["google.colab"]
-    made["google"].__path__ = made["google.colab"].__path__ = []
-    return made

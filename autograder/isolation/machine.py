@@ -14,6 +14,7 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import os
+import queue
 import re
 import signal
 import subprocess
@@ -269,6 +270,28 @@ class _Pool:
     def __exit__(self, *_reason: Any) -> None: ...
 
 
+class _Process:
+    """multiprocessing.Process whose target is called by start()."""
+
+    def __init__(
+        self, group: Any = None, target: Any = None, name: Any = None, args: Any = (), kwargs: Any = None, **_: Any
+    ) -> None:
+        self.target, self.args, self.kwargs = target, args, kwargs or {}
+        self.name, self.pid, self.exitcode, self.daemon = str(name), os.getpid(), 0, False
+
+    def run(self) -> None:
+        if self.target is not None:
+            self.target(*self.args, **self.kwargs)
+
+    def start(self) -> None:
+        self.run()
+
+    join = terminate = kill = close = _nothing
+
+    def is_alive(self) -> bool:
+        return False
+
+
 def _processes() -> None:
     """No process can be started here: what would be spread over several is done by this one."""
     made = DataLoader.__init__
@@ -282,7 +305,8 @@ def _processes() -> None:
 
     DataLoader.__init__ = here  # type: ignore[method-assign]
     for space in (multiprocessing, torch.multiprocessing):
-        space.Pool, space.set_start_method = _Pool, _returning(None)  # type: ignore[attr-defined]
+        space.Pool, space.Process, space.Queue, space.Lock = _Pool, _Process, queue.Queue, threading.Lock  # type: ignore[attr-defined]
+        space.set_start_method = _returning(None)  # type: ignore[attr-defined]
     concurrent.futures.ProcessPoolExecutor = ThreadPoolExecutor  # type: ignore[misc, assignment]
 
     def done(arguments: Any = (), *_more: Any, **named: Any) -> Any:
