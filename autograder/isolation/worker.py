@@ -23,7 +23,7 @@ import torch
 from autograder.core import WHOLE, Array, Value, Values
 from autograder.faults import Fault
 from autograder.isolation import confine, files, kernel, machine, wire
-from autograder.isolation.absent import require
+from autograder.isolation.absent import Absent, require
 from autograder.isolation.noise import Noise
 from autograder.isolation.student import Held, ImportFault, Missing, Student, describe
 
@@ -100,6 +100,8 @@ def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
         cut = wire.PREFIX.size + header
         request = wire.decode(data[wire.PREFIX.size : cut], data[cut : cut + body])
         held = Held(Path(job.box), space, seconds=job.seconds)
+        Absent.forgiving = False  # what is answered now is judged
+        machine.settle()
         return answer(request, module, job.probe.partition(":")[2], held)
 
     return kernel.start(
