@@ -334,12 +334,12 @@ SEND = [
 
 STAY = [
     Attack("files-left", "stay", aspect="results", utils=body(
-        'import os\nleft = []\n'
+        'import os, posix\nleft = []\n'
         'for place in ("/tmp", "/var/tmp", "/dev/shm", "/run/lock", ".", os.path.dirname(os.getcwd()), "ROOT",'
         ' torch.__path__[0]):\n'
         '    try: os.close(os.open(place + "/MARK.pth", os.O_CREAT | os.O_WRONLY)); left.append(place)\n'
         '    except OSError: pass\n'
-        '    try: os.mkdir(place + "/MARK"); left.append(place)\n'
+        '    try: posix.mkdir(place + "/MARK"); left.append(place)\n'
         '    except OSError: pass\n'
         '    try: os.symlink("/etc/passwd", place + "/MARK.link"); left.append(place)\n'
         '    except OSError: pass\n'
@@ -372,8 +372,8 @@ STAY = [
         '    os._exit(0)\n'
         'raise ValueError("PWNED")'), says="PermissionError"),
     Attack("subprocess", "stay", aspect="processes", utils=body(
-        'import subprocess, os\ngot = []\n'
-        'for action in (lambda: subprocess.run(["true"]), lambda: os.system("true") == 0 or 1 / 0,\n'
+        'import subprocess, os, posix\ngot = []\n'
+        'for action in (lambda: subprocess.Popen(["true"]), lambda: posix.system("true") == 0 or 1 / 0,\n'
         '               lambda: os.posix_spawn("/bin/true", ["true"], {}), lambda: os.execv("/bin/true", ["true"])):\n'
         '    try: action(); got.append(1)\n'
         '    except (OSError, ZeroDivisionError): pass\n'
@@ -858,9 +858,9 @@ MORE_STAY = [
         '_end = _End()\nweakref.finalize(_end, os.write, 3, b"y" * 99)\n'
         'threading._register_atexit(os.write, 3, b"z" * 99)\n'), sample="wrong"),
     Attack("user-site", "stay", body(
-        'import os, site, sys\nleft = []\n'
+        'import os, posix, site, sys\nleft = []\n'
         'for place in (site.getuserbase(), os.path.expanduser("~"), os.environ.get("HOME", "/nonexistent")):\n'
-        '    try: os.makedirs(place + "/MARK"); left.append(place)\n'
+        '    try: posix.mkdir(place + "/MARK"); left.append(place)\n'
         '    except OSError: pass\n'
         'raise ValueError(f"PWNED {left}" if left else "nothing")'), says="nothing"),
 ]  # fmt: skip
@@ -1038,7 +1038,63 @@ BOMBS = [
     _broken("escape-codes", "words", _notebook("\x1b[2J<script>(", "%%bash\n<b>", "!rm -rf /", PARSED + "PWNED\n")),
 ]  # fmt: skip
 
+# Through what stands for students' machines: files in memory, packages that are not there, lazy imports, the
+# pretended GPU and what is put back after loading. Each lives in the worker alone, so none is worth anything.
+DOORS = [
+    Attack("memory-files-reached-through", "stay", utils=(
+        'import os\n'
+        'for place in ("RESULTS/results.json", "../../results.json", "../MARK", "/tmp/MARK.mem",\n'
+        '              "/content/../tmp/MARK.up", "REFERENCE/gan_vae/utils.py", "kept-MARK.txt"):\n'
+        '    try:\n'
+        '        with open(place, "w") as file: file.write("PWNED MARK")\n'
+        '    except OSError: pass\n' + WRONG), sample="wrong"),
+    Attack("memory-files-read-through", "steal", utils=body(
+        'got = []\n'
+        'for place in ("REFERENCE/gan_vae/utils.py", "/content/../REFERENCE/gan_vae/utils.py", "OTHER",\n'
+        '              "/proc/JUDGE/mem"):\n'
+        '    try: got.append(open(place).read())\n'
+        '    except OSError: pass\n'
+        'raise ValueError("PWNED" if got else "nothing")'), aspect="files", says="nothing"),
+    Attack("memory-files-without-end", "harm", utils=(
+        'count = 0\n'
+        'try:\n'
+        '    while True:\n'
+        '        open(f"f{count}", "wb").write(b"x" * 65536); count += 1\n'
+        'except OSError: pass\n' + RIGHT), sample="full"),
+    Attack("memory-file-grows", "harm", utils=(
+        'try:\n    with open("big", "ab") as file:\n        while True: file.write(b"x" * (1 << 20))\n'
+        'except OSError: pass\n' + RIGHT), sample="full"),
+    Attack("memory-over-a-graded-file", "forge", utils=(
+        'open("gan_vae/models/vae.py", "w").write("raise SystemExit")\n'
+        'import os\nos.makedirs("gan_vae/models/nns", exist_ok=True)\n' + WRONG), sample="wrong",
+           bound="any"),
+    Attack("absent-returned", "forge", utils=(
+        'import no_such_package as p\nsample_gaussian = p.sample\n'), says="no_such_package"),
+    Attack("absent-that-forgives", "forge", utils=(
+        'import no_such_package as p\nimport sys\ntype(p).forgiving = True\n'
+        'type(p).__class__ = torch.Tensor.__class__\n' + body('return p.draw(m, v)'))),
+    Attack("absent-patched", "forge", utils=(
+        'from autograder.isolation import absent, imports, machine, files\n'
+        'machine.settle = absent.require = lambda *a, **k: None\n'
+        'imports.load = lambda name: torch\nimport matplotlib.pyplot as plt\nplt.anything\n' + WRONG), sample="wrong"),
+    Attack("lazy-package-of-ones-own", "forge", utils=(
+        'import sys, types\nfake = types.ModuleType("transformers")\nsys.modules["transformers"] = fake\n'
+        'sys.modules["numpy"] = sys.modules["pandas"] = fake\n' + WRONG), sample="wrong", bound="any"),
+    Attack("settled-by-oneself", "forge", utils=(
+        'import builtins, warnings\n'
+        'class Sly:\n    def write(self, text): import os; os.write(3, b"x" * 64)\n    flush = write\n'
+        'import sys\nsys.stdout = sys.stderr = Sly()\n' + WRONG), sample="any"),
+    Attack("pretended-gpu-lies", "forge", utils=(
+        'import torch.overrides\nclass Mode(torch.overrides.TorchFunctionMode):\n'
+        '    def __torch_function__(self, f, types, args=(), kwargs=None):\n'
+        '        out = f(*args, **(kwargs or {}))\n'
+        '        return out.cuda() if isinstance(out, torch.Tensor) else out\n'
+        'Mode().__enter__()\n' + WRONG), sample="wrong", bound="any"),
+    Attack("text-that-warms", "harm", utils=(
+        '# PreTrainedModel modeling_utils\nplt = None\nif plt: \n    plt.x\n' + RIGHT), sample="full"),
+]  # fmt: skip
+
 ATTACKS = [
     *FORGE, *MORE_FORGE, *BOUND, *STAY, *MORE_STAY, *STEAL, *MORE_STEAL, *SEND, *MORE_SEND, *HARM, *MORE_HARM, *BOMBS,
-    *WORDS, *FILES, *MORE_WORDS,
+    *WORDS, *FILES, *MORE_WORDS, *DOORS,
 ]  # fmt: skip
