@@ -13,6 +13,9 @@ from autograder.core import Array, Reject, Trial, Values, Verdict
 from autograder.stats import Finding, smallest
 
 NOTHING: Mapping[str, float] = MappingProxyType({})
+MOST = 2**22
+"""No answer has more numbers than fit into a frame of the wire as float32 (16 MiB). More could come as bytes, and would
+take eight times their size as the float64 that is computed with."""
 HUGE = 1e30
 """Larger values are refused before anything is computed with them: squares of sums must not overflow."""
 
@@ -60,6 +63,8 @@ def array(values: Values, name: str, *, shape: Sequence[int] | None = None, what
         raise Reject(f"{what or name} is missing from what came back.")
     if shape is not None and value.shape != tuple(shape):
         raise Reject(f"{what or name} has shape {list(value.shape)}; expected {list(shape)}.", diagnosis="shape")
+    if value.size > MOST:
+        raise Reject(f"{what or name} holds {value.size} numbers. Expected: no more than {MOST}.", diagnosis="shape")
     if not np.isfinite(value).all():
         raise Reject(f"{what or name} holds an infinity or a nan. Expected: finite numbers.", diagnosis="not_finite")
     plain = value.astype(np.float64)
@@ -75,6 +80,18 @@ def whole(values: Values, name: str, *, least: int, most: int) -> int:
     if type(value) is not int or not least <= value <= most:
         raise Reject(f"{name} is missing from what came back, or makes no sense.")
     return value
+
+
+def parts_of(values: Values, name: str, *, total: int) -> list[int] | None:
+    """How many of `total` rows each of several calls had, as a probe reported it; None where it makes no sense.
+
+    Every call has one row at least, and together they have `total`: no number that is returned is larger.
+    """
+    value = values.get(name)
+    if not isinstance(value, np.ndarray) or value.ndim != 1 or value.dtype.kind not in "iu" or value.size > total:
+        return None
+    counts = [int(count) for count in value]
+    return counts if sum(counts) == total and all(count >= 1 for count in counts) else None
 
 
 def share(got: Array | float, want: Array | float, bound: Array | float) -> float:

@@ -63,15 +63,28 @@ def matmul(x: Number, y: Number) -> Number:
     if not isinstance(x, Bounded):
         assert not isinstance(y, Bounded)
         return x @ y
+    return _product(x, y, x.value.shape[-1] + 1)
+
+
+def scaled_matmul(x: Number, y: Number, factor: float) -> Number:
+    """Matrix products times a constant such as 1 / sqrt(d), wherever it is multiplied: at x, at y, at both, or behind.
+
+    The constant takes up to three operations and a product. At each of x and y a root of it may stand, as in torch's
+    scaled_dot_product_attention; every product |x||y| then carries up to eight roundings more than the sum's own.
+    Behind the sum it would be four of the result, which is no larger.
+    """
+    if not isinstance(x, Bounded):
+        assert not isinstance(y, Bounded)
+        return (x @ y) * factor
+    product = _product(x, y, x.value.shape[-1] + 1 + 8)
+    return Bounded(product.value * factor, product.error * abs(factor), x.u)
+
+
+def _product(x: Bounded, y: Number, roundings: int) -> Bounded:
     other = y if isinstance(y, Bounded) else exact(y, x.u)
     left, right = np.abs(x.value) + x.error, np.abs(other.value) + other.error
     moved = x.error @ right + np.abs(x.value) @ other.error
-    return Bounded(x.value @ other.value, moved + gamma(x.value.shape[-1] + 1, u=x.u) * (left @ right), x.u)
-
-
-def scaled(x: Number, factor: float) -> Number:
-    """x times a constant that took up to three operations, such as 1 / sqrt(d)."""
-    return Bounded(x.value * factor, x.error * abs(factor), x.u).rounded(4) if isinstance(x, Bounded) else x * factor
+    return Bounded(x.value @ other.value, moved + gamma(roundings, u=x.u) * (left @ right), x.u)
 
 
 def relu(x: Number) -> Number:

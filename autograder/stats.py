@@ -22,12 +22,16 @@ UNIT = 2.0**-24
 """Unit round-off of float32."""
 
 CDF_SLACK = 2e-6
-"""How far the distribution of a right float32 normal may be from the ideal one (24-bit uniforms inside)."""
+"""How far the distribution of a right float32 normal may be from the ideal one: 24-bit uniforms are behind it (6e-8),
+residuals are rounded (by u |z| / sqrt(v), on average over what is drawn below 3e-7), and a constant of 1e-6 beside v
+or sqrt(v) may widen it where v is at least 0.1 (by x phi(x) <= 0.25 of 5e-7 / v + 1e-6 / sqrt(v), on average below
+7e-7)."""
 
 SQUARE_SLACK = 1e-4
 """Relative slack for sums of squares. Residuals (z - m) / sqrt(v) of float32 samples err by at most u |m| / sqrt(v),
 which is 5e-5 where |m| = 9 and v = 1e-4 meet and far less elsewhere; with random signs the sum of squares moves by
-less than 1e-4 of itself."""
+less than 1e-4 of itself. It also holds a constant of 1e-6 beside v or sqrt(v) where v is at least 0.1: the squares
+grow by at most 1e-6 / v + 2e-6 / sqrt(v) < 2e-5 of themselves. Smaller variances need the `doubt` of `parameters`."""
 
 
 def gamma(operations: float, *, u: float = UNIT) -> float:
@@ -249,41 +253,57 @@ def repetition(e: Array) -> list[Finding]:
 # ----------------------------------------------------------------------------------------- contrasts
 
 
-def contrast(e: Array, covariate: Array, what: str) -> Finding:
-    """Null: e iid normal. Its correlation with a fixed covariate, exact; location and scale drop out."""
+def contrast(e: Array, covariate: Array, what: str, *, doubt: Array | float = 0.0) -> Finding:
+    """Null: e iid normal. Its correlation with a fixed covariate, exact; location and scale drop out.
+
+    With `doubt` every entry may be too far from 0 by up to that share of itself: with d = doubt |e| the product with
+    the centred covariate a is off by at most sum |a| d, and the root of the sum of squares by at most that of d.
+    """
     a = np.broadcast_to(covariate, e.shape)
-    centred, a = e - e.mean(), a - a.mean()
+    centred, a, off = e - e.mean(), a - a.mean(), np.abs(e) * doubt
+    product = max(0.0, abs(float((centred * a).sum())) - float((np.abs(a) * off).sum()))
     with np.errstate(invalid="ignore", divide="ignore"):
-        r = np.nan_to_num((centred * a).sum() / np.sqrt((centred**2).sum() * (a**2).sum()), nan=1.0)
+        size = (np.sqrt((centred**2).sum()) + np.sqrt((off**2).sum())) * np.sqrt((a**2).sum())
+        r = np.nan_to_num(product / size, nan=1.0)
     return Finding(min(1.0, float(_correlation(np.array([r]), e.size)[0])), what)
 
 
-def ratio(e: Array, chosen: Array, what: str) -> Finding:
-    """Null: e iid N(0, s^2). The chosen entries' share of the sum of squares is Beta(k/2, (N-k)/2) exactly."""
+def ratio(e: Array, chosen: Array, what: str, *, doubt: Array | float = 0.0) -> Finding:
+    """Null: e iid N(0, s^2). The chosen entries' share of the sum of squares is Beta(k/2, (N-k)/2) exactly.
+
+    With `doubt` every entry may be too far from 0 by up to that share of itself, so that each square is known to lie
+    between (1 - doubt)^2 of itself and itself; the share is then as small or as large as these allow.
+    """
     mask = np.broadcast_to(chosen, e.shape)
-    part, total = float((e[mask] ** 2).sum()), float((e**2).sum())
+    squares = e**2
+    least = squares * (1 - np.asarray(doubt)) ** 2
+    part, rest, total = float(squares[mask].sum()), float(squares[~mask].sum()), float(squares.sum())
     if total <= 0:
         return Finding(0.0, what)
     a, b = mask.sum() / 2, (~mask).sum() / 2
-    share = part / total
-    low = special.betainc(a, b, min(1.0, share * (1 + SQUARE_SLACK)))
-    high = special.betainc(b, a, min(1.0, (1 - share) * (1 + SQUARE_SLACK)))
+    above = part / (part + float(least[~mask].sum())) if part else 0.0  # the largest share that the chosen may have
+    beyond = rest / (rest + float(least[mask].sum())) if rest else 0.0  # the largest that the others may have
+    low = special.betainc(a, b, min(1.0, above * (1 + SQUARE_SLACK)))
+    high = special.betainc(b, a, min(1.0, beyond * (1 + SQUARE_SLACK)))
     return Finding(two_sided(float(low), float(high)), what)
 
 
-def parameters(e: Array, m: Array, v: Array) -> list[Finding]:
-    """Null: e (calls, batch, dim) iid normal. Nothing of the mean m or the variance v (batch, dim) is left."""
+def parameters(e: Array, m: Array, v: Array, *, doubt: Array | float = 0.0) -> list[Finding]:
+    """Null: e (calls, batch, dim) iid normal. Nothing of the mean m or the variance v (batch, dim) is left.
+
+    With `doubt` every entry of e may be too far from 0 by up to that share of itself, whatever the reason.
+    """
     log_v = np.log(v)
     findings = [
-        contrast(e, m, "the sample's centre does not follow m"),
-        contrast(e, m / np.sqrt(v), "the sample's centre does not follow m"),
-        contrast(e, log_v, "the sample's centre depends on v"),
-        ratio(e, m > np.median(m), "the sample's spread depends on m"),
-        ratio(e, np.abs(m) > np.median(np.abs(m)), "the sample's spread depends on m"),
+        contrast(e, m, "the sample's centre does not follow m", doubt=doubt),
+        contrast(e, m / np.sqrt(v), "the sample's centre does not follow m", doubt=doubt),
+        contrast(e, log_v, "the sample's centre depends on v", doubt=doubt),
+        ratio(e, m > np.median(m), "the sample's spread depends on m", doubt=doubt),
+        ratio(e, np.abs(m) > np.median(np.abs(m)), "the sample's spread depends on m", doubt=doubt),
     ]
     for quantile in (0.1, 0.25, 0.5, 0.75, 0.9):
         chosen = log_v > np.quantile(log_v, quantile)
-        findings.append(ratio(e, chosen, "the sample's spread does not follow the square root of v"))
+        findings.append(ratio(e, chosen, "the sample's spread does not follow the square root of v", doubt=doubt))
     return findings
 
 

@@ -131,7 +131,7 @@ def test_the_readme_shows_what_the_example_gives(tmp_path: Path) -> None:
     run = subprocess.run(command, env={**os.environ, "COLUMNS": "100"}, capture_output=True, text=True, check=True)
 
     def plain(text: str) -> list[str]:
-        return [re.sub(r"\d{3,}|(?<=\[\[)\d+\.\d+", "N", line.rstrip()) for line in text.splitlines() if line.strip()]
+        return [re.sub(r"\d{3,}|(?<=\[\[)-?\d+\.\d+", "N", line.rstrip()) for line in text.splitlines() if line.strip()]
 
     printed = plain(run.stdout)
     for line in plain(shown)[1:]:

@@ -176,13 +176,30 @@ def test_matmul(dtype, n, k, m, seed, scale):
 
 @DTYPES
 @many
-@given(sizes, sizes, st.integers(1, 64), seeds)
-def test_scaled(dtype, n, m, width, seed):
-    x = drawn(seed, n, m, dtype=dtype)
-    truth = exactly(x) / mpmath.sqrt(width)
-    bounded = rounding.scaled(known(x), float(1 / mpmath.sqrt(width)))  # a constant that is rounded once
-    for seen in (x / math.sqrt(width), x / torch.tensor(width, dtype=dtype).sqrt()):
+@given(sizes, st.integers(1, 40), sizes, seeds, scales)
+def test_scaled_matmul(dtype, n, k, m, seed, scale):
+    x, y = drawn(seed, n, k, dtype=dtype), drawn(seed + 1, k, m, dtype=dtype, scale=scale)
+    truth = exactly(x) @ exactly(y) / mpmath.sqrt(k)
+    bounded = rounding.scaled_matmul(known(x), known(y), float(1 / mpmath.sqrt(k)))
+    root = torch.tensor(k, dtype=dtype).sqrt()
+    behind = (x @ y / math.sqrt(k), x @ y * k**-0.5, x @ y / root, x @ y * (1 / root))
+    before = ((x / root) @ y, (x * (1 / root)) @ y, x @ (y / math.sqrt(k)), (x / root.sqrt()) @ (y / root.sqrt()))
+    for seen in behind + before:
         assert used(seen, bounded, truth) <= 1
+
+
+@DTYPES
+def test_a_factor_before_the_product_counts_where_the_sum_cancels(dtype):
+    """1 - 1, each made of a root of the factor at either side: ten roundings each, all up in one and down in the other.
+
+    Four at either side, the product and the sum. The result's own size, 0, says nothing of them.
+    """
+    u = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}[dtype]
+    x, y = np.ones((1, 2)), np.array([[1.0], [-1.0]])
+    bounded = rounding.scaled_matmul(Bounded(x, 0 * x, u), Bounded(y, 0 * y, u), 0.5)
+    furthest = (mpmath.mpf(1 + mpmath.mpf(u)) ** 10 - (1 - mpmath.mpf(u)) ** 10) / 2
+    assert bounded.value == 0
+    assert furthest <= float(bounded.error[0, 0]) <= 1.3 * furthest
 
 
 @DTYPES
@@ -255,7 +272,7 @@ def test_errors_are_handed_on(n, k, m, seed, size):
     results = {
         "add": (rounding.add(x, z), (x, z), torch.add),
         "matmul": (rounding.matmul(x, y), (x, y), torch.matmul),
-        "scaled": (rounding.scaled(x, 0.3), (x,), lambda x: x * 0.3),
+        "scaled_matmul": (rounding.scaled_matmul(x, y, 0.3), (x, y), lambda x, y: (x @ y) * 0.3),
         "relu": (rounding.relu(x), (x,), torch.relu),
         "softmax": (rounding.softmax(x, hidden), (x,), lambda x: x.masked_fill(mask, -1e9).softmax(-1)),
         "layer_norm": (rounding.layer_norm(x, weight, bias), (x,), lambda x: F.layer_norm(x, (k,), *tensors)),
@@ -354,7 +371,7 @@ def test_complex_numbers_give_derivatives(n, k, m, seed):
     cases = {
         "matmul": (lambda x: rounding.matmul(x, y.numpy()), lambda x: x @ y),
         "add": (lambda x: rounding.add(x, x * x), lambda x: x + x * x),
-        "scaled": (lambda x: rounding.scaled(x, 0.3), lambda x: x * 0.3),
+        "scaled_matmul": (lambda x: rounding.scaled_matmul(x, y.numpy(), 0.3), lambda x: (x @ y) * 0.3),
         "relu": (rounding.relu, lambda x: x.relu()),
         "softmax": (lambda x: rounding.softmax(x, hidden.numpy()), lambda x: x.masked_fill(hidden, -1e9).softmax(-1)),
         "layer_norm": (

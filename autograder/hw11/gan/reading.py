@@ -7,14 +7,16 @@ With h the discriminator's logits, D = sigmoid(h) and softplus(h) = log(1 + exp(
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 from scipy.special import expit
 
 from autograder.core import Array, Reject, Trial
-from autograder.judges import Misconception, array, share, whole
+from autograder.hw11.epsilon import EPSILON
+from autograder.judges import Misconception, array, fits, parts_of, share, whole
 from autograder.stats import UNIT, gamma
 
 PIXELS = 784
@@ -34,10 +36,11 @@ def softplus(h: Array) -> Array:
     return result
 
 
-def uneven(h: Array) -> Array:
-    """What rounding may change a term by: the sigmoid p errs by 8u / (1 - p), or by 1e-8 / p under a logarithm."""
-    result: Array = np.full_like(h, 300 * UNIT + 2e-8 * (1 + np.exp(STEEPEST)))
-    return result
+STEEPEST_CURVE = 6.0
+"""How much faster than x w + c the slope of a term in it may change: see `slopes`."""
+UNEVEN = 300 * UNIT + EPSILON * (1 + np.exp(STEEPEST))
+"""What a term -log p may err by beside what its logit does: a sigmoid errs by 8u / p <= 8u (1 + e^3.5) < 300 u, and a
+small constant beside p or in its place (epsilon.py) changes it by at most 1e-6 / p."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,11 @@ class Seen:
     batch: int
     x: Array  # (batch, 784)
     w: Array  # (784,)
+    c: float
     h: Array  # (batch,) logits of the real images
     fakes: tuple[Fakes, ...]
     losses: tuple[Array, Array]
+    pixels: Array  # (784,) what the pixels of a fake may err by
     slack: float  # what a logit may err by
 
     def terms(self, formula: Misconception, fakes: Fakes) -> float:
@@ -83,6 +88,24 @@ RIGHT = {
     G: Misconception("", "", lambda real, fake: _mean(softplus(-fake))),
 }
 
+
+def _both(real: Array, fake: Array) -> float:
+    """The right loss of the discriminator."""
+    return _mean(softplus(-real)) + _mean(softplus(fake))
+
+
+ONE_MINUS = (
+    "1 - h stands where -h belongs: with h the logit, 1 - D is sigmoid(-h), not sigmoid(1 - h), and log(1 - D) is "
+    "logsigmoid(-h)."
+)
+ONE_OUTSIDE = "log(1 - D) was written as 1 - log D: the 1 belongs inside of the logarithm."
+AVERAGED_FIRST = "The average was taken before the logarithm; expected the average of the logarithms."
+RELATIVISTIC = (
+    "It is the loss of a relativistic GAN, in which real and generated images are compared with each other; expected "
+    "one term for each."
+)
+LABELS_AS_LOGITS = "The labels and the logits have changed places: the logits come first."
+BITS = "It is right up to a factor 1 / log 2: the logarithm has the base 2; expected the natural one."
 D_MISTAKES = (
     Misconception(
         "d_real_ignored",
@@ -186,6 +209,55 @@ D_MISTAKES = (
         "It is a hinge loss; expected the cross entropy.",
         lambda real, fake: _mean(np.maximum(0, 1 - real)) + _mean(np.maximum(0, 1 + fake)),
     ),
+    Misconception("one_minus_logit", ONE_MINUS, lambda real, fake: _mean(softplus(-real)) + _mean(softplus(fake - 1))),
+    Misconception(
+        "one_outside_log", ONE_OUTSIDE, lambda real, fake: _mean(softplus(-real)) - 1 - _mean(softplus(-fake))
+    ),
+    Misconception(
+        "one_outside_log", ONE_OUTSIDE, lambda real, fake: _mean(softplus(-real)) + 1 + _mean(softplus(-fake))
+    ),
+    Misconception(
+        "log_of_average",
+        AVERAGED_FIRST,
+        lambda real, fake: -float(np.log(_mean(expit(real)))) - float(np.log(1 - _mean(expit(fake)))),
+    ),
+    Misconception(
+        "relativistic",
+        RELATIVISTIC,
+        lambda real, fake: _mean(softplus(-(real - _mean(fake)))) + _mean(softplus(fake - _mean(real))),
+    ),
+    Misconception("d_doubled", "It is twice as large.", lambda real, fake: 2 * _both(real, fake)),
+    Misconception(
+        "term_weighted",
+        "The fakes' term has the weight 1/2; expected the sum of the two averages.",
+        lambda real, fake: _mean(softplus(-real)) + _mean(softplus(fake)) / 2,
+    ),
+    Misconception(
+        "wrong_images",
+        "Both terms are made of the real images; the second belongs to the generated ones.",
+        lambda real, fake: _mean(softplus(-real)) + _mean(softplus(real)),
+    ),
+    Misconception(
+        "wrong_images",
+        "Both terms are made of the generated images; the first belongs to the real ones.",
+        lambda real, fake: _mean(softplus(-fake)) + _mean(softplus(fake)),
+    ),
+    Misconception(
+        "relativistic",
+        RELATIVISTIC,
+        lambda real, fake: _mean(softplus(fake - real)) if len(fake) == len(real) else np.nan,
+    ),
+    Misconception(
+        "labels_and_logits_swapped",
+        LABELS_AS_LOGITS,
+        lambda real, fake: _mean(softplus(np.ones(1)) - real) + _mean(softplus(0 * fake)),
+    ),
+    Misconception("bits", BITS, lambda real, fake: _both(real, fake) / np.log(2)),
+    Misconception(
+        "g_loss_added",
+        "The generator's loss is in it as well; expected -log D(x) - log(1 - D(G(z))) alone.",
+        lambda real, fake: _both(real, fake) + _mean(softplus(-fake)),
+    ),
 )
 
 SATURATES = (
@@ -256,6 +328,45 @@ G_MISTAKES = (
         "The real images' term is in it as well; expected -log D(G(z)) alone.",
         lambda real, fake: _mean(softplus(-fake)) + _mean(softplus(-real)),
     ),
+    Misconception(
+        "minimax_generator",
+        "It is -d_loss, the generator's side of the minimax game; expected the non-saturating -log D(G(z)) alone.",
+        lambda real, fake: -_both(real, fake),
+    ),
+    Misconception(
+        "g_trains_fake",
+        "It is d_loss once more, so that the generator would help the discriminator; expected -log D(G(z)) alone.",
+        _both,
+    ),
+    Misconception("one_minus_logit", ONE_MINUS, lambda real, fake: _mean(softplus(fake - 1))),
+    Misconception(
+        "one_minus_logit",
+        f"It is the minimax loss, and not even that: {ONE_MINUS} Expected: -log D(G(z)).",
+        lambda real, fake: -_mean(softplus(fake - 1)),
+    ),
+    Misconception(
+        "one_outside_log", "It is 1 - log D(G(z)): there is no 1 in -log D(G(z)).",
+        lambda real, fake: 1 + _mean(softplus(-fake)),
+    ),
+    Misconception("log_of_average", AVERAGED_FIRST, lambda real, fake: -float(np.log(_mean(expit(fake))))),
+    Misconception(
+        "relativistic", RELATIVISTIC,
+        lambda real, fake: _mean(softplus(-(fake - _mean(real)))) + _mean(softplus(real - _mean(fake))),
+    ),
+    Misconception("relativistic", RELATIVISTIC, lambda real, fake: _mean(softplus(-(fake - _mean(real))))),
+    Misconception(
+        "g_label_smoothing", "The labels are 0.9, a trick of its own; expected labels of 1.",
+        lambda real, fake: _mean(0.9 * softplus(-fake) + 0.1 * softplus(fake)),
+    ),
+    Misconception(
+        "relativistic",
+        RELATIVISTIC,
+        lambda real, fake: _mean(softplus(real - fake)) if len(fake) == len(real) else np.nan,
+    ),
+    Misconception(
+        "labels_and_logits_swapped", LABELS_AS_LOGITS, lambda real, fake: _mean(softplus(np.ones(1)) - fake)
+    ),
+    Misconception("bits", BITS, lambda real, fake: _mean(softplus(-fake)) / np.log(2)),
 )  # fmt: skip
 MISTAKES = {D: D_MISTAKES, G: G_MISTAKES}
 AGGREGATED = {
@@ -266,13 +377,26 @@ AGGREGATED = {
 }
 
 
-@dataclass(frozen=True)
+CHANGES: tuple[tuple[str, Callable[[Array], Array]], ...] = (
+    ("rescaled from [0, 1] to [-1, 1]", lambda x: 2 * x - 1),
+    ("rounded to 0 and 1", lambda x: (x > 0.5).astype(float)),
+    ("turned into 1 - x", lambda x: 1 - x),
+)
+
+
+def slope(h: Array) -> float:
+    """The average of the squared slope of 3.5 tanh(s) in s, where its values are h."""
+    return _mean((STEEPEST * (1 - (h / STEEPEST) ** 2)) ** 2)
+
+
+@dataclass(frozen=True, eq=False)
 class Reading:
     """The whole answer: the cases, which of the two values is which, and how each loss fits (None: not)."""
 
     cases: tuple[Seen, ...]
     order: tuple[str, str]
     found: dict[str, tuple[Match, ...] | None]
+    _known: dict[str, Misconception | None] = field(default_factory=dict)
 
     def index(self, which: str) -> int:
         return self.order.index(which)
@@ -306,19 +430,58 @@ class Reading:
 
     def known(self, which: str) -> Misconception | None:
         """The mistake that explains this loss in every case, if one is known."""
-        place = self.index(which)
-        for known in MISTAKES[which]:
-            if match(self.cases, place, known) is not None:
-                return known
+        if which not in self._known:
+            place = self.index(which)
+            self._known[which] = next(
+                (known for known in MISTAKES[which] if match(self.cases, place, known) is not None), None
+            )
+        return self._known[which]
+
+    def penalised(self) -> float | None:
+        """The weight of a squared slope at the images that was added to the discriminator's loss, if one was.
+
+        The stub's logit has the slope 3.5 (1 - (h / 3.5)^2) w in an image. None where that does not explain the loss.
+        """
+        place = self.index(D)
+        for of_real, of_fakes in ((1, 0), (0, 1), (1, 1)):
+            pairs = []
+            for seen in self.cases:
+                if seen.losses[place].size != 1 or len(seen.fakes) != 1:
+                    return None
+                got, fakes = float(seen.losses[place].reshape(())), seen.fakes[0]
+                size = float((seen.w**2).sum()) * (of_real * slope(seen.h) + of_fakes * slope(fakes.h))
+                pairs.append((got - seen.terms(RIGHT[D], fakes), size))
+            weight = pairs[0][0] / pairs[0][1]
+            if weight > 0.001 and all(fits(got, weight * size, 1e-3 * weight * size) for got, size in pairs):
+                return weight
         return None
 
+    def constant(self, which: str) -> float | None:
+        """What was added to a loss that is right otherwise, if that is the same number in every case."""
+        losses = [seen.losses[self.index(which)] for seen in self.cases]
+        if any(loss.size != 1 for loss in losses):
+            return None
+        extra = float(losses[0].reshape(())) - self.cases[0].terms(RIGHT[which], self.cases[0].fakes[0])
+        right = RIGHT[which].formula
+        shifted = Misconception("", "", lambda real, fake: right(real, fake) + extra)
+        found = match(self.cases, self.index(which), shifted)
+        return extra if found is not None and not found[0].how else None
 
-def _fakes(z: Array, rows: Array, batch: int, a: Array, b: Array, w: Array, c: float) -> tuple[Fakes, ...]:
+    def changed_images(self) -> str:
+        """What was done to the real images before the discriminator saw them, as a sentence; "" where nothing known."""
+        for told, change in CHANGES:
+            seen = tuple(replace(one, h=STEEPEST * np.tanh(change(one.x) @ one.w + one.c)) for one in self.cases)
+            if match(seen, self.index(D), RIGHT[D]) is not None:
+                return f"It is right for real images that were {told}; expected them as they are given."
+        return ""
+
+
+def _fakes(z: Array, rows: Sequence[int], batch: int, a: Array, b: Array, w: Array, c: float) -> tuple[Fakes, ...]:
     """Every batch that may have counted: whole calls, their parts of `batch` rows, and all calls together."""
     places: list[tuple[int, int]] = []
     begin = 0
     for count in rows:
-        end = begin + int(count)
+        end = begin + count
         places.append((begin, end))
         if count > batch and count % batch == 0:
             places += [(at, at + batch) for at in range(begin, end, batch)]
@@ -338,8 +501,8 @@ def _read(trial: Trial, case: int) -> Seen:
     x, a, b, w = (array(given, f"{name}{case}") for name in "xabw")
     c = float(array(given, f"c{case}"))
     z = array(got, f"{case}.z", what="The z given to the generator")
-    rows = array(got, f"{case}.rows").astype(int)
-    if z.ndim != 2 or z.shape[1] != dim or not len(z) or rows.ndim != 1 or rows.sum() != len(z) or (rows < 1).any():
+    rows = parts_of(got, f"{case}.rows", total=len(z) if z.ndim else 0)
+    if z.ndim != 2 or z.shape[1] != dim or not len(z) or rows is None:
         raise Reject(
             f"The generator was given z of shape {list(z.shape)}; expected [{batch}, {dim}] for a batch of {batch} and "
             f"z_dim {dim}.",
@@ -358,7 +521,7 @@ def _read(trial: Trial, case: int) -> Seen:
     largest = np.max([np.abs(x).max(0), *(np.abs(fake.x).max(0) for fake in fakes)], axis=0)
     slack = STEEPEST * (float(pixels @ np.abs(w)) + gamma(SEEN + 8) * (float(largest @ np.abs(w)) + abs(c)))
     real = STEEPEST * np.tanh(x @ w + c)
-    return Seen(batch, x, w, real, fakes, losses, slack)  # type: ignore[arg-type]
+    return Seen(batch, x, w, c, real, fakes, losses, pixels, slack)  # type: ignore[arg-type]
 
 
 def factors(batch: int) -> dict[str, float]:
@@ -381,7 +544,7 @@ def match(cases: tuple[Seen, ...], place: int, known: Misconception) -> tuple[Ma
             for fakes in seen.fakes:
                 want = factor * seen.terms(known, fakes)
                 size = _mean(np.abs(seen.h)) + _mean(np.abs(fakes.h)) + 2
-                one = share(got, want, factor * (2 * seen.slack + 2 * float(uneven(seen.h)[0]) + gamma(100) * size))
+                one = share(got, want, factor * (2 * seen.slack + 2 * UNEVEN + gamma(100) * size))
                 best = min(best, one)
                 if one <= 1:
                     fitting.append(fakes)
@@ -393,17 +556,37 @@ def match(cases: tuple[Seen, ...], place: int, known: Misconception) -> tuple[Ma
     return None
 
 
+WEIGHTS = {"right": 4, "mistake": 2, "of_other_images": 1}
+OF_OTHER_IMAGES = frozenset(["d_real_ignored", "both_terms", "g_uses_real", "g_loss_added", "wrong_images"])
+"""Mistakes by which a loss is made of images that belong to the other one: an order that needs none of them is likelier
+than one that does."""
+
+
 @lru_cache(maxsize=2)
 def read(trial: Trial) -> Reading:
-    """The best reading of all cases. The other order is believed only where it explains both losses."""
+    """The best reading of all cases. The other order is believed only where it explains more than the right one."""
     cases = tuple(_read(trial, case) for case in range(len(CASES)))
-    order = (D, G)
-    found = {which: match(cases, place, RIGHT[which]) for place, which in enumerate(order)}
-    if None in found.values():
-        other = {which: match(cases, 1 - place, RIGHT[which]) for place, which in enumerate(order)}
-        if None not in other.values():
-            return Reading(cases, (G, D), other)
+    usual = _ordered(cases, (D, G))
+    if None not in usual.found.values():
+        return usual
+    other = _ordered(cases, (G, D))
+    return other if _explained(other) > _explained(usual) else usual
+
+
+def _ordered(cases: tuple[Seen, ...], order: tuple[str, str]) -> Reading:
+    found = {which: match(cases, order.index(which), RIGHT[which]) for which in (D, G)}
     return Reading(cases, order, found)
+
+
+def _explained(reading: Reading) -> int:
+    """How well an order explains the two values."""
+    points = 0
+    for which in (D, G):
+        if reading.found[which] is not None:
+            points += WEIGHTS["right"]
+        elif known := reading.known(which):
+            points += WEIGHTS["of_other_images" if known.id in OF_OTHER_IMAGES else "mistake"]
+    return points
 
 
 def count(trial: Trial, case: int) -> int:

@@ -93,6 +93,7 @@ _WRONG_DISCRIMINATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_D_LOSS,
+        diagnosis="wrong_images",
     ),
     _gan(
         "d-real-term-on-fake",
@@ -108,6 +109,7 @@ _WRONG_DISCRIMINATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_D_LOSS,
+        diagnosis="wrong_images",
     ),
     # The labels or the signs are wrong.
     _gan(
@@ -171,6 +173,7 @@ _WRONG_DISCRIMINATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_D_LOSS,
+        diagnosis="labels_swapped",
     ),
     _gan(
         "d-all-labelled-fake",
@@ -185,6 +188,7 @@ _WRONG_DISCRIMINATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_D_LOSS,
+        diagnosis="labels_swapped",
     ),
     _gan(
         "d-sign",
@@ -229,6 +233,7 @@ _WRONG_DISCRIMINATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_D_LOSS,
+        diagnosis="d_sign",
     ),
     _gan(
         "d-minus-on-second-term-only",
@@ -242,6 +247,7 @@ _WRONG_DISCRIMINATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_D_LOSS,
+        diagnosis="d_sign",
     ),
     _gan(
         "d-one-outside-log",
@@ -255,6 +261,7 @@ _WRONG_DISCRIMINATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_D_LOSS,
+        diagnosis="one_outside_log",
     ),
     # The weights or the labels are those of another loss.
     _gan(
@@ -306,6 +313,7 @@ _WRONG_DISCRIMINATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_D_LOSS,
+        diagnosis="d_doubled",
     ),
     _gan(
         "d-fake-term-halved",
@@ -320,6 +328,7 @@ _WRONG_DISCRIMINATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_D_LOSS,
+        diagnosis="term_weighted",
     ),
     _gan(
         "d-one-sided-smoothing",
@@ -383,6 +392,7 @@ _WRONG_DISCRIMINATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_D_LOSS,
+        diagnosis="images_changed",
     ),
     _gan(
         "d-real-noisy",
@@ -502,6 +512,7 @@ _WRONG_DISCRIMINATOR = (
         """,
         caught_by=WRONG_D_LOSS,
         prelude="import utils as ut",
+        diagnosis="log_of_average",
     ),
     _gan(
         "d-gradient-penalty",
@@ -519,6 +530,7 @@ _WRONG_DISCRIMINATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_D_LOSS,
+        diagnosis="gradient_penalty",
     ),
     # The value is wrong, the slope is right.
     _gan(
@@ -535,6 +547,7 @@ _WRONG_DISCRIMINATOR = (
         """,
         caught_by=("gan.discriminator",),
         prelude="import math",
+        diagnosis="constant_added",
     ),
     _gan(
         "d-total",
@@ -549,6 +562,40 @@ _WRONG_DISCRIMINATOR = (
             return d_loss, g_loss
         """,
         caught_by=("gan.discriminator",),
+        diagnosis="g_loss_added",
+    ),
+    _gan(
+        "d-one-minus-logit",
+        "1 - h is the logit of the fakes' term, where -h belongs.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.z_dim, device=device)
+            x_fake = self.g(z)
+            h_real, h_fake = self.d(x_real), self.d(x_fake)
+            d_loss = -F.logsigmoid(h_real).mean() - F.logsigmoid(1 - h_fake).mean()
+            g_loss = F.softplus(-h_fake).mean()
+            return d_loss, g_loss
+        """,
+        caught_by=WRONG_D_LOSS,
+        diagnosis="one_minus_logit",
+    ),
+    _gan(
+        "d-gradient-penalty-on-fakes",
+        "A penalty on the slope at the fakes is added (R2).",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.z_dim, device=device)
+            x_fake = self.g(z)
+            x = x_fake.detach().requires_grad_(True)
+            h_real, h_fake = self.d(x_real), self.d(x)
+            (slope,) = torch.autograd.grad(h_fake.sum(), x, create_graph=True)
+            d_loss = F.softplus(-h_real).mean() + F.softplus(h_fake).mean()
+            d_loss = d_loss + 0.5 * slope.flatten(1).pow(2).sum(1).mean()
+            g_loss = F.softplus(-self.d(x_fake)).mean()
+            return d_loss, g_loss
+        """,
+        caught_by=WRONG_D_LOSS,
+        diagnosis="gradient_penalty",
     ),
 )
 
@@ -615,6 +662,7 @@ _WRONG_GENERATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_G_LOSS,
+        diagnosis="minimax_generator",
     ),
     _gan(
         "g-same-as-d-loss",
@@ -627,6 +675,7 @@ _WRONG_GENERATOR = (
             return loss, loss
         """,
         caught_by=WRONG_G_LOSS,
+        diagnosis="g_trains_fake",
     ),
     _gan(
         "g-sign",
@@ -791,6 +840,7 @@ _WRONG_GENERATOR = (
         """,
         caught_by=WRONG_G_LOSS,
         prelude="import utils as ut",
+        diagnosis="log_of_average",
     ),
     _gan(
         "g-minimax-both-terms",
@@ -804,6 +854,7 @@ _WRONG_GENERATOR = (
             return d_loss, g_loss
         """,
         caught_by=WRONG_G_LOSS,
+        diagnosis="minimax_generator",
     ),
     _gan(
         "g-pixels-too",
@@ -864,6 +915,37 @@ _WRONG_GENERATOR = (
             return d_loss, g_loss
         """,
         caught_by=("gan.generator",),
+        diagnosis="one_outside_log",
+    ),
+    _gan(
+        "g-one-minus-logit",
+        "1 - h is the logit, as if the discriminator returned probabilities.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.z_dim, device=device)
+            x_fake = self.g(z)
+            h_real, h_fake = self.d(x_real), self.d(x_fake)
+            d_loss = F.softplus(-h_real).mean() + F.softplus(h_fake).mean()
+            g_loss = -F.logsigmoid(1 - h_fake).mean()
+            return d_loss, g_loss
+        """,
+        caught_by=WRONG_G_LOSS,
+        diagnosis="one_minus_logit",
+    ),
+    _gan(
+        "g-smoothed",
+        "The generator's labels are 0.9.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.z_dim, device=device)
+            x_fake = self.g(z)
+            h_real, h_fake = self.d(x_real), self.d(x_fake)
+            d_loss = F.softplus(-h_real).mean() + F.softplus(h_fake).mean()
+            g_loss = F.binary_cross_entropy_with_logits(h_fake, torch.full_like(h_fake, 0.9))
+            return d_loss, g_loss
+        """,
+        caught_by=WRONG_G_LOSS,
+        diagnosis="g_label_smoothing",
     ),
 )
 
@@ -1005,6 +1087,7 @@ _BOTH_WRONG = (
             return d_loss, g_loss
         """,
         caught_by=BOTH_WRONG,
+        diagnosis="labels_and_logits_swapped",
     ),
     _gan(
         "both-bits",
@@ -1020,6 +1103,7 @@ _BOTH_WRONG = (
         """,
         caught_by=BOTH_WRONG,
         prelude="import math",
+        diagnosis="bits",
     ),
     _gan(
         "both-relativistic",
@@ -1034,6 +1118,7 @@ _BOTH_WRONG = (
             return d_loss, g_loss
         """,
         caught_by=BOTH_WRONG,
+        diagnosis="relativistic",
     ),
     _gan(
         "both-logits-of-noisy-images",
@@ -1063,6 +1148,51 @@ _BOTH_WRONG = (
             return d_loss, g_loss
         """,
         caught_by=BOTH_WRONG,
+    ),
+    _gan(
+        "both-labels-and-order-swapped",
+        "Real and fake have changed places, and so have the two losses.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.z_dim, device=device)
+            x_fake = self.g(z)
+            h_real, h_fake = self.d(x_real), self.d(x_fake)
+            d_loss = F.softplus(h_real).mean() + F.softplus(-h_fake).mean()
+            g_loss = F.softplus(h_fake).mean()
+            return g_loss, d_loss
+        """,
+        caught_by=("gan.contract", *BOTH_WRONG),
+        diagnosis="labels_swapped",
+    ),
+    _gan(
+        "g-minimax-and-order-swapped",
+        "The minimax loss, in the wrong place.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.z_dim, device=device)
+            x_fake = self.g(z)
+            h_real, h_fake = self.d(x_real), self.d(x_fake)
+            d_loss = F.softplus(-h_real).mean() + F.softplus(h_fake).mean()
+            g_loss = F.logsigmoid(-h_fake).mean()
+            return g_loss, d_loss
+        """,
+        caught_by=("gan.contract", *WRONG_G_LOSS),
+        diagnosis="minimax_generator",
+    ),
+    _gan(
+        "d-sign-and-order-swapped",
+        "The discriminator's loss has the wrong sign and the wrong place.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.z_dim, device=device)
+            x_fake = self.g(z)
+            h_real, h_fake = self.d(x_real), self.d(x_fake)
+            d_loss = F.logsigmoid(h_real).mean() + F.logsigmoid(-h_fake).mean()
+            g_loss = F.softplus(-h_fake).mean()
+            return g_loss, d_loss
+        """,
+        caught_by=("gan.contract", *WRONG_D_LOSS),
+        diagnosis="d_sign",
     ),
 )
 
@@ -1430,6 +1560,21 @@ _WRONG_CONTRACT = (
         """,
         caught_by=EVERY_CHECK,
     ),
+    _gan(
+        "dictionary",
+        "The losses are returned in a dictionary.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.z_dim, device=device)
+            x_fake = self.g(z)
+            h_real, h_fake = self.d(x_real), self.d(x_fake)
+            d_loss = F.softplus(-h_real).mean() + F.softplus(h_fake).mean()
+            g_loss = F.softplus(-h_fake).mean()
+            return {'d_loss': d_loss, 'g_loss': g_loss}
+        """,
+        caught_by=EVERY_CHECK[:-2],
+        diagnosis="unusable",
+    ),
 )
 
 # ----------------------------------------------------------------------------------------------------
@@ -1544,6 +1689,7 @@ _WRONG_GRADIENT = (
             return d_loss, g_loss
         """,
         caught_by=("gan.gradient_discriminator",),
+        diagnosis="logits_detached",
     ),
     _gan(
         "d-fake-logits-no-grad",
@@ -1558,6 +1704,7 @@ _WRONG_GRADIENT = (
             return d_loss, g_loss
         """,
         caught_by=("gan.gradient_discriminator",),
+        diagnosis="logits_detached",
     ),
     _gan(
         "d-real-logits-detached",
@@ -1572,6 +1719,7 @@ _WRONG_GRADIENT = (
             return d_loss, g_loss
         """,
         caught_by=("gan.gradient_discriminator",),
+        diagnosis="logits_detached",
     ),
     _gan(
         "d-detached",
@@ -1676,6 +1824,7 @@ _WRONG_GRADIENT = (
             return d_loss, g_loss
         """,
         caught_by=("gan.stable",),
+        diagnosis="unstable",
     ),
     _gan(
         "exponential-overflows",
@@ -1739,6 +1888,7 @@ _WRONG_NOISE = (
             return d_loss, g_loss
         """,
         caught_by=("gan.noise",),
+        diagnosis="uniform_noise",
     ),
     _gan(
         "uniform-noise-of-unit-variance",
@@ -1753,6 +1903,7 @@ _WRONG_NOISE = (
         """,
         caught_by=("gan.noise",),
         prelude="import math",
+        diagnosis="uniform_noise",
     ),
     _gan(
         "noise-scaled-down",
@@ -1891,6 +2042,7 @@ _WRONG_NOISE = (
             return d_loss, g_loss
         """,
         caught_by=("gan.noise",),
+        diagnosis="discrete_noise",
     ),
     _gan(
         "absolute-noise",
@@ -1904,6 +2056,7 @@ _WRONG_NOISE = (
             return d_loss, g_loss
         """,
         caught_by=("gan.noise",),
+        diagnosis="positive_noise",
     ),
     _gan(
         "one-number-per-row",
@@ -2038,6 +2191,7 @@ _WRONG_NOISE = (
             return d_loss, g_loss
         """,
         caught_by=("gan.fresh",),
+        diagnosis="seeded_inside",
     ),
     _gan(
         "noise-of-the-file",
@@ -2056,6 +2210,7 @@ _WRONG_NOISE = (
 
         FIXED_NOISE = torch.randn(10_000, 64)
         """,
+        diagnosis="seeded_inside",
     ),
     _gan(
         "shared-row",
@@ -2999,6 +3154,35 @@ RIGHT: tuple[Variant, ...] = (
             import torchvision
         """,
     ),
+    _gan(
+        "layers-of-the-networks",
+        "The networks' layers are called in place of the networks, and their attributes read.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            z = torch.randn(len(x_real), self.g.net[0].in_features, device=device)
+            x_fake = self.g.net(z)
+            h_real, h_fake = self.d.net(x_real).squeeze(1), self.d.net(x_fake).squeeze(1)
+            d_loss = F.softplus(-h_real).mean() + F.softplus(h_fake).mean()
+            g_loss = F.softplus(-h_fake).mean()
+            return d_loss, g_loss
+        """,
+    ),
+    _gan(
+        "slope-looked-at",
+        "The slope at the real images is computed on the way, to look at it.",
+        """
+        def loss_nonsaturating(self, x_real, *, device):
+            x = x_real.clone().requires_grad_(True)
+            (slope,) = torch.autograd.grad(self.d(x).sum(), x)
+            self.largest_slope = slope.abs().max()
+            z = torch.randn(len(x_real), self.g.z_dim, device=device)
+            x_fake = self.g(z)
+            h_real, h_fake = self.d(x_real), self.d(x_fake)
+            d_loss = F.softplus(-h_real).mean() + F.softplus(h_fake).mean()
+            g_loss = F.softplus(-h_fake).mean()
+            return d_loss, g_loss
+        """,
+    ),
 )
 
 # ----------------------------------------------------------------------------------------------------
@@ -3117,6 +3301,86 @@ HALF_RIGHT: tuple[tuple[Variant, float, str], ...] = (
                 d_real, d_fake = self.d(x_real).sigmoid(), self.d(x_fake).sigmoid()
                 d_loss = -torch.log(d_real * (1 - d_fake)).mean()
                 g_loss = -d_fake.log().mean()
+                return d_loss, g_loss
+            """,
+            caught_by=("gan.stable",),
+            diagnosis="unstable",
+        ),
+        1.0,
+        _UNSTABLE,
+    ),
+    (
+        _gan(
+            "cross-entropy-of-sigmoid-for-g",
+            "Only the generator's loss is the cross entropy of a sigmoid.",
+            """
+            def loss_nonsaturating(self, x_real, *, device):
+                z = torch.randn(len(x_real), self.g.z_dim, device=device)
+                x_fake = self.g(z)
+                h_real, h_fake = self.d(x_real), self.d(x_fake)
+                d_loss = F.softplus(-h_real).mean() + F.softplus(h_fake).mean()
+                p = torch.sigmoid(h_fake)
+                g_loss = F.binary_cross_entropy(p, torch.ones_like(p))
+                return d_loss, g_loss
+            """,
+            caught_by=("gan.stable",),
+            diagnosis="unstable",
+        ),
+        1.0,
+        _UNSTABLE,
+    ),
+    (
+        _gan(
+            "cross-entropy-of-sigmoid-for-real",
+            "Only the real images' term is the cross entropy of a sigmoid.",
+            """
+            def loss_nonsaturating(self, x_real, *, device):
+                z = torch.randn(len(x_real), self.g.z_dim, device=device)
+                x_fake = self.g(z)
+                h_real, h_fake = self.d(x_real), self.d(x_fake)
+                p = torch.sigmoid(h_real)
+                d_loss = F.binary_cross_entropy(p, torch.ones_like(p)) + F.softplus(h_fake).mean()
+                g_loss = F.softplus(-h_fake).mean()
+                return d_loss, g_loss
+            """,
+            caught_by=("gan.stable",),
+            diagnosis="unstable",
+        ),
+        1.0,
+        _UNSTABLE,
+    ),
+    (
+        _gan(
+            "log-of-sigmoid-with-a-millionth",
+            "A millionth keeps the logarithms of a sigmoid finite, but not right.",
+            """
+            def loss_nonsaturating(self, x_real, *, device):
+                z = torch.randn(len(x_real), self.g.z_dim, device=device)
+                x_fake = self.g(z)
+                h_real, h_fake = self.d(x_real), self.d(x_fake)
+                p, q = torch.sigmoid(h_real), torch.sigmoid(h_fake)
+                d_loss = -(torch.log(p + 1e-6) + torch.log(1 - q + 1e-6)).mean()
+                g_loss = -torch.log(q + 1e-6).mean()
+                return d_loss, g_loss
+            """,
+            caught_by=("gan.stable",),
+            diagnosis="unstable",
+        ),
+        1.0,
+        _UNSTABLE,
+    ),
+    (
+        _gan(
+            "probabilities-clamped",
+            "Probabilities are clamped before their logarithm is taken.",
+            """
+            def loss_nonsaturating(self, x_real, *, device):
+                z = torch.randn(len(x_real), self.g.z_dim, device=device)
+                x_fake = self.g(z)
+                h_real, h_fake = self.d(x_real), self.d(x_fake)
+                p, q = (torch.sigmoid(h).clamp(1e-6, 1 - 1e-6) for h in (h_real, h_fake))
+                d_loss = -(p.log() + (1 - q).log()).mean()
+                g_loss = -q.log().mean()
                 return d_loss, g_loss
             """,
             caught_by=("gan.stable",),

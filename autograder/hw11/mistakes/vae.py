@@ -267,6 +267,7 @@ _WRONG_SAMPLERS = (
             "vae.sample.parameters",
             "vae.sample.gradient",
         ),
+        diagnosis="epsilon_too_large",
     ),
     _sampler(
         "epsilon-outside-root",
@@ -279,6 +280,7 @@ _WRONG_SAMPLERS = (
             "vae.sample.parameters",
             "vae.sample.gradient",
         ),
+        diagnosis="epsilon_too_large",
     ),
     # The mean is misused.
     _sampler(
@@ -454,6 +456,7 @@ _WRONG_SAMPLERS = (
             return m + torch.sqrt(v) * eps
         """,
         caught_by=("vae.sample.noise",),
+        diagnosis="discrete_noise",
     ),
     _sampler(
         "rounded",
@@ -464,6 +467,7 @@ _WRONG_SAMPLERS = (
             return m + torch.sqrt(v) * eps
         """,
         caught_by=("vae.sample.noise",),
+        diagnosis="discrete_noise",
     ),
     _sampler(
         "three-uniforms",
@@ -1150,6 +1154,81 @@ _WRONG_SAMPLERS = (
             "vae.sample.gradient",
         ),
     ),
+    # Found by grading what others write.
+    _sampler(
+        "normal-shifted-again",
+        "`torch.normal` is given the moments, and its result is scaled and shifted by them as if it were noise.",
+        """
+        def sample_gaussian(m, v):
+            eps = torch.normal(m, v)
+            return eps * v + m
+        """,
+        caught_by=("vae.sample.parameters", "vae.sample.gradient"),
+        diagnosis="moments_used_twice",
+    ),
+    _sampler(
+        "normal-shifted-again-by-the-root",
+        "The same with the standard deviation in both places.",
+        """
+        def sample_gaussian(m, v):
+            std = torch.sqrt(v)
+            return m + std * torch.normal(m, std)
+        """,
+        caught_by=("vae.sample.parameters",),
+        diagnosis="moments_used_twice",
+    ),
+    _sampler(
+        "rsample-shifted-again",
+        "A distribution's `rsample` has the mean already, and the mean is added once more.",
+        """
+        def sample_gaussian(m, v):
+            noise = torch.distributions.Normal(m, v.sqrt()).rsample()
+            return m + noise
+        """,
+        caught_by=("vae.sample.parameters", "vae.sample.gradient"),
+        diagnosis="moments_used_twice",
+    ),
+    _sampler(
+        "variance-halved",
+        "The variance is halved where its root belongs, as half of a log-variance is in other tutorials.",
+        """
+        def sample_gaussian(m, v):
+            return m + (v / 2) * torch.randn_like(m)
+        """,
+        caught_by=("vae.sample.noise", "vae.sample.parameters", "vae.sample.gradient"),
+        diagnosis="variance_halved",
+    ),
+    _sampler(
+        "noise-times-everything",
+        "Brackets are missing a place: the noise multiplies the mean as well.",
+        """
+        def sample_gaussian(m, v):
+            return (m + torch.sqrt(v)) * torch.randn_like(m)
+        """,
+        caught_by=("vae.sample.parameters", "vae.sample.gradient"),
+        diagnosis="mean_times_noise",
+    ),
+    _sampler(
+        "epsilon-of-a-thousandth",
+        "An epsilon of 0.001 is added to the variance, a thousand times what is harmless.",
+        """
+        def sample_gaussian(m, v):
+            return m + torch.sqrt(v + 1e-3) * torch.randn_like(m)
+        """,
+        caught_by=("vae.sample.parameters", "vae.sample.gradient"),
+        diagnosis="epsilon_too_large",
+    ),
+    _sampler(
+        "whole-numbers",
+        "The noise is made by `randint`.",
+        """
+        def sample_gaussian(m, v):
+            eps = torch.randint(-3, 4, m.shape).to(m.dtype)
+            return m + v.sqrt() * eps
+        """,
+        caught_by=("vae.sample.noise",),
+        diagnosis="discrete_noise",
+    ),
 )
 
 # ----------------------------------------------------------------------------------------------------
@@ -1361,6 +1440,7 @@ _WRONG_BOUNDS = (
             return kl + rec, kl, rec
         """,
         caught_by=WRONG_KL,
+        diagnosis="kl_of_samples",
     ),
     _bound(
         "kl-of-samples",
@@ -1376,6 +1456,7 @@ _WRONG_BOUNDS = (
             return kl + rec, kl, rec
         """,
         caught_by=WRONG_KL,
+        diagnosis="kl_of_samples",
     ),
     _bound(
         "kl-log-density-only",
@@ -1391,6 +1472,7 @@ _WRONG_BOUNDS = (
             return kl + rec, kl, rec
         """,
         caught_by=WRONG_KL,
+        diagnosis="kl_without_entropy",
     ),
     _bound(
         "kl-monte-carlo-negated",
@@ -1407,6 +1489,7 @@ _WRONG_BOUNDS = (
             return kl + rec, kl, rec
         """,
         caught_by=WRONG_KL,
+        diagnosis="kl_sign",
     ),
     # The reconstruction term is wrong.
     _bound(
@@ -1508,6 +1591,7 @@ _WRONG_BOUNDS = (
             return kl + rec, kl, rec
         """,
         caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="rec_of_samples",
     ),
     _bound(
         "mse",
@@ -1577,6 +1661,7 @@ _WRONG_BOUNDS = (
             return kl + rec, kl, rec
         """,
         caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="softmax_over_pixels",
     ),
     _bound(
         "logits-clamped",
@@ -1590,6 +1675,7 @@ _WRONG_BOUNDS = (
             return kl + rec, kl, rec
         """,
         caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="logits_clamped",
     ),
     _bound(
         "importance-weighted",
@@ -1606,6 +1692,7 @@ _WRONG_BOUNDS = (
             return kl + rec, kl, rec
         """,
         caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="log_of_average",
     ),
     # The sum is wrong.
     _bound(
@@ -1734,6 +1821,7 @@ _WRONG_BOUNDS = (
             return rec + beta * kl, kl, rec
         """,
         caught_by=("vae.bound.sum", "vae.bound.gradient_encoder"),
+        diagnosis="kl_weighted",
     ),
     _bound(
         "rec-weighted",
@@ -1747,6 +1835,7 @@ _WRONG_BOUNDS = (
             return kl + 10 * rec, kl, rec
         """,
         caught_by=("vae.bound.sum", "vae.bound.gradient_encoder", "vae.bound.gradient_decoder"),
+        diagnosis="rec_weighted",
     ),
     _bound(
         "nelbo-per-pixel",
@@ -2401,6 +2490,7 @@ _WRONG_BOUNDS = (
         """,
         caught_by=("vae.bound.sum",),
         prelude="import numpy as np",
+        diagnosis="constant_added",
     ),
     _bound(
         "decoder-frozen",
@@ -2607,6 +2697,281 @@ _WRONG_BOUNDS = (
             return kl + rec, kl, rec
         """,
         caught_by=EVERY_BOUND_CHECK,
+    ),
+    # Found by grading what others write.
+    _bound(
+        "kl-log-q-alone",
+        "The KL term is log q(z|x), without the prior.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = torch.distributions.Normal(m, v.sqrt()).log_prob(z).sum(-1).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_KL,
+        diagnosis="kl_without_prior",
+    ),
+    _bound(
+        "kl-log-q-alone-and-log-likelihood",
+        "The KL term lacks the prior, and log p(x|z) is returned and subtracted: one error in each of two places.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = torch.distributions.Normal(m, v.sqrt()).log_prob(z).sum(-1).mean()
+            rec = ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl - rec, kl, rec
+        """,
+        caught_by=("vae.bound.kl", "vae.bound.closed_form", "vae.bound.reconstruction", "vae.bound.gradient_encoder"),
+        diagnosis="kl_without_prior",
+    ),
+    _bound(
+        "kl-entropy-alone",
+        "The KL term is the negative entropy of q, without the prior.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = -torch.distributions.Normal(m, v.sqrt()).entropy().sum(-1).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_KL,
+        diagnosis="kl_without_prior",
+    ),
+    _bound(
+        "kl-density-written-out-alone",
+        "log q(z|x) is written out, and the prior forgotten.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = (-0.5 * (torch.log(v) + (z - m) ** 2 / v)).sum(1).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_KL,
+        diagnosis="kl_without_prior",
+    ),
+    _bound(
+        "kl-halved-twice",
+        "The factor 1/2 is there twice.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = 0.5 * ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_KL,
+        diagnosis="kl_weighted",
+    ),
+    _bound(
+        "kl-subtracted-with-log-likelihood",
+        "The brackets around log p(x|z) - KL are wrong: minus stands before both terms.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = ut.log_bernoulli_with_logits(x, logits).mean()
+            return -(rec + kl), kl, rec
+        """,
+        caught_by=("vae.bound.reconstruction", "vae.bound.sum", "vae.bound.gradient_encoder"),
+        diagnosis="kl_subtracted",
+    ),
+    _bound(
+        "sampled-pixels-as-logits",
+        "Pixels are drawn from the decoder, and their values taken for logits.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            drawn = torch.bernoulli(torch.sigmoid(logits))
+            rec = -ut.log_bernoulli_with_logits(x, drawn).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="rec_of_samples",
+    ),
+    _bound(
+        "sampled-pixels-as-targets",
+        "The decoder is judged by pixels that were drawn from it, not by x.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            drawn = torch.bernoulli(torch.sigmoid(logits))
+            rec = -ut.log_bernoulli_with_logits(drawn, logits).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="rec_of_samples",
+    ),
+    _bound(
+        "sampled-pixels-squared",
+        "The squared error of pixels that were drawn from the decoder.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            drawn = torch.distributions.Bernoulli(logits=logits).sample()
+            rec = ((drawn - x) ** 2).sum(-1).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="rec_of_samples",
+    ),
+    _bound(
+        "x-and-probabilities-swapped",
+        "The arguments of `binary_cross_entropy` are swapped.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = F.binary_cross_entropy(x, torch.sigmoid(logits), reduction='none').sum(-1).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="x_and_logits_swapped",
+    ),
+    _bound(
+        "probabilities-with-themselves",
+        "The decoder's probabilities are compared with themselves.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            p = torch.sigmoid(logits)
+            rec = F.binary_cross_entropy(p, p, reduction='sum') / len(x)
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="rec_without_x",
+    ),
+    _bound(
+        "probabilities-added",
+        "The probabilities of the pixels are added up, not their logarithms.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            p = torch.sigmoid(logits)
+            rec = -(x * p + (1 - x) * (1 - p)).sum(-1).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="rec_without_log",
+    ),
+    _bound(
+        "mse-halved",
+        "Half a squared error, a Gaussian's log-likelihood up to a constant.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = 0.5 * ((torch.sigmoid(logits) - x) ** 2).sum(-1).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="mse_reconstruction",
+    ),
+    _bound(
+        "gaussian-likelihood",
+        "The log-likelihood of a Gaussian with the logits for its mean.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -torch.distributions.Normal(logits, 1.0).log_prob(x).sum(-1).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="mse_reconstruction",
+    ),
+    _bound(
+        "pixels-counted",
+        "Pixels whose rounded probability is not x are counted.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = ((logits > 0).float() - x).abs().sum(-1).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=WRONG_RECONSTRUCTION,
+        diagnosis="mse_reconstruction",
+    ),
+    _bound(
+        "prior-sample-z",
+        "The model's own `sample_z` is decoded, which draws from the prior.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            logits = self.dec.decode(self.sample_z(len(x)))
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+        caught_by=("vae.bound.gradient_encoder", "vae.bound.posterior"),
+        diagnosis="decodes_prior",
+    ),
+    _bound(
+        "nelbo-rec-per-pixel",
+        "The reconstruction in the sum is averaged over the pixels, but not the one that is returned.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec / x.shape[1], kl, rec
+        """,
+        caught_by=("vae.bound.sum", "vae.bound.gradient_encoder", "vae.bound.gradient_decoder"),
+        diagnosis="mean_over_pixels",
+    ),
+    _bound(
+        "one-tensor",
+        "The three values are stacked into one tensor.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return torch.stack([kl + rec, kl, rec])
+        """,
+        caught_by=EVERY_BOUND_CHECK[:-1],
+        diagnosis="unusable",
     ),
 )
 
@@ -3172,6 +3537,56 @@ _RIGHT_SAMPLERS = (
             μ, σ = m, torch.sqrt(v)
             ε = torch.randn_like(μ)
             return μ + σ * ε
+        """,
+    ),
+    # With small constants against a root of 0.
+    _sampler(
+        "epsilon-beside-the-variance",
+        "An epsilon of a millionth under the root.",
+        """
+        def sample_gaussian(m, v):
+            return m + torch.sqrt(v + 1e-6) * torch.randn_like(m)
+        """,
+    ),
+    _sampler(
+        "epsilon-beside-the-root",
+        "An epsilon of a millionth beside the root.",
+        """
+        def sample_gaussian(m, v):
+            std = torch.sqrt(v) + 1e-6
+            return m + std * torch.randn_like(m)
+        """,
+    ),
+    _sampler(
+        "epsilon-under-the-logarithm",
+        "By the exponential of half a logarithm, with an epsilon.",
+        """
+        def sample_gaussian(m, v):
+            return m + torch.exp(0.5 * torch.log(v + 1e-6)) * torch.randn_like(m)
+        """,
+    ),
+    _sampler(
+        "epsilon-twice",
+        "One epsilon under the root and one beside it.",
+        """
+        def sample_gaussian(m, v):
+            return m + ((v + 1e-6).sqrt() + 1e-6) * torch.randn_like(m)
+        """,
+    ),
+    _sampler(
+        "variance-clamped-to-a-millionth",
+        "A clamp against a negative variance.",
+        """
+        def sample_gaussian(m, v):
+            return m + v.clamp(min=1e-6).sqrt() * torch.randn_like(m)
+        """,
+    ),
+    _sampler(
+        "multivariate-normal",
+        "A multivariate normal with a diagonal covariance.",
+        """
+        def sample_gaussian(m, v):
+            return torch.distributions.MultivariateNormal(m, torch.diag_embed(v)).rsample()
         """,
     ),
 )
@@ -4057,6 +4472,186 @@ _RIGHT_BOUNDS = (
             return kl + rec, kl, rec
         """,
     ),
+    # With small constants against a logarithm of 0, and with what belongs to the networks.
+    _bound(
+        "kl-epsilon-under-the-logarithm",
+        "An epsilon of a millionth under the logarithm of the variance.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = (-0.5 * (1 + torch.log(v + 1e-6) - m ** 2 - v).sum(1)).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+    ),
+    _bound(
+        "kl-epsilon-beside-both-variances",
+        "An epsilon beside every variance, the prior's too.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            pm, pv = self.z_prior
+            qv, pv = v + 1e-6, pv + 1e-6
+            kl = 0.5 * (torch.log(pv / qv) + qv / pv + (m - pm) ** 2 / pv - 1).sum(-1).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+    ),
+    _bound(
+        "kl-epsilon-beside-the-root",
+        "The standard deviation has an epsilon.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            std = v.sqrt() + 1e-6
+            kl = (0.5 * (std ** 2 + m ** 2 - 1) - torch.log(std)).sum(-1).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+    ),
+    _bound(
+        "sigmoid-bce-by-function",
+        "Cross entropy of a sigmoid, which is right at the logits of a decoder.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = F.binary_cross_entropy(torch.sigmoid(logits), x, reduction='sum') / len(x)
+            return kl + rec, kl, rec
+        """,
+    ),
+    _bound(
+        "probabilities-with-epsilon",
+        "An epsilon of a millionth under both logarithms.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            p = torch.sigmoid(logits)
+            rec = -(x * torch.log(p + 1e-6) + (1 - x) * torch.log(1 - p + 1e-6)).sum(-1).mean()
+            return kl + rec, kl, rec
+        """,
+    ),
+    _bound(
+        "probabilities-clamped",
+        "Probabilities are kept away from 0 and 1 by a millionth.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            p = torch.sigmoid(logits).clamp(1e-6, 1 - 1e-6)
+            rec = -(x * p.log() + (1 - x) * (1 - p).log()).sum(1).mean()
+            return kl + rec, kl, rec
+        """,
+    ),
+    _bound(
+        "probabilities-squeezed",
+        "Probabilities are squeezed into what is between a millionth and one minus that.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            p = torch.sigmoid(logits) * (1 - 2e-6) + 1e-6
+            rec = F.binary_cross_entropy(p, x, reduction='none').sum(1).mean()
+            return kl + rec, kl, rec
+        """,
+    ),
+    _bound(
+        "sampled-with-epsilon",
+        "The sample is drawn inline, with an epsilon under the root.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = m + torch.sqrt(v + 1e-6) * torch.randn_like(m)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+    ),
+    _bound(
+        "sampled-with-epsilon-beside-the-root",
+        "The same with the epsilon beside the root.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            std = torch.sqrt(v) + 1e-6
+            logits = self.dec.decode(m + std * torch.randn_like(std))
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+    ),
+    _bound(
+        "attributes-of-the-networks",
+        "The networks' own attributes are read.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            assert m.shape[1] == self.enc.z_dim == self.dec.z_dim == self.dec.net[0].in_features
+            logits = self.dec.decode(ut.sample_gaussian(m, v))
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+    ),
+    _bound(
+        "layers-of-the-networks",
+        "The networks' layers are called in place of their methods.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = ut.gaussian_parameters(self.enc.net(x), dim=1)
+            logits = self.dec.net(ut.sample_gaussian(m, v))
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return kl + rec, kl, rec
+        """,
+    ),
+    _bound(
+        "named-tuple",
+        "The three values are returned in a named tuple.",
+        """
+        def negative_elbo_bound(self, x):
+            from collections import namedtuple
+
+            Bound = namedtuple('Bound', 'nelbo kl rec')
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            return Bound(kl + rec, kl, rec)
+        """,
+    ),
+    _bound(
+        "slope-looked-at",
+        "The slope at the sample is computed on the way, to look at it.",
+        """
+        def negative_elbo_bound(self, x):
+            m, v = self.enc.encode(x)
+            z = ut.sample_gaussian(m, v)
+            logits = self.dec.decode(z)
+            kl = ut.kl_normal(m, v, *self.z_prior).mean()
+            rec = -ut.log_bernoulli_with_logits(x, logits).mean()
+            (slope,) = torch.autograd.grad(rec, z, retain_graph=True)
+            self.largest_slope = slope.abs().max()
+            return kl + rec, kl, rec
+        """,
+    ),
 )
 
 RIGHT: tuple[Variant, ...] = _RIGHT_SAMPLERS + _RIGHT_BOUNDS
@@ -4127,6 +4722,27 @@ HALF_RIGHT: tuple[tuple[Variant, float, str], ...] = (
                     kls.append((q.log_prob(z) - p.log_prob(z)).sum(dim=1).mean())
                     recs.append(-ut.log_bernoulli_with_logits(x, self.dec.decode(z)).mean())
                 kl, rec = torch.stack(kls).mean(), torch.stack(recs).mean()
+                return kl + rec, kl, rec
+            """,
+            caught_by=("vae.bound.closed_form",),
+            diagnosis="kl_monte_carlo",
+        ),
+        1.0,
+        _MONTE_CARLO,
+    ),
+    (
+        _bound(
+            "kl-monte-carlo-with-epsilon",
+            "The KL term is log q - log p at the sample, with an epsilon beside the variance.",
+            """
+            def negative_elbo_bound(self, x):
+                m, v = self.enc.encode(x)
+                z = ut.sample_gaussian(m, v)
+                logits = self.dec.decode(z)
+                log_q = (-0.5 * (z - m) ** 2 / (v + 1e-6) - 0.5 * torch.log(v + 1e-6)).sum(-1)
+                log_p = (-0.5 * z ** 2).sum(-1)
+                kl = (log_q - log_p).mean()
+                rec = -ut.log_bernoulli_with_logits(x, logits).mean()
                 return kl + rec, kl, rec
             """,
             caught_by=("vae.bound.closed_form",),

@@ -6,7 +6,7 @@ something that only the worker of their own ask may see, so the zygote does not 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -25,10 +25,36 @@ def tensor(value: Any, what: str) -> torch.Tensor:
     return value
 
 
+def several(returned: Any, names: Sequence[str], what: str) -> list[Any]:
+    """What a function that owes as many values as there are names returned, in a list: tensors and plain numbers.
+
+    Raises `Breach`, told to the student, where they are not that many, or are something else.
+    """
+    number = NUMBERS[len(names)]
+    expected = f"{number} scalars were expected: {', '.join(names)}"
+    if isinstance(returned, torch.Tensor):
+        raise Breach(f"{what} returned one tensor, but {expected}")
+    if not isinstance(returned, tuple | list):
+        raise Breach(f"{what} returned {_kind(returned)}, but {expected}")
+    if len(returned) < len(names):
+        raise Breach(f"{what} returned {_values(len(returned))}, but {expected}")
+    for index, part in enumerate(returned[: len(names)]):
+        if not isinstance(part, float | int):
+            tensor(part, f"value {index + 1} of what {what} returned")
+    return list(returned)
+
+
+NUMBERS = {2: "two", 3: "three"}
+
+
+def _values(count: int) -> str:
+    return "1 value" if count == 1 else f"{count} values"
+
+
 def _kind(value: Any) -> str:
     if value is None:
         return "None (is a return missing?)"
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list | dict):
         return f"a {type(value).__name__} of {len(value)}"
     return f"a {type(value).__name__}"
 

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from autograder import sections
-from autograder.hw11.probes import fault_of, tensor
-from autograder.hw11.probes.with_sampler import STEEPEST, class_of
+from autograder.hw11.probes import fault_of, several
+from autograder.hw11.probes.with_sampler import STEEPEST, StandIn, class_of
 from autograder.isolation.student import Student
 from autograder.isolation.wire import Breach
 
@@ -21,14 +21,15 @@ GAN = "gan_vae/models/gan.py"
 PIXELS = 784
 SHAPE = (-1, 1, 28, 28)
 METHOD = "loss_nonsaturating"
+NAMES = ("d_loss", "g_loss")
 CPU = torch.device("cpu")
 
 
-class Generator(nn.Module):
+class Generator(StandIn):
     """Images tanh(z W) + b of (..., dim) z, which it keeps as it received them."""
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
-        super().__init__()
+    def __init__(self, theirs: Any, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        super().__init__(theirs, self.forward)
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
         self.z_dim = len(weight)
         self.received: list[torch.Tensor] = []
@@ -38,22 +39,22 @@ class Generator(nn.Module):
         return (torch.tanh(z @ self.weight) + self.bias).reshape(SHAPE)
 
 
-class Discriminator(nn.Module):
-    """Logits 3.5 tanh(x w + c), (batch,), for images of whatever shape."""
+class Discriminator(StandIn):
+    """Logits 3.5 tanh(x w + c), (batch,), for images of whatever shape; its layers' output is (batch, 1)."""
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
-        super().__init__()
+    def __init__(self, theirs: Any, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        super().__init__(theirs, lambda x: self.forward(x)[:, None])
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return STEEPEST * torch.tanh(x.reshape(-1, PIXELS) @ self.weight + self.bias)
 
 
-class Chosen(nn.Module):
+class Chosen(StandIn):
     """A generator of images whose first pixel is one of `values` (k,), by turns, whatever z is."""
 
-    def __init__(self, z_dim: int, values: torch.Tensor) -> None:
-        super().__init__()
+    def __init__(self, theirs: Any, z_dim: int, values: torch.Tensor) -> None:
+        super().__init__(theirs, self.forward)
         self.z_dim, self.values = z_dim, values
         self.bias = nn.Parameter(torch.zeros(()))
 
@@ -63,11 +64,11 @@ class Chosen(nn.Module):
         return torch.cat([first[:, None], torch.zeros(rows, PIXELS - 1)], 1).reshape(SHAPE)
 
 
-class FirstPixel(nn.Module):
+class FirstPixel(StandIn):
     """A discriminator whose logit is the first pixel times a weight of 1."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, theirs: Any) -> None:
+        super().__init__(theirs, lambda x: self.forward(x)[:, None])
         self.weight = nn.Parameter(torch.ones(()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -76,40 +77,56 @@ class FirstPixel(nn.Module):
 
 def loss(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The parts `values`, `extreme` and `noise`, each with inputs and values of its own."""
-    model = model_of(student)
+    models = model_of(student)
     return sections.run(
         fault_of(student),
-        values=lambda: values(sections.take(given, "values"), model),
-        extreme=lambda: extreme(sections.take(given, "extreme"), model),
-        noise=lambda: noise(sections.take(given, "noise"), model),
+        values=lambda: values(sections.take(given, "values"), models),
+        extreme=lambda: extreme(sections.take(given, "extreme"), models),
+        noise=lambda: noise(sections.take(given, "noise"), models),
     )
 
 
 def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The losses loss0, loss1 for each pair of logits: real0 (batch,), fake0 (batch,), real1, ..."""
-    model = model_of(student)
+    models = model_of(student)
     seen: dict[str, Any] = {}
     for case in range(len(given) // 2):
-        parts, _ = losses(given[f"real{case}"], given[f"fake{case}"], model)
+        parts, _ = losses(given[f"real{case}"], given[f"fake{case}"], models)
         seen |= {f"{case}.loss{index}": torch.as_tensor(part) for index, part in enumerate(parts[:2])}
     return seen
 
 
-def model_of(student: Student) -> Any:
-    """The student's GAN as a function of z_dim, a generator and a discriminator."""
-    gan = class_of(student, GAN, "GAN")
-    made: dict[int, Any] = {}  # one model for each z_dim: filling the real networks' weights is most of the time
+class Models:
+    """The student's GANs, one for each z_dim, since to fill the real networks' weights is most of the time."""
 
-    def model(z_dim: int, generator: nn.Module, discriminator: nn.Module) -> Any:
-        if z_dim not in made:
-            made[z_dim] = gan(z_dim=z_dim)
-        made[z_dim].g, made[z_dim].d = generator, discriminator
-        return made[z_dim]
+    def __init__(self, gan: Any) -> None:
+        self._gan = gan
+        self._made: dict[int, tuple[Any, Any, Any]] = {}
 
-    return model
+    def __call__(self, z_dim: int) -> tuple[Any, Any, Any]:
+        """The model, and the generator and the discriminator that it was made with."""
+        if z_dim not in self._made:
+            made = self._gan(z_dim=z_dim)
+            self._made[z_dim] = made, made.g, made.d
+        return self._made[z_dim]
 
 
-def values(given: Mapping[str, Any], model: Any) -> dict[str, Any]:
+def model_of(student: Student) -> Models:
+    return Models(class_of(student, GAN, "GAN"))
+
+
+def _filled(models: Models, a: torch.Tensor, b: torch.Tensor, w: torch.Tensor, c: torch.Tensor) -> Any:
+    """The student's model with a generator of weights a (dim, 784), b and a discriminator of weights w, c."""
+    made, generator, discriminator = models(len(a))
+    made.g, made.d = Generator(generator, a, b), Discriminator(discriminator, w, c)
+    return made
+
+
+def _losses(gan: Any, x: torch.Tensor) -> list[Any]:
+    return several(gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU), NAMES, METHOD)
+
+
+def values(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
     """Calls once per case: x (batch, 784), a (dim, 784), b (784,), w (784,), c () with the case's number behind.
 
     Returns per case the losses (loss0, loss1), all z that the generator got ((rows, dim), and how many rows
@@ -119,9 +136,9 @@ def values(given: Mapping[str, Any], model: Any) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for case in range(len(given) // 5):
         x, a, b, w, c = (given[f"{name}{case}"] for name in "xabwc")
-        generator, discriminator = Generator(a, b), Discriminator(w, c)
-        gan = model(len(a), generator, discriminator)
-        parts = _parts(gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU))
+        gan = _filled(models, a, b, w, c)
+        generator, discriminator = gan.g, gan.d
+        parts = _losses(gan, x)
         seen[f"{case}.count"] = len(parts)
         for index, part in enumerate(parts[:2]):
             seen[f"{case}.is_tensor{index}"] = isinstance(part, torch.Tensor)
@@ -137,36 +154,34 @@ def values(given: Mapping[str, Any], model: Any) -> dict[str, Any]:
     return seen
 
 
-def extreme(given: Mapping[str, Any], model: Any) -> dict[str, Any]:
+def extreme(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
     """The losses for fakes of logits +-`size` and reals of the given logits (batch,), and their gradients.
 
     Those are to the discriminator's weight (to_w) and the generator's bias (to_b).
     """
-    parts, places = losses(given["real"], torch.tensor([given["size"], -given["size"]]), model)
+    parts, places = losses(given["real"], torch.tensor([given["size"], -given["size"]]), models)
     seen: dict[str, Any] = {f"loss{index}": torch.as_tensor(part) for index, part in enumerate(parts[:2])}
     return seen | _slopes(parts, **places)
 
 
-def losses(real: torch.Tensor, fake: torch.Tensor, model: Any) -> tuple[list[Any], dict[str, torch.Tensor]]:
+def losses(real: torch.Tensor, fake: torch.Tensor, models: Models) -> tuple[list[Any], dict[str, torch.Tensor]]:
     """What is returned where the logits of real images and of fakes are these, and the two networks' parameters."""
     x = torch.zeros(len(real), PIXELS)
     x[:, 0] = real
-    generator, discriminator = Chosen(3, fake), FirstPixel()
-    gan = model(3, generator, discriminator)
-    parts = _parts(gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU))
-    return parts, {"w": discriminator.weight, "b": generator.bias}
+    made, theirs, judging = models(3)
+    made.g, made.d = generator, discriminator = Chosen(theirs, 3, fake), FirstPixel(judging)
+    return _losses(made, x), {"w": discriminator.weight, "b": generator.bias}
 
 
-def noise(given: Mapping[str, Any], model: Any) -> dict[str, Any]:
+def noise(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
     """`calls` calls with the same batch: the z of each call of the generator, (calls, rows, dim) and its rows."""
-    a, x = given["a"], given["x"]
-    generator = Generator(a, given["b"])
-    gan = model(len(a), generator, Discriminator(given["w"], given["c"]))
+    x = given["x"]
+    gan = _filled(models, *(given[name] for name in "abwc"))
+    generator = gan.g
     drawn, rows = [], set()
     for _ in range(given["calls"]):
         generator.received.clear()
-        with torch.no_grad():
-            gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU)
+        gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU)
         if not generator.received:
             raise Breach(f"{METHOD} returned without calling the generator, but one batch of fakes was expected")
         drawn.append(torch.cat(generator.received))
@@ -186,15 +201,3 @@ def _slopes(parts: list[Any], **places: torch.Tensor) -> dict[str, torch.Tensor]
                 if slope is not None:
                     found[f"to_{name}{index}"] = slope
     return found
-
-
-def _parts(returned: Any) -> list[Any]:
-    if not isinstance(returned, tuple | list):
-        tensor(returned, f"what {METHOD} returned")  # tells None and other types apart
-        raise Breach(f"{METHOD} returned one tensor, but two losses were expected")
-    if len(returned) < 2:
-        raise Breach(f"{METHOD} returned {len(returned)} values, but two losses were expected")
-    for index, part in enumerate(returned[:2]):
-        if not isinstance(part, float | int):
-            tensor(part, f"loss {index + 1} of what {METHOD} returned")
-    return list(returned)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from autograder.core import Array
-from autograder.rounding import Bounded, Number, add, exact, layer_norm, matmul, move, relu, scaled, softmax
+from autograder.rounding import Bounded, Number, add, exact, layer_norm, matmul, move, relu, scaled_matmul, softmax
 
 Weights = Mapping[str, Array]
 Activation = Callable[[Number], Number]
@@ -121,7 +121,7 @@ def _attention(
 
     q, k, v = (move(_linear(x, weights, f"{name}.{part}_proj"), split) for x, part in ((of, "q"), (to, "k"), (to, "v")))
     width = _shape(q)[-1]
-    scores = scaled(matmul(q, move(k, lambda x: x.swapaxes(-1, -2))), 1 / np.sqrt(width))
+    scores = scaled_matmul(q, move(k, lambda x: x.swapaxes(-1, -2)), 1 / np.sqrt(width))
     n = _shape(scores)[-2]
     if padding is not None:
         hidden = hidden | padding[:, None, None, :].astype(bool)

@@ -10,11 +10,13 @@ from numpy.random import Generator
 from scipy.special import expit
 
 from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
+from autograder.hw11.epsilon import ALLOWED, EPSILON, of_log_probability, of_root_slope, of_variance
 from autograder.hw11.precision import refuse_half
 from autograder.hw11.vae.reading import (
     ALONE,
     CASES,
     KL_MISTAKES,
+    MOST_SAMPLES,
     ORDERS,
     PIXELS,
     REC_MISTAKES,
@@ -26,9 +28,10 @@ from autograder.hw11.vae.reading import (
     is_mistake,
     read,
     readings,
+    weight,
 )
 from autograder.hw11.vae.sample import RESIDUALS, family, moments, same, unrepeated
-from autograder.judges import Misconception, array, contrast, fits, luck, passed, share, shown, whole
+from autograder.judges import Misconception, apart, array, contrast, fits, luck, passed, share, shown, whole
 from autograder.returns import count, flag, numbers, parts
 from autograder.sections import join, section, take
 from autograder.stats import UNIT, everything, gamma, smallest
@@ -52,12 +55,14 @@ def _noise(rng: Generator) -> Values:
     return {**_case(rng, 32, 16), "calls": 16}
 
 
+def _again(rng: Generator) -> Values:
+    """One example whose logits do not depend on z."""
+    case = _case(rng, 1, 3)
+    return {**case, "w": np.zeros_like(case["w"])}
+
+
 def _everything(rng: Generator) -> Values:
-    return join(values=_cases(rng), noise=_noise(rng))
-
-
-MOST_DECODED = 64
-"""Times the batch that may be decoded in one call; once is usual."""
+    return join(values=_cases(rng), noise=_noise(rng), again=_again(rng))
 
 
 def _bounds(given: Values) -> dict[str, Spec]:
@@ -72,7 +77,7 @@ def _bounds(given: Values) -> dict[str, Spec]:
         specs |= {
             f"{case}.count": count(),
             f"{case}.other_x": flag(),
-            f"{case}.z": numbers(None, None, most=max(1000, MOST_DECODED * batch * dim), what="the decoded z"),
+            f"{case}.z": numbers(None, None, most=max(1000, MOST_SAMPLES * batch * dim), what="the decoded z"),
             f"{case}.rows": numbers(None, most=1000, dtypes="i", what="the calls of the decoder"),
             **{f"{case}.to_{name}": numbers(batch, dim) for name in "mv"},
             f"{case}.to_b": numbers(pixels),
@@ -83,8 +88,9 @@ def _bounds(given: Values) -> dict[str, Spec]:
 
 def _returns(given: Values) -> Specs:
     noise = take(given, "noise")
-    most = int(noise["calls"]) * MOST_DECODED * int(np.size(noise["m"]))
-    return parts(values=_bounds(take(given, "values")), noise={"z": numbers(None, None, None, most=most)})
+    most = int(noise["calls"]) * MOST_SAMPLES * int(np.size(noise["m"]))
+    again = {f"{call}.part{index}": numbers(most=4 * PIXELS) for call in range(2) for index in range(3)}
+    return parts(values=_bounds(take(given, "values")), noise={"z": numbers(None, None, None, most=most)}, again=again)
 
 
 ASK = Ask("with_sampler:bound", _everything, returns=_returns)
@@ -94,10 +100,6 @@ ASK = Ask("with_sampler:bound", _everything, returns=_returns)
 
 def _names(order: tuple[str, ...]) -> str:
     return f"({', '.join(order)})"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
 
 
 def _some_right(reading: Reading) -> None:
@@ -141,41 +143,73 @@ def contract(trial: Trial) -> Verdict:
 
 
 def kl(trial: Trial) -> Verdict:
-    trial = section(trial, "values")
+    asked, trial = trial, section(trial, "values")
     reading = read(trial)
     if reading.sign("kl") == 1:
         used = max(reading.kl_used(case) for case in ALONE)
-        return passed("The KL term of a single example is KL(q(z|x) || p(z)).", used=used)
-    return _wrong_term(reading, "kl", KL_MISTAKES)
+        return passed(f"The KL term of a single example is KL(q(z|x) || p(z)). {ALLOWED}", used=used)
+    return _wrong_term(asked, reading, "kl", KL_MISTAKES)
 
 
 def reconstruction(trial: Trial) -> Verdict:
-    trial = section(trial, "values")
+    """A sigmoid with its cross entropy is right where logits are moderate, as the decoder's are: it is allowed."""
+    asked, trial = trial, section(trial, "values")
     reading = read(trial)
     if reading.sign("rec") == 1:
         used = max(reading.rec_used(case) for case in ALONE)
         return passed(
-            "The reconstruction term of a single example is -log p(x|z) at the z that was decoded.", used=used
+            "The reconstruction term of a single example is -log p(x|z) at the z that was decoded. It may be written "
+            "with logits, or with a sigmoid and its cross entropy, which is less exact at logits beyond 16. "
+            f"{ALLOWED}",
+            used=used,
         )
-    return _wrong_term(reading, "rec", REC_MISTAKES)
+    return _wrong_term(asked, reading, "rec", REC_MISTAKES)
 
 
-def _wrong_term(reading: Reading, which: str, mistakes: tuple[Misconception, ...]) -> Verdict:
+def _wrong_term(trial: Trial, reading: Reading, which: str, mistakes: tuple[Misconception, ...]) -> Verdict:
     case = ALONE[1]
     seen = reading.cases[case]
-    got, want = reading.single(case, which), float(getattr(seen, which).mean())
-    begin = (
-        f"For one example with {seen.dim} latent dimensions the {WORDS[which]} was {_number(got)}; "
-        f"expected {_number(want)}" + (" at the z that was decoded." if which == "rec" else ".")
+    told, wanted = apart(reading.single(case, which), float(getattr(seen, which).mean()))
+    begin = f"For one example with {seen.dim} latent dimensions the {WORDS[which]} was {told}; expected {wanted}" + (
+        " at the z that was decoded." if which == "rec" else "."
     )
     for known in mistakes:
         if all(is_mistake(reading.single(c, which), known, reading.cases[c]) for c in ALONE):
             detail = known.sentence
-            if known.id in ("kl_sign", "rec_sign") and reading.nelbo_right():
-                detail = "The negative ELBO is right, but this part of it is returned with the wrong sign."
+            if known.id in ("kl_sign", "rec_sign") and _signs_right(reading):
+                detail = "In the negative ELBO its sign is right, but this part of it is returned with the wrong sign."
                 return Verdict(0.0, f"{begin} {detail}", "wrong_signed_part")
             return Verdict(0.0, f"{begin} {detail}", known.id)
+    bounds = [(c, s.kl_bound if which == "kl" else s.rec_bound) for c, s in enumerate(reading.cases)]
+    factor = weight(
+        [(reading.single(c, which), float(getattr(reading.cases[c], which).mean()), bounds[c][1]) for c in ALONE]
+    )
+    if factor is not None:
+        return Verdict(0.0, f"{begin} It is {shown(factor, 3)} times what was expected.", f"{which}_weighted")
+    if _changes(trial, reading, which):
+        if which == "rec":
+            detail = (
+                "It changes from call to call, although x and all logits stay the same: something is drawn in it, "
+                "such as pixels from their probabilities. Expected: log p(x|z), computed from the logits."
+            )
+        else:
+            detail = (
+                "It changes from call to call, although m and v stay the same, and is no estimate of the divergence at "
+                "the z that was decoded. Expected: the closed form, in which nothing is drawn."
+            )
+        return Verdict(0.0, f"{begin} {detail}", f"{which}_of_samples")
     return Verdict(0.0, f"{begin} Three values were read as {_names(reading.order)}.")
+
+
+def _changes(trial: Trial, reading: Reading, which: str) -> bool:
+    """Whether the term differs between two calls with the same x, m, v and logits."""
+    key = f"part{reading.order.index(which)}"
+    try:
+        again = section(trial, "again")
+        one, other = (array(again.got, f"{call}.{key}") for call in range(2))
+    except Reject:
+        return False
+    return one.shape == other.shape and not np.array_equal(one, other)
 
 
 TINY = (
@@ -233,10 +267,54 @@ def closed_form(trial: Trial) -> Verdict:
             "noisy; expected the closed form for two Gaussians, which has no noise at all.",
             diagnosis="kl_monte_carlo",
         )
+    if reading.sign("kl") == -1:
+        raise Reject(
+            "The KL term is minus an estimate of KL(q(z|x) || p(z)) at the z that was drawn. Expected: the closed form "
+            "for two Gaussians."
+        )
     raise Reject(
         "The KL term is neither the closed form of KL(q(z|x) || p(z)) for two Gaussians, which was expected, "
         "nor an estimate of it."
     )
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """The three values of a single example, the parts with the signs that they should have."""
+
+    nelbo: float
+    kl: float
+    rec: float
+
+    @classmethod
+    def of(cls, reading: Reading, case: int, signs: dict[str, int]) -> _Sum:
+        kl, rec = (signs[which] * reading.single(case, which) for which in ("kl", "rec"))
+        return cls(reading.single(case, "nelbo"), kl, rec)
+
+    @property
+    def slack(self) -> float:
+        """Rounding of one float32 addition of terms that were themselves rounded to float32."""
+        return gamma(4) * (abs(self.kl) + abs(self.rec) + abs(self.nelbo))
+
+    def used(self, of_kl: float, of_rec: float) -> float:
+        """The share of the rounding bound by which nelbo differs from the sum with these weights."""
+        return share(self.nelbo, of_kl * self.kl + of_rec * self.rec, self.slack)
+
+
+def _with(sign: int, value: float) -> str:
+    """A part's value as it should have been returned, and a word where its sign was another one."""
+    return shown(value) + (" (returned with the other sign)" if sign < 0 else "")
+
+
+def _signs(reading: Reading) -> dict[str, int]:
+    """-1 for a term that was returned with the wrong sign and is right otherwise, else 1."""
+    return {which: -1 if reading.sign(which) == -1 else 1 for which in ("kl", "rec")}
+
+
+def _signs_right(reading: Reading) -> bool:
+    """Whether nelbo is the sum of the two terms with their right signs, in whichever sign these were returned."""
+    signs = _signs(reading)
+    return reading.nelbo_right() or all(_Sum.of(reading, case, signs).used(1, 1) <= 1 for case in ALONE)
 
 
 def adds_up(trial: Trial) -> Verdict:
@@ -245,43 +323,50 @@ def adds_up(trial: Trial) -> Verdict:
     _some_right(reading)
     if reading.nelbo_right():
         return passed("The negative ELBO is KL + reconstruction.")
-    if reading.nelbo_right(sign=-1) and not reading.sign("kl") == reading.sign("rec") == -1:
+    signs = _signs(reading)
+    if reading.nelbo_right(sign=-1) and not signs["kl"] == signs["rec"] == -1:
         raise Reject(
             "The first value is the ELBO itself. Expected: its negative, KL + reconstruction, since that is "
             "what training minimises.",
             diagnosis="elbo_not_negated",
         )
-    used = 0.0
-    for case in ALONE:
-        nelbo, kl, rec = (reading.single(case, which) for which in ("nelbo", "kl", "rec"))
-        # Rounding of one float32 addition of terms that were themselves rounded to float32.
-        slack = gamma(4) * (abs(kl) + abs(rec) + abs(nelbo))
-        used = max(used, share(nelbo, kl + rec, slack))
-        if share(nelbo, kl + rec, slack) > 1:
-            begin = (
-                f"With KL {_number(kl)} and reconstruction {_number(rec)} the negative ELBO was {_number(nelbo)}; "
-                f"expected their sum, {_number(kl + rec)}."
-            )
-            for diagnosis, value, sentence in (
-                (
-                    "kl_subtracted",
-                    rec - kl,
-                    "KL was subtracted: the bound subtracts it, so the negative bound adds it.",
-                ),
-                (
-                    "rec_subtracted",
-                    kl - rec,
-                    "The reconstruction loss was subtracted: it is -log p(x|z) already.",
-                ),
-                ("elbo_not_negated", -kl - rec, "It is the negative of their sum."),
-                ("mean_over_pixels", (kl + rec) / PIXELS, "It was divided by the number of pixels."),
-                ("kl_ignored", rec, "KL was left out."),
-                ("rec_ignored", kl, "The reconstruction was left out."),
-            ):
-                if share(nelbo, value, slack) <= 1:
-                    return Verdict(0.0, f"{begin} {sentence}", diagnosis)
-            return Verdict(0.0, begin)
-    return passed("The negative ELBO is the sum of the two terms that were returned.", used=used)
+    sums = [_Sum.of(reading, case, {"kl": 1, "rec": 1}) for case in ALONE]
+    used = max(one.used(1, 1) for one in sums)
+    if used <= 1:
+        return passed("The negative ELBO is the sum of the two terms that were returned.", used=used)
+    # A term that was returned with the wrong sign is an earlier check's matter: here its right sign counts.
+    sums = [_Sum.of(reading, case, signs) for case in ALONE]
+    used = max(one.used(1, 1) for one in sums)
+    if used <= 1:
+        return passed("The negative ELBO is the sum of the two terms, each with its right sign.", used=used)
+    first = max(sums, key=lambda one: abs(one.nelbo - one.kl - one.rec))
+    kl_told, rec_told = (_with(sign, value) for sign, value in zip(signs.values(), (first.kl, first.rec), strict=True))
+    begin = (
+        f"With KL {kl_told} and reconstruction {rec_told} the negative ELBO was "
+        f"{contrast(first.nelbo, first.kl + first.rec).replace('expected', 'expected their sum,')}"
+    )
+    for diagnosis, of_kl, of_rec, sentence in (
+        ("kl_subtracted", -1, 1, "KL was subtracted: the bound subtracts it, so the negative bound adds it."),
+        ("rec_subtracted", 1, -1, "The reconstruction loss was subtracted, but the negative bound adds -log p(x|z)."),
+        ("elbo_not_negated", -1, -1, "It is the negative of their sum."),
+        ("mean_over_pixels", 1 / PIXELS, 1 / PIXELS, "It was divided by the number of pixels."),
+        ("mean_over_pixels", 1, 1 / PIXELS, "The reconstruction in it was divided by the number of pixels."),
+        ("kl_ignored", 0, 1, "KL was left out."),
+        ("rec_ignored", 1, 0, "The reconstruction was left out."),
+    ):
+        if all(one.used(of_kl, of_rec) <= 1 for one in sums):
+            return Verdict(0.0, f"{begin} {sentence}", diagnosis)
+    for diagnosis, name, pairs in (
+        ("kl_weighted", "KL", [(one.nelbo - one.rec, one.kl, one.slack) for one in sums]),
+        ("rec_weighted", "the reconstruction", [(one.nelbo - one.kl, one.rec, one.slack) for one in sums]),
+    ):
+        factor = weight(pairs)
+        if factor is not None:
+            return Verdict(0.0, f"{begin} The weight of {name} in it is {contrast(factor, 1, 3)}", diagnosis)
+    extra = [one.nelbo - one.kl - one.rec for one in sums]
+    if np.ptp(extra) <= 2 * max(one.slack for one in sums):
+        return Verdict(0.0, f"{begin} A constant of {shown(float(np.median(extra)))} was added.", "constant_added")
+    return Verdict(0.0, begin)
 
 
 def average(trial: Trial) -> Verdict:
@@ -299,10 +384,7 @@ def average(trial: Trial) -> Verdict:
             one = min(share(got, sign * truth.mean(), bound) for truth, bound in truths)
             used = max(used, one)
             if one > 1:
-                message = (
-                    f"For a batch of {s.batch} the {WORDS[which]} was {_number(got)}; expected the average over "
-                    f"the examples, {_number(sign * float(truths[0][0].mean()))}."
-                )
+                message = _batch(s.batch, which, got, sign * float(truths[0][0].mean()))
                 if any(fits(got, sign * truth.sum(), s.batch * bound) for truth, bound in truths):
                     return Verdict(0.0, f"{message} It is their sum.", "sum_not_mean")
                 if any(fits(got, sign * truth.mean() / s.batch, bound) for truth, bound in truths):
@@ -310,14 +392,16 @@ def average(trial: Trial) -> Verdict:
                 return Verdict(0.0, message)
         if reading.nelbo_right() and not reading.nelbo_right((case,)):
             got, want = _scalar(reading, case, "nelbo"), float((s.kl + s.rec).mean())
-            message = (
-                f"For a batch of {s.batch} the negative ELBO was {_number(got)}; expected the average over the "
-                f"examples, {_number(want)}."
-            )
+            message = _batch(s.batch, "nelbo", got, want)
             if fits(got, s.batch * want, s.batch * (s.kl_bound + s.rec_bound + gamma(4) * want)):
                 return Verdict(0.0, f"{message} It is their sum.", "sum_not_mean")
             return Verdict(0.0, message)
     return passed("Larger batches give the average over their examples.", used=used)
+
+
+def _batch(batch: int, which: str, got: float, want: float) -> str:
+    told, wanted = apart(got, want)
+    return f"For a batch of {batch} the {WORDS[which]} was {told}; expected the average over the examples, {wanted}."
 
 
 def _scalar(reading: Reading, case: int, which: str) -> float:
@@ -331,16 +415,27 @@ def _scalar(reading: Reading, case: int, which: str) -> float:
     return float(part.reshape(()))
 
 
-def _slopes(trial: Trial, case: int, name: str) -> Array:
+def _slopes(trial: Trial, reading: Reading, case: int, name: str) -> Array:
     shape = (PIXELS,) if name == "b" else CASES[case]
     key = f"{case}.to_{name}"
     if key not in trial.got:
+        _in_order(reading)
         raise Reject(
             f"No gradient of the negative ELBO reached {'the decoder' if name == 'b' else f'the encoder ({name})'}. "
             "Is something detached, or computed under no_grad? Expected: training can move every network.",
             diagnosis="no_gradient",
         )
     return array(trial.got, key, shape=shape, what="The gradient")
+
+
+def _in_order(reading: Reading) -> None:
+    """Raises `Reject` where the gradient is not right because the first value is not the negative ELBO."""
+    if reading.order[0] != "nelbo":
+        raise Reject(
+            f"Training minimises the first value, and that is the {WORDS[reading.order[0]]}. Expected: the negative "
+            "ELBO first, so that its gradient moves both networks.",
+            diagnosis="wrong_order",
+        )
 
 
 @dataclass(frozen=True)
@@ -359,28 +454,48 @@ class Slopes:
         return max(share(to_m, want_m, self.bounds[0]), share(to_v, want_v, self.bounds[1]))
 
 
+def _pixel_slopes(s: Seen) -> tuple[Array, Array]:
+    """d term / ds of every pixel, s = z W + b, and what it may err by, (samples, batch, 784) each.
+
+    It is t(s) = (sigmoid(l) - x) 3.5 (1 - h^2) with h = tanh(s) and l = 3.5 h. Where s is off by `doubt`, t is off by
+    at most |dt/ds| <= 3.5^2 / 4 + 2 * 3.5 |h| (1 - h^2) < 6 times that. Where it is written with sigmoids its first
+    factor errs by 8u (1 + e^3.5) < 290 u, and 1 - h^2 by 5 u; with e beside p it is t p / (p + e).
+    """
+    inner = (expit(s.logits) - s.x) * STEEPEST * (1 - (s.logits / STEEPEST) ** 2)
+    return inner, 6 * s.doubt + 300 * UNIT * STEEPEST + np.abs(inner) * of_log_probability(s.terms)
+
+
 def _encoder_slopes(s: Seen, w: Array) -> Slopes:
-    """By the chain rule through z = m + sqrt(v) e, with g = d rec / dz and dz/dv = (z - m) / (2 v).
+    """By the chain rule through z = m + sqrt(v) n, with g = d rec / dz and dz/dv = (z - m) / (2 v).
 
     rec: g and g (z - m) / (2 v). KL in closed form: m and 1/2 (1 - 1/v). KL as log q - log p at z:
     z and -1/(2v) + z (z - m) / (2 v).
     """
-    inner = (expit(s.logits) - s.x) * STEEPEST * (1 - (s.logits / STEEPEST) ** 2)  # (samples, 1, 784)
-    g = inner @ w.T
+    inner, doubt = _pixel_slopes(s)
+    g, rough = inner @ w.T, np.abs(inner) @ np.abs(w).T
+    # Each pixel's slope errs by its doubt; then 784 products are summed and the z averaged, in any order.
+    g_doubt = doubt @ np.abs(w).T + gamma(1000) * rough
     half = (s.z - s.m) / (2 * s.v)
-    # Each pixel's slope errs by what its logit errs (see _reading) times at most 3.5, plus 300 u; then
-    # 784 products are summed. The factor 4 covers the chain through z, whose error is u (|z| + |m|).
-    rough = np.abs(inner) @ np.abs(w).T
-    slack = 4 * STEEPEST * gamma(s.dim + 300) * np.abs(w).sum(1) + gamma(1000) * rough.mean(0)
-    size = np.abs(s.m) + np.abs(s.z).mean(0) + 1 + 1 / s.v
-    steep = np.abs(half).max(0)
-    cancelled = rough.mean(0) * (np.abs(s.z) + np.abs(s.m)).max(0) / (2 * s.v)
+    # dz/dv was made of the noise n itself, but is judged by z, which is rounded: z - m errs by u (|z| + |m|), and four
+    # more roundings are n's and the quotient's. A constant beside v makes it smaller by a share.
+    half_doubt = gamma(4) * (np.abs(s.z) + np.abs(s.m)) / (2 * s.v) + np.abs(half) * of_root_slope(s.v)
+    # The KL's slopes carry fewer than 40 roundings of each of their parts. At z the parts (z - m) / v and half its
+    # square come twice, with either sign. With constants: m, z and v over 1 + e; and 1/v of a v that is larger by w,
+    # times what (sqrt(v) + e)^2 has for a slope in v, 1 + e / sqrt(v).
+    apart_by, e2 = np.abs(s.z - s.m) / s.v, (s.z - s.m) ** 2 / s.v
+    to_m = np.abs(s.m) + np.abs(s.z) + apart_by
+    to_v = 0.5 * (1 + 1 / s.v) + np.abs(s.z * half) + e2 / s.v + rough * np.abs(half)
+    larger = of_variance(s.v) / s.v
+    tiny_m = EPSILON * (np.abs(s.m) + np.abs(s.z)) + larger * apart_by
+    tiny_v = (larger + EPSILON / np.sqrt(s.v) + EPSILON) * (0.5 * (1 + 1 / s.v) + np.abs(s.z * half) + e2 / s.v)
+    bound_m = g_doubt + gamma(40) * to_m + tiny_m
+    bound_v = g_doubt * np.abs(half) + (rough + np.abs(s.z) + apart_by) * half_doubt + gamma(40) * to_v + tiny_v
     return Slopes(
         s,
         through_rec=(g.mean(0), (g * half).mean(0)),
         closed=(s.m, 0.5 * (1 - 1 / s.v)),
         sampled=(s.z.mean(0), -0.5 / s.v + (s.z * half).mean(0)),
-        bounds=(slack + gamma(40) * size, slack * steep + gamma(60) * size * (1 + steep) + gamma(16) * cancelled),
+        bounds=(bound_m.mean(0), bound_v.mean(0)),
     )
 
 
@@ -394,17 +509,18 @@ def _judged(reading: Reading) -> list[tuple[int, float]]:
 
 
 def gradient_encoder(trial: Trial) -> Verdict:
-    trial = section(trial, "values")
+    asked, trial = trial, section(trial, "values")
     reading = read(trial)
     used = 0.0
-    for case, weight in _judged(reading):
+    for case, part in _judged(reading):
         w = array(trial.given, f"w{case}")
         alike = [_encoder_slopes(seen, w) for seen in reading.alike[case]]
-        to_m, to_v = _slopes(trial, case, "m") / weight, _slopes(trial, case, "v") / weight
+        to_m, to_v = _slopes(trial, reading, case, "m") / part, _slopes(trial, reading, case, "v") / part
         one = min(min(s.used(to_m, to_v, s.through_rec, kl) for kl in (s.closed, s.sampled)) for s in alike)
         used = max(used, one)
         if one > 1:
-            batch = f" For a batch of {CASES[case][0]}:" if weight < 1 else ""
+            _in_order(reading)
+            batch = f" For a batch of {CASES[case][0]}:" if part < 1 else ""
             message = (
                 f"{batch} The gradient of the negative ELBO to the encoder's m and v is not right. Expected: it comes "
                 "through the KL term and, by the reparametrised sample, through the reconstruction."
@@ -413,6 +529,12 @@ def gradient_encoder(trial: Trial) -> Verdict:
             if reading.sign("rec") == 1 and any(s.used(to_m, to_v, s.closed) <= 1 for s in alike):
                 if f"{case}.to_b" not in trial.got:
                     raise Reject(f"{message} The reconstruction's did not arrive.", diagnosis="rec_detached")
+                if _from_prior(asked):
+                    raise Reject(
+                        f"{message} Only the KL term's arrived: the z that was decoded comes from the prior, so that m "
+                        "and v have no part in it.",
+                        diagnosis="decodes_prior",
+                    )
                 raise Reject(f"{message} Only the KL term's arrived: z was detached.", diagnosis="detached_sample")
             if reading.sign("kl") == 1 and any(s.used(to_m, to_v, s.through_rec) <= 1 for s in alike):
                 raise Reject(f"{message} Only the reconstruction's arrived.", diagnosis="kl_detached")
@@ -420,11 +542,18 @@ def gradient_encoder(trial: Trial) -> Verdict:
     return passed("The gradients of the negative ELBO to m and v are right.", used=used)
 
 
-def _decoder_used(s: Seen, w: Array, b: Array, to_b: Array) -> float:
-    """Share of the rounding bound; d nelbo / db_i = (sigmoid(l_i) - x_i) 3.5 (1 - tanh^2), mean over z and batch."""
-    want = ((expit(s.logits) - s.x) * STEEPEST * (1 - (s.logits / STEEPEST) ** 2)).mean((0, 1))
-    slopes = STEEPEST * gamma(s.dim + 4) * (np.abs(s.z) @ np.abs(w) + np.abs(b)).max((0, 1))
-    return share(to_b, want, 2 * STEEPEST * slopes + 300 * UNIT * STEEPEST)
+def _from_prior(trial: Trial) -> bool:
+    """Whether the z that are decoded are noise of the prior, as the check of z says."""
+    try:
+        return posterior(trial, 1e-6).diagnosis == "decodes_prior"
+    except Reject:
+        return False
+
+
+def _decoder_used(s: Seen, to_b: Array) -> float:
+    """Share of the rounding bound; d nelbo / db_i is the mean of the pixel's slope over z and batch."""
+    inner, doubt = _pixel_slopes(s)
+    return share(to_b, inner.mean((0, 1)), (doubt + gamma(1000) * np.abs(inner)).mean((0, 1)))
 
 
 def gradient_decoder(trial: Trial) -> Verdict:
@@ -432,11 +561,12 @@ def gradient_decoder(trial: Trial) -> Verdict:
     reading = read(trial)
     used = 0.0
     for case, _ in _judged(reading):
-        w, b, to_b = array(trial.given, f"w{case}"), array(trial.given, f"b{case}"), _slopes(trial, case, "b")
-        one = min(_decoder_used(seen, w, b, to_b) for seen in reading.alike[case])
+        to_b = _slopes(trial, reading, case, "b")
+        one = min(_decoder_used(seen, to_b) for seen in reading.alike[case])
         used = max(used, one)
         if one > 1:
-            if any(_decoder_used(seen, w, b, -to_b) <= 1 for seen in reading.alike[case]):
+            _in_order(reading)
+            if any(_decoder_used(seen, -to_b) <= 1 for seen in reading.alike[case]):
                 raise Reject(
                     "The gradient to the decoder has the wrong sign: training would make the pixels less likely. "
                     "Expected: minimising the negative ELBO raises log p(x|z).",

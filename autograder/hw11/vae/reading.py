@@ -8,14 +8,16 @@ With q = N(m, diag v), p = N(0, I), x in {0, 1}^784 and logits l(z):
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logsumexp
 
 from autograder.core import Array, Reject, Trial
-from autograder.judges import Misconception, array, fits, share
+from autograder.hw11.epsilon import EPSILON, of_log_probability, of_variance
+from autograder.judges import Misconception, array, fits, parts_of, share
 from autograder.stats import UNIT, gamma
 
 PIXELS = 784
@@ -41,6 +43,8 @@ class Seen:
     v: Array
     x: Array
     logits: Array  # (samples, batch, 784)
+    terms: Array  # (samples, batch, 784): -log of the probability of every pixel
+    doubt: Array  # (samples, batch, 784): what rounding may change z W + b by
     z: Array  # (samples, batch, dim)
     parts: tuple[Array, Array, Array]
     kl: Array
@@ -79,8 +83,8 @@ def readings(trial: Trial, case: int, batch: int, dim: int) -> list[Seen]:
         raise Reject("The encoder was given something else than x.", diagnosis="encodes_other")
     x, m, v, w, b = (array(given, f"{name}{case}") for name in "xmvwb")
     z = array(got, f"{case}.z", what="The z that was decoded")
-    rows = array(got, f"{case}.rows").astype(int)
-    if z.ndim != 2 or z.shape[1] != dim or len(z) % batch or not len(z) or rows.sum() != len(z) or rows.ndim != 1:
+    rows = parts_of(got, f"{case}.rows", total=len(z) if z.ndim else 0)
+    if z.ndim != 2 or z.shape[1] != dim or len(z) % batch or not len(z) or rows is None:
         raise Reject(
             f"The decoder was given z of shape {list(z.shape)} in all, for a batch of {batch} and {dim} latent "
             f"dimensions; expected [{batch}, {dim}], or a multiple of it.",
@@ -116,26 +120,61 @@ def _reading(
     logits = STEEPEST * np.tanh(z @ w + b)
     terms = _cross_entropy(logits, x)
     rec = terms.sum(-1).mean(0)
-    # Rounding of the reconstruction: (1) a logit l = 3.5 tanh(a) inherits the error of a, at most
-    # gamma_{dim+4} (|z||W| + |b|), with slope <= 3.5, and each unit of l moves a term by at most 1;
-    # (2) a term written with the sigmoid p errs by 8u / (1 - p) <= 8u (1 + e^3.5) < 300u, or by 1e-7 / p
-    # where p + 1e-8 stands under the logarithm; (3) summing 784 terms and averaging: gamma_{1000}.
-    slopes = STEEPEST * gamma(dim + 4) * (np.abs(z) @ np.abs(w) + np.abs(b))
-    per_term = slopes + 300 * UNIT + 2e-8 * (1 + np.exp(STEEPEST))
-    rec_bound = float((per_term.sum(-1) + gamma(1000) * terms.sum(-1)).mean())
-    # KL: each of the four addends carries a few u (log included); sum over dim and batch.
+    # Rounding of the reconstruction. (1) s = z W + b errs by gamma_{dim+4} (|z||W| + |b|), a logit 3.5 tanh(s) by 3.5
+    # times that, and a term by at most what its logit does. (2) A term that is written with the sigmoid p errs by
+    # 8u / (1 - p) <= 8u (1 + e^3.5) < 300u, and by what a small constant beside p changes (epsilon.py). (3) Sums of 784
+    # pixels and averages, in any order: gamma_{1000} of what is added up. That need not be the terms, none of which
+    # is negative: it may be two sums, of log(1 + exp(l)) and of l x, or of log(1 + exp(-l)) and of l (1 - x).
+    doubt = gamma(dim + 4) * (np.abs(z) @ np.abs(w) + np.abs(b))
+    per_term = STEEPEST * doubt + 300 * UNIT + of_log_probability(terms)
+    size, zero = np.abs(logits), np.zeros_like(x)
+    added = [_cross_entropy(sign * logits, zero) + size * once for sign, once in ((1, x), (-1, 1 - x))]
+    rec_bound = float((per_term.sum(-1) + gamma(1000) * np.max([each.sum(-1) for each in added], axis=0)).mean())
+    # KL: v + m^2 - 1 - log v over two. Each addend carries at most 40 roundings, however it is written (as squares of a
+    # root, with the logarithm of a quotient, with the prior's 0 and 1); then dim and batch are added up. With small
+    # constants v and m^2 may be divided by 1 + e, v may be larger by w = of_variance(v) wherever it stands, which
+    # changes its logarithm by w / v, and log(1 + e) may stand for log 1.
     size = 0.5 * (v + m**2 + 1 + np.abs(np.log(v))).sum(-1)
+    wider = of_variance(v)
+    tiny = 0.5 * (wider + wider / v + EPSILON * (v + m**2 + 1)).sum(-1)
     e2 = (z - m) ** 2 / v
-    # A Monte-Carlo KL, log q(z) - log p(z) = 1/2 sum (z^2 - e^2 - log v), forms z - m first.
+    # A Monte-Carlo KL, log q(z) - log p(z) = 1/2 sum (z^2 - e^2 - log v), forms z - m first; it may add and subtract
+    # log(2 pi) < 2 for each dimension. Small constants change e^2 by its share w / v, log v as above, and z^2 by e.
     size_mc = 0.5 * (z**2 + e2 + np.abs(np.log(v)) + 4 + 4 * np.abs(z - m) * (np.abs(z) + np.abs(m)) / v).sum(-1)
-    kl_bound = gamma(dim + batch + 40) * float(size.mean())
-    mc_bound = gamma(dim + batch + 40) * float(size.mean() + size_mc.mean())
+    tiny_mc = 0.5 * (e2 * wider / v + wider / v + EPSILON * (z**2 + 1)).sum(-1)
+    several = gamma(dim + batch + 40)
+    kl_bound = several * float(size.mean()) + float(tiny.mean())
+    mc_bound = several * float(size.mean() + size_mc.mean()) + float(tiny_mc.mean())
     monte_carlo = 0.5 * (z**2 - e2 - np.log(v)).sum(-1).mean(0)
+    closed = _divergence(m, v)
     return Seen(
-        batch, dim, m, v, x, logits, z, parts, _divergence(m, v), monte_carlo, rec, rec_bound, kl_bound, mc_bound
+        batch, dim, m, v, x, logits, terms, doubt, z, parts, closed, monte_carlo, rec, rec_bound, kl_bound, mc_bound
     )
 
 
+def _log_density(z: Array, m: Array, v: Array, *, constant: bool = True) -> Array:
+    """log N(z; m, diag v) for each example, averaged over the z, (batch,); without its log(2 pi), if so wished."""
+    terms = (z - m) ** 2 / v + np.log(v) + (np.log(2 * np.pi) if constant else 0)
+    result: Array = -0.5 * terms.sum(-1).mean(0)
+    return result
+
+
+def _log_q(s: Seen, *, constant: bool = True) -> Array:
+    return _log_density(s.z, s.m, s.v, constant=constant)
+
+
+def _log_p(s: Seen, *, constant: bool = True) -> Array:
+    return _log_density(s.z, np.zeros_like(s.m), np.ones_like(s.v), constant=constant)
+
+
+def _entropy(s: Seen) -> Array:
+    """That of q, (batch,): minus what log q(z|x) is on average."""
+    result: Array = 0.5 * (1 + np.log(2 * np.pi * s.v)).sum(-1)
+    return result
+
+
+LOG_Q = "It is made of log q(z|x) alone: the prior's log p(z), which is subtracted from it, is missing."
+LOG_P = "It is made of the prior's log p(z) alone: log q(z|x) is missing."
 KL_MISTAKES = (
     Misconception(
         "kl_swapped",
@@ -173,7 +212,34 @@ KL_MISTAKES = (
         lambda s: s.kl / s.dim,
     ),
     Misconception("kl_ignored", "It is always 0.", lambda s: 0 * s.kl),
+    Misconception(
+        "kl_sign",
+        "It has the wrong sign: it is log p(z) - log q(z|x); expected KL(q || p), which is log q(z|x) - log p(z) on "
+        "average.",
+        lambda s: -s.monte_carlo,
+    ),
+    *(Misconception("kl_without_prior", LOG_Q, formula) for formula in (
+        _log_q, partial(_log_q, constant=False), lambda s: -_entropy(s))
+    ),
+    *(Misconception("kl_without_prior", f"{LOG_Q} It has the wrong sign, too.", formula) for formula in (
+        lambda s: -_log_q(s), lambda s: -_log_q(s, constant=False), _entropy)
+    ),
+    *(Misconception("kl_without_entropy", LOG_P, formula) for formula in (
+        lambda s: -_log_p(s), lambda s: -_log_p(s, constant=False), lambda s: 0.5 * (s.v + s.m**2).sum(-1))
+    ),
+    *(Misconception("kl_without_entropy", f"{LOG_P} It has the wrong sign, too.", formula) for formula in (
+        _log_p, partial(_log_p, constant=False))
+    ),
+    Misconception("kl_weighted", "It is half as large: the factor 1/2 is there twice.", lambda s: s.kl / 2),
 )  # fmt: skip
+
+
+def _gaussian(s: Seen, *, sigmoid: bool) -> Array:
+    """-log N(x; mean, 1) with the decoder's probabilities or logits for the mean, (batch,)."""
+    mean = expit(s.logits) if sigmoid else s.logits
+    result: Array = 0.5 * ((mean - s.x) ** 2 + np.log(2 * np.pi)).sum(-1).mean(0)
+    return result
+
 
 REC_MISTAKES = (
     Misconception(
@@ -230,6 +296,65 @@ REC_MISTAKES = (
         lambda s: (s.x * _cross_entropy(s.logits, s.x)).sum(-1).mean(0),
     ),
     Misconception("rec_ignored", "It is always 0.", lambda s: 0 * s.rec),
+    Misconception(
+        "x_and_logits_swapped",
+        "x and the probabilities have changed places: with x as the prediction every logarithm is that of 0 or 1, and "
+        "binary_cross_entropy cuts it off at 100.",
+        lambda s: 100 * np.abs(expit(s.logits) - s.x).sum(-1).mean(0),
+    ),
+    Misconception(
+        "x_and_logits_swapped",
+        "x and the logits have changed places: with x as the prediction every logarithm is that of 0 or 1, and "
+        "binary_cross_entropy cuts it off at 100.",
+        lambda s: 100 * (s.x * (1 - s.logits) + (1 - s.x) * s.logits).sum(-1).mean(0),
+    ),
+    Misconception(
+        "rec_without_x",
+        "x is not in it: it compares the decoder's probabilities with themselves.",
+        lambda s: _cross_entropy(s.logits, expit(s.logits)).sum(-1).mean(0),
+    ),
+    Misconception(
+        "softmax_over_pixels",
+        "A softmax was taken over the pixels, as for one class of 784; expected a probability of its own for each.",
+        lambda s: -(s.x * (s.logits - logsumexp(s.logits, axis=-1, keepdims=True))).sum(-1).mean(0),
+    ),
+    *(Misconception(
+        "rec_without_log", "The logarithm is missing: probabilities were added up, not their logarithms.", formula
+    ) for formula in (
+        lambda s: -np.exp(-s.terms).sum(-1).mean(0), lambda s: np.exp(-s.terms).sum(-1).mean(0),
+        lambda s: (1 - np.exp(-s.terms)).sum(-1).mean(0),
+    )),
+    Misconception(
+        "mse_reconstruction",
+        "It is half a squared error; expected the Bernoulli log-likelihood.",
+        lambda s: 0.5 * ((expit(s.logits) - s.x) ** 2).sum(-1).mean(0),
+    ),
+    Misconception(
+        "mse_reconstruction",
+        "It is half a squared error of the logits; expected the Bernoulli log-likelihood.",
+        lambda s: 0.5 * ((s.logits - s.x) ** 2).sum(-1).mean(0),
+    ),
+    *(Misconception(
+        "mse_reconstruction",
+        "It is the likelihood of a Gaussian with variance 1; expected the Bernoulli log-likelihood.",
+        partial(_gaussian, sigmoid=sigmoid),
+    ) for sigmoid in (True, False)),
+    Misconception(
+        "mse_reconstruction",
+        "It counts the pixels whose rounded probability differs from x; expected the Bernoulli log-likelihood, which "
+        "has a gradient.",
+        lambda s: ((s.logits > 0) != (s.x > 0.5)).sum(-1).mean(0),
+    ),
+    Misconception(
+        "log_of_average",
+        "The likelihoods of several z were averaged before the logarithm was taken, which is another bound; expected "
+        "the average of -log p(x|z).",
+        lambda s: np.log(len(s.z)) - logsumexp(-s.terms.sum(-1), axis=0),
+    ),
+    Misconception(
+        "logits_clamped", "The logits were clamped to [0, 1], as if they were probabilities.",
+        lambda s: _cross_entropy(np.clip(s.logits, 0, 1), s.x).sum(-1).mean(0),
+    ),
 )  # fmt: skip
 
 
@@ -309,17 +434,38 @@ def _is_bound(value: float, s: Seen) -> bool:
 
 
 def is_mistake(value: float, known: Misconception, s: Seen) -> bool:
-    """Whether the value is what this misconception gives. The bound follows the size of what it gives."""
+    """Whether the value is what this misconception gives. The bound follows the size of what it gives.
+
+    That of a KL allows for a small constant beside v in any of the formulas: none has a slope in v of more than
+    v + exp(v) + (1 + m^2) / v^2 for each dimension. This decides about words alone, never about points.
+    """
     given = float(np.mean(known.formula(s)))
-    scale = abs(given) / float(s.rec.mean()) * s.rec_bound if known in REC_MISTAKES else s.kl_bound
+    if known in REC_MISTAKES:
+        scale = abs(given) / float(s.rec.mean()) * s.rec_bound
+    else:
+        slope = s.v + np.exp(s.v) + (1 + s.m**2) / s.v**2
+        scale = s.kl_bound + s.mc_bound + float((of_variance(s.v) * slope).sum(-1).mean())
     return fits(value, given, scale + gamma(100) * abs(given) + 1e-6)
+
+
+def weight(pairs: Sequence[tuple[float, float, float]]) -> float | None:
+    """The one factor that makes every value (value, term, bound) its multiple of the term; None where there is none."""
+    value, term, bound = max(pairs, key=lambda pair: abs(pair[1]))
+    if abs(term) <= bound:
+        return None
+    factor = value / term
+    same = all(fits(value, factor * term, (1 + abs(factor)) * 2 * bound) for value, term, bound in pairs)
+    return factor if same else None
 
 
 RIGHT = 4
 
 
 def _score(s: Seen, place: int, which: str) -> int:
-    """4 where the value at this place is right for the term, 1 where it is a known mistake, else 0."""
+    """4 where the value at this place is right for the term, 1 where it is a known mistake, else 0.
+
+    Mistakes are looked for in single examples alone: these tell what the terms are, and the work stays bounded.
+    """
     if s.parts[place].size != 1:
         return 0
     value = float(s.parts[place].reshape(()))
@@ -328,7 +474,7 @@ def _score(s: Seen, place: int, which: str) -> int:
     truths, mistakes = (s.kl_truths, KL_MISTAKES) if which == "kl" else (((s.rec, s.rec_bound),), REC_MISTAKES)
     if any(fits(value, truth.mean(), bound) for truth, bound in truths):
         return RIGHT
-    return int(any(is_mistake(value, known, s) for known in mistakes))
+    return int(s.batch == 1 and any(is_mistake(value, known, s) for known in mistakes))
 
 
 @lru_cache(maxsize=2)
@@ -338,10 +484,17 @@ def read(trial: Trial) -> Reading:
     A wrong order is believed only where it explains more than both right ones.
     """
     found = [readings(trial, case, *CASES[case]) for case in range(len(CASES))]
+    scores: dict[tuple[int, int, str], int] = {}
+
+    def score(s: Seen, place: int, which: str) -> int:
+        key = (id(s), place, which)
+        if key not in scores:
+            scores[key] = _score(s, place, which)
+        return scores[key]
 
     def qualities(order: Order) -> list[list[int]]:
         """For each case and reading, how well this order explains its three values."""
-        return [[sum(_score(s, place, which) for place, which in enumerate(order)) for s in ones] for ones in found]
+        return [[sum(score(s, place, which) for place, which in enumerate(order)) for s in ones] for ones in found]
 
     def total(quality: list[list[int]]) -> int:
         return sum(map(max, quality))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from autograder.core import Array, Ask, Reject, Smallest, Specs, Trial, Values, Verdict
+from autograder.hw11.epsilon import ALLOWED, EPSILON, of_root_slope, of_variance
 from autograder.hw11.precision import HALF, is_half
 from autograder.judges import array, fits, luck, passed, share, shown
 from autograder.returns import entries, numbers, parts
@@ -121,13 +122,20 @@ def _samples(trial: Trial, name: str, shape: tuple[int, ...]) -> Array:
     return z.reshape(CALLS, *shape)
 
 
-def _no_noise(trial: Trial, e: Array) -> None:
-    if np.ptp(e) < 1e-3:  # residuals carry rounding of about u |m| / sqrt(v) < 1e-4
-        varied, _, _ = _residual(trial, "varied")
+CONSTANT = 1e-3
+"""Numbers whose range is smaller are taken for one number. Residuals that ought to be one number differ by rounding,
+u (|z| + |m|) / sqrt(v) < 1e-4 for |m| < 10 and v >= 1e-4, and 15 normal ones have a range below CONSTANT with a
+probability below 15 (CONSTANT / sqrt(2 pi))^14 = 1e-46: the density of a normal is at most 1 / sqrt(2 pi)."""
+
+
+def _no_noise(trial: Trial, e: Array, *, name: str = "standard") -> None:
+    if np.ptp(e) < CONSTANT:
+        other, _, _ = _residual(trial, "varied" if name == "standard" else "standard")
+        where = "With m = 0 and v = 1 every sample" if name == "standard" else "Every sample"
         raise Reject(
-            "Every sample was the same number of standard deviations away from its mean. "
+            f"{where} was the same number of standard deviations away from its mean. "
             "Expected: random noise, drawn anew for every entry.",
-            diagnosis="no_noise" if np.ptp(varied) < 1e-3 else "",
+            diagnosis="no_noise" if np.ptp(other) < CONSTANT else "",
         )
 
 
@@ -157,10 +165,15 @@ def family(e: Array) -> tuple[str, str]:
     """What the noise may be instead of standard normal, as a sentence and a misconception's id."""
     e = distinct(e)
     low, high, most = e.min(), e.max(), np.abs(e).max()
+    scale = e.std() or 1.0
+    few = np.unique(np.round(e / scale, 4)) * scale
 
     def normal(scaled: Array) -> bool:
         return min(cells(scaled).p, tails(scaled).p, distance(scaled).p) >= 1e-6
 
+    if e.size >= 1000 and len(few) <= 200:  # of so many normal numbers more than 900 differ in their fourth digit
+        told = shown(few, 3) if len(few) <= 8 else f"between {low:.3g} and {high:.3g}"
+        return f" There are only {len(few)} different numbers in it: {told}.", "discrete_noise"
     if low >= 0 and high <= 1:
         return " They lie between 0 and 1: is it rand (uniform) instead of randn (normal)?", "uniform_noise"
     if e.size >= 1000 and most <= np.sqrt(3) * 1.001 and distance_to_uniform(e) < 0.02:
@@ -182,7 +195,20 @@ def distance_to_uniform(e: Array) -> float:
     return float(np.abs(u - np.linspace(0, 1, e.size)).max())
 
 
+def _again(inner: Callable[[Array], Array], outer: Callable[[Array], Array]) -> Residual:
+    """The noise behind n = normal(m, inner(v)), z = m + outer(v) n."""
+    return lambda z, m, v: ((z - m) / outer(v) - m) / inner(v)
+
+
+def _plain(v: Array) -> Array:
+    return v
+
+
 Residual = Callable[[Array, Array, Array], Array]
+TWICE = (
+    "Your noise had the mean m and the spread of v already, as normal(m, ...) gives it, and was scaled and shifted by "
+    "them once more: it must come from N(0, 1)."
+)
 RESIDUALS: tuple[tuple[str, str, Residual], ...] = (
     (
         "variance_as_std",
@@ -253,15 +279,67 @@ RESIDUALS: tuple[tuple[str, str, Residual], ...] = (
         lambda z, m, v: (z - m * np.sqrt(v)) / np.sqrt(v),
     ),
     ("both_ignored", "Your samples do not depend on m and v at all.", lambda z, m, v: z),
+    (
+        "variance_halved",
+        "Your noise was scaled by v / 2, which is not the root of v.",
+        lambda z, m, v: (z - m) / (v / 2),
+    ),
+    (
+        "softplus_twice",
+        "Your noise was scaled by softplus(v): v is positive already, and its root is the standard deviation.",
+        lambda z, m, v: (z - m) / np.log1p(np.exp(v)),
+    ),
+    (
+        "mean_times_noise",
+        "In your sample the noise multiplies m as well: it may only multiply sqrt(v).",
+        lambda z, m, v: z / (m + np.sqrt(v)),
+    ),
+    (
+        "mean_times_noise",
+        "In your sample the noise multiplies m, and m is added as well: it may only multiply sqrt(v).",
+        lambda z, m, v: (z - m) / (m * np.sqrt(v)),
+    ),
+    *(
+        ("moments_used_twice", TWICE, _again(inner, outer))
+        for inner in (np.sqrt, _plain)
+        for outer in (np.sqrt, _plain)
+    ),
+    (
+        "moments_used_twice",
+        "Your noise had the mean m already, as normal(m, ...) gives it, and m was added once more: it must come from "
+        "N(0, 1).",
+        lambda z, m, v: (z - 2 * m) / np.sqrt(v),
+    ),
 )
+TOO_LARGE = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)
+"""Constants beside v or its root that are looked for by name."""
+
+
+def _too_large(size: float) -> str:
+    return (
+        f"A constant of about {size:g} is added to v, or to its root: small variances drown in it. One of up to 1e-6, "
+        "against a root of 0, is allowed."
+    )
+
+
+def _constant(z: Array, m: Array, v: Array) -> float | None:
+    """The constant that was added to v or to its root, if one of TOO_LARGE explains the samples; else None."""
+    for size in TOO_LARGE:
+        for spread in (np.sqrt(v + size), np.sqrt(v) + size):
+            r = (z - m) / spread
+            if smallest([variance(r), *parameters(r, m, v)]).p >= 1e-6:
+                return size
+    return None
 
 
 def follows(trial: Trial, alpha: float) -> Verdict:
     trial = section(trial, "noise")
     e, m, v = _residual(trial, "varied")
-    _no_noise(trial, e)
+    _no_noise(trial, e, name="varied")
     e = unrepeated(e)  # the same noise in several calls is another check's matter
-    verdict, worst = luck(parameters(e, m, v), alpha, "The samples' centre follows m and their spread sqrt(v).")
+    doubt = 1 - np.sqrt(v / (v + of_variance(v)))
+    right = f"The samples' centre follows m and their spread sqrt(v). {ALLOWED}"
+    verdict, worst = luck(parameters(e, m, v, doubt=doubt), alpha, right)
     if verdict:
         return verdict
     z = _samples(trial, "varied", m.shape)
@@ -272,8 +350,11 @@ def follows(trial: Trial, alpha: float) -> Verdict:
         # Its scale too: the contrasts do not see a factor that all entries have in common.
         if smallest([variance(r), *parameters(r, m[v > 0.1], v[v > 0.1])]).p >= 1e-6:
             return Verdict(0.0, f"{sentence} Expected: z = m + sqrt(v) e with e from N(0, I).", diagnosis, p=worst.p)
-    message = f"With varied m and v {worst.what}, entry by entry. Expected: z = m + sqrt(v) e with e from N(0, I)."
-    return Verdict(0.0, message, p=worst.p)
+    expected = "Expected: z = m + sqrt(v) e with e from N(0, I)."
+    size = _constant(unrepeated(z), m, v)
+    if size is not None:
+        return Verdict(0.0, f"{_too_large(size)} {expected}", "epsilon_too_large", p=worst.p)
+    return Verdict(0.0, f"With varied m and v {worst.what}, entry by entry. {expected}", p=worst.p)
 
 
 TINY = (
@@ -327,7 +408,7 @@ FEW = (3, 5)
 
 
 def same(e: Array, axis: int) -> bool:
-    return bool(np.ptp(e, axis=axis).max() < 1e-3)
+    return bool(np.ptp(e, axis=axis).max() < CONSTANT)
 
 
 def independence(trial: Trial, alpha: float) -> Verdict:
@@ -414,14 +495,15 @@ def gradient(trial: Trial) -> Verdict:
     # end at 5.8): two such terms of size sqrt(v) err by u 12 sqrt(v), however small z - m comes out.
     slope = w * (z - m) / (2 * v)
     bound_m = gamma(16) * np.abs(w)
-    bound_v = gamma(16) * (np.abs(slope) + np.abs(w) * (np.abs(z) + np.abs(m) + 12 * np.sqrt(v)) / (2 * v))
+    rough = gamma(16) * (np.abs(slope) + np.abs(w) * (np.abs(z) + np.abs(m) + 12 * np.sqrt(v)) / (2 * v))
+    bound_v = rough + np.abs(slope) * of_root_slope(v)
     used = max(share(to_m, w, bound_m), share(to_v, slope, bound_v))
     if used <= 1:
-        return passed("The gradients of the sample to m and v are right.", used=used)
+        return passed(f"The gradients of the sample to m and v are right. {ALLOWED}", used=used)
     if fits(to_m, w, bound_m) and fits(to_v, 2 * slope, 2 * bound_v):
         raise Reject(
-            "The gradient to v is that of z = m + v e: v was used as the standard deviation, but it is the "
-            f"variance. {expected}",
+            "The gradient to v is that of noise that is multiplied by v: v was used as the standard deviation, but it "
+            f"is the variance. {expected}",
             diagnosis="variance_as_std",
         )
     if fits(to_m, w, bound_m) and fits(to_v, v * slope, v * bound_v):
@@ -429,5 +511,23 @@ def gradient(trial: Trial) -> Verdict:
             f"The gradient to v is that of z = m + exp(v / 2) e: v is the variance, not its logarithm. {expected}",
             diagnosis="variance_as_log_variance",
         )
+    if fits(to_m, w, bound_m) and (size := _added(slope, to_v, v, rough)):
+        raise Reject(f"{_too_large(size)} {expected}", diagnosis="epsilon_too_large")
     wrong = "m" if share(to_m, w, bound_m) > 1 else "v"
     raise Reject(f"The gradient of the sample to {wrong} is not right. {expected}")
+
+
+def _added(slope: Array, to_v: Array, v: Array, rough: Array) -> float:
+    """The constant e that makes z = m + sqrt(v + e) n, or m + (sqrt(v) + e) n, have the gradient to_v; 0 if none does.
+
+    `slope` is what to_v should be, and `rough` the rounding of it: their quotient is 1 + e / v, or 1 + e / sqrt(v).
+    """
+    clear = np.abs(to_v) > 100 * rough
+    if not clear.any():
+        return 0.0
+    more = slope[clear] / to_v[clear] - 1
+    for grown in (v[clear] * more, np.sqrt(v[clear]) * more):
+        size = float(np.median(grown))
+        if size > EPSILON and np.ptp(grown) < 0.1 * size:
+            return float(f"{size:.1g}")
+    return 0.0
