@@ -6,7 +6,7 @@ something that only the worker of their own ask may see, so the zygote does not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,20 +25,19 @@ def tensor(value: Any, what: str) -> torch.Tensor:
     return value
 
 
-def several(returned: Any, names: Sequence[str], what: str) -> list[Any]:
-    """What a function that owes as many values as there are names returned, in a list: tensors and plain numbers.
+def several(returned: Any, number: int, names: str, what: str) -> list[Any]:
+    """What a function that owes two or three values returned, in a list: tensors and plain numbers.
 
     Raises `Breach`, told to the student, where they are not that many, or are something else.
     """
-    number = NUMBERS[len(names)]
-    expected = f"{number} scalars were expected: {', '.join(names)}"
+    expected = f"{NUMBERS[number]} scalars were expected: {names}"
     if isinstance(returned, torch.Tensor):
         raise Breach(f"{what} returned one tensor, but {expected}")
     if not isinstance(returned, tuple | list):
         raise Breach(f"{what} returned {_kind(returned)}, but {expected}")
-    if len(returned) < len(names):
+    if len(returned) < number:
         raise Breach(f"{what} returned {_values(len(returned))}, but {expected}")
-    for index, part in enumerate(returned[: len(names)]):
+    for index, part in enumerate(returned[:number]):
         if not isinstance(part, float | int):
             tensor(part, f"value {index + 1} of what {what} returned")
     return list(returned)

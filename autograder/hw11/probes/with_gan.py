@@ -21,7 +21,7 @@ GAN = "gan_vae/models/gan.py"
 PIXELS = 784
 SHAPE = (-1, 1, 28, 28)
 METHOD = "loss_nonsaturating"
-NAMES = ("d_loss", "g_loss")
+NAMES = "d_loss, g_loss"
 CPU = torch.device("cpu")
 
 
@@ -123,7 +123,7 @@ def _filled(models: Models, a: torch.Tensor, b: torch.Tensor, w: torch.Tensor, c
 
 
 def _losses(gan: Any, x: torch.Tensor) -> list[Any]:
-    return several(gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU), NAMES, METHOD)
+    return several(gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU), 2, NAMES, METHOD)
 
 
 def values(given: Mapping[str, Any], models: Models) -> dict[str, Any]:

@@ -23,7 +23,7 @@ NO_ENCODE = (
     "negative_elbo_bound returned without calling self.enc.encode(x), but the mean and the variance of q(z|x) were "
     "expected to come from there"
 )
-NAMES = ("negative ELBO", "KL", "reconstruction")
+NAMES = "negative ELBO, KL, reconstruction"
 VAE, UTILS = "gan_vae/models/vae.py", "gan_vae/utils.py"
 STEEPEST = 3.5
 """Logits stay within this bound, where every way to write a cross entropy is accurate."""
@@ -164,7 +164,7 @@ def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
 
 def _bound(model: Any, x: torch.Tensor) -> list[Any]:
     """What negative_elbo_bound(x) returned; `Breach` where it used neither our encoder nor our decoder."""
-    parts = several(model.negative_elbo_bound(x), NAMES, "negative_elbo_bound")
+    parts = several(model.negative_elbo_bound(x), 3, NAMES, "negative_elbo_bound")
     if not model.enc.called:
         raise Breach(NO_ENCODE)
     if not model.dec.received:
