@@ -73,8 +73,16 @@ def test_where_nothing_right_is_held_all_is_told_as_before(box: Submission) -> N
 
 OURS = (
     ("unusable", "negative_elbo_bound returned without calling the decoder, but one decode of a z was expected"),
-    ("unusable", "negative_elbo_bound returned 2 values, but three were expected"),
+    (
+        "unusable",
+        "negative_elbo_bound returned 2 values, but three scalars were expected: negative ELBO, KL, reconstruction",
+    ),
     ("unusable", "what negative_elbo_bound returned is None (is a return missing?), but a tensor was expected"),
+    (
+        "unusable",
+        "negative_elbo_bound returned a dict of 3, but three scalars were expected: negative ELBO, KL, reconstruction",
+    ),
+    ("unusable", "loss_nonsaturating returned one tensor, but two scalars were expected: d_loss, g_loss"),
     ("unusable", "what negative_elbo_bound returned is a dict, but a tensor was expected"),
     ("unusable", "value 2 of what negative_elbo_bound returned is a tuple of 3, but a tensor was expected"),
     ("unusable", "the number of z given to the generator changes from call to call"),
