@@ -17,7 +17,7 @@ from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.mistakes import HALF_RIGHT, RIGHT, WRONG
 from autograder.isolation.wall import Pool, Wall
-from tests.helpers import is_valid_results, reachable_folder
+from tests.helpers import UTILS, VAE, VAE_ONLY, grade, is_valid_results, reachable_folder, solved
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -90,3 +90,33 @@ def test_the_leaderboard_is_off_until_it_is_asked_for(tmp_path: Path) -> None:
     board = is_valid_results(tmp_path / "with.json")["leaderboard"]
     assert [(entry["name"], entry["order"]) for entry in board] == [("VAE: negative ELBO, as handed in", "asc")], done
     assert 80 < board[0]["value"] < 120
+
+
+def _code(folder: str, line: str = "import utils as ut") -> dict[str, bytes]:
+    """The reference's gan_vae under another name, whose model imports its siblings by this line."""
+    files = {name.replace("gan_vae", folder): data for name, data in solved().items()}
+    model = f"{folder}/models/vae.py"
+    assert b"import utils as ut" in files[model]
+    files[model] = files[model].replace(b"import utils as ut", line.encode())
+    return files
+
+
+UNTOUCHED = {name: (ASSIGNMENT.template / name).read_bytes() for name in (UTILS, VAE)}
+WRAPPED: dict[str, dict[str, bytes]] = {
+    "a package of another name": _code("src/submission", "from src.submission import utils as ut"),
+    "more behind the names": {f"{name}.txt": data for name, data in _code("gan_vae").items()},
+    "in a folder called data": _code("data/gan_vae"),
+    "in a folder called wandb, with an emoji of several parts": _code("wandb/👩‍👩‍👧 نمی‌خواهم"),
+    "absolute, beside an environment": {
+        **{f"C:\\hw 11\\{name}": data for name, data in _code("gan_vae").items()},
+        **{f"venv/lib/python3.12/site-packages/m{n}/utils.py": b"1 / 0" for n in range(50)}},
+    "beside the untouched template": {**UNTOUCHED, **_code("mine/gan_vae")},
+    "upwards, with a helper": {
+        **{f"../{name}": data for name, data in _code("gan_vae", "from helpers.more import ut").items()},
+        "../gan_vae/helpers/more.py.txt": b"import utils as ut\n"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRAPPED)
+def test_right_work_in_another_wrapping_has_all_points(case: str, pool: Pool) -> None:
+    assert grade(pool, WRAPPED[case]).points("vae.") == VAE_ONLY.points
