@@ -38,6 +38,7 @@ class Part:
 PARTS: Mapping[str, Part] = {
     "mutants": Part("killing", "mutants of every graded reference function", 60),
     "falsefails": Part("falsefails", "statistical checks, and thousands of gradings of right solutions", 40),
+    "draws": Part("draws", "right solutions and numerical methods, draw by draw", 40),
     "fairness": Part("fairness", "right solutions written differently, and half-right ones", 12),
     "wrappings": Part("wrappings", "right solutions wrapped as other people would", 300),
     "attacks": Part("levels", "hostile submissions at four levels of isolation", 12),

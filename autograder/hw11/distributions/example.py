@@ -76,7 +76,7 @@ def _given(values: Values, name: str) -> Law:
                 odd.append(f"{key} is a text. Expected: a number, without quotation marks.")
         elif isinstance(value, np.ndarray) and value.ndim == 0:
             parameters[key] = float(value)
-        elif isinstance(value, np.ndarray) and value.ndim == 1:
+        elif isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= MOST:
             parameters[key] = [float(one) for one in value]
         elif "many" in field:
             items = whole(field, "many", least=0, most=100)
@@ -87,7 +87,7 @@ def _given(values: Values, name: str) -> Law:
             )
         if "names" in field:  # probabilities = { heads = 0.5, tails = 0.5 }
             names = take(field, "name")
-            parameters["outcomes"] = [_outcome(_text(names, str(at))) for at in range(len(names))]
+            parameters["outcomes"] = [_outcome(_text(names, str(at))) for at in range(min(len(names), MOST))]
     if not family or not family.strip():
         raise Reject(f"The family of {name} is not filled in yet. Expected: the name of one, such as normal.",
                      diagnosis="unfilled")  # fmt: skip
@@ -99,6 +99,8 @@ def _given(values: Values, name: str) -> Law:
         raise Reject(f"{name} is no distribution: {fault}", diagnosis=fault.diagnosis or "example_parameters") from None
 
 
+MOST = 1000
+"""Numbers in a list: the probe hands over fewer."""
 REMARKS = ("name", "note", "notes", "reason", "comment", "why", "explanation", "description")
 """Fields that may hold a text without any meaning here."""
 

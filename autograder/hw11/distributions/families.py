@@ -569,7 +569,7 @@ def law(family: str, parameters: Mapping[str, Given]) -> Law:
         if many != (not isinstance(given, float)):
             raise Reject(f"{key} is {'a number' if not many else 'one number'}. Expected: a list." if many else
                          f"{key} is a list. Expected: a number.")  # fmt: skip
-        values[name] = change(given) if change is not None and isinstance(given, float) else given
+        values[name] = _changed(change, given) if change is not None and isinstance(given, float) else given
     missing = [name for name in found.needed if name not in values]
     if missing:
         raise Reject(f"{_listing(missing)} of the {found.names[0]} distribution is not given. Expected: "
@@ -577,7 +577,18 @@ def law(family: str, parameters: Mapping[str, Given]) -> Law:
     try:
         return found.build(**{**found.spare, **values})
     except (ArithmeticError, ValueError):  # numbers that no double holds, such as the logarithm of 1e-320 / 1e10
-        raise Reject("its parameters are too large or too small for double precision.") from None
+        raise Reject(EXTREME) from None
+
+
+EXTREME = "its parameters are too large or too small for double precision. Expected: numbers of an ordinary size."
+
+
+def _changed(change: Callable[[float], float], given: float) -> float:
+    """The parameter that another one stands for: the rate of a scale. Raises `Reject` where no double holds it."""
+    try:
+        return change(given)
+    except (ArithmeticError, ValueError):  # the logarithm of 1 / inf, and the like
+        raise Reject(EXTREME) from None
 
 
 def _listing(names: Sequence[str]) -> str:

@@ -19,24 +19,26 @@ import numpy as np
 from numpy.random import Generator
 
 from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
-from autograder.judges import array, passed
-from autograder.returns import numbers, parts, text
+from autograder.judges import array, passed, shown
+from autograder.returns import flag, numbers, parts, text
 from autograder.sections import section
 from autograder.text import clean
 
 MOST = 1e-3
-"""Nats by which D may exceed its minimum.
+"""Nats by which D may exceed its minimum. Chosen, as the notebook's own check has it.
 
 An error of 1 % of s in the mean costs 0.00005 nats, one of 1 % in s itself 0.0001 forwards, and backwards e^2 / 2 times
-the second derivative by log s, which is 2 for a Gaussian: for what is drawn here both together stay below
+the second derivative by log s, which is 2 for a Gaussian: for what is asked here both together stay below
 0.0005 (tests). A grid or an optimiser with an error of 1 % is right, and so are the moments of 20,000 samples; an error
 of 4.5 % of s in the mean is not."""
 NEAR = 0.02
-"""Nats up to which an answer is the right one found inexactly: an error of up to 14 % of s in s, 20 % in the mean."""
+"""Nats up to which an answer is the right one found inexactly: an error of up to 14 % of s in s, 20 % in the mean.
+
+Chosen. It comes before all known mistakes: such a one explains what is clearly worse, and nothing else."""
 CLEAR = 0.05
-"""Nats by which the best Gaussian is drawn to be better than any other local optimum and than known mistakes."""
+"""Nats by which the best Gaussian is better than any other local optimum and than known mistakes. Chosen."""
 SAME = 0.03
-"""A parameter is taken for that of a known mistake within this share of s: a name for the student, no point."""
+"""A parameter is taken for that of a known mistake within this share of s: a name for the student, no point. Chosen."""
 
 # ------------------------------------------------------------------------------------------ targets
 
@@ -87,7 +89,7 @@ class Fit:
     def like(self, mean: float, std: float) -> bool:
         """Whether these are its parameters, or nearly."""
         close = abs(mean - self.mean) <= SAME * self.std
-        return close and std > 0 and abs(math.log(std / self.std)) <= SAME
+        return close and std > 0 and abs(math.log(std) - math.log(self.std)) <= SAME  # a ratio may underflow
 
 
 # ------------------------------------------------------------------------------------------ forward
@@ -210,6 +212,8 @@ def reverse_excess(target: Mixture, mean: float, std: float) -> float:
 
 # ------------------------------------------------------------------------------------ known mistakes
 
+COLLAPSED = 0.01
+"""Widths below this share of the narrowest component's are told as none. Chosen."""
 Guess = Callable[[Mixture], Sequence[Fit]]
 
 
@@ -255,6 +259,10 @@ def _about_zero(target: Mixture) -> Sequence[Fit]:
     return [Fit(best.mean, math.hypot(best.std, best.mean))]
 
 
+def _opposite(best: Sequence[Fit]) -> Sequence[Fit]:
+    return [Fit(-one.mean, one.std) for one in best]
+
+
 def _variance(best: Sequence[Fit]) -> Sequence[Fit]:
     return [Fit(one.mean, one.std**2) for one in best]
 
@@ -280,6 +288,7 @@ FORWARD_MISTAKES = (
     Mistake("fit_second_moment", "In the variance the mean's square is not subtracted.", _about_zero),
     Mistake("fit_component", "It is a single component of the mixture.", _parts),
     Mistake("fit_laplace", "It has the mode of the density, and its curvature there.", laplace),
+    Mistake("fit_mean_sign", "The mean has the wrong sign.", lambda t: _opposite([moments(t)])),
 )
 REVERSE_MISTAKES = (
     Mistake(
@@ -296,78 +305,67 @@ REVERSE_MISTAKES = (
     Mistake("fit_laplace", "It has the mode of the density and its height there.", _height),
     Mistake("fit_weights_ignored", "The mixture's weights have no part in it.", lambda t: minima(t.unweighted())),
     Mistake("fit_component", "It is a single component of the mixture.", _parts),
+    Mistake(
+        "fit_start",
+        "It is a component, or the mixture's own mean and std: where a search may start, not where it ends.",
+        lambda t: [*_parts(t), moments(t)],
+    ),
+    Mistake("fit_mean_sign", "The mean has the wrong sign.", lambda t: _opposite(minima(t))),
 )
 
 # ------------------------------------------------------------------------------------- what is asked
 
+FIXED = (
+    Mixture((0.68, 0.32), (-3.4, 3.2), (0.4, 1.6)),
+    Mixture((0.5, 0.5), (-1.2, 3.4), (0.5, 0.5)),
+    Mixture((0.31, 0.38, 0.31), (2.7, -3.1, 3.9), (0.62, 0.55, 0.62)),
+    Mixture((0.2, 0.8), (2.4, 0.8), (0.49, 1.35)),
+    Mixture((0.56, 0.44), (-0.6, 2.6), (1.46, 0.73)),
+    Mixture((0.68, 0.32), (27.0, 73.0), (2.8, 11.2)),
+    Mixture((0.32, 0.68), (31.0, 77.0), (11.2, 2.8)),
+)
+"""One of each kind, as they stand in the notebook's own check, where each is tried mirrored at 0, too; so is it here.
 
-def _side(rng: Generator) -> int:
-    return int(rng.choice([-1, 1]))
+So whoever is given one of these here has been given the very same in the notebook: a method that does not throw dice
+ends where it ended there, and no draw decides. They are, in this order:
+a narrow component that holds most of the mass, and a wide one beside it, in whose valley those end who start from the
+whole; two that are as good, so that either is right; the heaviest component alone on one side, on the other two that
+overlap and hold more together; two that overlap, with the mode far from the best Gaussian; two that meet, with the
+best Gaussian neither on one of them nor at the moments nor at the mode; and the first kind twice far from 0, where no
+grid is that was made for the others: the best one is the leftmost component there in one case, not so in the other.
 
-
-def _narrow_and_wide(rng: Generator, *, side: int = 0) -> Mixture:
-    """A narrow component that holds most of the mass, and a wide one beside it: on the right (1), on the left (-1).
-
-    The best Gaussian backwards is the narrow one; from a start that covers both the way leads down to the wide one.
-    """
-    narrow, wide = rng.uniform(0.3, 0.5), rng.uniform(1.4, 1.9)
-    weight, distance, side = rng.uniform(0.62, 0.72), 3.4 * (narrow + wide) + rng.uniform(0, 1), side or _side(rng)
-    start = rng.uniform(-1, 1) - side * distance / 2
-    return mixture([weight, 1 - weight], [start, start + side * distance], [narrow, wide], rng.permutation(2))
-
-
-def _even(rng: Generator) -> Mixture:
-    """Two components with nothing to choose between them, so far apart that the best one backwards is either.
-
-    Farther apart, the kink between them would be too sharp for the rule above where the Gaussian covers both.
-    """
-    std, centre = rng.uniform(0.45, 0.6), rng.uniform(-1, 1)
-    half = std * rng.uniform(4.2, 5.2)
-    return mixture([1, 1], [centre - half, centre + half], [std, std], (0, 1))
-
-
-def _pair(rng: Generator) -> Mixture:
-    """The heaviest component alone on one side; on the other two that overlap, and hold more together."""
-    std = rng.uniform(0.5, 0.75)
-    side, centre, alone = _side(rng), rng.uniform(-1, 1), rng.uniform(0.36, 0.40)
-    share = rng.uniform(0.46, 0.54) * (1 - alone)
-    gap = rng.uniform(1.7, 2.1) * std
-    means = [centre - side * rng.uniform(3.0, 3.6), centre + side * 2.5, centre + side * (2.5 + gap)]
-    return mixture([alone, share, 1 - alone - share], means, [std * rng.uniform(0.8, 1), std, std], rng.permutation(3))
-
-
-def _skewed(rng: Generator) -> Mixture:
-    """Two components that overlap, the narrow one higher: one optimum backwards, which is neither of them nor the mode.
-
-    Drawn until known mistakes show clearly, which every second does.
-    """
-    while True:
-        narrow, wide = rng.uniform(0.25, 0.35), rng.uniform(1.0, 1.4)
-        weight, side = rng.uniform(0.15, 0.25), _side(rng)
-        target = mixture([weight, 1 - weight], [side * rng.uniform(1.0, 1.5), 0], [narrow, wide], rng.permutation(2))
-        wrong = [*laplace(target), minima(target.unweighted())[0]]
-        if all(reverse_excess(target, one.mean, one.std) > CLEAR for one in wrong):
-            return target
-
-
+Every valley has a clear bottom, and there is no other place where an optimiser could come to rest (tests: the smallest
+eigenvalue of the second derivatives by mean / s and log s, and the slope of what looks like a valley and is none).
+No mean is near 0 and no standard deviation near 1: Nelder-Mead's first simplex is 5 % of where it starts, and after a
+start at 0 only 0.00025 wide. What sound methods make of each is a part of the audit (`draws`)."""
 STARTS = 0.02
-"""Nats by which the best Gaussian is drawn to be better than those that optimisers start from."""
+"""Nats by which the best Gaussian is better than all that optimisers start from, in the fifth and the drawn mixture."""
 
 
-def _between(rng: Generator) -> Mixture:
-    """Two components that meet: the best Gaussian backwards leans from one to the other, and is no moments' Gaussian.
+def _mirrored(target: Mixture) -> Mixture:
+    """The mirror image at 0. Signs are exact, so that nothing else changes, not even by rounding."""
+    return Mixture(target.weights, tuple(-mean for mean in target.means), target.stds)
 
-    So that one who only compares starting points, or leaves them in a wrong direction, is nowhere near. Drawn until
-    that shows clearly, which nearly every one does.
-    """
-    while True:
-        narrow, wide, weight = rng.uniform(0.35, 0.5), rng.uniform(0.9, 1.3), rng.uniform(0.45, 0.55)
-        means = [_side(rng) * rng.uniform(2.6, 3.2), 0]
-        target = mixture([weight, 1 - weight], means, [narrow, wide], rng.permutation(2))
-        starts, others = [*_parts(target), moments(target)], minima(target)[1:]
-        costs = [reverse_excess(target, one.mean, one.std) for one in starts]
-        if min(costs) > STARTS and all(other.excess > CLEAR for other in others):
-            return target
+
+def _turned(rng: Generator, *targets: Mixture) -> tuple[Mixture, ...]:
+    """These targets, or the mirror images of all of them."""
+    return tuple(map(_mirrored, targets)) if rng.integers(2) else targets
+
+
+def _single(rng: Generator) -> Mixture:
+    """A single Gaussian, whose standard deviation is not near 1, so that it is not its square."""
+    width = math.exp(rng.choice([-1, 1]) * rng.uniform(0.3, 0.6))
+    return Mixture((1.0,), (float(rng.uniform(1.5, 3)),), (width,))
+
+
+def _leaning(rng: Generator) -> Mixture:
+    """Two components that meet, with one valley only and nothing sharp in it. Drawn: no list of answers will do.
+
+    But for the weight, which moves a little, all of them are one shape in another place and unit. Neither the moments
+    nor a component nor the mode is near the best one."""
+    weight, start, unit = rng.uniform(0.415, 0.435), rng.uniform(0.7, 1.5), rng.uniform(0.95, 1.15)
+    means, stds = (start + 3.1 * unit, start), (0.74 * unit, 1.42 * unit)
+    return mixture((weight, 1 - weight), means, stds, rng.permutation(2))
 
 
 FAR = (7, 8)
@@ -375,14 +373,9 @@ FAR = (7, 8)
 
 
 def _mixtures(rng: Generator) -> Values:
-    width = math.exp(_side(rng) * rng.uniform(0.3, 0.6))  # which is not its square
-    single = mixture([1], [_side(rng) * rng.uniform(1.5, 3)], [width], (0,))
-    near = (_narrow_and_wide, _even, _pair, _skewed, _between, _between)
-    sides = rng.permutation([-1, 1])  # the best one is the leftmost component in one of them, not so in the other
-    far = [
-        _narrow_and_wide(rng, side=side).moved(_side(rng) * rng.uniform(40, 60), rng.uniform(6, 8)) for side in sides
-    ]
-    targets = (single, *(draw(rng) for draw in near), *far)
+    """Two that are drawn, and the fixed ones, mirrored or not: those far from 0 together, which keeps both sides."""
+    near = [one for target in (_single(rng), *FIXED[:5], _leaning(rng)) for one in _turned(rng, target)]
+    targets = (*near, *_turned(rng, *FIXED[5:]))
     return {
         f"{name}{case}": values
         for case, target in enumerate(targets)
@@ -391,9 +384,9 @@ def _mixtures(rng: Generator) -> Values:
 
 
 def _returns(given: Values) -> Specs:
-    """Of each fit its mean and its standard deviation, one number each or an array that stands in its place."""
+    """Of each fit its mean and standard deviation, one number each or an array in its place; whether it was a pair."""
     one = numbers(most=1000, dtypes="f", what="the Gaussian that fit_gaussian returned")
-    fits = {f"case{case}": {"mean": one, "std": one} for case in range(len(given) // 3)}
+    fits = {f"case{case}": {"mean": one, "std": one, "pair": flag()} for case in range(len(given) // 3)}
     return parts(**fits, unknown={"raised": text(60)})
 
 
@@ -456,36 +449,58 @@ def _words(target: Mixture) -> str:
 
 
 def _judged(trial: Trial, direction: Direction) -> Verdict:
-    """Full marks where every Gaussian is as good as the best one; half where the way is right, or it is a local one."""
+    """Full marks where every Gaussian is as good as the best one; half where the way is right, or it is a local one.
+
+    What is near the best one is called so before anything else: a known mistake need explain only what is clearly
+    worse, so that an answer that is nearly right has the same score and sentence whatever was drawn.
+    """
     targets, answers = _targets(trial), _answers(trial)
     costs = [direction.excess(t, one.mean, one.std) for t, one in zip(targets, answers, strict=True)]
     costs = [cost if math.isfinite(cost) else math.inf for cost in costs]
     if max(costs) <= MOST:
-        told = f"Every Gaussian minimises {direction.divergence}, up to {MOST} nats."
+        told = f"Every Gaussian minimises {direction.divergence}, up to {MOST} nats.{_pairs(trial)}"
         return passed(told, used=max(*costs, 0.0) / MOST)
-    missed = [case for case, cost in enumerate(costs) if cost > MOST]
-    local = [case for case in missed if _local(direction, targets[case], answers[case])]
-    worst = max(missed, key=lambda case: costs[case])
-    size = f"{costs[worst]:.3g} nats" if costs[worst] < 1e6 else "more than a million nats"
-    told = f"For {_words(targets[worst])} {direction.divergence} is {size} above its minimum."
+    clear = [case for case, cost in enumerate(costs) if cost > NEAR]
+    local = [case for case in clear if _local(direction, targets[case], answers[case])]
+    worst = max(range(len(costs)), key=costs.__getitem__)
+    told = f"For {_words(targets[worst])} {direction.divergence} is {_nats(costs[worst])} above its minimum."
     score, sentence, diagnosis = 0.0, "", ""
-    if local == missed:
-        score, diagnosis = 0.5, "fit_local"
-        sentence = f"In {len(missed)} of {len(costs)} cases it is a local optimum, and another one is better."
-    elif found := next((one for one in direction.mistakes if _explains(one, targets, answers, missed)), None):
-        sentence, diagnosis = found.sentence, found.id
-    elif all(costs[case] <= NEAR or case in local for case in missed):
+    if not clear:
         score, diagnosis = 0.5, "fit_inexact"
-        sentence = "That is near, but more than an error of 1 % in mean and std would leave."
-    elif set(missed) <= set(FAR):
+        sentence = f"That is near, but more than the {MOST} nats that an inexact method may leave."
+    elif local == clear:
+        score, diagnosis = 0.5, "fit_local"
+        sentence = f"In {len(clear)} of {len(costs)} cases it is a local optimum, and another one is better."
+    elif found := next((one for one in direction.mistakes if _explains(one, targets, answers, clear)), None):
+        sentence, diagnosis = found.sentence, found.id
+    elif set(clear) <= set(FAR):
         score, diagnosis = 0.5, "fit_grid"
         sentence = (
             "Those near 0 are right; this one lies far from 0 and is wider. Do the grid and the starting points follow "
             "the target's means and standard deviations?"
         )
-    elif direction is FORWARDS and all(_has_mean(targets[case], answers[case]) for case in missed):
+    elif direction is BACKWARDS and all(answers[case].std < COLLAPSED * min(targets[case].stds) for case in clear):
+        sentence, diagnosis = (
+            "It has next to no width: what keeps it wide, -log std in the divergence, is missing.",
+            ("fit_collapsed"),
+        )
+    elif direction is FORWARDS and all(_has_mean(targets[case], answers[case]) for case in clear):
         sentence, diagnosis = "The mean is right, std is not.", "fit_mean_only"
     return Verdict(score, " ".join(filter(None, (told, sentence, direction.expected))), diagnosis)
+
+
+def _nats(cost: float) -> str:
+    """The cost in words, with as many digits as tell it from what is allowed."""
+    if cost >= 1e6:
+        return "more than a million nats"
+    digits = next((digits for digits in range(3, 17) if shown(cost, digits) != shown(MOST, digits)), 17)
+    return f"{shown(cost, digits)} nats"
+
+
+def _pairs(trial: Trial) -> str:
+    """A remark where pairs of numbers came in place of Gaussians, which is allowed."""
+    pairs = any(name.endswith(".pair") and value is True for name, value in trial.got.items())
+    return " You return pairs of mean and std; a Gaussian was asked for, but that is accepted, too." if pairs else ""
 
 
 def _has_mean(target: Mixture, answer: Fit) -> bool:
@@ -511,9 +526,9 @@ def _is_of_size(target: Mixture, answer: Fit) -> bool:
     return abs(answer.mean - whole.mean) < 20 * whole.std and 1e-3 < answer.std / whole.std < 20
 
 
-def _explains(mistake: Mistake, targets: Sequence[Mixture], answers: Sequence[Fit], missed: Sequence[int]) -> bool:
-    """Whether the mistake gives what was answered wherever that is wrong."""
-    return all(any(one.like(answers[at].mean, answers[at].std) for one in mistake.guess(targets[at])) for at in missed)
+def _explains(mistake: Mistake, targets: Sequence[Mixture], answers: Sequence[Fit], clear: Sequence[int]) -> bool:
+    """Whether the mistake gives what was answered wherever that is clearly worse than the best."""
+    return all(any(one.like(answers[at].mean, answers[at].std) for one in mistake.guess(targets[at])) for at in clear)
 
 
 def forward(trial: Trial) -> Verdict:

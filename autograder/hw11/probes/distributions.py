@@ -155,7 +155,10 @@ Part = Callable[[], Mapping[str, Any]]
 def _fits(
     given: Mapping[str, Any], own: Callable[..., Any], classes: Mapping[str, Callable[..., Any]], direction: str
 ) -> dict[str, Part]:
-    """For each mixture weights0 (k,), means0, stds0, weights1, ... what fits a Gaussian to it."""
+    """For each mixture weights0 (k,), means0, stds0, weights1, ... what fits a Gaussian to it.
+
+    `pair` is there, and True, where a pair of numbers stands for the Gaussian.
+    """
 
     def fit(case: int) -> dict[str, Any]:
         parts = (tuple(given[f"{name}{case}"].tolist()) for name in ("weights", "means", "stds"))
@@ -166,8 +169,9 @@ def _fits(
 
 
 def _parameters(fitted: Any) -> dict[str, Any]:
-    """Mean and standard deviation of a Gaussian, or of a pair of numbers."""
-    if isinstance(fitted, tuple | list) and len(fitted) == 2:
+    """Mean and standard deviation of a Gaussian, or of a pair of numbers, which is accepted and marked as `pair`."""
+    pair = isinstance(fitted, tuple | list) and len(fitted) == 2
+    if pair:
         mean, std = fitted
     elif hasattr(fitted, "mean") and hasattr(fitted, "std") and not isinstance(fitted, np.ndarray | torch.Tensor):
         mean, std = fitted.mean, fitted.std
@@ -175,4 +179,5 @@ def _parameters(fitted: Any) -> dict[str, Any]:
         kind = "None (is a return missing?)" if fitted is None else f"a {type(fitted).__name__}"
         raise Breach(f"what {FIT} returned is {kind}, but a Gaussian was expected")
     found = {name: number(value, f"the Gaussian's {name}") for name, value in (("mean", mean), ("std", std))}
-    return {name: value.reshape(()) if value.size == 1 else value for name, value in found.items()}
+    numbers = {name: value.reshape(()) if value.size == 1 else value for name, value in found.items()}
+    return numbers | {"pair": True} if pair else numbers
