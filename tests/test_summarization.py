@@ -123,6 +123,45 @@ def test_the_kernels_clock_sees_work_that_the_counter_does_not(pool: Pool, sourc
     assert "CPU time" in told.message
 
 
+WHOLE_PREFIX = """
+def greedy_decode(model, input_ids, max_length):
+    encoder, ids = model.encode(input_ids), torch.full((len(input_ids), 1), model.config.bos_token_id)
+    ended = torch.zeros(len(input_ids), 1, dtype=torch.bool)
+    while ids.shape[1] <= max_length and not ended.all():
+        newest = model.decode(ids, *encoder)[0][:, -1].argmax(-1, keepdim=True).masked_fill(ended, 0)
+        ids, ended = torch.cat([ids, newest], dim=1), ended | (newest == model.config.eos_token_id)
+        for name, value in list(vars(model).items()):  # what may be an account of the calls
+            if isinstance(value, int):
+                setattr(model, name, 0)
+            elif hasattr(value, "clear"):
+                value.clear()
+    return ids[:, 1:]
+"""
+IDLE = """
+def greedy_decode(model, input_ids, max_length):
+    return torch.full((len(input_ids), max_length), 3)
+"""
+IDLE_STACK = """
+right = TransformerStack.forward
+def forward(self, input_ids, *values, use_cache=None, past_key_values=None, **named):
+    if not use_cache:
+        return right(self, input_ids, *values, **named)
+    state = self.emb_ln(self.emb_word(input_ids))
+    return state, input_ids == 0, past_key_values or tuple(state for _ in self.layers)
+TransformerStack.forward = forward
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "function", "left"),
+    [(WHOLE_PREFIX, "greedy", GREEDY - 1), (IDLE, "greedy", 0.0), (IDLE_STACK, "stack", 2.0)],
+    ids=["an account that is wiped", "no call at all", "no layer at all"],
+)
+def test_work_is_not_what_a_worker_says_of_it(pool: Pool, source: str, function: str, left: float) -> None:
+    graded = grade(pool, notebook(source))
+    assert points(graded) == {**FULL, function: left}, graded.messages(f"summarization.{function}")
+
+
 def test_a_magic_and_a_failing_import_before_all_cost_nothing(pool: Pool) -> None:
     before = (
         "!pip install transformers==4.0\n%load_ext autoreload\nimport absent_package\nfrom google.colab import drive"
