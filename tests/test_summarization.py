@@ -115,7 +115,7 @@ TransformerLayer.forward = recomputes
 
 @pytest.mark.parametrize("source", [HIDDEN_WORK, NO_COUNTER], ids=["in numpy", "without a counter"])
 def test_the_kernels_clock_sees_work_that_the_counter_does_not(pool: Pool, source: str) -> None:
-    """Values are right, so these keep their points; the work is what forty steps behind 3,000 positions cost."""
+    """Values are right, so these keep their points; the work is what forty steps behind 4,000 positions cost."""
     graded = grade(pool, notebook(source))
     assert points(graded) == {**FULL, "layer": LAYER - 1}, graded.messages()
     (told,) = (result.verdict for result in graded.results if result.score == 0)

@@ -40,7 +40,7 @@ MARGINS = {
     "the reference's are 13. Of summaries that ignore their documents about one in forty passes, by the normal "
     "approximation.",
     "summarization.layer_work": "Counted multiplications, exactly, and beside them CPU time: 40 steps may take 1 s and "
-    "four times the reference's, where right ones take 0.04 s and recomputing ones 4 s.",
+    "four times the reference's, where right ones take 0.06 s and recomputing ones 6 s.",
     "vae.picture": "The picture is the student's own: after training 165 and more of 200 digits look like digits; the "
     "mark is 120, which one with a chance of 0.82 for each misses with probability 3e-12 (Chernoff).",
     "gan.picture": "As for the VAE's: 175 and more after training; the mark is 120.",

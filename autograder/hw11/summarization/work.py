@@ -35,7 +35,7 @@ SHORT = 2
 """A cache as short as those of the other checks."""
 LENGTHS = (64, 128, 256)
 """Cache lengths n, 2n, 4n, behind which multiplications are counted."""
-LONG, STEPS = 3000, 40
+LONG, STEPS = 4000, 40
 """A cache so long, and so many steps behind it, that recomputing all of it shows in what the kernel counts."""
 ALL = (SHORT, *LENGTHS, *[LONG] * STEPS)
 """The cache's length in each step."""
@@ -79,8 +79,8 @@ def linear(trial: Trial) -> Verdict:
     """Outputs and caches, then counted multiplications, then the kernel's CPU time.
 
     With f(n) = a + b n + c n^2 multiplications, f(4n) - 3 f(2n) + 2 f(n) = 6 c n^2 exactly; a step that looks at each
-    position once has c = 0, whatever else it does. Forty steps behind 3,000 positions take 40 ms where each position
-    is looked at once, and 4 s where all are computed anew, so these cannot hide in 1 s.
+    position once has c = 0, whatever else it does. Forty steps behind 4,000 positions take 60 ms where each position
+    is looked at once, and 6 s where all are computed anew, so these cannot hide in 1 s.
     """
     _outputs(trial)
     _caches(trial)
