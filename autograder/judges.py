@@ -17,7 +17,11 @@ MOST = 2**22
 """No answer has more numbers than fit into a frame of the wire as float32 (16 MiB). More could come as bytes, and would
 take eight times their size as the float64 that is computed with."""
 HUGE = 1e30
-"""Larger values are refused before anything is computed with them: squares of sums must not overflow."""
+"""Larger values are refused before anything is computed with them.
+
+Chosen, not derived: what a frame holds at most, 2^24 of such numbers, still has a sum of squares of 2e67 and a fourth
+power of that sum below float64's 1.8e308, and no right answer of a homework comes near it.
+"""
 
 
 @dataclass(frozen=True)

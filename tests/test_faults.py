@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from autograder import terminal
+from autograder.core import Verdict
 from autograder.isolation import canary
 from autograder.isolation.wall import Pool, Wall
 from tests import helpers
@@ -371,6 +372,40 @@ def test_a_judge_that_stumbles_costs_nothing(pool: Pool) -> None:
     assert [result.status for result in graded.results] == ["grader error", "graded"]
     assert graded.results[0].score == checks[0].points
     assert "fault in the grader" in graded.results[0].verdict.message
+
+
+def test_values_that_break_a_judge_end_with_a_person(
+    front_door: FrontDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No points, exit status 3, and the staff reads it first; the other checks are judged as ever."""
+
+    def divides(trial: Any) -> Any:
+        spread = float(trial.got["noise.standard"].std())
+        return Verdict(1.0, f"The spread is {1 // spread if spread else 1 // 0}.")
+
+    divides.alpha = 0.0  # type: ignore[attr-defined]
+    question = VAE_ONLY.questions[0]
+    checks = (replace(question.checks[0], judge=divides), *question.checks[1:])
+    monkeypatch.setattr(
+        sys.modules[__name__], "VAE_ONLY", replace(VAE_ONLY, questions=(replace(question, checks=checks),))
+    )
+    right = front_door(zip_of(solved(), tmp_path / "right.zip"), tmp_path / "right.json")
+    assert right[0] == terminal.GRADED
+    assert right[1]["score"] == FULL
+    flat = "def sample_gaussian(m, v):\n    return m * 1.0"
+    status, content = front_door(zip_of(solved(utils=flat), tmp_path / "flat.zip"), tmp_path / "flat.json")
+    assert status == terminal.OUR_FAULT
+    first = content["tests"][0]
+    assert first["score"] == 0
+    assert first["extra_data"]["status"] == "unjudgeable"
+    assert first["extra_data"]["diagnoses"] == ["unjudgeable"]
+    assert "could not be judged" in first["output"]
+    assert "ZeroDivisionError" not in first["output"]
+    (told,) = content["extra_data"]["for_the_staff"]
+    assert told.startswith("4.1 ")
+    assert "ZeroDivisionError" in told
+    assert told in " ".join(front_door.out.split())
+    assert points(content, "vae.bound") == BOUND
 
 
 def test_results_are_never_half_written(tmp_path: Path) -> None:
