@@ -271,7 +271,13 @@ def _value(entry: Values) -> tuple[Array, list[int], list[int] | None]:
         sentence = DEFECTS.get(str(defect), "could not be read.")
         raise Reject(sentence.format(found=_text(entry, "found")), diagnosis="sum_log_form")
     value, nested, shape = (entry.get(name) for name in ("value", "nested", "shape"))
-    assert isinstance(value, np.ndarray) and isinstance(nested, np.ndarray)
+    if (
+        not isinstance(value, np.ndarray)
+        or not isinstance(nested, np.ndarray)
+        or math.prod(nested.tolist()) != value.size
+        or not np.isfinite(value).all()
+    ):
+        raise Reject("holds a value that makes no sense. Expected: the output that the notebook wrote.")
     if np.abs(value).max(initial=0.0) > 1e30:
         raise Reject("holds values beyond 1e30.", diagnosis="sum_log_form")
     return value, nested.tolist(), shape.tolist() if isinstance(shape, np.ndarray) else None
