@@ -92,7 +92,9 @@ def test_a_file_is_read_in_the_encoding_that_it_has(pool: Pool, text: bytes) -> 
     assert lost(grade(pool, files({UTILS: text}))) == {}
 
 
-@pytest.mark.parametrize("package", ["submission", "src.submission", "codebase", "hw11.vae_gan.code"])
+@pytest.mark.parametrize(
+    "package", ["submission", "src.submission", "codebase", "hw11.vae_gan.code", "data.mine", "code", "data"]
+)
 def test_a_folder_may_be_imported_by_its_name(pool: Pool, package: str) -> None:
     folder = package.replace(".", "/")
     moved = {

@@ -13,6 +13,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from autograder.core import GIVEN, PACKAGES
 from autograder.isolation.imports import Importer
@@ -41,6 +42,16 @@ class Finder(importlib.abc.MetaPathFinder):
         for finder, at in ((self, 0), (self.last, len(sys.meta_path) + 1)):
             if finder not in sys.meta_path:
                 sys.meta_path.insert(at, finder)
+        for name in {name.partition(".")[0] for name in self.listed}:
+            file = root / f"{name}.py"
+            if not isinstance(sys.modules.get(name), _Shared) and (file.is_file() or name in sys.stdlib_module_names):
+                sys.modules[name] = _Shared(name, self, file if file.is_file() else None)
+
+    @cached_property
+    def listed(self) -> tuple[str, ...]:
+        """What the intake saw the folder of the code called."""
+        file = self.box / PACKAGES
+        return tuple(file.read_text("utf-8", "replace").split()) if file.is_file() else ()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
@@ -104,6 +115,27 @@ class FileLoader(importlib.abc.InspectLoader):
         run_file(self.name, data, module.__dict__, self.finder.faults, seconds=self.finder.seconds())
 
 
+class _Shared(types.ModuleType):
+    """A name that the folder of the code has in common with one of its files, or with a module of Python's own.
+
+    Submodules are the folder's, attributes the file's or the other module's.
+    """
+
+    def __init__(self, name: str, finder: Finder, file: Path | None) -> None:
+        super().__init__(name)
+        self.__path__ = [str(finder.root)]
+        self.__dict__["_other"] = sys.modules.get(name) or (None if file else importlib.import_module(name))
+        self.__dict__["_loader"] = FileLoader(file, finder) if file else None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if self.__dict__["_other"] is None:
+            self.__dict__["_other"] = other = types.ModuleType(self.__name__)
+            self.__dict__["_loader"].exec_module(other)
+        return getattr(self.__dict__["_other"], name)
+
+
 class _LastFinder(importlib.abc.MetaPathFinder):
     """For names that nothing else finds: the folder's own name as a package, and modules elsewhere in the upload.
 
@@ -151,10 +183,7 @@ class _LastFinder(importlib.abc.MetaPathFinder):
         They are those that the intake saw, and some that the files import. A name is learned from an import only where
         nothing of that name is installed and what is imported from it lies at the root.
         """
-        names = set[str]()
-        listed = self.finder.box / PACKAGES
-        if listed.is_file():
-            names |= set(listed.read_text("utf-8", "replace").split())
+        names = set(self.finder.listed)
         texts = [self.finder.box / file for file in self.elsewhere[:MOST_FILES]]
         for path in (*texts, *self.finder.box.glob("*.ipynb")):
             with path.open("rb") as file:

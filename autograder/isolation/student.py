@@ -268,6 +268,7 @@ class Held(Student):
         """The kernel's own names, as attributes; whatever is set there is what its functions see."""
         held = _Space()
         held.__dict__ = self.space
+        self.loaded(self.space)
         return held
 
 
