@@ -16,12 +16,12 @@ def many(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith("s") else "s")
 
 
-def clean(text: str, *, limit: int = 16 * 1024, line: bool = False) -> str:
+def clean(text: str, *, limit: int = 16 * 1024, line: bool = False, numbers: bool = False) -> str:
     """`text` without control, format and private characters, cut to `limit`.
 
     With `line=True` it becomes one line for a student's feedback: numbers with more than two decimals,
-    which could be hidden inputs, are masked, also in hexadecimal; angle brackets, which begin HTML, are
-    replaced by others that look alike.
+    which could be hidden inputs, are masked, also in hexadecimal, but where `numbers` says that nothing hidden was
+    there to be told; angle brackets, which begin HTML, are replaced by others that look alike.
     """
     kept = "".join(
         character
@@ -29,5 +29,6 @@ def clean(text: str, *, limit: int = 16 * 1024, line: bool = False) -> str:
         if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
     )
     if line:
-        kept = _LONG_NUMBER.sub("#", " ".join(kept.split())).translate(_BRACKETS)
+        kept = " ".join(kept.split()).translate(_BRACKETS)
+        kept = kept if numbers else _LONG_NUMBER.sub("#", kept)
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"

@@ -22,7 +22,7 @@ import torch
 
 from autograder.core import WHOLE, Array, Value, Values
 from autograder.faults import Fault
-from autograder.isolation import confine, files, kernel, machine, wire
+from autograder.isolation import confine, files, frozen, kernel, machine, wire
 from autograder.isolation.absent import Absent, require
 from autograder.isolation.noise import Noise
 from autograder.isolation.student import Held, ImportFault, Missing, Student, describe
@@ -119,8 +119,8 @@ OWN = {"canary": "autograder.isolation.canary", "reading": "autograder.isolation
 
 
 def load_probe(package: str, name: str) -> ModuleType:
-    """The probes' module `name`, or one of the engine's own."""
-    return importlib.import_module(OWN.get(name, f"{package}.{name}"))
+    """The probes' module `name`, or one of the engine's own, with what it uses of other packages bound (frozen.py)."""
+    return frozen.freeze(importlib.import_module(OWN.get(name, f"{package}.{name}")))
 
 
 def answer(request: wire.Frame, module: ModuleType, function: str, student: Student) -> bytes:

@@ -64,17 +64,17 @@ def warm(probes: str) -> None:
     import torch
     import torch.distributions
 
-    from autograder.isolation import confine
+    from autograder.isolation import confine, frozen
 
     torch.set_num_threads(1)
     confine.preload()
     importlib.import_module("autograder.isolation.worker")
     importlib.import_module("autograder.isolation.canary")
     _leave_judges_out(probes)
-    package = importlib.import_module(probes)
+    package = frozen.freeze(importlib.import_module(probes))
     for module in pkgutil.iter_modules(package.__path__):
         if not module.name.startswith("with_"):  # these carry something that only their worker may see
-            importlib.import_module(f"{probes}.{module.name}")
+            frozen.freeze(importlib.import_module(f"{probes}.{module.name}"))
     layer = torch.nn.Linear(2, 2)
     loss = torch.nn.functional.binary_cross_entropy_with_logits(layer(torch.ones(1, 2)), torch.ones(1, 2))
     loss.backward()  # type: ignore[no-untyped-call]

@@ -472,8 +472,8 @@ WRONG: tuple[Variant, ...] = (
             prob = logprob.exp().detach()
             return -(reward * (prob * logprob).sum(dim=1)).mean()
         """,
-        caught_by=("policy_gradient.gradient", "policy_gradient.unbiased", "policy_gradient.training"),
-        sometimes=("policy_gradient.sign",),
+        caught_by=EVERY_CHECK,
+        diagnosis="zero_gradient",
     ),
     _loss(
         "next-class",

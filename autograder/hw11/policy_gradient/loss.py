@@ -18,8 +18,8 @@ from scipy.special import softmax
 
 from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.precision import HALF, refuse_half
-from autograder.judges import Misconception, array, contrast, fits, passed, share, shown
-from autograder.returns import entries, flag, numbers, parts, text
+from autograder.judges import Misconception, apart, array, contrast, fits, passed, share, shown
+from autograder.returns import count, entries, flag, numbers, parts, text
 from autograder.sections import join, section, take
 from autograder.stats import gamma
 from autograder.text import clean
@@ -106,6 +106,7 @@ def _losses(given: Values) -> dict[str, Spec]:
             f"{case}.action": entries(rows),
             f"{case}.reward": entries(rows),
             f"{case}.slope": numbers(rows, classes),
+            f"{case}.used": numbers(rows),
         }
         case += 1
     return specs
@@ -113,10 +114,13 @@ def _losses(given: Values) -> dict[str, Spec]:
 
 def _returns(given: Values) -> Specs:
     slopes = {
-        part: {"slopes": numbers(*np.shape(given[f"{part}.actions"]), np.shape(given[f"{part}.logits"])[1])}
+        part: {
+            "slopes": numbers(*np.shape(given[f"{part}.actions"]), np.shape(given[f"{part}.logits"])[1]),
+            "used": numbers(*np.shape(given[f"{part}.actions"])),
+        }
         for part in ("sampled", *ALTERED)
     }
-    return parts(values={**_losses(take(given, "values")), "labels": text(40)}, **slopes)
+    return parts(values={**_losses(take(given, "values")), "labels": text(40), "batch": count()}, **slopes)
 
 
 ASK = Ask("policy_gradient:loss", _loss, returns=_returns)
@@ -169,6 +173,15 @@ class Slope:
         slack: Array = len(self.p) * (self.bound * score).sum(1) / (score**2).sum(1)
         return slack
 
+    @property
+    def nothing(self) -> bool:
+        """Whether it is zero, up to rounding."""
+        return fits(self.got, 0.0, self.bound)
+
+    def size_slack(self) -> float:
+        """What rounding may change `size` by, as a share of it."""
+        return float((self.bound * np.abs(self.want)).sum() / (self.want**2).sum())
+
     def weights(self, factor: float) -> Array | None:
         """k (N,) where the gradient is -k_i times the score / N times the factor in every row, else None."""
         n, score = len(self.p), self.score
@@ -194,7 +207,7 @@ class Reading:
 
 
 def slopes(trial: Trial) -> tuple[Slope, ...]:
-    """The gradients of all cases. Raises `Reject` where none arrived."""
+    """The gradients of all cases. Raises `Reject` where none arrived, or nothing but zeros did."""
     values = section(trial, "values")
     found = []
     for case, rows in enumerate(CASES):
@@ -209,11 +222,29 @@ def slopes(trial: Trial) -> tuple[Slope, ...]:
             Slope(
                 array(values.got, f"{case}.slope", shape=(rows, CLASSES), what="The gradient to the logits"),
                 softmax(logits, axis=1),
-                array(values.given, f"action{case}").astype(int),
+                _actions(values, f"{case}.used", f"action{case}"),
                 array(values.given, f"reward{case}"),
             )
         )
+    if all(slope.nothing for slope in found):
+        raise Reject(
+            "The gradient of the loss to the network's logits is zero in every batch, whatever the actions and rewards "
+            "are: training would change nothing. Expected: a loss that falls where the log-probability of a rewarded "
+            "action rises.",
+            diagnosis="zero_gradient",
+        )
     return tuple(found)
+
+
+def _actions(values: Trial, used: str, given: str) -> Array:
+    """The actions (N,) or (versions, N) that a loop took by itself, or those that the function was given."""
+    actions = array(values.given, given)
+    if used not in values.got:
+        return actions.astype(int)
+    found = array(values.got, used, shape=actions.shape, what="The actions that your loop rewards")
+    if not np.isin(found, range(CLASSES)).all():
+        raise Reject("Some action that your loop rewards is no class. Expected: 0, 1, 2 or 3.")
+    return found.astype(int)
 
 
 def _no_gradient(values: Trial) -> str:
@@ -283,7 +314,10 @@ def _baseline(trial: Trial, found: tuple[Slope, ...], sizes: tuple[float, ...]) 
     for slope, size in zip(found, sizes, strict=True):
         k = slope.weights(size)
         # A baseline lies among the rewards: -(the sum of all others), which N x N products amount to, does not.
-        if k is None or np.abs(slope.reward - k).max() > np.abs(slope.reward).max() * (1 + 1e-4):
+        if k is None:
+            return ""
+        most = np.abs(slope.reward).max()
+        if (np.abs(slope.reward - k) > most + slope.slack * (1 + np.abs(k))).any():
             return ""
     kinds = {
         _kept(trial, part, sizes[0] * (rows / CASES[0] if abs(sizes[0]) > 1 else 1))
@@ -293,24 +327,33 @@ def _baseline(trial: Trial, found: tuple[Slope, ...], sizes: tuple[float, ...]) 
 
 
 def _kept(trial: Trial, part: str, factor: float) -> str:
-    """The same by how a row's weight changes with its own reward."""
+    """The same by how a row's weight changes with its own reward.
+
+    k changes by as much as the reward where the baseline stays, by 1 - 1/N of it where it is the batch's mean. Both
+    weights have the error of the gradient that they are read from.
+    """
     versions = _slopes_of(trial, part)
     ks = [slope.weights(factor) for slope in versions]
-    kept = []
+    before, own = versions[0], 1 - 1 / len(versions[0].p)
+    stays = moves = True
     for row, after in enumerate(ks[1:]):
         if ks[0] is None or after is None:
             return ""
-        kept.append(float(after[row] - ks[0][row]) / float(versions[1 + row].reward[row] - versions[0].reward[row]))
-    # k changes by as much as the reward where the baseline stays, by 1 - 1/N of it where it is the batch's mean.
-    if np.ptp(kept) > 1e-3 or not 1 - 1 / len(versions[0].p) - 1e-3 <= kept[0] <= 1 + 1e-3:
-        return ""
-    return "independent" if abs(kept[0] - 1) <= 1e-3 else "own"
+        change = float(versions[1 + row].reward[row] - before.reward[row])
+        kept = float(after[row] - ks[0][row]) / change
+        sizes = (versions[1 + row].slack[row] * (1 + abs(after[row])), before.slack[row] * (1 + abs(ks[0][row])))
+        slack = sum(sizes) / abs(change)
+        stays &= abs(kept - 1) <= slack
+        moves &= abs(kept - own) <= slack
+    return "independent" if stays else "own" if moves else ""
 
 
 def _slopes_of(trial: Trial, part: str) -> list[Slope]:
     """The gradients of a part that was asked with several actions and rewards for the same logits."""
     of = section(trial, part)
-    actions, rewards = array(of.given, "actions").astype(int), array(of.given, "rewards")
+    actions, rewards = _actions(of, "used", "actions"), array(of.given, "rewards")
+    if "used" in of.got and "table" in of.given:
+        rewards = array(of.given, "table")[np.arange(actions.shape[1]), actions]
     p = softmax(array(of.given, "logits"), axis=1)
     got = array(of.got, "slopes", shape=(*actions.shape, CLASSES), what="The gradient to the logits")
     return [Slope(*each[:1], p, *each[1:]) for each in zip(got, actions, rewards, strict=True)]
@@ -323,6 +366,13 @@ EXPECTED = (
     "which pushes that action's logit up by reward (1 - p) and every other one down by reward p."
 )
 
+
+def _shares(slope: Slope, weight: Array) -> Array:
+    """For each class (classes,) the mean over all rows of weight (N,) where the row's action is the class."""
+    shares: Array = (np.eye(CLASSES)[slope.action] * weight[:, None]).mean(0)
+    return shares
+
+
 MISTAKES = (
     Misconception(
         "probabilities",
@@ -331,8 +381,21 @@ MISTAKES = (
     ),
     Misconception(
         "broadcast_nxn",
-        "Every row was weighed by the rewards of all rows together: shapes (N, 1) and (N,) broadcast to N x N.",
+        "Every row was weighted by the mean reward of the batch in place of its own: two means were multiplied, or "
+        "tensors of shapes (N, 1) and (N,) were, which gives N x N products.",
         lambda s: -s.score * s.reward.mean() / len(s.p),
+    ),
+    Misconception(
+        "index_nxn",
+        "`logprob[:, predicted]` has shape N x N: in every row it is the log-probabilities of all rows' actions. One "
+        "for each row is `logprob[torch.arange(N), predicted]`.",
+        lambda s: -(_shares(s, s.reward) - s.reward.mean() * s.p) / len(s.p),
+    ),
+    Misconception(
+        "index_nxn",
+        "`logprob[:, predicted]` has shape N x N: in every row it is the log-probabilities of all rows' actions. One "
+        "for each row is `logprob[torch.arange(N), predicted]`.",
+        lambda s: -s.reward[:, None] * (_shares(s, np.ones(len(s.p))) - s.p) / len(s.p),
     ),
     Misconception("reward_ignored", "The reward has no part in it.", lambda s: -s.score / len(s.p)),
     Misconception(
@@ -340,16 +403,38 @@ MISTAKES = (
         "The log-probabilities of all actions are in it; only the chosen one's was tried and rewarded.",
         lambda s: -(1 - CLASSES * s.p) * s.reward[:, None] / len(s.p),
     ),
-    Misconception("reward_squared", "It is weighed by the square of the reward.", lambda s: s.want * s.reward[:, None]),
+    Misconception(
+        "reward_squared", "It is weighted by the square of the reward.", lambda s: s.want * s.reward[:, None]
+    ),
     Misconception(
         "reward_magnitude",
-        "It is weighed by the size of the reward, so that a punishment counts as a reward.",
+        "It is weighted by the size of the reward, so that a punishment counts as a reward.",
         lambda s: s.want * np.sign(s.reward)[:, None],
     ),
     Misconception(
         "reward_sign",
         "Only the reward's sign counts in it, not its size.",
         lambda s: s.want / np.abs(s.reward)[:, None],
+    ),
+    Misconception(
+        "reward_sign",
+        "Only whether the reward is positive counts in it, not its size.",
+        lambda s: -s.score * (s.reward > 0)[:, None] / len(s.p),
+    ),
+    Misconception(
+        "reward_divided",
+        "It is divided by the reward in place of multiplied.",
+        lambda s: -s.score / s.reward[:, None] / len(s.p),
+    ),
+    Misconception(
+        "reward_normalised",
+        "The rewards were moved and scaled to between 0 and 1, which changes with every batch.",
+        lambda s: -s.score * ((s.reward - s.reward.min()) / np.ptp(s.reward))[:, None] / len(s.p),
+    ),
+    Misconception(
+        "reward_softmax",
+        "The rewards were turned into positive shares by a softmax, so that punished actions are made likelier too.",
+        lambda s: -s.score * softmax(s.reward)[:, None],
     ),
     Misconception("reward_clipped", "Negative rewards are left out of it.", lambda s: s.want * (s.reward > 0)[:, None]),
     Misconception(
@@ -382,6 +467,20 @@ SIZES = (
     ),
     ("sum_not_mean", lambda rows: rows / CLASSES, "It is the sum over the batch, divided by the number of classes."),
 )
+
+
+@lru_cache(maxsize=2)
+def recognised(trial: Trial) -> tuple[Misconception | None, int]:
+    """The known mistake that explains the gradients of all cases, whatever their size, and with which sign it does."""
+    found = slopes(trial)
+    for known in MISTAKES:
+        wants = [known.formula(slope) for slope in found]
+        for scale in (lambda rows: 1.0, *(size for _, size, _ in SIZES)):
+            for sign in (1, -1):
+                factors = [sign * scale(len(slope.p)) for slope in found]
+                if all(s.used(want, factor) <= 2 for s, want, factor in zip(found, wants, factors, strict=True)):
+                    return known, sign
+    return None, 0
 
 
 def labels_in(trial: Trial) -> str:
@@ -432,13 +531,9 @@ def gradient(trial: Trial) -> Verdict:
             f"never told: it learns from the reward of what it chose. {EXPECTED}",
             diagnosis="true_labels",
         )
-    for known in MISTAKES:
-        for scale in (lambda rows: 1.0, *(size for _, size, _ in SIZES)):
-            for sign in (1, -1):
-                wants = [(slope, known.formula(slope), sign * scale(len(slope.p))) for slope in reading.slopes]
-                if all(slope.used(want, factor) <= 2 for slope, want, factor in wants):
-                    message = f"The gradient to the logits is not right. {known.sentence} {EXPECTED}"
-                    return Verdict(0.0, message, known.id)
+    known, _ = recognised(trial)
+    if known is not None:
+        return Verdict(0.0, f"The gradient to the logits is not right. {known.sentence} {EXPECTED}", known.id)
     return Verdict(0.0, f"The gradient to the logits is not right. {EXPECTED}")
 
 
@@ -472,12 +567,12 @@ def _first(_failed: Trial, tiny: Trial) -> str:
     size and sign are judged elsewhere. A single row's gradient of 0 shows nothing: a baseline can be all of its reward.
     """
     found: list[tuple[int, Slope]] = []
-    for case, (logits, action, reward) in enumerate(TINY):
+    for case, (logits, _, reward) in enumerate(TINY):
         got = tiny.got.get(f"{case}.slope")
         # A nan may be the standard deviation of one reward.
         if isinstance(got, np.ndarray) and got.shape == (len(logits), CLASSES) and np.isfinite(got).all():
-            p = softmax(np.array(logits, float), axis=1)
-            found.append((case, Slope(got.astype(float), p, np.array(action), np.array(reward, float))))
+            p, action = softmax(np.array(logits, float), axis=1), _actions(tiny, f"{case}.used", f"action{case}")
+            found.append((case, Slope(got.astype(float), p, action, np.array(reward, float))))
     common = next((size for _, slope in found if (size := slope.size())), 1.0)
 
     def off(slope: Slope) -> bool:
@@ -486,7 +581,7 @@ def _first(_failed: Trial, tiny: Trial) -> str:
 
     turned = [one for one in found if one[1].weights(1.0) is None]
     for case, slope in turned or [one for one in found if off(one[1])]:
-        logits, action, reward = TINY[case]
+        (logits, _, reward), action = TINY[case], slope.action
         row = int(np.abs(slope.got - slope.want).max(1).argmax())
         where = "" if len(logits) == 1 else f" of row {row + 1}"
         return (
@@ -509,46 +604,96 @@ def sign(trial: Trial) -> Verdict:
         )
     if reading.sign > 0:
         return passed("Minimising the loss makes rewarded actions likelier.")
-    if reading.sign < 0:
+    known, turned = (None, 0) if reading.sizes else recognised(trial)
+    if turned < 0 or (known is None and reading.sign < 0 and all(map(_is_against, reading.slopes))):
         raise Reject(
             "Minimising the loss makes rewarded actions less likely: its sign is wrong. Expected: -reward times "
             "log-probability, since the optimiser minimises and the reward is to be maximised.",
             diagnosis="pg_sign",
         )
+    if known is not None:
+        raise Reject(
+            f"Minimising the loss does not make rewarded actions likelier in every batch. {known.sentence} Expected: "
+            "likelier in every batch, by the gradient of -reward times log-probability.",
+            diagnosis=known.id,
+        )
     raise Reject(
-        "Minimising the loss makes rewarded actions likelier in some batches and less likely in others. Expected: "
+        f"Minimising the loss makes rewarded actions {'less likely' if reading.sign < 0 else 'likelier'} in "
+        f"{'the batches that were tried' if reading.sign < 0 else 'some batches and less likely in others'}. Expected: "
         "likelier in every batch, by the gradient of -reward times log-probability."
     )
 
 
+def _is_against(slope: Slope) -> bool:
+    """Whether the right gradient, turned round, is most of it: more than the cosine of 45 degrees."""
+    lengths = float((slope.got**2).sum() * (slope.want**2).sum())
+    return float((slope.got * slope.want).sum()) < -float(np.sqrt(lengths / 2))
+
+
 def average(trial: Trial) -> Verdict:
-    reading = read(trial)
-    if not reading.sizes:  # then what is averaged is not known, but whether it is an average can be
-        values = section(trial, "values")
-        once, twice = (array(values.got, f"{case}.loss", what="The loss").mean() for case in (ONCE, TWICE))
-        # The rounding of any formula is far below 1 %, and a sum is twice as large.
-        if abs(twice - once) <= 0.01 * abs(once) + 1e-6:
-            return passed("A batch whose rows are there twice has the same loss, as an average has.")
-        raise Reject(
-            f"A batch whose rows are there twice has a loss of {twice:.3g}, and one where they are there once "
-            f"{once:.3g}. Expected: the average over the batch, which is the same for both.",
-            diagnosis="sum_not_mean" if abs(twice - 2 * once) <= 0.01 * abs(once) else "",
-        )
+    reading, values = read(trial), section(trial, "values")
     rows = [len(slope.p) for slope in reading.slopes]
 
     def are(scale: Callable[[int], float]) -> bool:
-        return all(abs(abs(size) - scale(n)) <= 1e-4 * scale(n) for size, n in zip(reading.sizes, rows, strict=True))
+        pairs = zip(reading.slopes, reading.sizes, rows, strict=True)
+        return all(abs(abs(size) - scale(n)) <= (slope.size_slack() + 1e-12) * scale(n) for slope, size, n in pairs)
 
-    if not are(lambda _rows: 1.0):
-        known = next(((name, sentence) for name, scale, sentence in SIZES if are(scale)), None)
-        seen = ", ".join(f"{abs(size):.3g} times for {n} rows" for size, n in zip(reading.sizes, rows, strict=True))
-        name, sentence = known or ("scaled", f"Its gradient has the wrong size, {seen}.")
-        raise Reject(f"The loss is not the average over the batch, which was expected. {sentence}", diagnosis=name)
-    return passed("The loss is the average over the batch.")
+    shapes = [np.shape(values.got.get(f"{case}.loss", ())) for case in range(len(CASES))]
+    if any(shapes) and not (reading.sizes and are(lambda _rows: 1.0)):  # gradients are those of the sum of all entries
+        raise Reject(
+            f"For a batch of {rows[0]} the loss has shape {list(shapes[0])}: nothing averages the losses of the rows. "
+            "Expected: one number, their average over the batch.",
+            diagnosis="not_averaged",
+        )
+    if not reading.sizes:  # then what is averaged is not known, but whether it is an average can be
+        once, twice = (float(array(values.got, f"{case}.loss", what="The loss").mean()) for case in (ONCE, TWICE))
+        # The rounding of any formula is far below 1 %, and a sum is twice as large.
+        if abs(twice - once) <= 0.01 * abs(once) + 1e-6:
+            return passed("A batch whose rows are there twice has the same loss, as an average has.")
+        double, single = apart(twice, once, 3)
+        raise Reject(
+            f"A batch whose rows are there twice has a loss of {double}, and one where they are there once {single}. "
+            "Expected: the average over the batch, which is the same for both.",
+            diagnosis="sum_not_mean" if abs(twice - 2 * once) <= 0.01 * abs(once) else "",
+        )
+    batch = values.got.get("batch")
+    if are(lambda _rows: 1.0):
+        return passed("The loss is the average over the batch.")
+    if type(batch) is int and batch > 0 and are(lambda n: min(n, batch) / batch):
+        return passed(f"The loss is the sum over the batch, divided by {batch}, as many rows as your loop takes.")
+    deviations = [[slope.reward.std(ddof=ddof) for slope in reading.slopes] for ddof in (0, 1)]
+    known = next(((name, sentence) for name, scale, sentence in SIZES if are(scale)), None)
+    if known is None and any(_are_ones(reading, several) for several in deviations):
+        known = (
+            "reward_normalised",
+            "The rewards were divided by their standard deviation, which changes with the batch.",
+        )
+    seen = ", ".join(
+        f"{apart(abs(size), 1, 3)[0]} times for {n} rows" for size, n in zip(reading.sizes, rows, strict=True)
+    )
+    name, sentence = known or ("scaled", f"Its gradient has the wrong size, {seen}.")
+    raise Reject(f"The loss is not the average over the batch, which was expected. {sentence}", diagnosis=name)
+
+
+def _are_ones(reading: Reading, factors: Sequence[float]) -> bool:
+    """Whether every size times its factor is 1, within rounding."""
+    pairs = zip(reading.slopes, reading.sizes, factors, strict=True)
+    return all(abs(abs(size) * factor - 1) <= slope.size_slack() + gamma(64) for slope, size, factor in pairs)
 
 
 def inputs(trial: Trial) -> Verdict:
+    """What does nothing with its inputs leaves them alone, too, and earns nothing by it."""
     values = section(trial, "values")
+    if "0.slope" in values.got:
+        slopes(trial)
+    elif len({str(values.got.get(f"{case}.loss")) for case in range(len(CASES))}) == 1:
+        raise Reject(
+            "The loss is the same number for every batch, so this cannot be judged. Expected: a loss that is computed "
+            "from logprob, predicted and reward.",
+            diagnosis="zero_gradient",
+        )
+    if "0.used" in values.got:
+        return passed("The loss stands in the training loop, which has no caller.")
     for case, rows in enumerate(CASES):
         for name, word in (("action", "predicted"), ("reward", "reward")):
             after = array(values.got, f"{case}.{name}", what=f"After the call {word}")
@@ -588,9 +733,10 @@ def unbiased(trial: Trial, alpha: float) -> Verdict:
     p_value, seen = max(_bias(got / size, exact, p, table) for size in sizes)
     if p_value >= alpha:
         return passed(f"Over {CALLS * ROWS:,} actions no bias of the estimate can be told from chance.", p=p_value)
+    times, once = apart(seen, 1.0, 2)
     message = (
         f"Over {CALLS * ROWS:,} actions drawn from the policy the average gradient, measured along the exact one, is "
-        f"{seen:.2f} of it; expected 1: an unbiased estimate of the gradient summed over all actions."
+        f"{times} of it; expected {once}: an unbiased estimate of the gradient summed over all actions."
     )
     if reading.sizes and all(_greedy(call, sizes[0]) for call in calls):
         return Verdict(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.random import Generator
+from scipy.special import softmax
 
-from autograder.core import Array, Ask, Specs, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.answers.declared import held
 from autograder.hw11.policy_gradient.loss import CLASSES
-from autograder.judges import array, passed, whole
+from autograder.judges import apart, array, fits, passed, whole
 from autograder.returns import count, numbers, text
+from autograder.stats import gamma
 from autograder.text import clean
 
 POINTS = 4096
@@ -43,15 +47,22 @@ def accuracy(weights: tuple[Array, ...], x: Array = TEST) -> float:
 # ------------------------------------------------------------------------------- training with the loss
 
 
-STEPS = 250
+STEPS, RATE, KEEP = 150, 0.02, 0.9
+ROWS, TWINS, FIRST, SECOND = 256, 16, 120, 200
+"""As many points are there twice, from these rows on: with the same numbers to draw actions with, and other labels."""
 
 
 def _fixed(_rng: Generator) -> Values:
     """One and the same problem for everybody."""
     own = np.random.Generator(np.random.Philox(6))
-    x = points(own, 256)
-    table = np.where(np.eye(CLASSES, dtype=bool)[labels(x)], 3.0, -1.0).astype(np.float32)
-    given: dict[str, Array | int] = {"x": x, "table": table, "steps": STEPS, "chance": 6}
+    x = points(own, ROWS)
+    x[SECOND : SECOND + TWINS] = x[FIRST : FIRST + TWINS]
+    label = labels(x)
+    label[SECOND : SECOND + TWINS] = (label[FIRST : FIRST + TWINS] + 1 + np.arange(TWINS) % 3) % CLASSES
+    uniform = own.random((STEPS, ROWS))
+    uniform[:, SECOND : SECOND + TWINS] = uniform[:, FIRST : FIRST + TWINS]
+    table = np.where(np.eye(CLASSES, dtype=bool)[label], 3.0, -1.0).astype(np.float32)
+    given: dict[str, Array | float] = {"x": x, "table": table, "uniform": uniform, "rate": RATE, "keep": KEEP}
     for layer, (out, into) in enumerate(((32, INPUTS), (CLASSES, 32))):
         width = 1 / np.sqrt(into)  # as nn.Linear begins
         given[f"w{layer}"] = own.uniform(-width, width, (out, into)).astype(np.float32)
@@ -59,31 +70,157 @@ def _fixed(_rng: Generator) -> Values:
     return given
 
 
-def _weights(given: Values) -> Specs:
-    return {name: numbers(*np.shape(given[name])) for name in ("w0", "b0", "w1", "b1")}
+def _steps(given: Values) -> Specs:
+    """The path of a training: see `Path`."""
+    steps, rows = np.shape(given["uniform"])
+    paths = {name: numbers(steps + 1, *np.shape(given[name])) for name in ("w0", "b0", "w1", "b1")}
+    return {**paths, "slopes": numbers(steps, rows, CLASSES), "actions": numbers(steps, rows)}
 
 
-TRAINING = Ask("policy_gradient:training", _fixed, seconds=60.0, fixed=True, returns=_weights)
-TRAINED = 0.63
-"""The pass mark. The problem is fixed, so a right loss takes the reference's path, to 69 % (a baseline changes
-that by 1 %): no luck is in it but that of rounding."""
+TRAINING = Ask("policy_gradient:training", _fixed, seconds=60.0, fixed=True, returns=_steps)
+TRAINED = 0.6
+"""The pass mark. The problem is fixed, numbers to draw with included: a right loss takes the reference's path, to 67 %,
+and baselines change that by 1 %. A loop's own draws are others: over 25 streams of them right losses, with and without
+baselines, reached 65 to 69 % (sd 0.6), and rewards that are multiplied N by N 24 to 50 %."""
+U = 2.0**-53
+"""Unit roundoff of the path, which is in double precision but for the loss."""
+LUCK = 1e-12
+"""The chance that a right loop's own draws hit the right class more often than `_drawn` allows."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """A training, step by step: the weights (STEPS + 1, ...) from the first to the last, the gradients to the logits
+    (STEPS, ROWS, CLASSES) and the actions (STEPS, ROWS) of every step."""
+
+    weights: tuple[Array, ...]
+    slopes: Array
+    actions: Array
+
+
+def _path(trial: Trial) -> Path:
+    shapes = {"w0": (32, INPUTS), "b0": (32,), "w1": (CLASSES, 32), "b1": (CLASSES,)}
+    weights = tuple(
+        array(trial.got, name, shape=(STEPS + 1, *shape), what="The path of the weights")
+        for name, shape in shapes.items()
+    )
+    slopes = array(trial.got, "slopes", shape=(STEPS, ROWS, CLASSES), what="The gradient to the logits")
+    actions = array(trial.got, "actions", shape=(STEPS, ROWS), what="The actions")
+    if not np.isin(actions, range(CLASSES)).all():
+        raise Reject("Some action of the training is no class. Expected: 0, 1, 2 or 3.")
+    return Path(weights, slopes, actions.astype(int))
 
 
 def training(trial: Trial) -> Verdict:
-    shapes = ((32, INPUTS), (32,), (CLASSES, 32), (CLASSES,))
-    names = ("w0", "b0", "w1", "b1")
-    weights = tuple(
-        array(trial.got, name, shape=shape, what="A trained weight") for name, shape in zip(names, shapes, strict=True)
+    """The last weights are right on enough new points, and the path to them is that of gradients of a loss.
+
+    A worker may answer what it likes; so the judge makes every step again from the gradients that it was told, and
+    these must be what a loss of log-probabilities, actions and rewards can have: see `_twins`.
+    """
+    path = _path(trial)
+    seen = accuracy(tuple(weight[-1] for weight in path.weights))
+    if seen < TRAINED:
+        reached, asked = apart(100 * seen, 100 * TRAINED, 2)
+        return Verdict(
+            0.0,
+            f"A network trained with your loss for {STEPS} steps, on actions drawn from its policy, is right on "
+            f"{reached} % of new points. Expected: at least {asked} %. The reference's network reaches 67 %, and one "
+            "that names the commonest class for every point 34 %.",
+        )
+    if not (_follows(trial, path) and _drawn(trial, path)):
+        raise Reject(
+            "The network's weights did not come from the gradients of your loss. Expected: every training step goes "
+            "against the gradient that torch computes from what the loss returned.",
+            diagnosis="path_other",
+        )
+    if not _twins(trial, path):
+        raise Reject(
+            "Two rows with the same log-probabilities, the same action and the same reward got different gradients in "
+            "training. Expected: a row's part in the loss depends on its log-probability and reward, not on its place "
+            "in the batch or on labels.",
+            diagnosis="path_other",
+        )
+    return passed(f"A network trained with your loss is right on {100 * seen:.0f} % of new points.")
+
+
+def _follows(trial: Trial, path: Path) -> bool:
+    """Whether each step's weights follow from the last one's and its gradients, within rounding.
+
+    The judge's sums and the worker's differ by gamma(terms) of the sums of magnitudes (Higham 2002, equation 3.5). A
+    hidden unit whose input is within rounding of 0 may be on or off. A step is divided by its length, which has the
+    errors of all its entries; what a step is off by stays in the speed, KEEP of it at each further step.
+    """
+    w0, b0, w1, b1 = (weight[:-1] for weight in path.weights)
+    if not all(np.array_equal(w[0], array(trial.given, name)) for w, name in zip((w0, b0, w1, b1), NAMES, strict=True)):
+        return False
+    x, back = array(trial.given, "x"), path.slopes
+    entering = x @ w0.swapaxes(1, 2) + b0[:, None]  # (steps, rows, 32)
+    unsure = gamma(2 * INPUTS, u=U) * (np.abs(x) @ np.abs(w0).swapaxes(1, 2) + np.abs(b0)[:, None])
+    hidden, on, below = np.maximum(entering, 0), entering > 0, back @ w1
+    most = np.abs(back) @ np.abs(w1)
+    doubtful = np.where(np.abs(entering) <= unsure, most, 0)
+    terms = gamma(2 * (ROWS + CLASSES + INPUTS), u=U)
+    columns, sizes = np.abs(back).swapaxes(1, 2), terms * most * (on | (doubtful > 0)) + doubtful
+    moves = _flat((below * on).swapaxes(1, 2) @ x, (below * on).sum(1), back.swapaxes(1, 2) @ hidden, back.sum(1))
+    errors = _flat(
+        sizes.swapaxes(1, 2) @ np.abs(x), sizes.sum(1), terms * (columns @ hidden) + columns @ unsure,
+        terms * columns.sum(2),
+    )  # fmt: skip
+    length = np.sqrt((moves**2).sum(1, keepdims=True))
+    there = np.where(length > 0, length, 1)
+    unit = moves / there
+    off = (errors + np.abs(unit) * np.sqrt((errors**2).sum(1, keepdims=True))) / there + terms * np.abs(unit)
+    weights = _flat(*path.weights)
+    speed, slack = np.zeros_like(weights[0]), np.zeros_like(weights[0])
+    for step in range(STEPS):
+        speed = KEEP * speed + unit[step]
+        slack = KEEP * slack + np.minimum(off[step], 2) + gamma(3, u=U) * np.abs(speed)
+        bound = RATE * slack + gamma(3, u=U) * (np.abs(weights[step]) + RATE * np.abs(speed))
+        if not fits(weights[step + 1], weights[step] - RATE * speed, bound + np.finfo(float).tiny):
+            return False
+    return True
+
+
+NAMES = ("w0", "b0", "w1", "b1")
+
+
+def _flat(*several: Array) -> Array:
+    """(steps, ...) each, side by side: (steps, numbers)."""
+    return np.concatenate([one.reshape(len(one), -1) for one in several], axis=1)
+
+
+def _drawn(trial: Trial, path: Path) -> bool:
+    """Whether the actions hit the right class no more often than the policy does.
+
+    What they hit beyond their probabilities is a martingale with differences in an interval of length 1, so that n of
+    them exceed sqrt(n log(1 / LUCK) / 2) with probability LUCK at most (Azuma 1967, Hoeffding 1963). The likeliest
+    actions are drawn by nobody. Our own numbers, by which a function's actions are drawn, leave nothing to luck.
+    """
+    w0, b0, w1, b1 = (weight[:-1] for weight in path.weights)
+    hidden = np.maximum(array(trial.given, "x") @ w0.swapaxes(1, 2) + b0[:, None], 0)
+    p = softmax(hidden @ w1.swapaxes(1, 2) + b1[:, None], axis=2)
+    free = np.delete(np.arange(ROWS), slice(SECOND, SECOND + TWINS))  # twins are not drawn apart
+    label = array(trial.given, "table").argmax(1)[free]
+    steps = (path.actions != p.argmax(2)).any(1)
+    hits = (path.actions[steps][:, free] == label) - p[steps][:, free, label]
+    return float(hits.sum()) <= float(np.sqrt(hits.size * np.log(1 / LUCK) / 2))
+
+
+def _twins(trial: Trial, path: Path) -> bool:
+    """Whether two rows with one point, action and reward have one gradient: labels apart they are the same to a loss.
+
+    Where the gradients of a step come from the points' labels, or from elsewhere, they are not.
+    """
+    first, second = (slice(begin, begin + TWINS) for begin in (FIRST, SECOND))
+    table, rows = array(trial.given, "table"), np.arange(TWINS)
+    actions = path.actions[:, first]
+    same = (actions == path.actions[:, second]) & (
+        table[first][rows, actions] == table[second][rows, path.actions[:, second]]
     )
-    seen = accuracy(weights)
-    if seen >= TRAINED:
-        return passed(f"A network trained with your loss is right on {100 * seen:.0f} % of new points.")
-    return Verdict(
-        0.0,
-        f"A network trained with your loss for {STEPS} steps, on actions drawn from its policy, is right on "
-        f"{100 * seen:.0f} % of new points. Expected: at least {100 * TRAINED:.0f} %. The reference's network reaches "
-        "69 %, and one that names the commonest class for every point 34 %.",
-    )
+    off = np.abs(path.slopes[:, first] - path.slopes[:, second]).max(2)
+    # Slope.bound, twice, where the largest gradient of the path stands for the largest reward over N.
+    bound = 4 * gamma(200 + ROWS) * float(np.abs(path.slopes).max())
+    return bool((off[same] <= bound).all())
 
 
 # ---------------------------------------------------------------------------------- the notebook's run
@@ -126,7 +263,7 @@ def notebook(trial: Trial) -> Verdict:
         if isinstance(seen, float) and seen >= REACHED:
             return Verdict(
                 2 / 3,
-                f"{begin} The network `model` was trained by then: {100 * seen:.0f} % of new points.",
+                f"{begin} The policy's network was trained by then: {100 * seen:.0f} % of new points.",
                 "cell_failed",
             )
         return Verdict(0.0, begin, "cell_failed")
@@ -134,22 +271,25 @@ def notebook(trial: Trial) -> Verdict:
         there = "weight0" in trial.got
         return Verdict(1 / 3 if there else 0.0, f"All {cells} code cells ran. {seen}", "model_missing")
     if seen < REACHED:
+        reached, asked = apart(100 * seen, 100 * REACHED, 2)
         return Verdict(
             1 / 3,
-            f"All {cells} code cells ran, but the network `model` is right on only {100 * seen:.0f} % of new points "
-            f"after that. Expected: at least {100 * REACHED:.0f} %; 76 % is usual with the likeliest actions, and 83 % "
+            f"All {cells} code cells ran, but the network that learns from the rewards is right on only {reached} % of "
+            f"new points after that. Expected: at least {asked} %; 76 % is usual with the likeliest actions, and 83 % "
             "with drawn ones.",
             "model_untrained",
         )
     return passed(
-        f"All {cells} code cells ran from top to bottom; `model` is right on {100 * seen:.0f} % of new points."
+        f"All {cells} code cells ran from top to bottom; the policy's network is right on {100 * seen:.0f} % of new "
+        "points."
     )
 
 
 def _failure(trial: Trial, failed: int, cells: int) -> str:
     where = f"code cell {failed} of {cells} (the one that becomes In [{failed}])"
     kind, text = trial.got.get("kind"), trial.got.get("text")
-    told = clean(text if isinstance(text, str) else "", limit=200, line=True)
+    # A whole run is given no inputs of ours, so that its numbers are the student's own.
+    told = clean(text if isinstance(text, str) else "", limit=300, line=True, numbers=True)
     if kind == "deadline":
         what = f"was still running when the time was up, in {where}. Is there a loop that never ends in it?"
     elif kind == "ended":
@@ -169,12 +309,15 @@ def _reached(trial: Trial) -> float | str:
     hidden = len(found[0]) if found and isinstance(found[0], np.ndarray) and found[0].ndim == 2 else 0
     shapes = ((hidden, INPUTS), (hidden,), (CLASSES, hidden), (CLASSES,))
     if not found:
-        return "Expected: the network that the policy gradient trained, under the name `model`."
+        return (
+            "No network learnt from the rewards: between an answer of reward_oracle and a gradient none was asked for "
+            "outputs. Expected: one that the policy gradient trains; supervised learning does not count."
+        )
     if (
         len(found) != 4
         or hidden > WIDEST
         or any(np.shape(one) != shape for one, shape in zip(found, shapes, strict=True))
     ):
-        return "Expected: `model` is the network that get_model makes, Linear(8, 32), ReLU, Linear(32, 4)."
-    weights = tuple(array(trial.got, f"weight{index}", what="A weight of `model`") for index in range(4))
+        return "Expected: the policy is the network that get_model makes, Linear(8, 32), ReLU, Linear(32, 4)."
+    weights = tuple(array(trial.got, f"weight{index}", what="A weight of the policy's network") for index in range(4))
     return accuracy(weights)

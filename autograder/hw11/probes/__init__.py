@@ -17,11 +17,17 @@ from autograder.isolation.wire import Breach
 
 
 def tensor(value: Any, what: str) -> torch.Tensor:
-    """`value` if it is a tensor of real numbers. Raises `Breach`, told to the student, otherwise."""
+    """`value` if it is a tensor of real numbers. Raises `Breach`, told to the student, otherwise.
+
+    A subclass's instance is seen as the plain tensor that it is: torch would ask the class what its functions do.
+    """
     if not isinstance(value, torch.Tensor):
         raise Breach(f"{what} is {_kind(value)}, but a tensor was expected")
     if value.is_complex() or value.is_sparse:
         raise Breach(f"{what} is a tensor of type {value.dtype}, but real numbers were expected")
+    if type(value) is not torch.Tensor:
+        with torch._C.DisableTorchFunctionSubclass():
+            return torch.Tensor.as_subclass(value, torch.Tensor)
     return value
 
 

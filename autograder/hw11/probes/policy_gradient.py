@@ -3,42 +3,48 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
-from torch import nn
 
-from autograder import notebooks, sections
-from autograder.hw11.probes import answers, fault_of, tensor
+from autograder import sections
+from autograder.hw11.probes import answers, fault_of, followed, tensor, written_out
+from autograder.hw11.probes.written_out import Inline
 from autograder.isolation.student import Missing, Student
 
 NOTEBOOK, NAME = "policy_gradient.ipynb", "policy_gradient_loss"
+Trained = followed.Trained
+"""What the kernel of a whole run is watched by."""
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Any]
+Fresh = Callable[[], Loss]
 
 
 def loss(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The parts `values`, `sampled`, `altered` and `many`, each with inputs and values of its own."""
-    own = loss_of(student)
+    fresh = loss_of(student)
+    own = fresh()
     return sections.run(
         fault_of(student),
-        values=lambda: {**values(sections.take(given, "values"), own), "labels": labels_used(student)},
+        values=lambda: {**values(sections.take(given, "values"), own), **noticed(student, fresh)},
         sampled=lambda: sampled(sections.take(given, "sampled"), own),
-        altered=lambda: altered(sections.take(given, "altered"), lambda: loss_of(student)),
-        many=lambda: altered(sections.take(given, "many"), lambda: loss_of(student)),
+        altered=lambda: altered(sections.take(given, "altered"), fresh),
+        many=lambda: altered(sections.take(given, "many"), fresh),
     )
 
 
 def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The same as the part `values`, for inputs that are small enough to be shown."""
-    return values(given, loss_of(student))
+    return values(given, loss_of(student)())
 
 
 def values(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:
     """Calls once per case: logits0 (N, C), action0 (N,), reward0 (N,), logits1, ...
 
     Returns the loss, whether it is a tensor, its gradient to the logits (N, C) where one arrives, and what
-    the call left of logprob, action and reward.
+    the call left of logprob, action and reward. A loop's loss has no arguments; `used` (N,) are the actions that it
+    took, which can be others than those given.
     """
     seen: dict[str, Any] = {}
     for case in range(len(given) // 3):
@@ -46,15 +52,19 @@ def values(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:
         before = logprob.detach().clone()
         returned = own(logprob, action, reward)
         if not isinstance(returned, float | int):
-            tensor(returned, f"what {NAME} returned")
-        plain = isinstance(returned, torch.Tensor)
+            returned = tensor(returned, f"what {NAME} returned")
         seen |= {
             f"{case}.loss": torch.as_tensor(returned),
-            f"{case}.is_tensor": plain,
-            f"{case}.kept": torch.equal(logprob.detach(), before) and not reward.requires_grad,
-            f"{case}.action": action,
-            f"{case}.reward": reward,
+            f"{case}.is_tensor": isinstance(returned, torch.Tensor),
         }
+        if isinstance(own, Inline):
+            seen |= {f"{case}.used": own.used}
+        else:
+            seen |= {
+                f"{case}.kept": torch.equal(logprob.detach(), before) and not reward.requires_grad,
+                f"{case}.action": action,
+                f"{case}.reward": reward,
+            }
         slope = _slope(returned, logits)
         if slope is not None:
             seen[f"{case}.slope"] = slope
@@ -62,30 +72,40 @@ def values(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:
 
 
 def sampled(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:
-    """One call for each row of actions (calls, N) and rewards (calls, N): the gradients (calls, N, C)."""
-    slopes = [gradient(own, given["logits"], *each) for each in zip(given["actions"], given["rewards"], strict=True)]
-    return {"slopes": torch.stack(slopes)}
+    """One call for each row of actions (calls, N) and rewards (calls, N): the gradients (calls, N, C).
+
+    `used` (calls, N) are the actions that a loop took, which `table` (N, C) rewards.
+    """
+    pairs = zip(given["actions"], given["rewards"], strict=True)
+    return _gradients(gradient(own, given["logits"], *each, table=given["table"]) for each in pairs)
 
 
-def altered(given: Mapping[str, Any], fresh: Callable[[], Loss]) -> dict[str, Any]:
+def altered(given: Mapping[str, Any], fresh: Fresh) -> dict[str, Any]:
     """The gradient for each version (versions, N) of actions and rewards, every time by a function loaded anew."""
     pairs = zip(given["actions"], given["rewards"], strict=True)
-    return {"slopes": torch.stack([gradient(fresh(), given["logits"], *each) for each in pairs])}
+    return _gradients(gradient(fresh(), given["logits"], *each) for each in pairs)
 
 
-def gradient(own: Loss, given: torch.Tensor, action: torch.Tensor, reward: torch.Tensor) -> torch.Tensor:
-    """d loss / d logits, (N, C); zeros where none arrives."""
+def _gradients(found: Iterable[tuple[torch.Tensor, torch.Tensor | None]]) -> dict[str, Any]:
+    slopes, used = zip(*found, strict=True)
+    return {"slopes": torch.stack(slopes), **({} if used[0] is None else {"used": torch.stack(used)})}
+
+
+def gradient(
+    own: Loss, given: torch.Tensor, action: torch.Tensor, reward: torch.Tensor, *, table: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """d loss / d logits, (N, C), zeros where none arrives; and the actions (N,) that a loop took."""
     logits, logprob, action, reward = _inputs(given, action, reward)
-    returned = tensor(own(logprob, action, reward), f"what {NAME} returned")
-    slope = _slope(returned, logits)
-    return torch.zeros_like(logits) if slope is None else slope
+    found = own(logprob, action, reward, table) if isinstance(own, Inline) else own(logprob, action, reward)
+    slope = _slope(tensor(found, f"what {NAME} returned"), logits)
+    return torch.zeros_like(logits) if slope is None else slope, own.used if isinstance(own, Inline) else None
 
 
 def _slope(returned: Any, logits: torch.Tensor) -> torch.Tensor | None:
-    """d loss / d logits, None where no gradient arrives."""
+    """d loss / d logits, None where no gradient arrives. Of a vector it is that of the sum."""
     if not isinstance(returned, torch.Tensor) or not returned.requires_grad:
         return None
-    (slope,) = torch.autograd.grad(returned.sum(), (logits,), allow_unused=True)
+    (slope,) = torch.autograd.grad(torch.sum(returned), (logits,), allow_unused=True)
     return slope
 
 
@@ -97,43 +117,46 @@ def _inputs(logits: torch.Tensor, action: torch.Tensor, reward: torch.Tensor) ->
 # --------------------------------------------------------------------------------- finding the loss
 
 
-def loss_of(student: Student) -> Loss:
-    """The student's policy_gradient_loss; or, where there is none, the loss written out in the training loop."""
+def loss_of(student: Student) -> Fresh:
+    """What loads the student's policy_gradient_loss anew; or, where there is none, the loss in the training loop."""
+    if student.kernel is None and _is_left_out(student):
+        with suppress(written_out.Uncut, Missing, NotImplementedError):  # then it is the function that is not filled in
+            plan = written_out.plan(student, NOTEBOOK, NAME)
+            if plan is not None:
+                return plan.fresh
     try:
-        found: Loss = student.function(NOTEBOOK, NAME)
-    except Missing:
-        inline = written_out(student)
-        if inline is None:
+        student.function(NOTEBOOK, NAME)
+    except Missing as missing:
+        try:
+            plan = written_out.plan(student, NOTEBOOK, NAME)
+        except written_out.Uncut as uncut:
+            raise Missing(f"{missing}. A loss that is written out in the loop is graded too, but here it could not be "
+                          f"cut out: {uncut}") from None  # fmt: skip
+        if plan is None:
             raise
-        return inline
-    return found
+        return plan.fresh
+    return lambda: student.function(NOTEBOOK, NAME)
 
 
-PARAMETERS = ("logprob", "predicted", "reward")
+def _is_left_out(student: Student) -> bool:
+    """Whether the function is there as it was handed out, and nothing calls it on the way to a gradient."""
+    functions = [one.node for one in student.source(NOTEBOOK).statements if NAME in one.binds]
+    if not functions or not isinstance(functions[-1], ast.FunctionDef):
+        return False
+    *before, last = functions[-1].body
+    plain = all(isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in before)
+    return plain and isinstance(last, ast.Raise) and "NotImplementedError" in ast.unparse(last)
 
 
-def written_out(student: Student) -> Loss | None:
-    """A function of the statements that lead from logprob, predicted and reward to `loss` in a loop.
-
-    The loop is the one that calls `loss.backward()` and names the reward; what its statements need
-    beyond those three (constants, helpers) comes from the notebook's definitions.
-    """
-    for statement in student.source(NOTEBOOK).statements:
-        for body in _suites(statement.node):
-            steps = _steps(body)
-            if steps is None:
-                continue
-            # log_softmax of log-probabilities gives them back, so that they can stand for the logits.
-            frame = f"def {NAME}({', '.join(PARAMETERS)}):\n logits = logprob\n return loss"
-            function = ast.parse(frame).body[0]
-            assert isinstance(function, ast.FunctionDef)
-            function.body[1:1] = steps
-            made = notebooks.statement_of(statement.cell, ast.fix_missing_locations(function))
-            module = student.definitions(NOTEBOOK, *(made.uses - {NAME}))
-            notebooks.execute(NOTEBOOK, [made], module.__dict__)
-            found: Loss = module.__dict__[NAME]
-            return found
-    return None
+def noticed(student: Student, fresh: Fresh) -> dict[str, Any]:
+    """`labels`, the name of the data's labels where the loss uses them, else ""; `batch`, a loop's own batch size."""
+    own = fresh()
+    if not isinstance(own, Inline):
+        return {"labels": labels_used(student)}
+    other = Inline(own.plan, label=1)
+    batch = torch.zeros(2, 4), torch.tensor([0, 1]), torch.tensor([1.0, -1.0])
+    same = torch.equal(*(gradient(one, *batch)[0] for one in (own, other)))
+    return {"labels": "" if same else min(other.labels(), default="y")[:40], "batch": own.plan.batch}
 
 
 def labels_used(student: Student) -> str:
@@ -148,60 +171,54 @@ def labels_used(student: Student) -> str:
     return min((name for name in needed & drawn if "y" in name.lower()), default="")[:40]
 
 
-def _suites(node: ast.AST) -> list[list[ast.stmt]]:
-    """All lists of statements inside of a statement."""
-    found = []
-    for child in ast.walk(node):
-        for field in ("body", "orelse", "finalbody"):
-            suite = getattr(child, field, None)
-            if isinstance(suite, list) and suite and all(isinstance(step, ast.stmt) for step in suite):
-                found.append(suite)
-    return found
-
-
-def _steps(body: list[ast.stmt]) -> list[ast.stmt] | None:
-    """The statements of a suite that make `loss` of the three; None where the suite is no such loop."""
-    ends = [index for index, step in enumerate(body) if ast.unparse(step).startswith("loss.backward(")]
-    if not ends or not any(name in ast.unparse(ast.Module(body, [])) for name in ("reward_oracle", "reward")):
-        return None
-    needed = {"loss"}
-    steps: list[ast.stmt] = []
-    for step in reversed(body[: ends[0]]):
-        names = notebooks.statement_of(0, step)
-        if names.binds & needed - {*PARAMETERS, "logits"}:
-            steps.insert(0, step)
-            needed |= names.uses
-    return steps or None
-
-
 # ------------------------------------------------------------------------------------------ training
+
+WEIGHTS = ("w0", "b0", "w1", "b1")
 
 
 def training(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """Trains the homework's network with the student's loss on sampled actions; returns its weights.
+    """Trains the homework's network with the student's loss; returns the path that it takes.
 
-    x (N, 8) points, table (N, 4) the reward of every action, w0, b0, w1, b1 the initial weights. `steps`
-    full-batch steps of Adam, 1e-2; the actions are drawn anew in each from the policy.
+    x (N, 8) points, table (N, 4) the reward of every action, uniform (steps, N) what the actions are drawn from the
+    policy with, w0, b0, w1, b1 the initial weights. Each of the steps goes against v, where v becomes 0.9 v + g / |g|
+    for the gradient g of all weights: its length says nothing, so that the loss may have any size.
+
+    In double precision but for the loss: `slopes` (steps, N, 4) its gradients to the logits, `actions` (steps, N), and
+    the weights before each step and after the last, each (steps + 1, ...).
     """
-    own = loss_of(student)
-    x, table = given["x"], given["table"]
-    weights = [given[name].requires_grad_() for name in ("w0", "b0", "w1", "b1")]
-    first, second = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
-    chance = torch.Generator().manual_seed(given["chance"])  # not the global one, which belongs to the student
-    for step in range(1, given["steps"] + 1):
-        logits = nn.functional.linear(torch.relu(nn.functional.linear(x, *weights[:2])), *weights[2:])
-        logprob = torch.log_softmax(logits, dim=1)
-        action = torch.multinomial(logprob.detach().exp(), 1, generator=chance).squeeze(1)
-        reward = table.gather(1, action[:, None]).squeeze(1)
-        loss = tensor(own(logprob, action, reward), f"what {NAME} returned")
-        slopes = torch.autograd.grad(loss.sum(), weights)
-        with torch.no_grad():
-            # Kingma and Ba 2015, algorithm 1: torch.optim imports more at its first step than training takes.
-            for weight, slope, m, v in zip(weights, slopes, first, second, strict=True):
-                m.lerp_(slope, 0.1)
-                v.lerp_(slope**2, 0.001)
-                weight -= 1e-2 * (m / (1 - 0.9**step)) / ((v / (1 - 0.999**step)).sqrt() + 1e-8)
-    return {name: weight.detach() for name, weight in zip(("w0", "b0", "w1", "b1"), weights, strict=True)}
+    own = loss_of(student)()
+    x, table = given["x"].double(), given["table"]
+    weights = [given[name].double() for name in WEIGHTS]
+    speed = [torch.zeros_like(weight) for weight in weights]
+    path: list[list[torch.Tensor]] = []
+    slopes, actions = [], []
+    for chance in given["uniform"]:
+        path.append(weights)
+        w0, b0, w1, b1 = weights
+        hidden = torch.relu(torch.addmm(b0, x, w0.T))
+        logits = torch.addmm(b1, hidden, w1.T).float()
+        # Inverse transform sampling: the first action whose cumulated probability is above the uniform number.
+        bounds = torch.cumsum(torch.softmax(logits.double(), dim=1), dim=1)
+        action = torch.clamp(torch.sum(chance[:, None] > bounds, dim=1), max=3)
+        reward = torch.gather(table, 1, action[:, None])[:, 0]
+        slope, used = gradient(own, logits, action, reward, table=table)
+        slopes.append(slope)
+        actions.append(action if used is None else used)
+        # Backpropagation by hand: with matrices of this size autograd would take most of the time.
+        back = slope.double()
+        below = torch.where(hidden > 0, back @ w1, 0.0)
+        gradients = [below.T @ x, torch.sum(below, dim=0), back.T @ hidden, torch.sum(back, dim=0)]
+        length = torch.sqrt(torch.stack([torch.sum(torch.square(one)) for one in gradients]).sum())
+        if length > 0:
+            gradients = [one / length for one in gradients]
+        speed = [given["keep"] * v + one for v, one in zip(speed, gradients, strict=True)]
+        weights = [weight - given["rate"] * v for weight, v in zip(weights, speed, strict=True)]
+    path.append(weights)
+    return {
+        "slopes": torch.stack(slopes),
+        "actions": torch.stack(actions).to(torch.uint8),
+        **{name: torch.stack(each) for name, each in zip(WEIGHTS, zip(*path, strict=True), strict=True)},
+    }
 
 
 # ----------------------------------------------------------------------------------------- whole run
@@ -214,39 +231,3 @@ def notebook(_given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     run, trained = student.kernel.run(cells, seconds=student.seconds - 5)  # we say which cell, the wall cannot
     told = {name: getattr(run, name) for name in ("cells", "ran", "failed", "kind", "text")}
     return {**told, **trained, **answers.held(student)}
-
-
-class Trained:
-    """Inside the kernel: follows the global name `model`, and keeps the first network that was trained.
-
-    Notebooks use the name again, for supervised learning, after the policy gradient's.
-    """
-
-    UPDATES = 20
-    """In-place changes of a weight that an optimiser makes and an initialisation does not."""
-
-    POINTS = 4096
-    """Test points that are told at most."""
-
-    def __init__(self) -> None:
-        self.found: list[Any] = []
-        self.weights: list[list[torch.Tensor]] = []
-
-    def after_cell(self, space: Mapping[str, Any]) -> None:
-        model = space.get("model")
-        if isinstance(model, nn.Module):
-            if not any(model is one for one in self.found):
-                self.found.append(model)
-                self.weights.append([])
-            at = next(index for index, one in enumerate(self.found) if one is model)
-            self.weights[at] = [weight.detach().clone() for weight in model.parameters()]
-
-    def values(self, space: Mapping[str, Any]) -> dict[str, Any]:
-        self.after_cell(space)
-        if not self.found:
-            return {}
-        moved = (max((w._version for w in model.parameters()), default=0) > self.UPDATES for model in self.found)
-        at = next((index for index, trained in enumerate(moved) if trained), len(self.found) - 1)
-        x = space.get("x_valid")
-        points = {"points": x.detach()[: self.POINTS].float()} if isinstance(x, torch.Tensor) and x.ndim == 2 else {}
-        return {**points, **{f"weight{index}": weight for index, weight in enumerate(self.weights[at][:8])}}
