@@ -182,7 +182,7 @@ FAILURES = [
             "SystemExit"),
     Failure("str-is-huge", "raise ValueError('x' * 10_000_000)", "ValueError: xxxx"),
     Failure("odd-text", "raise ValueError('\\x1b[2J\\x07\\u202e<script>alert(1)</script>\\n=cmd|1 {0} 0.123456')",
-            "ValueError: [2J‹script›alert(1)‹/script› =cmd|1 {0} #"),
+            "ValueError: [2J‹script›alert(1)‹/script› =cmd|1 {0} 0.123456"),
     Failure("odd-name", "raise type('<b>\\x1b[31m', (Exception,), {})('x')", "‹b›[31m: x"),
     Failure("surrogate", "raise ValueError('\\ud800')", "code cell 2 of 3"),
     Failure("group", "raise BaseExceptionGroup('g', [SystemExit(0), KeyboardInterrupt()])", "BaseExceptionGroup"),

@@ -54,7 +54,6 @@ for step in tqdm(range(150)):
     optimizer.step()
 sup_acc = accuracy(model, x_valid, y_valid)
 """
-STEPS, RATE = 250, 1e-2
 FRAME = """
 model = get_model(seed)
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -341,3 +340,60 @@ RIGHT: dict[str, bytes] = {
         """, supervised=False),
 }  # fmt: skip
 """Right ones, by how they are wrapped."""
+
+WRONG: dict[str, tuple[bytes, dict[str, str]]] = {
+    "flipped": (public(loop(CHOSEN + "loss = (chosen * reward).mean()")), {"sign": "pg_sign", "training": ""}),
+    "flipped, own names, in a function": (public("""
+        def improve(net, x, steps):
+            opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+            for _ in range(steps):
+                pi = Categorical(logits=net(x))
+                acts = pi.sample()
+                gain = pi.log_prob(acts) * reward_oracle(x, acts)
+                opt.zero_grad(); gain.mean().backward(); opt.step()
+            return net
+        net = improve(get_model(0), x_train, 250)
+        """), {"sign": "pg_sign", "training": ""}),
+    "twice flipped": (public("""
+        model = get_model(seed)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, maximize=True)
+        for _ in range(250):
+            lp = F.log_softmax(model(x_train), 1)
+            a = lp.argmax(1)
+            loss = -(lp.max(1).values * reward_oracle(x_train, a)).mean()
+            optimizer.zero_grad(); loss.backward(); optimizer.step()
+        """), {"sign": "pg_sign", "training": ""}),
+    "sum": (public(loop(CHOSEN + "loss = -(chosen * reward).sum()")), {"average": "sum_not_mean"}),
+    "products N x N": (public(loop("chosen = logprob.gather(1, predicted[:, None])\nloss = -(chosen * reward).mean()")),
+                       {"gradient": "broadcast_nxn", "unbiased": "", "training": ""}),
+    "columns": (public(loop("loss = -(logprob[:, predicted] * reward).mean()")),
+                {"gradient": "index_nxn", "sign": "index_nxn", "unbiased": "", "training": ""}),
+    "labels": (public(loop("loss = F.cross_entropy(logits, y_train)")),
+               {"gradient": "true_labels", "sign": "true_labels", "unbiased": "", "training": ""}),
+    "reward unused": (public(loop("loss = F.nll_loss(logprob, predicted)")),
+                      {"gradient": "reward_ignored", "sign": "reward_ignored", "unbiased": "", "training": ""}),
+    "probabilities": (public(loop("loss = -(logits.softmax(1).max(1).values * reward).mean()")),
+                      {"gradient": "probabilities", "unbiased": ""}),
+    "nothing learnt": (public(loop("loss = -(reward + 0 * logprob.sum(1)).mean()")),
+                       dict.fromkeys(("contract", "gradient", "sign", "average", "inputs", "unbiased"), "zero_gradient")
+                       | {"training": ""}),
+}  # fmt: skip
+"""Wrong ones, with the checks of the loss that fail and their diagnoses."""
+UNFILLED = {
+    "none": public(loop("loss = None  # TODO")),
+    "dots": public(loop("loss = ...")),
+    "left out": public(loop("pass")),
+    "raises": public(loop("raise NotImplementedError")),
+}
+UNCUT = {
+    "a broken cell": (public("def policy_gradient_loss(logprob, predicted, reward):\n    return -(reward * logprob",
+                             loop("loss = policy_gradient_loss(logprob, predicted, reward)")), "code cell 5"),
+    "another black box": (public(loop(CHOSEN + "loss = -(chosen * reward).mean()").replace("reward_oracle", "answer")),
+                          "nothing follows from a call of reward_oracle"),
+    "an error before": (public(loop("loss = -(logprob.max(1).values * reward).mean()").replace("(x_train)", "(late)"),
+                               "late = torch.load('/content/late.pt')"), "NameError"),
+    "no network": (public(loop(CHOSEN + "loss = -(chosen * reward).mean()")
+                          .replace("model(x_train)", "x_train @ torch.zeros(8, 4, requires_grad=True)")), "no network"),
+    "an error within": (public(loop("loss = -(logprob[predicted, :] * reward).mean()")), "RuntimeError"),
+}  # fmt: skip
+"""What cannot be cut out, and what the message says of it."""

@@ -358,6 +358,46 @@ WRONG: tuple[Variant, ...] = (
         """,
         caught_by=NO_GRADIENT,
     ),
+    # A gradient arrives, and is zero.
+    _loss(
+        "times-zero",
+        "The sum of all log-probabilities, times zero.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            return logprob.sum() * 0
+        """,
+        caught_by=EVERY_CHECK,
+        diagnosis="zero_gradient",
+    ),
+    _loss(
+        "one-for-certain",
+        "The probabilities of all classes are averaged and weighted, and their sum is 1 whatever the network does.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            return -(reward * logprob.exp().sum(dim=1)).mean()
+        """,
+        caught_by=EVERY_CHECK,
+        diagnosis="zero_gradient",
+    ),
+    _loss(
+        "log-of-one",
+        "The logarithm of the probabilities' sum is zero, and so is its gradient.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            return -(reward * torch.logsumexp(logprob, dim=1)).mean()
+        """,
+        caught_by=EVERY_CHECK,
+        diagnosis="zero_gradient",
+    ),
+    _loss(
+        "constant",
+        "A constant is returned, for the time being.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            return torch.tensor(0.5)
+        """,
+        caught_by=EVERY_CHECK,
+    ),
     # Something else than the log-probability of the decision.
     _loss(
         "probabilities",
@@ -618,6 +658,7 @@ WRONG: tuple[Variant, ...] = (
             return F.nll_loss(logprob, predicted) * reward.mean()
         """,
         caught_by=EVERY_REWARD_FOR_EVERY_ROW,
+        diagnosis="broadcast_nxn",
     ),
     _loss(
         "columns-for-pairs",
@@ -627,6 +668,28 @@ WRONG: tuple[Variant, ...] = (
             return -(reward.unsqueeze(1) * logprob[:, predicted]).mean()
         """,
         caught_by=EVERY_CHECK_BUT_THE_FORM,
+        diagnosis="index_nxn",
+    ),
+    _loss(
+        "columns-and-rewards",
+        "`logprob[:, predicted]` is N x N, and the row of rewards multiplies its columns.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            return -(logprob[:, predicted] * reward).mean()
+        """,
+        caught_by=EVERY_CHECK_BUT_THE_FORM,
+        diagnosis="index_nxn",
+    ),
+    _loss(
+        "columns-selected",
+        "`index_select` along the classes gives N columns for every row, which are summed up.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            chosen = logprob.index_select(1, predicted)
+            return -(chosen * reward).sum() / len(reward)
+        """,
+        caught_by=EVERY_CHECK_BUT_THE_FORM,
+        diagnosis="index_nxn",
     ),
     _loss(
         "last-row-forgotten",
@@ -756,6 +819,63 @@ WRONG: tuple[Variant, ...] = (
         ),
         diagnosis="reward_normalised",
         sometimes=("policy_gradient.sign",),
+    ),
+    _loss(
+        "divided-by-reward",
+        "The log-probability is divided by the reward.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            chosen = logprob.gather(1, predicted.unsqueeze(1)).squeeze(1)
+            return -(chosen / reward).mean()
+        """,
+        caught_by=("policy_gradient.gradient",),
+        diagnosis="reward_divided",
+    ),
+    _loss(
+        "positive-or-not",
+        "Whether the reward is positive takes its place.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            hit = (reward > 0).float()
+            return (hit * F.nll_loss(logprob, predicted, reduction="none")).mean()
+        """,
+        caught_by=("policy_gradient.gradient",),
+        diagnosis="reward_sign",
+        sometimes=("policy_gradient.sign",),
+    ),
+    _loss(
+        "rewards-between-zero-and-one",
+        "The batch's rewards are scaled to between 0 and 1.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            scaled = (reward - reward.min()) / (reward.max() - reward.min())
+            return -(scaled * logprob[range(len(predicted)), predicted]).mean()
+        """,
+        caught_by=("policy_gradient.gradient",),
+        diagnosis="reward_normalised",
+        sometimes=("policy_gradient.sign",),
+    ),
+    _loss(
+        "softmax-of-rewards",
+        "A softmax turns the rewards of the batch into weights.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            weight = F.softmax(reward, dim=0)
+            return -(weight * logprob[range(len(predicted)), predicted]).sum()
+        """,
+        caught_by=("policy_gradient.gradient", "policy_gradient.sign", "policy_gradient.unbiased"),
+        diagnosis="reward_softmax",
+    ),
+    _loss(
+        "rewards-over-deviation",
+        "The rewards are divided by their standard deviation, and not centred.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            chosen = logprob.gather(1, predicted.unsqueeze(1)).squeeze(1)
+            return -(reward / reward.std() * chosen).mean()
+        """,
+        caught_by=("policy_gradient.average",),
+        diagnosis="reward_normalised",
     ),
     # A term too many.
     _loss(

@@ -95,6 +95,11 @@ class Batch:
         return next((each for each in whole if torch.equal(each, self.action)), whole[-1])
 
 
+def _any() -> Batch:
+    """A batch for what only has to run."""
+    return Batch(torch.zeros(2, CLASSES), torch.zeros(2, dtype=torch.long), torch.ones(2, CLASSES))
+
+
 class Script:
     """Statements of a notebook, each compiled once, with the loops in them that train cut short."""
 
@@ -120,14 +125,14 @@ class Stage:
     def __init__(self, script: Script, *, points: int = 0, label: int = 0) -> None:
         """There are as many points as `points`, each with this label; with 0, as many as are asked for."""
         self.script, self.labels = script, torch.full((points,), label)
-        self.batch = Batch(torch.zeros(2, CLASSES), torch.zeros(2, dtype=torch.long), torch.ones(2, CLASSES))
+        self.batch = _any()
         self.module = script.student.definitions(script.file)  # empty, but for the imports that a submission has
         self.space = self.module.__dict__
         self.space["__some__"] = itertools.islice
 
     def run(self, statement: Statement, batch: Batch | None = None) -> None:
-        """Raises `_Captured` with the loss where its gradient is asked for."""
-        self.batch = batch or self.batch
+        """Raises `_Captured` with the loss where its gradient is asked for. What comes of it is noted in the batch."""
+        self.batch = batch or _any()
         code = self.script.code(statement)
         with _instead(self.batch), _as_main(self.module):
             exec(code, self.space)  # in the worker: this is what a worker is for
@@ -194,6 +199,10 @@ def plan(student: Student, file: str, name: str) -> Plan | None:
     source = student.source(file)
     candidates = [one for one in source.statements if _runs(one) and _leads(source.definitions(one.uses), one)]
     if not candidates:
+        cells = sorted({one.cell for one in source.statements if any(mark in one.text for mark in GRADIENTS)})
+        if cells and not any(name in one.uses for one in source.statements):
+            where = f"code cell{'s'[: len(cells) > 1]} {', '.join(map(str, cells[:4]))}"
+            raise Uncut(f"of what has a gradient in {where}, nothing follows from a call of {ORACLE}")
         return None
     needed = {id(one) for one in candidates}
     needed |= {id(one) for each in candidates for one in source.definitions(each.uses)}
@@ -203,9 +212,13 @@ def plan(student: Student, file: str, name: str) -> Plan | None:
     script = Script(student, file, order)
     stage, faults = Stage(script), dict[str, BaseException]()
     for index, statement in enumerate(order):
+        known = {id(value) for value in stage.space.values()}
         try:
             stage.run(statement)
-        except _Captured:
+        except _Captured as captured:
+            if id(captured.loss) in known:
+                raise Missing(f"Not filled in yet: the gradient that code cell {statement.cell} asks for is that of a "
+                              "loss which was there before") from None  # fmt: skip
             if not stage.batch.layers:
                 raise Uncut(f"code cell {statement.cell} has no network with {CLASSES} outputs") from None
             maximised = any("maximize=True" in one.text.replace(" ", "") for one in order)
