@@ -28,8 +28,8 @@ gradient), and all of them, more than 20,000, are to take less than 15 CPU minut
 
 MARGINS = {
     "policy_gradient.training": "One problem with a fixed seed, the numbers to draw actions with included: a right "
-    "loss takes the reference's path, up to rounding, to 67 % of new points, baselines to 66 to 68 %; the mark is 60 %. "
-    "A loop that draws by itself reaches 65 to 69 % (sd 0.6), and is taken for one that knows the classes with "
+    "loss takes the reference's path, up to rounding, to 67 % of new points, baselines to 66 or 68 %; the mark is 60 %."
+    " A loop that draws by itself reaches 65 to 69 % (sd 0.6), and is taken for one that knows the classes with "
     "probability 1e-12 (Azuma).",
     "policy_gradient.notebook": "Over 1,408 seeds no right network was below 69 % (fewer than 0.22 % are, 95 %); the "
     "mark is 62 %. A network right on 69 % of all points is below that on the 4,096 with probability 4e-18 "

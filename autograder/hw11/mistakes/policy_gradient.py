@@ -688,7 +688,7 @@ WRONG: tuple[Variant, ...] = (
             chosen = logprob.index_select(1, predicted)
             return -(chosen * reward).sum() / len(reward)
         """,
-        caught_by=EVERY_CHECK_BUT_THE_FORM,
+        caught_by=(*EVERY_CHECK_BUT_THE_FORM, "policy_gradient.average"),
         diagnosis="index_nxn",
     ),
     _loss(
