@@ -2676,7 +2676,8 @@ _WRONG_DECODING = (
                     break
             return torch.cat(output, dim=1)
         """,
-        caught_by=("summarization.greedy",),
+        caught_by=("summarization.greedy", "summarization.greedy_work"),
+        diagnosis="sum_recomputed",
     ),
     # Greedy: work that need not be done.
     _sum(
