@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from autograder.isolation.statements import Statement, Unparsed, execute, place, split, statement_of, text_of
+from autograder.isolation.statements import Effects, Statement, Unparsed, execute, place, split, statement_of, text_of
 
 __all__ = ["Statement", "Unparsed", "execute", "place", "statement_of"]  # beside what this module defines itself
 
@@ -158,7 +158,7 @@ class Source:
     def _trainers(self) -> frozenset[str]:
         """The functions that train when they are called."""
         defined = [one for one in self.statements if one.text.lstrip("@").startswith(("def ", "async ", "class "))]
-        found = {name for one in defined if one.effects.trains for name in one.binds}
+        found = {name for one in defined if one.trains for name in one.binds}
         while more := {name for one in defined if one.uses & found for name in one.binds} - found:
             found |= more
         return frozenset(found)
@@ -166,7 +166,10 @@ class Source:
     def packed(self) -> str:
         """All that was read, as JSON, so that another process need not read it again."""
         statements = [
-            (one.cell, one.line, one.text, one.flags, one.origin, sorted(one.binds), sorted(one.uses))
+            (
+                *(one.cell, one.line, one.text, one.flags, one.origin),
+                *(sorted(one.binds), sorted(one.uses), one.effects.packed()),
+            )
             for one in self.statements
         ]
         broken = [(one.cell, one.line, one.words[:MAX_TEXT], sorted(one.binds)) for one in self.broken]
@@ -179,8 +182,10 @@ class Source:
         """What was packed."""
         packed = json.loads(text)
         statements = (
-            Statement(cell, text, line, flags, origin).known(_names=(frozenset(binds), frozenset(uses)))
-            for cell, line, text, flags, origin, binds, uses in packed["statements"]
+            Statement(cell, text, line, flags, origin).known(
+                _names=(frozenset(binds), frozenset(uses)), effects=Effects.unpacked(effects)
+            )
+            for cell, line, text, flags, origin, binds, uses, effects in packed["statements"]
         )
         broken = (Unparsed(cell, line, words, frozenset(binds)) for cell, line, words, binds in packed["broken"])
         faults = {int(cell): str(words) for cell, words in packed["faults"].items()}
@@ -224,7 +229,7 @@ class _Needed:
             names = {name for name in self.known if name not in LIBRARIES}
             for one in self.source.statements:  # another name for the same object
                 names |= {alias for alias, name in one.effects.aliases.items() if name in names}
-            left = [one for one in self.source.statements if id(one) not in self.chosen and not one.effects.trains]
+            left = [one for one in self.source.statements if id(one) not in self.chosen and not one.trains]
             changers = {name for one in self.source.statements if one.effects.later & names for name in one.binds}
             found = [
                 one
@@ -263,7 +268,7 @@ LIBRARIES = frozenset(
 def _is_heavy(statement: Statement, trainers: frozenset[str]) -> bool:
     """Whether it trains a network, which a definition does not need."""
     defines = statement.text.lstrip("@").startswith(("def ", "async ", "class "))
-    return not defines and (statement.effects.trains or bool(statement.uses & trainers))
+    return not defines and (statement.trains or bool(statement.uses & trainers))
 
 
 def file_of(place: str) -> str:

@@ -128,6 +128,11 @@ class Statement:
         """The compiler's flags for what comes after it."""
         return self.flags | (_future(self.node) if self.text.startswith("from __future__") else 0)
 
+    @property
+    def trains(self) -> bool:
+        """Whether it holds a step of training."""
+        return TRAINS.search(self.text) is not None
+
     @cached_property
     def effects(self) -> Effects:
         """What running it may change besides what it binds."""
@@ -182,7 +187,17 @@ class Effects:
     calls: frozenset[str]
     later: frozenset[str]
     aliases: Mapping[str, str]
-    trains: bool
+
+    def packed(self) -> list[Any]:
+        """The same as JSON has it, [] where there is none."""
+        found = [sorted(self.changes), sorted(self.calls), sorted(self.later), dict(self.aliases)]
+        return found if any(found) else []
+
+    @staticmethod
+    def unpacked(found: Sequence[Any]) -> Effects:
+        """What was packed."""
+        changes, calls, later, aliases = found or ((), (), (), {})
+        return Effects(frozenset(changes), frozenset(calls), frozenset(later), aliases)
 
 
 SHOWS = re.compile(r"print|display|repr|str|len|type|isinstance|help|summary|plot_.*|show.*|(check|test)_.*")
@@ -217,8 +232,7 @@ def _effects(node: ast.stmt) -> Effects:
         changes |= _changed_by(one)
         if isinstance(one, ast.Call) and (name := base_name(one.func)) is not None:
             calls.add(name)
-    trains = TRAINS.search(ast.unparse(node)) is not None
-    return Effects(frozenset(changes), frozenset(calls), frozenset(later), aliases, trains)
+    return Effects(frozenset(changes), frozenset(calls), frozenset(later), aliases)
 
 
 def _called_with(call: ast.expr) -> list[ast.expr]:
