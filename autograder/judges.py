@@ -98,11 +98,14 @@ def parts_of(values: Values, name: str, *, total: int) -> list[int] | None:
     return counts if sum(counts) == total and all(count >= 1 for count in counts) else None
 
 
-def share(got: Array | float, want: Array | float, bound: Array | float) -> float:
-    """The largest share of the rounding bound that the difference uses; infinity if anything is not finite."""
+def share(got: Array | float, want: Array | float, bound: Array | float, *, beside: Array | float = 0.0) -> float:
+    """The largest share of the rounding bound that the difference uses; infinity if anything is not finite.
+
+    What is allowed `beside` rounding, such as a tiny constant, uses none of it: at most 1 is bound + beside at most.
+    """
     got, want, bound = np.asarray(got, float), np.asarray(want, float), np.asarray(bound, float)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        used = np.abs(got - want) / bound
+        used = np.maximum(np.abs(got - want) - beside, 0.0) / bound
     return float(np.max(used, initial=0.0)) if np.isfinite(used).all() else float("inf")
 
 

@@ -381,7 +381,7 @@ def average(trial: Trial) -> Verdict:
             if not sign:
                 continue
             got = _scalar(reading, case, which)
-            one = min(share(got, sign * truth.mean(), bound) for truth, bound in truths)
+            one = s.used(which, got, sign=sign)
             used = max(used, one)
             if one > 1:
                 message = _batch(s.batch, which, got, sign * float(truths[0][0].mean()))
@@ -447,22 +447,29 @@ class Slopes:
     closed: tuple[Array, Array]  # the KL's own, in closed form
     sampled: tuple[Array, Array]  # the KL's own, estimated at z
     bounds: tuple[Array, Array]
+    tiny: tuple[Array, Array]  # what a tiny constant may change beside rounding
 
     def used(self, to_m: Array, to_v: Array, *parts: tuple[Array, Array]) -> float:
         """Share of the rounding bound that the gradients use against the sum of `parts`."""
         want_m, want_v = (sum(both) for both in zip(*parts, strict=True))
-        return max(share(to_m, want_m, self.bounds[0]), share(to_v, want_v, self.bounds[1]))
+        both = ((to_m, want_m), (to_v, want_v))
+        return max(
+            share(got, want, bound, beside=tiny)
+            for (got, want), bound, tiny in zip(both, self.bounds, self.tiny, strict=True)
+        )
 
 
-def _pixel_slopes(s: Seen) -> tuple[Array, Array]:
-    """d term / ds of every pixel, s = z W + b, and what it may err by, (samples, batch, 784) each.
+def _pixel_slopes(s: Seen) -> tuple[Array, Array, Array]:
+    """d term / ds of every pixel, s = z W + b, and what rounding and a tiny constant may change it by.
+
+    All three are (samples, batch, 784).
 
     It is t(s) = (sigmoid(l) - x) 3.5 (1 - h^2) with h = tanh(s) and l = 3.5 h. Where s is off by `doubt`, t is off by
     at most |dt/ds| <= 3.5^2 / 4 + 2 * 3.5 |h| (1 - h^2) < 6 times that. Where it is written with sigmoids its first
     factor errs by 8u (1 + e^3.5) < 290 u, and 1 - h^2 by 5 u; with e beside p it is t p / (p + e).
     """
     inner = (expit(s.logits) - s.x) * STEEPEST * (1 - (s.logits / STEEPEST) ** 2)
-    return inner, 6 * s.doubt + 300 * UNIT * STEEPEST + np.abs(inner) * of_log_probability(s.terms)
+    return inner, 6 * s.doubt + 300 * UNIT * STEEPEST, np.abs(inner) * of_log_probability(s.terms)
 
 
 def _encoder_slopes(s: Seen, w: Array) -> Slopes:
@@ -471,14 +478,15 @@ def _encoder_slopes(s: Seen, w: Array) -> Slopes:
     rec: g and g (z - m) / (2 v). KL in closed form: m and 1/2 (1 - 1/v). KL as log q - log p at z:
     z and -1/(2v) + z (z - m) / (2 v).
     """
-    inner, doubt = _pixel_slopes(s)
+    inner, doubt, unsure = _pixel_slopes(s)
     g, rough = inner @ w.T, np.abs(inner) @ np.abs(w).T
     # Each pixel's slope errs by its doubt; then 784 products are summed and the z averaged, in any order.
     g_doubt = doubt @ np.abs(w).T + gamma(1000) * rough
     half = (s.z - s.m) / (2 * s.v)
     # dz/dv was made of the noise n itself, but is judged by z, which is rounded: z - m errs by u (|z| + |m|), and four
     # more roundings are n's and the quotient's. A constant beside v makes it smaller by a share.
-    half_doubt = gamma(4) * (np.abs(s.z) + np.abs(s.m)) / (2 * s.v) + np.abs(half) * of_root_slope(s.v)
+    half_doubt = gamma(4) * (np.abs(s.z) + np.abs(s.m)) / (2 * s.v)
+    half_unsure = np.abs(half) * of_root_slope(s.v)
     # The KL's slopes carry fewer than 40 roundings of each of their parts. At z the parts (z - m) / v and half its
     # square come twice, with either sign. With constants: m, z and v over 1 + e; and 1/v of a v that is larger by w,
     # times what (sqrt(v) + e)^2 has for a slope in v, 1 + e / sqrt(v).
@@ -488,14 +496,17 @@ def _encoder_slopes(s: Seen, w: Array) -> Slopes:
     larger = of_variance(s.v) / s.v
     tiny_m = EPSILON * (np.abs(s.m) + np.abs(s.z)) + larger * apart_by
     tiny_v = (larger + EPSILON / np.sqrt(s.v) + EPSILON) * (0.5 * (1 + 1 / s.v) + np.abs(s.z * half) + e2 / s.v)
-    bound_m = g_doubt + gamma(40) * to_m + tiny_m
-    bound_v = g_doubt * np.abs(half) + (rough + np.abs(s.z) + apart_by) * half_doubt + gamma(40) * to_v + tiny_v
+    g_unsure = unsure @ np.abs(w).T
+    bound_m = g_doubt + gamma(40) * to_m
+    onto = rough + np.abs(s.z) + apart_by  # what is multiplied by dz/dv
+    bound_v = g_doubt * np.abs(half) + onto * half_doubt + gamma(40) * to_v
     return Slopes(
         s,
         through_rec=(g.mean(0), (g * half).mean(0)),
         closed=(s.m, 0.5 * (1 - 1 / s.v)),
         sampled=(s.z.mean(0), -0.5 / s.v + (s.z * half).mean(0)),
         bounds=(bound_m.mean(0), bound_v.mean(0)),
+        tiny=((g_unsure + tiny_m).mean(0), (g_unsure * np.abs(half) + onto * half_unsure + tiny_v).mean(0)),
     )
 
 
@@ -552,8 +563,9 @@ def _from_prior(trial: Trial) -> bool:
 
 def _decoder_used(s: Seen, to_b: Array) -> float:
     """Share of the rounding bound; d nelbo / db_i is the mean of the pixel's slope over z and batch."""
-    inner, doubt = _pixel_slopes(s)
-    return share(to_b, inner.mean((0, 1)), (doubt + gamma(1000) * np.abs(inner)).mean((0, 1)))
+    inner, doubt, unsure = _pixel_slopes(s)
+    bound = (doubt + gamma(1000) * np.abs(inner)).mean((0, 1))
+    return share(to_b, inner.mean((0, 1)), bound, beside=unsure.mean((0, 1)))
 
 
 def gradient_decoder(trial: Trial) -> Verdict:

@@ -53,6 +53,20 @@ class Seen:
     rec_bound: float
     kl_bound: float
     mc_bound: float
+    tiny: dict[str, float]  # what of the bounds "rec", "kl" and "mc" is for a tiny constant, not for rounding
+
+    def used(self, which: str, got: float, *, sign: int = 1) -> float:
+        """The share of the rounding bound by which the mean over the batch differs from a right one."""
+        truths = {
+            "rec": (self.rec, self.rec_bound),
+            "kl": (self.kl, self.kl_bound),
+            "mc": (self.monte_carlo, self.mc_bound),
+        }
+        return min(
+            share(got, sign * truth.mean(), bound - self.tiny[name], beside=self.tiny[name])
+            for name, (truth, bound) in truths.items()
+            if (name == "rec") == (which == "rec")
+        )
 
     @property
     def kl_truths(self) -> tuple[tuple[Array, float], tuple[Array, float]]:
@@ -126,7 +140,8 @@ def _reading(
     # pixels and averages, in any order: gamma_{1000} of what is added up. That need not be the terms, none of which
     # is negative: it may be two sums, of log(1 + exp(l)) and of l x, or of log(1 + exp(-l)) and of l (1 - x).
     doubt = gamma(dim + 4) * (np.abs(z) @ np.abs(w) + np.abs(b))
-    per_term = STEEPEST * doubt + 300 * UNIT + of_log_probability(terms)
+    unsure = of_log_probability(terms)
+    per_term = STEEPEST * doubt + 300 * UNIT + unsure
     size, zero = np.abs(logits), np.zeros_like(x)
     added = [_cross_entropy(sign * logits, zero) + size * once for sign, once in ((1, x), (-1, 1 - x))]
     rec_bound = float((per_term.sum(-1) + gamma(1000) * np.max([each.sum(-1) for each in added], axis=0)).mean())
@@ -148,8 +163,9 @@ def _reading(
     monte_carlo = 0.5 * (z**2 - e2 - np.log(v)).sum(-1).mean(0)
     closed = _divergence(m, v)
     return Seen(
-        batch, dim, m, v, x, logits, terms, doubt, z, parts, closed, monte_carlo, rec, rec_bound, kl_bound, mc_bound
-    )
+        batch, dim, m, v, x, logits, terms, doubt, z, parts, closed, monte_carlo, rec, rec_bound, kl_bound, mc_bound,
+        {"rec": float(unsure.sum(-1).mean()), "kl": float(tiny.mean()), "mc": float(tiny_mc.mean())},
+    )  # fmt: skip
 
 
 def _log_density(z: Array, m: Array, v: Array, *, constant: bool = True) -> Array:
@@ -398,12 +414,10 @@ class Reading:
 
     def kl_used(self, case: int, *, sign: int = 1) -> float:
         """Share of the rounding bound, against the closed form and the unbiased estimate at z."""
-        s, got = self.cases[case], self.single(case, "kl")
-        return min(share(got, sign * truth.mean(), bound) for truth, bound in s.kl_truths)
+        return self.cases[case].used("kl", self.single(case, "kl"), sign=sign)
 
     def rec_used(self, case: int, *, sign: int = 1) -> float:
-        s = self.cases[case]
-        return share(self.single(case, "rec"), sign * s.rec.mean(), s.rec_bound)
+        return self.cases[case].used("rec", self.single(case, "rec"), sign=sign)
 
     def sign(self, which: str) -> int:
         """1 where the term is right for every single example, -1 where it is its negative, else 0."""

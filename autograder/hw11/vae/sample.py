@@ -496,8 +496,9 @@ def gradient(trial: Trial) -> Verdict:
     slope = w * (z - m) / (2 * v)
     bound_m = gamma(16) * np.abs(w)
     rough = gamma(16) * (np.abs(slope) + np.abs(w) * (np.abs(z) + np.abs(m) + 12 * np.sqrt(v)) / (2 * v))
-    bound_v = rough + np.abs(slope) * of_root_slope(v)
-    used = max(share(to_m, w, bound_m), share(to_v, slope, bound_v))
+    tiny = np.abs(slope) * of_root_slope(v)
+    bound_v = rough + tiny
+    used = max(share(to_m, w, bound_m), share(to_v, slope, rough, beside=tiny))
     if used <= 1:
         return passed(f"The gradients of the sample to m and v are right. {ALLOWED}", used=used)
     if fits(to_m, w, bound_m) and fits(to_v, 2 * slope, 2 * bound_v):
