@@ -130,9 +130,10 @@ def test_annotations_need_not_be_evaluable(pool: Pool) -> None:
 def test_a_file_that_is_no_python_costs_no_other(pool: Pool) -> None:
     graded = grade(pool, files({VAE: "class VAE(:\n    pass", UTILS: f"from models.vae import VAE\n{CODE[UTILS]}"}))
     assert graded.points("vae.sample") == 10
-    assert set(lost(graded).values()) == {
-        "The file could not be loaded at gan_vae/models/vae.py, line 1: SyntaxError: invalid syntax"
-    }
+    told = (
+        "The file could not be loaded at gan_vae/models/vae.py, line 1: SyntaxError"  # what it says goes to the staff
+    )
+    assert set(lost(graded).values()) == {told}
 
 
 CAUSES = {
