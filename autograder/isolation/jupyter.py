@@ -20,6 +20,7 @@ from typing import Any
 
 from autograder.isolation.absent import Absent, absent
 from autograder.isolation.imports import Importer
+from autograder.isolation.machine import pretend_cuda, wants_gpu
 
 SILENT_CELLS = (
     *("bash", "sh", "shell", "cmd", "powershell", "script", "system", "sx", "!", "perl", "ruby", "javascript", "js"),
@@ -52,7 +53,14 @@ def furnish(shell: Any, folder: Path) -> None:
     sys.modules.update(colab())
     _imports(shell, folder)
     _warnings()
+    shell.events.register("pre_run_cell", _before)
     Absent.forgiving = True
+
+
+def _before(info: Any) -> None:
+    """Before a cell: from the first that goes to a GPU on there is one, which makes each operation of torch slower."""
+    if wants_gpu(str(getattr(info, "raw_cell", None) or "")):
+        pretend_cuda()
 
 
 # --------------------------------------------------------------------------------------------- magics
@@ -152,6 +160,9 @@ def _imports(shell: Any, folder: Path) -> None:
         top = name.partition(".")[0]
         if theirs and top not in sys.modules and own.has(top):
             importlib.invalidate_caches()  # a cell may just have written it
+            with contextlib.suppress(OSError):
+                if wants_gpu((folder / f"{top}.py").read_bytes()):
+                    pretend_cuda()
         return (own if theirs else own.python)(name, globals, locals, fromlist or (), level)
 
     builtins.__import__ = importing
@@ -217,12 +228,3 @@ def colab() -> dict[str, types.ModuleType]:
 
 def _returning(value: Any) -> Callable[..., Any]:
     return lambda *_arguments, **_named: value.copy() if isinstance(value, dict) else value
-
-
-def texts(folder: Path) -> list[bytes]:
-    """The notebooks' bytes, and those of the modules beside them."""
-    found = []
-    for path in (*folder.glob("*.ipynb"), *folder.glob("*.py")):
-        with contextlib.suppress(OSError):
-            found.append(path.read_bytes())
-    return found

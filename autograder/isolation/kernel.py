@@ -234,8 +234,6 @@ def _prepare(shell: Any, folder: Path, collector: Collector, plain: Callable[[An
     files.install(disk_first=True)
     machine.furnish()
     jupyter.furnish(shell, folder)
-    if any(machine.wants_gpu(text) for text in jupyter.texts(folder)):
-        machine.pretend_cuda()
     shell.ask_exit = nothing  # exit() would let its cell run on, and end the kernel some time later
     # Nobody reads what is displayed, nor more of an error than its last line, and both can take long.
     shell.display_pub.publish = shell.display_pub.clear_output = nothing
