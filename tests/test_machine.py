@@ -4,6 +4,7 @@ home, and none costs a graded function, through the front door and in a notebook
 from __future__ import annotations
 
 import builtins
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -668,3 +669,24 @@ def test_a_name_that_stands_for_a_package_is_the_package_from_its_first_use_on()
     assert space["LogNorm"] is sys.modules["matplotlib.colors"].LogNorm
     assert space["matplotlib"] is sys.modules["matplotlib"]
     assert space["colors"] is sys.modules["matplotlib.colors"]
+
+
+def test_a_layer_that_is_a_pretrained_model_gets_its_points(pool: Pool) -> None:
+    """As in the course's public notebook; transformers is imported once, by the process that forks the workers."""
+    notebook = json.loads((helpers.REFERENCE / "summarization.ipynb").read_text())
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and "class TransformerLayer(nn.Module)" in source:
+            source = source.replace("class TransformerLayer(nn.Module)", "class TransformerLayer(PreTrainedModel)")
+            cell["source"] = (
+                "from transformers.modeling_utils import PreTrainedModel\nfrom transformers import PretrainedConfig\n"
+                + source.replace("super().__init__()", "super().__init__(PretrainedConfig())")
+            )
+    question = next(question for question in ASSIGNMENT.questions if question.id == "summarization")
+    checks = tuple(
+        check for check in question.checks if check.id in ("summarization.layer", "summarization.layer_cached")
+    )
+    asked = replace(ASSIGNMENT, questions=(replace(question, checks=checks),))
+    graded = helpers.grade(pool, {"summarization.ipynb": json.dumps(notebook).encode()}, assignment=asked)
+    assert b"PreTrainedModel" in json.dumps(notebook).encode()
+    assert graded.points("summarization.layer") == 7.0, graded.messages()
