@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import factorial
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from autograder.audit import bank
-from autograder.core import Ask, Check, Reject, Trial, Values
+from autograder.core import Ask, Check, Reject, Trial, Value, Values
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.continual_learning import QUESTION, behaviour, classifier, data, fisher, penalty
 from autograder.hw11.mistakes import continual_learning as mistakes
@@ -133,9 +136,9 @@ def test_the_chance_of_tasks_in_one_piece_is_below_alpha() -> None:
 def seen(seed: int, got: Callable[[fisher.Seen], np.ndarray], batch: int = 100) -> fisher.Seen:
     """A call with many images, and what the dictionary holds after it."""
     given = fisher._update(drawn(seed))
-    number = np.arange(fisher.MANY)
-    batches = tuple(number[start : start + batch] for start in range(0, fisher.MANY, batch))
-    one = fisher.Seen(given["theta"][1].astype(float), given["stale"], given["x1"], given["t1"], batches, np.empty(0))
+    sizes = np.diff([*range(0, fisher.MANY, batch), fisher.MANY])
+    theta = given["theta"][1].astype(float)
+    one = fisher.Seen(theta, given["stale"], given["x1"], given["t1"], np.arange(fisher.MANY), sizes, np.empty(0))
     return replace(one, got=got(one))
 
 
@@ -143,10 +146,9 @@ def seen(seed: int, got: Callable[[fisher.Seen], np.ndarray], batch: int = 100) 
 @pytest.mark.parametrize("factor", [1e-4, 1.0, 270.0])
 def test_every_form_is_right_up_to_a_factor(form: int, factor: float) -> None:
     one = seen(form, lambda call: factor * list(fisher.estimates(call, call.t))[form].value)
-    whose, size, used = fisher.explained(one, drawn=False)
-    assert whose == "data"
-    assert used < 1e-3
-    assert size > 0
+    found = fisher.explained(one)
+    assert found and found.whose == "data"
+    assert found.used < 1e-3
 
 
 def test_labels_that_the_model_draws_are_right_whatever_it_draws() -> None:
@@ -162,7 +164,7 @@ def test_labels_that_the_model_draws_are_right_whatever_it_draws() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_no_known_mistake_is_taken_for_right(known: fisher.Mistake, seed: int) -> None:
     one = seen(seed, known.formula)
-    assert fisher.explained(one, drawn=False) is None
+    assert fisher.explained(one) is None
     assert next(other.id for other in fisher.MISTAKES if other.explains(one)) == known.id
 
 
@@ -173,16 +175,61 @@ def test_an_error_of_a_hundredth_in_one_entry_is_seen(seed: int) -> None:
         value[np.unravel_index(value.argmax(), value.shape)] *= 1.01
         return value
 
-    assert fisher.explained(seen(seed, off), drawn=False) is None
+    assert fisher.explained(seen(seed, off)) is None
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_labels_that_the_model_draws_are_never_the_datas(seed: int) -> None:
+def test_labels_that_the_model_draws_are_the_datas_with_no_probability_to_speak_of(seed: int) -> None:
     """Among few images, where all labels are tried: they have each image's least likely one."""
     given = fisher._update(drawn(seed))
     p = classifier.shares(given["theta"][0].astype(float), given["x0"])
-    assert np.prod(p.min(1)) < 3.0**-fisher.FEW
     assert (p.argmin(1) == given["t0"]).all()
+    assert np.prod(p.min(1)) <= fisher.RARE[1] ** fisher.FEW < 1e-15
+    assert p.min() >= fisher.RARE[0]
+
+
+def few(labels: np.ndarray, form: int, *, seed: int = 0, size: int = 4) -> fisher.Seen:
+    """A call with few images in batches of `size`, of which the dictionary holds this form with these labels."""
+    given = fisher._update(drawn(seed))
+    sizes = np.diff([*range(0, fisher.FEW, size), fisher.FEW])
+    theta = given["theta"][0].astype(float)
+    one = fisher.Seen(theta, given["stale"], given["x0"], given["t0"], np.arange(fisher.FEW), sizes, np.empty(0))
+    return replace(one, got=0.3 * list(fisher.estimates(one, labels))[form].value)
+
+
+@pytest.mark.parametrize("form", range(7))
+@pytest.mark.parametrize("seed", range(6))
+def test_drawn_labels_are_found_among_all(form: int, seed: int) -> None:
+    labels = drawn(seed).integers(0, 3, fisher.FEW)
+    one = few(labels, form, seed=seed, size=1 + seed)
+    assert any(np.array_equal(other, labels) for other in fisher.drawn(one))
+    assert (found := fisher.explained_by_draws(one)) and found.used < 0.2
+    assert found.how == list(fisher.estimates(one, labels))[form].how or seed == 5  # one batch has one form alone
+
+
+def test_the_datas_labels_are_none_that_the_model_drew() -> None:
+    given = fisher._update(drawn(3))
+    assert fisher.explained_by_draws(few(given["t0"], 4, seed=3)) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_no_labels_can_give_is_not_drawn(seed: int) -> None:
+    def squares(call: fisher.Seen) -> np.ndarray:
+        return next(list(fisher.estimates(call, call.t))[form] for form in (4,)).value
+
+    assert fisher.could_be_drawn(seen(seed, squares))
+    for wrong in (lambda call: call.theta**2, lambda call: -squares(call)):
+        assert not fisher.could_be_drawn(seen(seed, wrong))
+
+
+def test_many_batches_of_few_images_are_tried_in_less_than_a_second() -> None:
+    """All that a worker can send: each image a hundred times, in batches that all differ."""
+    one = few(np.zeros(fisher.FEW, int), 0)
+    images = drawn(1).integers(0, fisher.FEW, fisher.MOST * fisher.FEW)
+    one = replace(one, images=images, sizes=np.full(200, 3), got=drawn(2).random(one.theta.shape))
+    started = time.process_time()
+    assert fisher.explained_by_draws(one) is None
+    assert time.process_time() - started < 1
 
 
 # ------------------------------------------------------------------------------------------ penalty
@@ -191,12 +238,12 @@ def test_labels_that_the_model_draws_are_never_the_datas(seed: int) -> None:
 def penalties(form: penalty.Form, half: float = 0.5, seed: int = 0) -> Trial:
     """What the judges see of a penalty."""
     given = penalty._penalty(drawn(seed))
-    got: dict[str, np.ndarray] = {}
+    got: dict[str, Value] = {}
     for case, tasks in enumerate(penalty.CASES):
         part: Values = {name[3:]: value for name, value in given.items() if name.startswith(f"k{case}.")}
         kept = penalty._case(part)
         value, slope = form(kept) if tasks else (0.0, np.zeros_like(kept.theta))
-        got |= {f"k{case}.value": np.array(half * value), f"k{case}.slope": half * slope}
+        got |= {f"k{case}.value": np.array(half * value), f"k{case}.slope": half * slope, f"k{case}.elsewhere": False}
     return Trial(given, got)
 
 
@@ -215,6 +262,100 @@ def test_other_factors_are_not(half: float) -> None:
 def test_known_mistakes_of_the_penalty_are_named(known: penalty.Mistake, seed: int) -> None:
     verdict = judged(penalty.penalty, penalties(known.form, 1.0, seed))
     assert (verdict.score, verdict.diagnosis) == (0, known.id)
+
+
+@pytest.mark.parametrize("factor", [0.25, 3.0, -0.7])
+def test_another_factor_is_told(factor: float) -> None:
+    verdict = judged(penalty.penalty, penalties(penalty.right, factor))
+    assert (verdict.score, verdict.diagnosis) == (0, "penalty_factor")
+    assert f"{factor:g} times" in verdict.message
+
+
+def changed(trial: Trial, **values: Value) -> Trial:
+    return replace(trial, got={**trial.got, **{name.replace("_", "."): value for name, value in values.items()}})
+
+
+def test_only_the_case_without_tasks_costs_half() -> None:
+    trial = changed(penalties(penalty.right), k3_value=np.array(2.0))
+    verdict = judged(penalty.penalty, trial)
+    assert (verdict.score, verdict.diagnosis) == (0.5, "penalty_first")
+    trial = changed(trial, k0_value=np.array(2.0))
+    assert judged(penalty.penalty, trial).diagnosis == "penalty_value"
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("added", [0.0, 1e-8, 1e-6])
+def test_a_little_that_is_added_to_the_fisher_information_is_harmless(seed: int, added: float) -> None:
+    verdict = judged(
+        penalty.penalty, penalties(lambda k: penalty.right(replace(k, fisher=k.fisher + added)), 1.0, seed)
+    )
+    assert verdict.score == 1
+    assert verdict.used is not None
+    assert verdict.used < 0.15
+
+
+def walked(
+    kept: penalty.Case, lr: float, x: np.ndarray, t: np.ndarray, rest: Callable[[int, list[np.ndarray]], np.ndarray]
+) -> dict[str, Value]:
+    """What a probe notes of three steps, each down the batch's cross entropy and `rest`(its number, all parameters)."""
+    path, slopes = [kept.theta], []
+    for step, batch in enumerate(np.split(np.arange(len(x)), 3)):
+        slopes.append(classifier.slopes(path[-1], x[batch], t[batch]).mean(0) + rest(step, path))
+        path.append(path[-1] - lr * slopes[-1])
+    return {
+        "before": np.array(path[:-1]), "slopes": np.array(slopes), "sizes": np.full(3, len(x) // 3),
+        "images": np.arange(len(x)), "stand_in": False,
+    }  # fmt: skip
+
+
+def epochs(rest: Callable[[penalty.Case, int, list[np.ndarray]], np.ndarray], seed: int = 0) -> Trial:
+    """An epoch of each kind, its steps with this gradient beside that of the cross entropy."""
+    given = penalty._training(drawn(seed))
+    got: dict[str, Value] = {}
+    for name in ("plain", "earlier", "later"):
+        part = {key[len(name) + 1 :]: value for key, value in given.items() if key.startswith(f"{name}.")}
+        kept, lr = penalty._case(part), part["lr"]
+        assert isinstance(lr, float)
+        seen = walked(kept, lr, part["x"], part["t"], lambda step, path, kept=kept: rest(kept, step, path))  # type: ignore
+        got |= {f"{name}.{key}": value for key, value in seen.items()}
+    return Trial(given, got)
+
+
+def along(kept: penalty.Case, theta: np.ndarray, tasks: slice = slice(0, penalty.EARLIER)) -> np.ndarray:
+    return penalty.right(replace(kept.of(tasks), theta=theta))[1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("rest", "score", "diagnosis"),
+    [
+        (lambda kept, step, path: along(kept, path[-1]), 1, ""),
+        (lambda kept, step, path: along(kept, path[0]), 0, "penalty_stale"),
+        (lambda kept, step, path: along(kept, path[max(step - 1, 0)]), 0, "penalty_stale"),
+        (lambda kept, step, path: sum(along(kept, one) for one in path), 0, "penalty_adds_up"),
+        (lambda kept, step, path: along(kept, path[-1]) * (step == 1), 0, "penalty_some_steps"),
+        (lambda kept, step, path: 0 * path[-1], 0, "penalty_lost"),
+        (lambda kept, step, path: along(kept, path[-1], slice(0, 9)), 0.5, "penalty_later_tasks"),
+        (lambda kept, step, path: along(kept, path[-1], slice(0, 4)), 0.5, "penalty_current_task"),
+        (lambda kept, step, path: along(kept, path[-1], slice(1, 3)), 0, "penalty_task_missing"),
+        (lambda kept, step, path: along(kept, path[-1]) + 1e-3, 0, "plain"),
+    ],
+)
+def test_of_every_step_the_penalty_is_judged(
+    rest: Callable[[penalty.Case, int, list[np.ndarray]], np.ndarray], score: float, diagnosis: str, seed: int
+) -> None:
+    verdict = judged(penalty.training, epochs(rest, seed))
+    assert (verdict.score, verdict.diagnosis) == (score, diagnosis), verdict.message
+
+
+def test_parameters_that_are_moved_beside_the_steps_are_no_way_to_any_gradient() -> None:
+    """At huge parameters the rounding bound would be huge, too."""
+    right = epochs(lambda kept, step, path: along(kept, path[-1]))
+    moved = right.got["earlier.before"]
+    assert isinstance(moved, np.ndarray)
+    for forged in (moved + 1e20, np.concatenate([moved[:1], moved[1:] * 1.001])):
+        verdict = judged(penalty.training, replace(right, got={**right.got, "earlier.before": forged}))
+        assert (verdict.score, verdict.diagnosis) == (0, "parameters_moved")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -276,22 +417,47 @@ def answered(ask: Ask, seed: int) -> Trial:
     return Trial(given, {name: one.numpy() if isinstance(one, torch.Tensor) else one for name, one in got.items()})
 
 
-FORGED = (None, True, -1, "text", np.nan, np.zeros(()), np.zeros(0), np.zeros((3, 3)), np.full((2, 2), np.nan),
-          np.full(5, 1e29), np.full((1, 784), -1.0), np.arange(300.0).reshape(1, 300))  # fmt: skip
+FORGED = (None, True, -1, "text", np.nan, 0.0, -0.0, 5e-324, 1e308, -(2**63), np.zeros(()), np.zeros(0),
+          np.zeros((0, 7)), np.zeros((3, 3)), np.full((2, 2), np.nan), np.full(5, np.inf), np.full(5, 1e29),
+          np.full((1, 784), -1.0), np.arange(300.0).reshape(1, 300), np.full(6, 1e-320), np.zeros(1_900_000),
+          np.ones(15_000_000, np.uint8), np.zeros(15_000_000, bool), np.zeros((1, 1, 1, 1, 1, 2)),
+          np.array([2**62, -(2**62)]), np.array([255], np.uint8))  # fmt: skip
+"""The largest are what a frame holds."""
 
 
 @pytest.mark.parametrize("check", JUDGED.checks, ids=lambda check: check.id)
 def test_no_forged_value_brings_a_judge_down(check: Check) -> None:
-    """What is not a `Reject` would be a fault of ours, which costs a student nothing."""
+    """What is not a `Reject` would be a fault of ours, which costs a student nothing; nor is much time or memory."""
     trial = answered(check.ask, 1)
     assert check.judge(trial).score == 1
+    cases: list[dict[str, Value]] = []
     for name, value in trial.got.items():
-        others = [value[:-1], value[None], np.roll(value, 1), -value] if np.ndim(value) else []
-        for forged in [*FORGED, *others]:
-            with contextlib.suppress(Reject):
-                check.judge(Trial(trial.given, {**trial.got, name: forged}))
+        others: list[Any] = []
+        if isinstance(value, np.ndarray) and value.ndim:
+            others = [value[:-1], value[None], np.roll(value, 1), -value, value.astype(bool), 1e20 * value, value * 0]
+        cases += [{**trial.got, name: forged} for forged in [*FORGED, *others]]
+        cases.append({other: one for other, one in trial.got.items() if other != name})
+    # Two at once: what one must be for the other to be read.
+    sizes = [name for name in trial.got if name.endswith(("sizes", "images", "number"))]
+    cases += [{**trial.got, one: first, two: second} for one in sizes for two in sizes if one < two
+              for first in FORGED[11:] for second in FORGED[11:]]  # fmt: skip
+    for got in cases:
+        forged = Trial(trial.given, got)
+        started = time.process_time()
         with contextlib.suppress(Reject):
-            check.judge(Trial(trial.given, {other: one for other, one in trial.got.items() if other != name}))
+            assert check.judge(forged).score <= 1
+        assert time.process_time() - started < 1
+    tracemalloc.start()
+    try:
+        for name in trial.got:
+            for huge in (np.zeros(1_900_000), np.ones(15_000_000, np.uint8)):
+                tracemalloc.reset_peak()
+                before = tracemalloc.get_traced_memory()[0]
+                with contextlib.suppress(Reject):
+                    check.judge(Trial(trial.given, {**trial.got, name: huge}))
+                assert tracemalloc.get_traced_memory()[1] - before < 200e6, name
+    finally:
+        tracemalloc.stop()
 
 
 # ---------------------------------------------------------------------------- through the wall

@@ -7,18 +7,38 @@ gradient of the cross entropy of one image to theta is (p - onehot(t)) (x, 1)^T.
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import Generator
 from scipy.special import softmax
 
-from autograder.core import Array
+from autograder.core import Array, Reject, Values
+from autograder.judges import array
 from autograder.stats import gamma
 
-SLACK = 50
-"""Roundings of a softmax, a logarithm and a product beside those of the sums over classes, inputs and images."""
+ROUNDINGS = 32
+"""Of p - onehot(t) from the logits, beside the sum over classes: subtracting the largest logit, an exponential (within
+one unit in the last place, which is two roundings) and a logarithm of the sum, another subtraction and exponential,
+the quotient and the difference make 10; the product with x, the mean's and the loss's factors 3 more. Twice that and
+a little is for other ways to write them."""
+EPSILON = 1e-5
+"""What may be added to a probability, a square or a Fisher information to keep it from zero. Up to 1e-6 is common, and
+harmless; it uses a tenth of this."""
 
 
-def whole(values: Array) -> Array:
-    """A list of numbers that a probe reported, as integers; what is too large for any is cut down to a billion."""
-    found: Array = np.rint(np.clip(np.atleast_1d(values), -1e9, 1e9)).astype(int)
+PLAUSIBLE = 0.02
+"""A label is given to an image only if the model's probability of it is at least this, where it is drawn at random."""
+
+
+def listed(values: Values, name: str, *, most: int, what: str) -> Array:
+    """A list of whole numbers that a probe reported. Raises `Reject` where it is none, or has more than `most`.
+
+    What is too large for any number is cut down to a billion. The length is looked at before anything is computed.
+    """
+    value = values.get(name)
+    if not isinstance(value, np.ndarray) or value.ndim != 1 or value.size > most:
+        raise Reject(
+            f"{what or name} is missing from what came back, or is too long. Expected: {most} numbers at most."
+        )
+    found: Array = np.rint(np.clip(array(values, name, what=what), -1e9, 1e9)).astype(int)
     return found
 
 
@@ -32,6 +52,13 @@ def shares(theta: Array, x: Array) -> Array:
     """p (n, c)."""
     p: Array = softmax(extended(x) @ theta.T, axis=1)
     return p
+
+
+def plausible(rng: Generator, theta: Array, x: Array) -> Array:
+    """Labels (n,), each drawn among those that the model finds possible: log(p + EPSILON) is log p for these."""
+    p = shares(theta.astype(float), x)
+    drawn: Array = (rng.random(p.shape) * (p >= PLAUSIBLE)).argmax(1)
+    return drawn
 
 
 def slopes(theta: Array, x: Array, t: Array) -> Array:
@@ -49,6 +76,17 @@ def error(theta: Array, x: Array) -> Array:
     """
     n, d = x.shape
     inputs = np.abs(extended(x))
-    logit = gamma(d + 2) * float((inputs @ np.abs(theta).T).max())
-    bound: Array = inputs.max(0) * (2 * logit + gamma(n + len(theta) + SLACK))
+    logit = gamma(d + 2) * float((inputs @ np.abs(theta).T).max(initial=0.0))
+    bound: Array = inputs.max(0, initial=0.0) * (2 * logit + gamma(n + len(theta) + ROUNDINGS))
     return bound
+
+
+def errors(theta: Array, x: Array, t: Array, *, least: float = 0.0) -> Array:
+    """How far rounding, and log(p + EPSILON) in place of log p, may move each image's gradient, (n, c, d + 1).
+
+    The derivative of log(p_t + EPSILON) is that of log p_t times p_t / (p_t + EPSILON). For probabilities below `least`
+    no more is allowed than for that.
+    """
+    p = np.take_along_axis(shares(theta, x), t.astype(int)[:, None], 1).clip(least)
+    found: Array = error(theta, x) + np.abs(slopes(theta, x, t)) * (EPSILON / (p + EPSILON))[:, :, None]
+    return found

@@ -3,7 +3,12 @@
 With F_k and theta_k what is kept of task k, the penalty is lambda / 2 sum_k sum F_k (theta - theta_k)^2 (Kirkpatrick et
 al. 2017, equation 3, for several tasks), or the same without the 1/2, which is another lambda. A step of train_ewc has
 the gradient of the batch's cross entropy and that of the penalty, so where a notebook has no function ewc_penalty, the
-difference between the two is the penalty's gradient.
+difference between the two is the penalty's gradient. The parameters of every step must be what the step before left:
+were they free, huge ones would make any gradient right up to rounding.
+
+What the notebook says decides: the penalty is that of all tasks before the one that is trained, whatever else the
+dictionaries hold. Public notebooks write `for task in range(task_id)`; code that runs over all keys is right as long as
+there are no others, and loses half.
 """
 
 from __future__ import annotations
@@ -14,21 +19,35 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.random import Generator
+from scipy.special import softmax
 
 from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning import classifier
-from autograder.judges import array, fits, passed, share
+from autograder.hw11.continual_learning.classifier import EPSILON, listed
+from autograder.judges import array, fits, passed, share, shown
 from autograder.returns import entries, flag, numbers, parts
-from autograder.sections import join, section
+from autograder.sections import join, section, take
 from autograder.stats import gamma
 
 CLASSES, INPUTS, IMAGES = 3, 5, 270
 """More images than a batch has, so that there is a second step."""
 CASES = (1, 3, 2, 0)
 """Earlier tasks."""
-EARLIER = 2
-"""Earlier tasks of train_ewc's epoch."""
+DECOYS = 3
+"""Tasks that the notebook's own dictionaries hold while the penalty of others is asked for."""
+EARLIER, LATER = 3, 2
+"""Earlier tasks of train_ewc's epoch: so many that the first, the last, and all but one of them differ; and entries of
+the task itself and of a later one."""
 HALVES = (1.0, 0.5)
+MOST = 2
+"""Images, and batches, that are read for each that there is: more are not once each, whatever they are."""
+NAMED = 1e-3
+"""How near a gradient must be to a known mistake's, as a share of its largest entry, to be called by its name. Chosen:
+no point depends on it."""
+ROUNDINGS = 16
+"""Of a term F (theta - theta_k)^2 lambda / 2 and its derivative in float32: each of difference, square (three products
+and two sums where it is multiplied out), and products with F, 2, lambda and 1/2 rounds once, which makes 9, and lambda
+itself was rounded where it came as a tensor. The rest is for other orders."""
 
 # ------------------------------------------------------------------------------------- what is asked
 
@@ -45,24 +64,26 @@ def _kept(rng: Generator, tasks: int) -> Values:
     }
 
 
-def _epoch(rng: Generator, tasks: int) -> Values:
-    kept = _kept(rng, tasks)
+def _epoch(rng: Generator, tasks: int, *, later: int = 0) -> Values:
+    """An epoch of the task with this number. No step overshoots: its size, 0.01, by a curvature of 2 lambda sum F is at
+    most 0.01 * 2 * 5 * 5 * 2 = 1, below 2."""
+    kept, x = _kept(rng, tasks + later), (1 + rng.standard_normal((IMAGES, INPUTS))).astype(np.float32)
     return {
         **kept,
-        "x": (1 + rng.standard_normal((IMAGES, INPUTS))).astype(np.float32),
-        "t": rng.integers(0, CLASSES, IMAGES),
-        "along": rng.standard_normal((CLASSES, INPUTS + 1)).astype(np.float32),
-        "lr": 0.02,
+        "x": x,
+        "t": classifier.plausible(rng, array(kept, "theta"), x),
+        "task": tasks,
+        "lr": 0.01,
     }
 
 
 def _penalty(rng: Generator) -> Values:
     cases = {f"k{case}": _kept(rng, tasks) for case, tasks in enumerate(CASES)}
-    return join(**cases, steps=_epoch(rng, EARLIER))
+    return join(**cases, decoy=_kept(rng, DECOYS), steps=_epoch(rng, EARLIER))
 
 
 def _training(rng: Generator) -> Values:
-    return join(plain=_epoch(rng, 0), earlier=_epoch(rng, EARLIER))
+    return join(plain=_epoch(rng, 0), earlier=_epoch(rng, EARLIER), later=_epoch(rng, EARLIER, later=LATER))
 
 
 MOST_STEPS = 2000
@@ -79,15 +100,16 @@ def _steps(given: Values, part: str) -> dict[str, Spec]:
 
 def _penalty_returns(given: Values) -> Specs:
     """Value and gradient in each case; or the steps of an epoch, where there is no function of its own."""
-    specs = {f"steps.{name}": spec for name, spec in _steps(given, "steps").items()}
+    cases: dict[str, dict[str, Spec]] = {}
     for case in range(len(CASES)):
         kept = np.shape(given[f"k{case}.fisher"])
-        specs |= {f"k{case}.value": entries(int(np.prod(kept))), f"k{case}.slope": numbers(*kept[1:])}
-    return specs
+        value, slope = entries(int(np.prod(kept))), numbers(*kept[1:])
+        cases[f"k{case}"] = {"value": value, "slope": slope, "elsewhere": flag()}
+    return parts(**cases) | {f"steps.{name}": spec for name, spec in _steps(given, "steps").items()}
 
 
 def _training_returns(given: Values) -> Specs:
-    return parts(plain=_steps(given, "plain"), earlier=_steps(given, "earlier"))
+    return parts(**{name: _steps(given, name) for name in ("plain", "earlier", "later")})
 
 
 PENALTY = Ask("continual_learning:penalty", _penalty, returns=_penalty_returns)
@@ -111,16 +133,18 @@ class Case:
         off: Array = self.theta - self.optpar
         return off
 
-    def of(self, tasks: slice) -> Case:
+    def of(self, tasks: slice | list[int]) -> Case:
         """The same with some of the tasks only."""
         return replace(self, fisher=self.fisher[tasks], optpar=self.optpar[tasks])
 
     def bound(self) -> tuple[Array, float]:
         """What rounding may do to the gradient and the value, in any order of adding and however the square is written:
-        (theta - theta_k)^2 has at most (|theta| + |theta_k|)^2 in its terms."""
+        (theta - theta_k)^2 has at most (|theta| + |theta_k|)^2 in its terms. EPSILON may be added to F."""
         size = np.abs(self.theta) + np.abs(self.optpar)
-        slope: Array = gamma(50 + len(self.fisher)) * 2 * self.weight * (self.fisher * size).sum(0)
-        return slope + 1e-12, gamma(50 + self.fisher.size) * self.weight * float((self.fisher * size**2).sum()) + 1e-12
+        added = 2 * self.weight * EPSILON * np.abs(self.off).sum(0)
+        slope: Array = gamma(ROUNDINGS + len(self.fisher)) * 2 * self.weight * (self.fisher * size).sum(0) + added
+        value = gamma(ROUNDINGS + self.fisher.size) * self.weight * float((self.fisher * size**2).sum())
+        return slope, value + self.weight * EPSILON * float((self.off**2).sum())
 
 
 Form = Callable[[Case], tuple[float, Array]]
@@ -169,10 +193,76 @@ class Mistake:
     form: Form
 
 
+def _one(values: Array, task: int) -> Array:
+    """Every task's values are those of one."""
+    return np.broadcast_to(values[task], values.shape)
+
+
+def _root(k: Case) -> tuple[float, Array]:
+    total, along = (k.fisher * k.off**2).sum(), (k.fisher * k.off).sum(0)
+    size = float(np.sqrt(max(total, 1e-30)))
+    return k.weight * size, k.weight * along / size
+
+
+def _roots(k: Case) -> tuple[float, Array]:
+    """The distance of each parameter's tensor, whose last column is the bias, with F inside of the norm or without."""
+    value, slope = 0.0, np.zeros_like(k.theta)
+    for task in range(len(k.fisher)):
+        for columns in (slice(0, -1), slice(-1, None)):
+            part = k.fisher[task][:, columns] * k.off[task][:, columns]
+            size = float(np.sqrt(max((part**2).sum(), 1e-30)))
+            value += k.weight * size
+            slope[:, columns] += k.weight * k.fisher[task][:, columns] * part / size
+    return value, slope
+
+
 MISTAKES = (
     Mistake("penalty_last_task", "Only the last task is in it.", lambda k: right(k.of(slice(-1, None)))),
     Mistake("penalty_first_task", "Only the first task is in it.", lambda k: right(k.of(slice(0, 1)))),
+    Mistake(
+        "penalty_last_task",
+        "Only the last task is in it, as often as there are tasks.",
+        _times(lambda k: right(k.of(slice(-1, None))), lambda k: len(k.fisher)),
+    ),
+    Mistake(
+        "penalty_overwritten",
+        "Only its last term is in it: terms replace each other and are not added up.",
+        lambda k: _part(k.of(slice(-1, None)), slice(-1, 9)),
+    ),
     Mistake("penalty_task_missing", "The last task is not in it.", lambda k: right(k.of(slice(0, -1)))),
+    Mistake("penalty_task_missing", "The first task is not in it.", lambda k: right(k.of(slice(1, None)))),
+    Mistake(
+        "penalty_one_optpar",
+        "The last task's old parameters are used for all tasks.",
+        lambda k: right(replace(k, optpar=_one(k.optpar, -1))),
+    ),
+    Mistake(
+        "penalty_one_optpar",
+        "The first task's old parameters are used for all tasks.",
+        lambda k: right(replace(k, optpar=_one(k.optpar, 0))),
+    ),
+    Mistake(
+        "penalty_one_fisher",
+        "The last task's Fisher information is used for all tasks.",
+        lambda k: right(replace(k, fisher=_one(k.fisher, -1))),
+    ),
+    Mistake(
+        "penalty_one_fisher",
+        "The first task's Fisher information is used for all tasks.",
+        lambda k: right(replace(k, fisher=_one(k.fisher, 0))),
+    ),
+    Mistake(
+        "penalty_swapped",
+        "The Fisher information and the old parameters have changed places.",
+        lambda k: right(replace(k, fisher=k.optpar, optpar=k.fisher)),
+    ),
+    Mistake("penalty_root", "The square root was taken of the sum of squares.", _root),
+    Mistake("penalty_root", "The norm of the weighted difference was taken, not its square.", _roots),
+    Mistake(
+        "penalty_fisher_inverse",
+        "The squares are divided by the Fisher information, not multiplied.",
+        lambda k: right(replace(k, fisher=1 / k.fisher)),
+    ),
     Mistake("penalty_sign", "It has the wrong sign, and rewards moving away.", _times(right, lambda k: -1)),
     Mistake("penalty_lambda_squared", "Lambda is in it twice.", _times(right, lambda k: k.weight)),
     Mistake("penalty_no_lambda", "Lambda is not in it.", _times(right, lambda k: 1 / k.weight)),
@@ -201,6 +291,8 @@ MISTAKES = (
             lambda k: right(replace(k, optpar=np.zeros_like(k.optpar)))),
     Mistake("penalty_mean", "Each parameter's entries are averaged in it, not added up.", _mean),
     Mistake("penalty_mean", "It is the average over tasks.", _times(right, lambda k: 1 / len(k.fisher))),
+    Mistake("penalty_mean", "It is the average over all entries, not their sum.",
+            _times(right, lambda k: 1 / k.theta.size)),
     Mistake("penalty_parameters", "The biases are not in it.", lambda k: _part(k, slice(0, -1))),
     Mistake("penalty_parameters", "Only the biases, which come last, are in it.", lambda k: _part(k, slice(-1, 9))),
 )  # fmt: skip
@@ -214,10 +306,50 @@ def named(cases: Sequence[Case], got: Sequence[Array]) -> Mistake | None:
     """The known mistake that gives these gradients, if there is one."""
     for known in MISTAKES:
         for half in (*HALVES, 2.0):
-            wants = [half * known.form(k)[1] for k in cases]
-            if all(np.abs(one - want).max() <= 1e-3 * np.abs(want).max() for one, want in zip(got, wants, strict=True)):
+            if _near(got, [half * known.form(k)[1] for k in cases]):
                 return known
     return None
+
+
+def _near(got: Sequence[Array], wants: Sequence[Array]) -> bool:
+    return all(np.abs(one - want).max() <= NAMED * np.abs(want).max() for one, want in zip(got, wants, strict=True))
+
+
+def _factor(got: Sequence[Array], wants: Sequence[Array]) -> float | None:
+    """The one factor by which the gradients differ from what was expected, if there is one that is clearly not 1."""
+    size = sum(float((want**2).sum()) for want in wants)
+    factor = sum(float((one * want).sum()) for one, want in zip(got, wants, strict=True)) / max(size, 1e-300)
+    return (
+        factor
+        if abs(factor) > NAMED and abs(factor - 1) > 10 * NAMED and _near(got, [factor * want for want in wants])
+        else None
+    )
+
+
+def _wrong(cases: Sequence[Case], got: Sequence[Array], whose: str) -> Reject:
+    """What is told of a penalty with these gradients."""
+    known = named(cases, got)
+    if known:
+        return Reject(f"{whose} is not right. {known.sentence} {EXPECTED}", diagnosis=known.id)
+    factor = _factor(got, [right(k)[1] for k in cases])
+    if factor is not None:
+        sentence = f"It is {shown(factor)} times as large as lambda times that sum."
+        return Reject(f"{whose} is not right. {sentence} {EXPECTED}", diagnosis="penalty_factor")
+    return Reject(f"{whose} is not right. {EXPECTED}")
+
+
+def _wrong_call(cases: Sequence[Case], got: Sequence[Array]) -> Reject:
+    """The same where train_ewc calls ewc_penalty, whose place a right one of ours took."""
+    whose = "train_ewc does not add the penalty of all earlier tasks."
+    expected = "Expected: the batch's cross entropy plus what ewc_penalty gives for all tasks before task_id, once."
+    known = named(cases, got)
+    if known:
+        return Reject(f"{whose} {known.sentence} {expected}", diagnosis=known.id)
+    factor = _factor(got, [right(k)[1] for k in cases])
+    if factor is not None:
+        sentence = f"It adds {shown(factor)} times what ewc_penalty gives."
+        return Reject(f"{whose} {sentence} {expected}", diagnosis="penalty_factor")
+    return Reject(f"{whose} {expected}")
 
 
 def _case(given: Values) -> Case:
@@ -230,28 +362,46 @@ def _case(given: Values) -> Case:
 
 
 def penalty(trial: Trial) -> Verdict:
+    """Half of it for the right penalty where only that of no task at all goes wrong."""
     if any(name.startswith("steps.") for name in trial.got):
         return _of_steps(trial)
-    values, slopes, cases = [], [], []
-    for at, tasks in enumerate(CASES):
-        part = section(trial, f"k{at}")
-        case = _case(part.given)
-        number = array(part.got, "value", what="The penalty")
-        if number.size != 1:
-            raise Reject(
-                f"ewc_penalty returned numbers of shape {list(number.shape)}. Expected: one number, the sum over all.",
-                diagnosis="penalty_not_summed",
-            )
-        slope = array(part.got, "slope", shape=case.theta.shape, what="The penalty's gradient")
-        if tasks:
-            values.append(float(number.sum()))
-            slopes.append(slope)
-            cases.append(case)
-        elif number.any() or slope.any():
-            raise Reject(
-                f"With no earlier task the penalty is {float(number.sum()):.3g}, or has a gradient. Expected: 0.",
-                diagnosis="penalty_first",
-            )
+    used, fault = 0.0, None
+    some = [at for at, tasks in enumerate(CASES) if tasks]
+    used = _of_cases(trial, [section(trial, f"k{at}") for at in some])
+    try:
+        _of_none(section(trial, f"k{CASES.index(0)}"))
+    except Reject as found:
+        fault = found
+    if fault:
+        told = "With earlier tasks the penalty is right. With none 0 is expected, since task 0 has no task before it."
+        return Verdict(0.5, f"{told} {fault}", fault.diagnosis)
+    return passed(
+        "The penalty is lambda, or lambda / 2, times the weighted squares, added up over all tasks.", used=used
+    )
+
+
+def _of_case(part: Trial) -> tuple[float, Array]:
+    """Value and gradient of a penalty. Raises `Reject` where it is not one number."""
+    value = part.got.get("value")
+    if isinstance(value, np.ndarray) and value.size != 1:
+        raise Reject(
+            f"ewc_penalty returned numbers of shape {list(value.shape)}. Expected: one number, the sum over all.",
+            diagnosis="penalty_not_summed",
+        )
+    number = float(array(part.got, "value", what="The penalty").sum())
+    return number, array(part.got, "slope", shape=(CLASSES, INPUTS + 1), what="The penalty's gradient")
+
+
+def _of_none(part: Trial) -> None:
+    value, slope = _of_case(part)
+    if value or slope.any():
+        raise Reject(f"It is {shown(value)} there, or has a gradient.", diagnosis="penalty_first")
+
+
+def _of_cases(trial: Trial, parts: Sequence[Trial]) -> float:
+    """The share of the bound that the penalties of some tasks use. Raises `Reject` where they are others."""
+    cases = [_case(part.given) for part in parts]
+    values, slopes = zip(*map(_of_case, parts), strict=True)
     for half in HALVES:
         used = 0.0
         for case, value, slope in zip(cases, values, slopes, strict=True):
@@ -259,30 +409,59 @@ def penalty(trial: Trial) -> Verdict:
             by_slope, by_value = case.bound()
             used = max(used, share(value, half * want, half * by_value), share(slope, half * along, half * by_slope))
         if used <= 1:
-            how = "lambda" if half == 1 else "lambda / 2"
-            return passed(f"The penalty is {how} times the weighted squares, added up over all tasks.", used=used)
+            return used
+    _of_globals(trial, parts, cases, values, slopes)
     if not any(slope.any() for slope in slopes):
         raise Reject(
             f"No gradient of the penalty reaches the model's parameters, so it changes nothing. {EXPECTED} Of the live "
             "parameters, not of `.data` or detached copies.",
             diagnosis="penalty_detached",
         )
-    known = named(cases, slopes)
-    if known:
-        raise Reject(f"The penalty is not right. {known.sentence} {EXPECTED}", diagnosis=known.id)
-    raise Reject(f"The penalty is not right. {EXPECTED}")
+    if any(_near(slopes, [half * right(k)[1] for k in cases]) for half in HALVES):
+        raise Reject(f"The penalty's gradient is right, but not its value. {EXPECTED}", diagnosis="penalty_value")
+    raise _wrong(cases, slopes, "The penalty")
+
+
+def _of_globals(
+    trial: Trial, parts: Sequence[Trial], cases: Sequence[Case], values: Sequence[float], slopes: Sequence[Array]
+) -> None:
+    """Raises `Reject` where the penalty is that of the notebook's globals, not of what the function is handed."""
+    decoy = _case(take(trial.given, "decoy"))
+    for names, changed in (
+        ("dictionaries", {"fisher": decoy.fisher, "optpar": decoy.optpar}),
+        ("fisher_dict", {"fisher": decoy.fisher}),
+        ("optpar_dict", {"optpar": decoy.optpar}),
+        ("ewc_lambda", {"weight": decoy.weight}),
+        ("dictionaries and its ewc_lambda", {"fisher": decoy.fisher, "optpar": decoy.optpar, "weight": decoy.weight}),
+    ):
+        # A dictionary of the decoy's with more tasks than the other is cut to the tasks that both have.
+        others = [_cut(replace(k, **changed)) for k in cases]
+        if any(_near(slopes, [half * right(k)[1] for k in others]) for half in HALVES):
+            raise _global(f"the global {names}")
+    if all(part.got.get("elsewhere") is True for part in parts):
+        raise _global("the global model")
+    if not any(slope.any() for slope in slopes) and len({round(value, 6) for value in values}) == 1 and values[0]:
+        raise _global("globals of the notebook")
+
+
+def _cut(k: Case) -> Case:
+    tasks = slice(0, min(len(k.fisher), len(k.optpar)))
+    return k.of(tasks)
+
+
+def _global(what: str) -> Reject:
+    return Reject(
+        f"ewc_penalty works with {what} of the notebook, not with what it is handed. Expected: the penalty of its "
+        "arguments `model`, `fisher_dict`, `optpar_dict` and `ewc_lambda`.",
+        diagnosis="penalty_globals",
+    )
 
 
 def _of_steps(trial: Trial) -> Verdict:
     """The penalty of a notebook that has no function for it."""
     part = section(trial, "steps")
-    taken = steps(part)
-    kept = _case(part.given)
-    for half in HALVES:
-        used = max(one.used(kept, half) for one in taken)
-        if used <= 1:
-            return passed("The steps of train_ewc have the gradient of the right penalty.", used=used)
-    raise _wrong_steps(kept, taken)
+    used = _share(part, _case(part.given), HALVES)
+    return passed("The steps of train_ewc have the gradient of the right penalty.", used=used)
 
 
 # -------------------------------------------------------------------------------------------- an epoch
@@ -296,100 +475,176 @@ class Step:
     rest: Array
     bound: Array
 
-    def used(self, kept: Case, half: float) -> float:
-        """Share of the rounding bound that the penalty's gradient needs."""
-        case = replace(kept, theta=self.theta)
+    def used(self, kept: Case, half: float, theta: Array | None = None) -> float:
+        """Share of the rounding bound that the penalty's gradient needs, at the step's parameters or at others."""
+        case = replace(kept, theta=self.theta if theta is None else theta)
         return share(self.rest, half * right(case)[1], half * case.bound()[0] + self.bound)
 
 
 @lru_cache(maxsize=4)
 def steps(trial: Trial) -> tuple[Step, ...]:
-    """The steps of an epoch. Raises `Reject` where they do not take every image once."""
+    """The steps of an epoch. Raises `Reject` where they do not take every image once, one step from the other."""
     x, t, theta = array(trial.given, "x"), array(trial.given, "t"), array(trial.given, "theta")
-    sizes = classifier.whole(array(trial.got, "sizes", what="The list of batches"))
-    count = len(sizes) if sizes.ndim == 1 else 0
-    before = array(trial.got, "before", shape=(count, *theta.shape), what="The list of parameters")
-    slopes = array(trial.got, "slopes", shape=(count, *theta.shape), what="The list of gradients")
-    images = classifier.whole(array(trial.got, "images", what="The list of images"))
-    different = len(np.unique(images))
+    sizes = listed(trial.got, "sizes", most=MOST * len(x), what="The list of batches")
+    images = listed(trial.got, "images", most=MOST * len(x), what="The list of images")
+    count, different = len(sizes), len(np.unique(images))
     # A loop up to len - 1 leaves out an image that would be a batch alone.
     once = different == images.size >= len(x) - 1 and images.min() >= 0 and images.max() < len(x)
-    if images.ndim != 1 or not once or not count or (sizes <= 0).any() or sizes.sum() != images.size:
+    if not once or not count or (sizes <= 0).any() or sizes.sum() != images.size:
         raise Reject(
             f"train_ewc took {count} steps with {images.size} images, of which {different} are different; "
             f"there are {len(x)}. Expected: in an epoch every image once, in batches, and a step for each batch.",
             diagnosis="epoch",
         )
+    before = array(trial.got, "before", shape=(count, *theta.shape), what="The list of parameters")
+    slopes = array(trial.got, "slopes", shape=(count, *theta.shape), what="The list of gradients")
+    _path(theta, before, slopes, float(trial.given["lr"]))
     found = []
     for at, slope, batch in zip(before, slopes, np.split(images, sizes.cumsum()[:-1]), strict=True):
-        plain = classifier.slopes(at, x[batch], t[batch]).mean(0)
-        error = np.broadcast_to(classifier.error(at, x[batch]), plain.shape) + gamma(4) * np.abs(slope)
+        each = classifier.slopes(at, x[batch], t[batch])
+        plain = each.mean(0)
+        error = classifier.errors(at, x[batch], t[batch]).mean(0) + gamma(4) * np.abs(slope)
         found.append(Step(at, slope - plain, error))
     return tuple(found)
 
 
-def _wrong_steps(kept: Case, taken: Sequence[Step]) -> Reject:
+def _path(theta: Array, before: Array, slopes: Array, lr: float) -> None:
+    """Raises `Reject` where parameters change by other means than steps, each of which rounds three times."""
+    after = before - lr * slopes
+    start = np.concatenate([theta[None], after[:-1]])
+    rounded = gamma(3) * np.concatenate([np.zeros_like(theta)[None], (np.abs(before) + np.abs(lr * slopes))[:-1]])
+    moved = [at for at, used in enumerate(np.abs(before - start) <= rounded) if not used.all()]
+    if moved:
+        raise Reject(
+            f"At step {moved[0] + 1} of train_ewc the parameters are not those that the step before left. Expected: "
+            "they change by `optimizer.step()` alone.",
+            diagnosis="parameters_moved",
+        )
+
+
+def _share(part: Trial, kept: Case, halves: Sequence[float]) -> float:
+    """The share of the bound that an epoch's steps use. Raises `Reject` where the penalty in them is another."""
+    taken = steps(part)
+    for half in halves:
+        used = max(one.used(kept, half) for one in taken)
+        if used <= 1:
+            return used
+    raise _wrong_steps(kept, taken, halves)
+
+
+def _wrong_steps(kept: Case, taken: Sequence[Step], halves: Sequence[float]) -> Reject:
     """What is told where the steps have another gradient than that of the penalty."""
     if all(fits(one.rest, 0, one.bound) for one in taken):
-        return _lost()
-    known = named([replace(kept, theta=one.theta) for one in taken], [one.rest for one in taken])
-    if known:
-        return Reject(f"The penalty in train_ewc is not right. {known.sentence} {EXPECTED}", diagnosis=known.id)
-    return Reject(
-        "The steps of train_ewc do not have the gradient of the batch's cross entropy and of the penalty, lambda times "
-        f"Fisher times squared difference, over all {EARLIER} earlier tasks, which was expected."
-    )
-
-
-def _lost() -> Reject:
-    return Reject(
-        "The steps of train_ewc have the gradient of the cross entropy alone: the penalty has no effect. Expected: it "
-        "is part of the loss before `loss.backward()`, and depends on the live parameters.",
-        diagnosis="penalty_lost",
-    )
+        return Reject(
+            "The steps of train_ewc have the gradient of the cross entropy alone: the penalty has no effect. Expected: "
+            "it is part of the loss before `loss.backward()`, and depends on the live parameters.",
+            diagnosis="penalty_lost",
+        )
+    for half in halves:
+        if all(
+            min(one.used(kept, half, other.theta) for other in taken[: at + 1]) <= 1 for at, one in enumerate(taken)
+        ):
+            return Reject(
+                "The penalty in train_ewc is that of parameters which steps have changed since. Expected: it is "
+                "computed anew for every batch, from the parameters as they are.",
+                diagnosis="penalty_stale",
+            )
+        added = np.cumsum([half * right(replace(kept, theta=one.theta))[1] for one in taken], 0)
+        if len(taken) > 1 and _near([one.rest for one in taken], list(added)):
+            return Reject(
+                "The penalties of all batches add up in train_ewc. Expected: in every step the penalty once.",
+                diagnosis="penalty_adds_up",
+            )
+    idle = [fits(one.rest, 0, one.bound) for one in taken]
+    if any(idle):
+        return Reject(
+            f"Of {len(taken)} steps of train_ewc {len(taken) - sum(idle)} have the penalty's gradient and the others "
+            "not. Expected: the loss plus the penalty of all earlier tasks, in every step.",
+            diagnosis="penalty_some_steps",
+        )
+    cases, rest = [replace(kept, theta=one.theta) for one in taken], [one.rest for one in taken]
+    return _wrong(cases, rest, "The penalty in train_ewc") if halves == HALVES else _wrong_call(cases, rest)
 
 
 def training(trial: Trial) -> Verdict:
-    """Half of it for the right penalty where only the first task, without a penalty, goes wrong."""
-    try:
-        used, fault = _plain(trial), None
-    except Reject as found:
-        used, fault = 0.0, found
-    try:
-        also = _earlier(trial)
-    except Reject:
-        if fault:
-            raise fault from None
-        raise
-    if fault:
-        return Verdict(0.5, f"With earlier tasks an epoch is right, for the first task not. {fault}", fault.diagnosis)
-    return passed("Every step has the gradient of the cross entropy, and of all earlier tasks' penalty.",
-                  used=max(used, also))  # fmt: skip
+    """The right penalty of earlier tasks earns it; of that, half is lost where the first task, which has none, goes
+    wrong, and half where entries of later tasks are in it."""
+    used, faults = 0.0, dict[str, Reject]()
+    for name, rule in (("plain", _plain), ("earlier", _earlier), ("later", _later)):
+        try:
+            used = max(used, rule(section(trial, name)))
+        except Reject as fault:
+            faults[name] = fault
+    if not faults:
+        return passed("Every step has the gradient of the cross entropy, and of all earlier tasks' penalty.",
+                      used=used)  # fmt: skip
+    if "earlier" not in faults and len(faults) == 1:
+        name, only = faults.popitem()
+        which = "for the first task" if name == "plain" else "where the dictionaries hold entries of later tasks"
+        return Verdict(0.5, f"With earlier tasks alone an epoch is right, {which} it is not. {only}", only.diagnosis)
+    # What is looked up too early is not there: it raises, and is called by its name where an entry is there.
+    told = next(iter(faults.values()))
+    later = faults.get("later", told)
+    raise later if later.diagnosis == "penalty_current_task" and told.diagnosis == "raised" else told
 
 
-def _plain(trial: Trial) -> float:
+def _plain(part: Trial) -> float:
     """The share of the bound that an epoch without earlier tasks uses. Raises `Reject` where it is another."""
-    part = section(trial, "plain")
     taken = steps(part)
     used = max(share(one.rest, 0, one.bound) for one in taken)
     if used <= 1:
         return used
-    sizes = array(part.got, "sizes")
-    got = array(part.got, "slopes")
-    means = [slope - one.rest for slope, one in zip(got, taken, strict=True)]
+    x, t = array(part.given, "x"), array(part.given, "t").astype(int)
+    sizes, images = (listed(part.got, name, most=MOST * len(x), what="") for name in ("sizes", "images"))
+    batches = np.split(images, sizes.cumsum()[:-1])
+    got = list(array(part.got, "slopes"))
 
-    def are(wants: Sequence[Array]) -> bool:
-        return all(np.abs(a - b).max() <= 1e-3 * np.abs(b).max() for a, b in zip(got, wants, strict=True))
+    def means(score: Callable[[Array, Array], Array]) -> list[Array]:
+        """The batches' mean gradients where the loss has these derivatives (n, c) by the logits (n, c)."""
+        found = []
+        for one, batch in zip(taken, batches, strict=True):
+            inputs = classifier.extended(x[batch])
+            found.append(score(inputs @ one.theta.T, np.eye(CLASSES)[t[batch]]).T @ inputs / len(batch))
+        return found
 
-    if are([size * mean for size, mean in zip(sizes, means, strict=True)]):
+    plain = means(lambda logits, onehot: softmax(logits, 1) - onehot)
+    if _near(got, [size * mean for size, mean in zip(sizes, plain, strict=True)]):
         raise Reject(
             "The loss in train_ewc is summed over the batch. Expected: the mean cross entropy, as in train.",
             diagnosis="loss_sum",
         )
-    if len(means) > 1 and are(list(np.cumsum(means, 0))):
+    if len(plain) > 1 and _near(got, list(np.cumsum(plain, 0))):
         raise Reject(
             "In train_ewc the gradients of all batches add up. Expected: `optimizer.zero_grad()` for every batch.",
             diagnosis="not_zeroed",
+        )
+    for sentence, score in LOSSES:
+        if _near(got, means(score)):
+            raise Reject(f"The loss in train_ewc is not the cross entropy. {sentence} Expected: "
+                         "`F.cross_entropy(model(images), labels)`.", diagnosis="loss")  # fmt: skip
+    if not any(slope.any() for slope in got):
+        raise Reject(
+            "The gradients are zero at every step of train_ewc, so that it changes nothing. Expected: "
+            "`optimizer.zero_grad()` before `loss.backward()`, and `optimizer.step()` behind it.",
+            diagnosis="no_gradient",
+        )
+    if len(plain) == 1:
+        each = classifier.slopes(taken[0].theta, x[images], t[images])[::-1]
+        last = each.cumsum(0) / np.arange(1, len(each) + 1)[:, None, None]  # of the last image, the last two, ...
+        if any(_near(got, [mean]) for mean in last[:-1]):
+            raise Reject(
+                "train_ewc takes one step in all, with the gradient of the last batch. Expected: `optimizer.step()` "
+                "after `loss.backward()` for every batch.",
+                diagnosis="one_step",
+            )
+    along = [_factor([slope], [mean]) for slope, mean in zip(got, plain, strict=True)]
+    if all(factor is not None and factor > 0 for factor in along):
+        sizes_told = " and ".join(shown([factor or 0.0])[1:-1] for factor in along[:2])
+        raise Reject(
+            "The gradients of train_ewc's steps point where they should, but are not as long: they are "
+            f"{sizes_told} times those of the batch's mean cross entropy. Expected: as in train, neither clipped nor "
+            "multiplied.",
+            diagnosis="loss_factor",
         )
     raise Reject(
         "For the first task the steps of train_ewc do not have the gradient of the batch's mean cross entropy. "
@@ -398,46 +653,54 @@ def _plain(trial: Trial) -> float:
     )
 
 
-def _earlier(trial: Trial) -> float:
-    """The share of the bound that an epoch after two tasks uses. Raises `Reject` where the penalty is not in it."""
-    part = section(trial, "earlier")
-    taken, kept = steps(part), _case(part.given)
-    if part.got.get("stand_in") is not True:
-        for half in HALVES:
-            used = max(one.used(kept, half) for one in taken)
-            if used <= 1:
-                return used
-        raise _wrong_steps(kept, taken)
-    along = array(part.given, "along")
+def _softmax_twice(logits: Array, onehot: Array) -> Array:
+    p = softmax(logits, 1)
+    outer = softmax(p, 1) - onehot
+    found: Array = p * (outer - (p * outer).sum(1, keepdims=True))
+    return found
 
-    def used_by(factor: float) -> float:
-        """The stand-in's gradient is so many times `along`."""
-        want = factor * along
-        return max(share(one.rest, want, one.bound + gamma(50) * np.abs(want)) for one in taken)
 
-    weight, all_tasks = kept.weight, EARLIER * (EARLIER + 1) / 2
-    if (used := used_by(weight * all_tasks)) <= 1:
-        return used
-    if used_by(0) <= 1:
-        raise _lost()
-    known = (
-        (weight * EARLIER, "penalty_last_task", "Only the last earlier task is given to the penalty."),
-        (weight, "penalty_first_task", "Only the first task is given to the penalty."),
-        (weight**2 * all_tasks, "penalty_lambda_squared", "ewc_penalty has lambda in it, and it was multiplied again."),
-        (all_tasks, "penalty_no_lambda", "Lambda was left out."),
-        (-weight * all_tasks, "penalty_sign", "The penalty is subtracted from the loss."),
-    )
-    for factor, name, sentence in known:
-        if used_by(factor) <= 1:
-            raise Reject(f"{sentence} Expected: the loss plus the penalty of all earlier tasks, in every step.",
-                         diagnosis=name)  # fmt: skip
-    if any(fits(one.rest, 0, one.bound) for one in taken):
-        raise Reject(
-            "Some steps of train_ewc have the penalty's gradient and others have not. Expected: the loss plus the "
-            "penalty of all earlier tasks, in every step.",
-            diagnosis="penalty_some_steps",
-        )
-    raise Reject(
-        "The steps of train_ewc do not have the gradient of the batch's cross entropy plus that of ewc_penalty for all "
-        f"{EARLIER} earlier tasks, which was expected."
-    )
+LOSSES: tuple[tuple[str, Callable[[Array, Array], Array]], ...] = (
+    ("It is nll_loss of the logits, which takes log-probabilities.", lambda _logits, onehot: -onehot),
+    ("The softmax was taken twice: cross_entropy takes logits.", _softmax_twice),
+    ("It has the wrong sign, and climbs.", lambda logits, onehot: onehot - softmax(logits, 1)),
+)
+
+
+def _halves(part: Trial) -> Sequence[float]:
+    """A penalty of ours has the factor 1, one that is written out may have the other."""
+    return (1.0,) if part.got.get("stand_in") is True else HALVES
+
+
+def _earlier(part: Trial) -> float:
+    """The share of the bound that an epoch after some tasks uses. Raises `Reject` where their penalty is not in it."""
+    return _share(part, _case(part.given), _halves(part))
+
+
+def _later(part: Trial) -> float:
+    """The same where the dictionaries hold entries of the task itself and of a later one, too."""
+    every, halves = _case(part.given), _halves(part)
+    taken = steps(part)
+    for tasks, sentence, diagnosis in OTHERS:
+        if any(max(one.used(every.of(tasks), half) for one in taken) <= 1 for half in halves):
+            raise Reject(
+                f"{sentence} Expected: the penalty of the tasks before task_id, here {list(range(EARLIER))} of the "
+                f"entries {list(range(EARLIER + LATER))}.",
+                diagnosis=diagnosis,
+            )
+    return _share(part, every.of(slice(0, EARLIER)), halves)
+
+
+OTHERS: tuple[tuple[list[int], str, str], ...] = (
+    ([0, 1, 2, 3, 4], "train_ewc has the penalty of all entries of the dictionaries, later tasks' among them.",
+     "penalty_later_tasks"),
+    ([0, 1, 2, 4], "train_ewc has the penalty of later tasks' entries, too.", "penalty_later_tasks"),
+    ([4], "train_ewc has only the penalty of the dictionaries' last entry.", "penalty_later_tasks"),
+    ([0, 1, 2, 3], "train_ewc has the penalty of the task itself, too, which is not kept before it ends.",
+     "penalty_current_task"),
+    ([1, 2, 3], "train_ewc has the penalty of tasks 1 to task_id: the range begins and ends one too late.",
+     "penalty_current_task"),
+    ([3], "train_ewc has only the penalty of the task itself, which is not kept before it ends.",
+     "penalty_current_task"),
+)  # fmt: skip
+"""Entries 0 to 4 where task 3 is trained: which of them are in the penalty, in words."""

@@ -63,7 +63,38 @@ def train_ewc(model, device, task_id, x_train, t_train, optimizer, epoch):
 """
 
 
-PENALISED = "F.cross_entropy(model(x), t) + ewc_penalty(model, fisher_dict, optpar_dict, ewc_lambda)"
+PLAIN = "F.cross_entropy(model(x), t)"
+BEFORE = (
+    "ewc_penalty(model, {k: fisher_dict[k] for k in range(task_id)}, "
+    "{k: optpar_dict[k] for k in range(task_id)}, ewc_lambda)"
+)
+"""The penalty of the tasks before this one."""
+EVERY = "ewc_penalty(model, fisher_dict, optpar_dict, ewc_lambda)"
+"""That of all entries, whatever the dictionaries hold."""
+PENALISED = f"{PLAIN} + {BEFORE}"
+
+
+TERM = "(fisher_dict[task][name] * (optpar_dict[task][name] - param).pow(2)).sum() * ewc_lambda"
+"""What public notebooks add to the loss for every task and parameter."""
+
+
+def _written_out(term: str = TERM, tasks: str = "range(task_id)", *, add: str = "loss +=", sum: str = "loss") -> str:
+    """An epoch as public notebooks have it, with the penalty in the loop."""
+    return f"""
+def train_ewc(model, device, task_id, x_train, t_train, optimizer, epoch):
+    model.train()
+    for start in range(0, len(t_train) - 1, 256):
+        x, y = torch.as_tensor(x_train[start : start + 256]), torch.as_tensor(t_train[start : start + 256]).long()
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x.to(device)), y.to(device))
+        pen = 0
+        for task in {tasks}:
+            for name, param in model.named_parameters():
+                {add} {term}
+        loss = {sum}
+        loss.backward()
+        optimizer.step()
+"""
 
 
 def _together(body: str) -> str:
@@ -245,6 +276,13 @@ WRONG: tuple[Variant, ...] = (
                 fisher_dict[task_id] = {n: g**2 for n, g in zip(names, slopes)}
                 optpar_dict[task_id] = {n: p.detach().clone() for n, p in model.named_parameters()}
             """, caught_by=(FISHER, BEHAVIOUR), diagnosis="fisher_graph"),
+    _update("likeliest-last-batch", "The model's likeliest labels, of which only the last batch is left.",
+            BATCHES.replace("loss = F.cross_entropy(model(x), t)", "optimizer.zero_grad(); out = model(x)\n"
+            "        loss = F.cross_entropy(out, out.argmax(1))") + SQUARED + STORED,
+            caught_by=(FISHER,), diagnosis="fisher_last_batch", sometimes=(BEHAVIOUR,)),
+    _update("steps", "The optimiser makes a step for every batch.",
+            BATCHES + "        optimizer.step()\n" + SQUARED + STORED,
+            caught_by=(FISHER, KEPT), diagnosis="update_moves", sometimes=(BEHAVIOUR,)),
     # The old parameters.
     _update("alias", "The live parameters are stored.",
             BATCHES + SQUARED + "    optpar_dict[task_id] = {n: p.data for n, p in model.named_parameters()}\n",
@@ -301,16 +339,47 @@ WRONG: tuple[Variant, ...] = (
              caught_by=(PENALTY,), diagnosis="penalty_parameters"),
     _penalty("no-old", "The parameters are drawn to zero.", _summed("(fisher * p ** 2).sum() + 0 * old.sum()"),
              caught_by=(PENALTY,), diagnosis="penalty_no_optpar", sometimes=(BEHAVIOUR,)),
-    _penalty("crashes-at-first", "Without an earlier task there is no first name.",
-             """
-             def ewc_penalty(model, fisher_dict, optpar_dict, ewc_lambda):
-                 terms = [(fisher_dict[k][n] * (p - optpar_dict[k][n]) ** 2).sum()
-                          for k in fisher_dict for n, p in model.named_parameters()]
-                 return ewc_lambda * torch.stack(terms).sum()
-             """, caught_by=(PENALTY, BEHAVIOUR), diagnosis="raised"),
     _penalty("constant", "One is added, so that it is never zero.",
              _summed("(fisher * (p - old) ** 2).sum()", result="ewc_lambda * (1 + total)"),
-             caught_by=(PENALTY,), diagnosis="penalty_first"),
+             caught_by=(PENALTY,), diagnosis="penalty_value"),
+    _penalty("globals", "The names in its head are others than those that it uses, which are the notebook's.",
+             """
+             def ewc_penalty(model, fishers, optpars, lam):
+                 total = 0
+                 for task in fisher_dict:
+                     for name, p in model.named_parameters():
+                         total = total + (fisher_dict[task][name] * (p - optpar_dict[task][name]) ** 2).sum()
+                 return lam * total
+             """, caught_by=(PENALTY, TRAINING), diagnosis="penalty_globals"),
+    _penalty("global-model", "It takes a network, and looks at the notebook's model.",
+             """
+             def ewc_penalty(network, fisher_dict, optpar_dict, ewc_lambda):
+                 total = 0
+                 for task in fisher_dict:
+                     for name, p in model.named_parameters():
+                         total = total + (fisher_dict[task][name] * (p - optpar_dict[task][name]) ** 2).sum()
+                 return ewc_lambda * total
+             """, caught_by=(PENALTY,), diagnosis="penalty_globals"),
+    _penalty("global-lambda", "It takes lam, and multiplies by the notebook's ewc_lambda.",
+             _summed("(fisher * (p - old) ** 2).sum()").replace("optpar_dict, ewc_lambda)", "optpar_dict, lam)"),
+             caught_by=(PENALTY,), diagnosis="penalty_globals"),
+    _penalty("one-optpar", "The last task's old parameters serve for all.",
+             _summed("(fisher * (p - optpar_dict[max(optpar_dict)][name]) ** 2).sum()"),
+             caught_by=(PENALTY,), diagnosis="penalty_one_optpar"),
+    _penalty("one-fisher", "The first task's Fisher information serves for all.",
+             _summed("(fisher_dict[0][name] * (p - old) ** 2).sum()"),
+             caught_by=(PENALTY,), diagnosis="penalty_one_fisher"),
+    _penalty("from-one", "The range begins at 1.",
+             _summed("(fisher * (p - old) ** 2).sum()", tasks="range(1, len(fisher_dict))"),
+             caught_by=(PENALTY, BEHAVIOUR), diagnosis="penalty_task_missing"),
+    _penalty("swapped", "The dictionaries have changed places.", _summed("(old * (p - fisher) ** 2).sum()"),
+             caught_by=(PENALTY, BEHAVIOUR), diagnosis="penalty_swapped"),
+    _penalty("divided", "The squares are divided by the Fisher information.",
+             _summed("((p - old) ** 2 / fisher).sum()"),
+             caught_by=(PENALTY,), diagnosis="penalty_fisher_inverse", sometimes=(BEHAVIOUR,)),
+    _penalty("quarter", "It is halved twice.",
+             _summed("0.5 * (fisher * (p - old) ** 2).sum()", result="0.5 * ewc_lambda * total"),
+             caught_by=(PENALTY,), diagnosis="penalty_factor", sometimes=(BEHAVIOUR,)),
     _penalty("not-summed", "The sums of the parameters' tensors are returned one by one.",
              """
              def ewc_penalty(model, fisher_dict, optpar_dict, ewc_lambda):
@@ -321,7 +390,10 @@ WRONG: tuple[Variant, ...] = (
     _penalty("norm", "The distance is taken, not its square.",
              _summed("(fisher * (p - old) ** 2).sum()", 
                      result="ewc_lambda * (total + 1e-12).sqrt() if fisher_dict else 0.0"),
-             caught_by=(PENALTY,), sometimes=(BEHAVIOUR,)),
+             caught_by=(PENALTY,), diagnosis="penalty_root", sometimes=(BEHAVIOUR,)),
+    _penalty("norms", "torch.norm of the weighted difference is added up.",
+             _summed("torch.norm(fisher * (p - old))"),
+             caught_by=(PENALTY,), diagnosis="penalty_root", sometimes=(BEHAVIOUR,)),
     _penalty("task-average", "The tasks' penalties are averaged.",
              _summed("(fisher * (p - old) ** 2).sum()", result="ewc_lambda * total / max(len(fisher_dict), 1)"),
              caught_by=(PENALTY,), diagnosis="penalty_mean"),
@@ -361,12 +433,61 @@ WRONG: tuple[Variant, ...] = (
            _trained("F.cross_entropy(model(x), t)"
                     " + ewc_lambda * sum((fisher_dict[k][n] * (p - optpar_dict[k][n]) ** 2).sum()"
                     " for k in range(task_id + 1) for n, p in model.named_parameters())"),
-           caught_by=(TRAINING, BEHAVIOUR), diagnosis="raised"),
+           caught_by=(TRAINING, BEHAVIOUR), diagnosis="penalty_current_task"),
     _epoch("inline-one-short", "The range ends one too early.",
            _trained("F.cross_entropy(model(x), t)"
                     " + ewc_lambda * sum((fisher_dict[k][n] * (p - optpar_dict[k][n]) ** 2).sum()"
                     " for k in range(task_id - 1) for n, p in model.named_parameters())"),
-           caught_by=(TRAINING, BEHAVIOUR), diagnosis="penalty_first_task"),
+           caught_by=(TRAINING, BEHAVIOUR), diagnosis="penalty_task_missing"),
+    _epoch("inline-one-late", "The range is that from 1 to the task itself.",
+           _written_out(tasks="range(1, task_id + 1)"),
+           caught_by=(TRAINING, BEHAVIOUR), diagnosis="penalty_current_task"),
+    _epoch("inline-one-optpar", "The old parameters are always those of the task before.",
+           _written_out(TERM.replace("optpar_dict[task]", "optpar_dict[task_id - 1]")),
+           caught_by=(TRAINING,), diagnosis="penalty_one_optpar"),
+    _epoch("inline-one-task", "The task before is looked up in every turn.",
+           _written_out(TERM.replace("dict[task]", "dict[task_id - 1]")),
+           caught_by=(TRAINING,), diagnosis="penalty_last_task"),
+    _epoch("inline-overwritten", "Each term takes the place of the one before.",
+           _written_out(add="pen =", sum="loss + pen"),
+           caught_by=(TRAINING, BEHAVIOUR), diagnosis="penalty_overwritten"),
+    _epoch("inline-swapped", "The dictionaries have changed places.",
+           _written_out("(optpar_dict[task][name] * (fisher_dict[task][name] - param).pow(2)).sum() * ewc_lambda"),
+           caught_by=(TRAINING, BEHAVIOUR), diagnosis="penalty_swapped"),
+    _epoch("stale", "The penalty is computed once, before the loop.",
+           _trained(f"{PLAIN} + pen", before=f"pen = {BEFORE}").replace("backward()", "backward(retain_graph=True)"),
+           caught_by=(TRAINING,), diagnosis="penalty_stale", sometimes=(BEHAVIOUR,)),
+    _epoch("one-late", "The penalty is computed for the next batch, before the step.",
+           _trained(f"{PLAIN} + pen", before=f"pen = {BEFORE}", after=f"pen = {BEFORE}"),
+           caught_by=(TRAINING,), diagnosis="penalty_stale", sometimes=(BEHAVIOUR,)),
+    _epoch("adds-up", "The penalties of all batches are in the last one's loss.",
+           _trained(f"{PLAIN} + pen", before="pen = 0").replace("backward()", "backward(retain_graph=True)")
+           .replace("        loss =", f"        pen = pen + {BEFORE}\n        loss ="),
+           caught_by=(TRAINING,), diagnosis="penalty_adds_up", sometimes=(BEHAVIOUR,)),
+    _epoch("halved", "The half is put before a penalty that has it.",
+           _trained(f"{PLAIN} + 0.5 * {BEFORE}"),
+           caught_by=(TRAINING,), diagnosis="penalty_factor", sometimes=(BEHAVIOUR,)),
+    _epoch("divided", "The penalty is divided by the number of tasks.",
+           _trained(f"{PLAIN} + {BEFORE} / max(task_id, 1)"),
+           caught_by=(TRAINING,), diagnosis="penalty_mean", sometimes=(BEHAVIOUR,)),
+    _epoch("swapped", "The dictionaries are handed over in the wrong order.",
+           _trained(PENALISED.replace("fisher_dict", "_dict").replace("optpar_dict", "fisher_dict")
+                    .replace(" _dict", " optpar_dict")),
+           caught_by=(TRAINING, BEHAVIOUR), diagnosis="penalty_swapped"),
+    _epoch("softmax-twice", "cross_entropy is given probabilities.",
+           _trained(PENALISED.replace("model(x)", "F.softmax(model(x), dim=1)")),
+           caught_by=(TRAINING,), diagnosis="loss", sometimes=(BEHAVIOUR,)),
+    _epoch("nll", "nll_loss is given logits.", _trained(PENALISED.replace("cross_entropy", "nll_loss")),
+           caught_by=(TRAINING,), diagnosis="loss", sometimes=(BEHAVIOUR,)),
+    _epoch("clipped", "The gradient is cut down to a length of 0.1.",
+           _trained(PENALISED, after="torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)"),
+           caught_by=(TRAINING,), diagnosis="loss_factor", sometimes=(BEHAVIOUR,)),
+    _epoch("zeroed-late", "Gradients are set to zero between backward and the step.",
+           _trained(PENALISED, after="optimizer.zero_grad()"),
+           caught_by=(TRAINING, BEHAVIOUR), diagnosis="no_gradient"),
+    _epoch("decays", "Parameters shrink a little after every step.",
+           _trained(PENALISED) + "        for p in model.parameters():\n            p.data.mul_(0.999)\n",
+           caught_by=(TRAINING,), diagnosis="parameters_moved", sometimes=(BEHAVIOUR,)),
     _epoch("sum", "The cross entropy is summed over the batch.",
            _trained(PENALISED.replace("model(x), t)", 'model(x), t, reduction="sum")', 1)),
            caught_by=(TRAINING,), diagnosis="loss_sum", sometimes=(BEHAVIOUR,)),
@@ -380,7 +501,7 @@ WRONG: tuple[Variant, ...] = (
            _trained(PENALISED) + "        return\n", caught_by=(TRAINING,), diagnosis="epoch"),
     _epoch("one-step", "The step is behind the loop, which leaves the gradient of the last batch.",
            _trained(PENALISED).replace("        optimizer.step()", "    optimizer.step()"),
-           caught_by=(TRAINING,), sometimes=(BEHAVIOUR,)),
+           caught_by=(TRAINING,), diagnosis="one_step", sometimes=(BEHAVIOUR,)),
     # Naive training, which was given.
     _epoch("train-without-step", "train was changed, and makes no step any more.",
            """
@@ -580,6 +701,24 @@ RIGHT: tuple[Variant, ...] = (
                 fisher_dict = {**fisher_dict, task_id: {n: p.grad.square() for n, p in model.named_parameters()}}
                 optpar_dict = {**optpar_dict, task_id: {n: p.data.clone() for n, p in model.named_parameters()}}
             """),
+    _update("epsilon", "A little is added to every square.",
+            BATCHES + SQUARED.replace("** 2", "** 2 + 1e-6") + STORED),
+    _update("epsilon-in-the-logarithm", "A little is added to the probabilities, image by image.",
+            """
+            def on_task_update(task_id, x_mem, t_mem):
+                fisher = {n: torch.zeros_like(p) for n, p in model.named_parameters()}
+                for x, t in zip(torch.as_tensor(x_mem), torch.as_tensor(t_mem).long()):
+                    model.zero_grad()
+                    (-torch.log(model(x[None]).softmax(1) + 1e-7)[0, t]).backward()
+                    for n, p in model.named_parameters():
+                        fisher[n] += p.grad ** 2 / len(t_mem)
+                fisher_dict[task_id] = fisher
+                optpar_dict[task_id] = {n: p.detach().clone() for n, p in model.named_parameters()}
+            """),
+    _penalty("epsilon", "A little is added to the Fisher information.",
+             _summed("((fisher + 1e-6) * (p - old) ** 2).sum()")),
+    _penalty("lambda-list", "ewc_lambda has one value for each task.",
+             _summed("ewc_lambda[task] * (fisher * (p - old) ** 2).sum()", result="total")),
     _penalty("without-half", "Lambda times the sum, without the half.", _summed("(fisher * (p - old) ** 2).sum()")),
     _penalty("float-at-first", "A loop that begins with 0, and so returns it without an earlier task.",
              """
@@ -623,6 +762,14 @@ RIGHT: tuple[Variant, ...] = (
                    loss.backward()
                    optimizer.step()
            """),
+    _epoch("lambda-list", "ewc_lambda is a list or a tensor with one value for each task.",
+           _written_out(TERM + "[task]")),
+    _epoch("lambda-dictionary", "ewc_lambda is a dictionary, and the task is its key.",
+           _trained(f"{PLAIN} + {BEFORE.replace('ewc_lambda', 'ewc_lambda.get(task_id, 0.0)')}")),
+    _epoch("lambda-array", "ewc_lambda is an array, from which the earlier tasks' values are cut.",
+           _written_out(TERM.replace("ewc_lambda", "ewc_lambda[:task_id].tolist()[task]"))),
+    _epoch("keys", "Of the dictionaries' keys those below task_id are taken.",
+           _written_out(tasks="[k for k in sorted(fisher_dict) if k < task_id]")),
     _epoch("two-backwards", "The penalty has a backward of its own; gradients are cleared after the step.",
            """
            def train_ewc(model, device, task_id, x_train, t_train, optimizer, epoch):
@@ -630,7 +777,8 @@ RIGHT: tuple[Variant, ...] = (
                for x, t in zip(torch.as_tensor(x_train).split(256), torch.as_tensor(t_train).split(256)):
                    F.cross_entropy(model(x), t).backward()
                    if task_id > 0:
-                       ewc_penalty(model, fisher_dict, optpar_dict, ewc_lambda).backward()
+                       earlier = [{k: kept[k] for k in range(task_id)} for kept in (fisher_dict, optpar_dict)]
+                       ewc_penalty(model, *earlier, ewc_lambda).backward()
                    optimizer.step()
                    optimizer.zero_grad()
            """),
@@ -684,6 +832,24 @@ HALF_RIGHT: tuple[tuple[Variant, float, str], ...] = (
     (_update("first-batch", "The loop is left after the first batch.",
              BATCHES + "        break\n" + SQUARED + STORED,
              caught_by=(FISHER,), diagnosis="fisher_part"), 1.0, "A Fisher information of fewer images."),
+    (_penalty("crashes-at-first", "Without an earlier task there is no first name.",
+              """
+              def ewc_penalty(model, fisher_dict, optpar_dict, ewc_lambda):
+                  terms = [(fisher_dict[k][n] * (p - optpar_dict[k][n]) ** 2).sum()
+                           for k in fisher_dict for n, p in model.named_parameters()]
+                  return ewc_lambda * torch.stack(terms).sum()
+              """, caught_by=(PENALTY, BEHAVIOUR), diagnosis="raised"), 1.5, "With earlier tasks it is right."),
+    (_penalty("one-at-first", "Without an earlier task it is lambda.",
+              _summed("(fisher * (p - old) ** 2).sum()", result="ewc_lambda * total if fisher_dict else ewc_lambda"),
+              caught_by=(PENALTY,), diagnosis="penalty_first"), 1.0, "With earlier tasks it is right."),
+    (_epoch("all-entries", "All entries of the dictionaries are in the penalty, whichever they are.",
+            _trained(f"{PLAIN} + {EVERY}"),
+            caught_by=(TRAINING,), diagnosis="penalty_later_tasks"), 1.0, "With earlier tasks' alone it is right."),
+    (_epoch("inline-all-entries", "The same, written out.", _written_out(tasks="fisher_dict"),
+            caught_by=(TRAINING,), diagnosis="penalty_later_tasks"), 1.0, "With earlier tasks' alone it is right."),
+    (_epoch("up-to-the-task", "The entry of the task itself is used where there is one.",
+            _written_out(tasks="[k for k in fisher_dict if k <= task_id]"),
+            caught_by=(TRAINING,), diagnosis="penalty_current_task"), 1.0, "With earlier tasks' alone it is right."),
     (_epoch("crashes-at-first", "For the first task there is no task before it to look up.",
             _trained(PENALISED, before="optpar_dict[task_id - 1]"),
             caught_by=(TRAINING, BEHAVIOUR), diagnosis="raised"), 1.5, "With earlier tasks every step is right."),

@@ -116,6 +116,8 @@ VARIATIONS: tuple[Variation, ...] = (
           "tests/test_distributions.py::test_a_magic_and_a_failing_import_before_all_cost_nothing"),
     _test(_NOTEBOOK, "assertions about files of the student's machine",
           _CELLS + "test_cells_that_fail_or_never_end_do_not_matter_where_nothing_graded_needs_them"),
+    _bank(_NOTEBOOK, "one lambda for each task: a list, a tensor, an array, a dictionary", "penalty-lambda-list",
+          "epoch-lambda-list", "epoch-lambda-array", "epoch-lambda-dictionary"),
     _test(_NOTEBOOK, "a function's code written out in loops",
           "tests/test_continual_learning.py::test_what_is_written_out_in_loops_is_graded_all_the_same"),
     _test(_NOTEBOOK, "a copy under another name", _CELLS + "test_a_copy_of_the_notebook_is_found_under_its_new_name"),

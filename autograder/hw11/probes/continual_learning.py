@@ -28,8 +28,11 @@ from autograder.isolation.wire import Breach
 NOTEBOOK = "continual_learning.ipynb"
 PIXELS = 784
 MOST_STEPS = 2000
+MOST_TASKS = 16
+"""More than any dictionary here has."""
 Space = dict[str, Any]
 Form = Callable[[Array], Any]
+Strength = Callable[[float], Any]
 
 # ------------------------------------------------------------------------------- what we bring along
 
@@ -134,7 +137,7 @@ def by_task(both: torch.Tensor) -> dict[int, dict[str, torch.Tensor]]:
 GLOBALS = frozenset(("model", "optimizer", "fisher_dict", "optpar_dict", "ewc_lambda", "device"))
 
 
-def globals_of(model: Classifier, lr: float = 0.1, ewc_lambda: float = 1.0) -> Space:
+def globals_of(model: Classifier, lr: float = 0.1, ewc_lambda: Any = 1.0) -> Space:
     """The names that the notebook's functions work on."""
     return {
         "model": model,
@@ -187,6 +190,38 @@ def either(action: Callable[[Form], dict[str, Any]]) -> dict[str, Any]:
         raise fault
 
 
+STRENGTHS: tuple[Strength, ...] = (
+    float,
+    lambda value: [value] * MOST_TASKS,
+    lambda value: dict.fromkeys(range(MOST_TASKS), value),
+    lambda value: torch.full((MOST_TASKS,), value),
+    lambda value: np.full(MOST_TASKS, value),
+    torch.tensor,
+    np.float64,
+)
+"""ewc_lambda: one number, as in the notebook; some copies of the notebook have one value for each task."""
+
+
+def with_strength(action: Callable[[Form, Strength], dict[str, Any]]) -> dict[str, Any]:
+    """What the action gives where ewc_lambda is a number, or else where it has one and the same value for each task.
+
+    Raises what it raised with a number, where all forms fail.
+    """
+    try:
+        return either(lambda form: action(form, float))
+    except (TypeError, AttributeError, IndexError) as fault:
+        for strength in STRENGTHS[1:]:
+            with contextlib.suppress(Exception):
+                return either(lambda form, strength=strength: action(form, strength))  # type: ignore[misc]
+        raise fault
+
+
+def of_task(ewc_lambda: Any, task: Any) -> Any:
+    """The strength of a task's penalty, whichever of STRENGTHS it is."""
+    single = isinstance(ewc_lambda, int | float) or (hasattr(ewc_lambda, "ndim") and ewc_lambda.ndim == 0)
+    return ewc_lambda if single else ewc_lambda[task]
+
+
 def pictures(value: Any, what: str) -> torch.Tensor:
     """Images that came back. Raises `Breach` for what is no array of numbers."""
     if isinstance(value, list | tuple):
@@ -231,7 +266,8 @@ def update(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """on_task_update after task 0 and after task 1, with other parameters and old gradients left from training.
 
     theta (2, c, d + 1), stale (c, d + 1), x0 (n, d), t0 (n,), x1, t1. After each call: what the dictionaries hold for
-    each task, what they lack, whether it hangs on a graph, and the batches that the model was shown.
+    each task, what they lack, whether it hangs on a graph, the batches that the model was shown, and whether the
+    call has `moved` its parameters.
     """
 
     def called(form: Form) -> dict[str, Any]:
@@ -245,6 +281,7 @@ def update(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
             model.seen.clear()
             own(task, form(images(given[f"x{task}"])), form(given[f"t{task}"].numpy()))
             held = {**kept(globals_in(own), model, task), **told(model.seen)}
+            held["moved"] = not torch.equal(joined(*(one.detach() for one in model.parameters())), theta)
             seen |= {f"{task}.{name}": value for name, value in held.items()}
         return seen
 
@@ -287,32 +324,44 @@ PENALTY = ("model", "fisher_dict", "optpar_dict", "ewc_lambda")
 def penalty(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """ewc_penalty's value and gradient (c, d + 1) in every case; without such a function the steps of train_ewc.
 
-    Case k: k0.theta (c, d + 1), k0.fisher and k0.optpar (tasks, c, d + 1), k0.lambda.
+    Case k: k0.theta (c, d + 1), k0.fisher and k0.optpar (tasks, c, d + 1), k0.lambda. `decoy` has the same of what the
+    notebook's globals hold meanwhile: a penalty is to be that of what it is handed.
     """
     if not has(student, "ewc_penalty") and has(student, "train_ewc"):
         return {f"steps.{name}": value for name, value in epoch(sections.take(given, "steps"), student).items()}
-    seen: dict[str, Any] = {}
-    case = 0
-    while f"k{case}.theta" in given:
-        k = sections.take(given, f"k{case}")
-        model = Classifier(*apart(k["theta"]).values())
-        own = function_of(student, "ewc_penalty", globals_of(model, ewc_lambda=k["lambda"]))
-        returned = own(model, by_task(k["fisher"]), by_task(k["optpar"]), k["lambda"])
+    decoy = sections.take(given, "decoy")
+    parts: dict[str, Callable[[], Mapping[str, Any]]] = {}
+    while f"k{len(parts)}.theta" in given:
+        case = sections.take(given, f"k{len(parts)}")
+        parts[f"k{len(parts)}"] = lambda case=case: penalised(case, decoy, student)  # type: ignore[misc]
+    return sections.run(fault_of(student), **parts)
+
+
+def penalised(case: Mapping[str, Any], decoy: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """Value and gradient of one penalty; `elsewhere`: it has a gradient to the notebook's model, not to ours."""
+
+    def called(_form: Form, strength: Strength) -> dict[str, Any]:
+        model, other = (Classifier(*apart(one["theta"]).values()) for one in (case, decoy))
+        ours = globals_of(other, ewc_lambda=strength(decoy["lambda"]))
+        ours |= {"fisher_dict": by_task(decoy["fisher"]), "optpar_dict": by_task(decoy["optpar"])}
+        own = function_of(student, "ewc_penalty", ours)
+        returned = own(model, by_task(case["fisher"]), by_task(case["optpar"]), strength(case["lambda"]))
         if isinstance(returned, bool) or not isinstance(returned, float | int):
             tensor(returned, "what ewc_penalty returned")
         value = torch.as_tensor(returned)
-        slopes: Sequence[torch.Tensor | None] = (None, None)
+        places = [*model.parameters(), *other.parameters()]
+        slopes: Sequence[torch.Tensor | None] = [None] * len(places)
         if value.requires_grad:
-            slopes = torch.autograd.grad(value.sum(), list(model.parameters()), allow_unused=True)
-        pairs = zip(slopes, model.parameters(), strict=True)
-        slope = joined(*(torch.zeros_like(old) if new is None else new for new, old in pairs))
-        seen |= {f"k{case}.value": value.detach(), f"k{case}.slope": slope}
-        case += 1
-    return seen
+            slopes = torch.autograd.grad(value.sum(), places, allow_unused=True)
+        each = [torch.zeros_like(old) if new is None else new for new, old in zip(slopes, places, strict=True)]
+        elsewhere = slopes[0] is slopes[1] is None and any(one is not None for one in slopes)
+        return {"value": value.detach(), "slope": joined(*each[:2]), "elsewhere": elsewhere}
+
+    return with_strength(called)
 
 
 def training(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """One epoch of train_ewc: `plain` for task 0, and `earlier` after as many tasks as there are matrices.
+    """One epoch of train_ewc: `plain` for task 0, `earlier` and `later` for a task that has earlier ones.
 
     A penalty of ours stands in for the notebook's ewc_penalty, so that train_ewc alone is seen.
     """
@@ -320,56 +369,60 @@ def training(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         fault_of(student),
         plain=lambda: epoch(sections.take(given, "plain"), student),
         earlier=lambda: epoch(sections.take(given, "earlier"), student),
+        later=lambda: epoch(sections.take(given, "later"), student),
     )
 
 
 def epoch(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """The steps of one call of train_ewc; theta, fisher, optpar, lambda as in `penalty`; x (n, d), t (n,), lr.
+    """The steps of one call of train_ewc for the task `task`; theta, fisher, optpar, lambda as in `penalty`.
 
-    `stand_in` says whether the penalty of ours was called, (c, d + 1) `along` with which it makes steps.
+    x (n, d), t (n,) are the task's images, lr is the size of a step. `stand_in` says whether the penalty of ours was
+    called.
     """
 
-    def called(form: Form) -> dict[str, Any]:
+    def called(form: Form, strength: Strength) -> dict[str, Any]:
         model = Classifier(*apart(given["theta"]).values())
-        ours = globals_of(model, given["lr"], given["lambda"])
-        tasks = len(given["fisher"])
+        ours = globals_of(model, given["lr"], strength(given["lambda"]))
         ours |= {"fisher_dict": by_task(given["fisher"]), "optpar_dict": by_task(given["optpar"])}
         own = function_of(student, "train_ewc", ours)
         space = globals_in(own)
         calls = 0
 
-        def stand_in(
-            model: nn.Module, fisher_dict: Mapping[int, Any], optpar_dict: Mapping[int, Any], ewc_lambda: float
-        ) -> torch.Tensor:
-            """A sum that tells by its size which tasks are in the dictionaries."""
+        def stand_in(model: nn.Module, fisher_dict: Any, optpar_dict: Any, ewc_lambda: Any) -> torch.Tensor:
+            """lambda times the weighted squares of what it is handed; gradients go to the model alone."""
             nonlocal calls
             calls += 1
-            size = sum(task + 1 for task in fisher_dict if task in optpar_dict)
-            along = apart(given["along"])
-            # float(): as right ones, it has no gradient to what the dictionaries hold
-            return float(size) * ewc_lambda * sum((one * along[name]).sum() for name, one in model.named_parameters())  # type: ignore[return-value]
+            total = torch.zeros(())
+            for task, kept in fisher_dict.items():
+                size = of_task(ewc_lambda, task)
+                for name, one in model.named_parameters():
+                    off = one - optpar_dict[task][name].detach()
+                    total = total + size * (kept[name].detach() * off.square()).sum()
+            return total
 
         if _takes(space.get("ewc_penalty"), PENALTY):
             space["ewc_penalty"] = stand_in
         optimizer = ours["optimizer"]
-        own(model, ours["device"], tasks, form(images(given["x"])), form(given["t"].numpy()), optimizer, 1)
+        inputs = form(images(given["x"])), form(given["t"].numpy())
+        own(model, ours["device"], given["task"], *inputs, optimizer, 1)
         return {**optimizer.notes(), "stand_in": calls > 0}
 
-    return either(called)
+    return with_strength(called)
 
 
 def _takes(function: Any, names: Sequence[str]) -> bool:
-    """Whether it is a function whose first arguments have these names."""
-    if not callable(function):
-        return False
-    return tuple(inspect.signature(function).parameters)[: len(names)] == tuple(names)
+    """Whether it is a function of arguments with these names, and of no others."""
+    return callable(function) and tuple(inspect.signature(function).parameters) == tuple(names)
 
 
 # --------------------------------------------------------------------------------------- rehearsal_set
 
 
 def rehearsal(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """rehearsal_set of three tasks x0 (n, d), t0 (n,), ...: `all` of them; `some`: `per_task` of each earlier one."""
+    """rehearsal_set of three tasks x0 (n, d), t0 (n,), ...: `all` of them; `some`: `per_task` of each earlier one.
+
+    `again` is `some` once more, by the same seed.
+    """
 
     def called(**named: Any) -> dict[str, Any]:
         def with_form(form: Form) -> dict[str, Any]:
@@ -395,7 +448,7 @@ def rehearsal(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         # A loop has no argument that says how many.
         return called(per_task=given["per_task"], seed=given["chance"]) if has(student, "rehearsal_set") else {}
 
-    return sections.run(fault_of(student), all=called, some=some)
+    return sections.run(fault_of(student), all=called, some=some, again=some)
 
 
 def rehearsal_of(student: Student) -> Callable[..., Any]:
@@ -452,7 +505,7 @@ def behaviour(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
 def in_turn(given: Mapping[str, Any], student: Student, method: str) -> dict[str, Any]:
     """The predictions after either task."""
 
-    def called(form: Form) -> dict[str, Any]:
+    def called(form: Form, wrapped: Strength) -> dict[str, Any]:
         model = Classifier(*apart(given["theta"]).values())
         tests = [torch.from_numpy(images(given[f"test{task}"])) for task in (0, 1)]
         tasks = [(form(images(given[f"x{task}"])), form(given[f"t{task}"].numpy())) for task in (0, 1)]
@@ -460,7 +513,7 @@ def in_turn(given: Mapping[str, Any], student: Student, method: str) -> dict[str
         optpar: Any = {}
         seen = {}
         for task, (x, t) in enumerate(tasks):
-            ours = globals_of(model, given["lr"], strength(fisher, given["strength"] / given["lr"]))
+            ours = globals_of(model, given["lr"], wrapped(strength(fisher, given["strength"] / given["lr"])))
             ours |= {"fisher_dict": fisher, "optpar_dict": optpar}
             if method == "rehearsal":
                 x, t = rehearsal_of(student)(*(list(one) for one in zip(*tasks[: task + 1], strict=True)))
@@ -476,7 +529,7 @@ def in_turn(given: Mapping[str, Any], student: Student, method: str) -> dict[str
                 seen["last" if task else "first"] = torch.stack([model(test).argmax(1) for test in tests])
         return seen
 
-    return either(called)
+    return with_strength(called)
 
 
 def strength(fisher: Any, size: float) -> float:
