@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import affine_transform, gaussian_filter, grey_dilation
 
 from autograder import hw11
 from autograder.core import Array
@@ -64,6 +65,41 @@ def others() -> Iterator[tuple[str, Array]]:
     yield "average digit", np.repeat(images.mean(0)[None], 200, axis=0)
     yield "capital letters", np.stack([_letter(rng) for _ in range(200)])
     yield "ellipses, boxes, lines", np.stack([_shape(rng, place % 3) for place in range(200)])
+    yield from changed(some, rng)
+    for turn in ("transposed", "mirrored"):
+        name = next(one for one in pictures.TURNS if one.startswith(turn))
+        yield f"training digits, {turn}", np.ascontiguousarray(pictures.TURNS[name](some))
+
+
+def changed(images: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
+    """Training digits in other forms: what changed them, and images like `images` (200, 28, 28) in [0, 1]."""
+    for degrees in (8, 12, 15):
+        yield f"rotated by {degrees} degrees", affine(images, degrees=degrees)
+    yield "sheared by 0.2", affine(images, shear=0.2)
+    yield "nine tenths as large", affine(images, scale=0.9)
+    yield "moved by a pixel", affine(images, shift=1.0)
+    yield "blurred", gaussian_filter(images, (0, 1, 1))
+    yield "strokes a pixel wider", grey_dilation(images, (1, 2, 2))
+    yield "drawn pixel by pixel", (rng.random(images.shape) < images).astype(float)
+    for levels in (40, 80):
+        yield f"noise of {levels} levels", noisy(images, levels, rng)
+    yield "rotated by 8, noise of 40", noisy(affine(images, degrees=8), 40, rng)
+
+
+def affine(images: Array, *, degrees: float = 0.0, shear: float = 0.0, scale: float = 1.0, shift: float = 0.0) -> Array:
+    """Images (n, 28, 28) that are turned, sheared, scaled about their middle, and moved down and to the right."""
+    angle = np.deg2rad(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    back = turn @ np.array([[1, shear], [0, 1]]) / scale
+    middle = np.full(2, 13.5)
+    moved = [affine_transform(image, back, middle - back @ (middle + shift), order=1) for image in images]
+    return np.stack(moved).clip(0, 1)
+
+
+def noisy(images: Array, levels: float, rng: np.random.Generator) -> Array:
+    """Images in [0, 1] under Gaussian noise of so many of 255 grey levels."""
+    found: Array = (images + rng.normal(0, levels / 255, images.shape)).clip(0, 1)
+    return found
 
 
 def _letter(rng: np.random.Generator) -> Array:
@@ -114,9 +150,9 @@ def row(name: str, images: Array) -> str:
     """One line of the table."""
     shown = pictures.read(tiled(images))
     verdict = pictures.judged(shown)
-    twins, copies = (int((near >= pictures.SAME).sum()) for near in (shown.twins, shown.likeness))
-    figures = f"{shown.seen:4d} {shown.several:4d} {copies:4d} {twins:4d} {shown.contrast:5.0f} {shown.smooth:6.2f}"
-    return f"{name:28s} {figures}  {verdict.score:3.1f} {verdict.diagnosis}"
+    twins, near = int((shown.twins >= pictures.SAME).sum()), int((shown.likeness >= pictures.NEAR).sum())
+    counted = f"{shown.seen:4d} {shown.several:4d} {near:4d} {shown.bent:4d} {twins:4d}"
+    return f"{name:28s} {counted} {shown.contrast:5.0f} {shown.smooth:6.2f}  {verdict.score:3.1f} {verdict.diagnosis}"
 
 
 def main(arguments: list[str]) -> int:
@@ -130,7 +166,8 @@ def main(arguments: list[str]) -> int:
         for job in arguments[2:]:
             kind, seed, iterations = job.split(":")
             train(kind, int(seed), int(iterations), folder)
-        print(f"{'':28s} {'like':>4s} {'cl.':>4s} {'real':>4s} {'twin':>4s} {'grey':>5s} {'smooth':>6s}  score")
+        columns = ("like", "cl.", "near", "bent", "twin", " grey", "smooth")
+        print(" " * 28, *(f"{column:>4s}" for column in columns), " score")
         for path in sorted(folder.glob("*-*-*-*.npy")):
             print(row(path.stem, np.load(path).reshape(-1, 28, 28) / 255))
         for name, images in others():

@@ -50,7 +50,8 @@ def _unit(rows: Array) -> Array:
 def known() -> tuple[Array, Array, Array]:
     """The digits' features (5000, 196), their labels (5000,), and the mean that was taken off, (196,)."""
     with np.load(FILE, allow_pickle=False) as file:
-        rows, labels = _rows(unpacked(file["digits"])), file["labels"]
+        labels = file["labels"]
+    rows = _rows(_pixels())
     mean = rows.mean(0)
     return _unit(rows - mean), labels, mean
 
@@ -62,6 +63,93 @@ def features(tiles: Array) -> Array:
     tile apart.
     """
     return _unit(_rows(_small(tiles)) - known()[2])
+
+
+SPREAD = 2.6
+"""Pixels of 14 x 14 that stand for a standard deviation of the ink, once a digit's place and form are taken out."""
+INK = 0.25
+"""Less is ground: what noise adds there must not move a digit's centre."""
+AROUND = 8
+"""Pixels of ground around an image, for where sampling goes beyond it."""
+TURNS = np.deg2rad(np.arange(-24, 25, 6))
+NEAREST = 30
+"""Known digits that a tile is compared with once place and form are taken out, of the most alike before: seven of ten
+rotated by 15 degrees have their own among them."""
+
+
+@cache
+def _grid() -> Array:
+    """Offsets (2, 196), down and across, in standard deviations of the ink."""
+    offsets: Array = (np.mgrid[:14, :14] - 6.5).reshape(2, -1) / SPREAD
+    return offsets
+
+
+def upright(small: Array, turns: Array) -> Array:
+    """Images (n, 14, 14), each shifted, scaled and sheared so that its ink has mean 0 and covariance I, as directions.
+
+    Of an affine map only a rotation is left by that: the images are turned by each of `turns`, (turns, n, 196).
+    """
+    weight = np.maximum(small - INK, 0)
+    mass = weight.sum((1, 2)) + 1e-6
+    at = np.arange(14.0)
+    down, across = weight.sum(2), weight.sum(1)
+    centre = np.stack([down @ at, across @ at], 1) / mass[:, None]
+    off = at - centre[:, :, None]  # (n, 2, 14)
+    moments = np.empty((len(small), 2, 2))
+    moments[:, 0, 0] = (down * off[:, 0] ** 2).sum(1)
+    moments[:, 1, 1] = (across * off[:, 1] ** 2).sum(1)
+    moments[:, 0, 1] = moments[:, 1, 0] = np.einsum("nij,ni,nj->n", weight, off[:, 0], off[:, 1])
+    values, vectors = np.linalg.eigh(moments / mass[:, None, None] + 0.2 * np.eye(2))  # a stroke has a width
+    root = (vectors * np.sqrt(values)[:, None, :]) @ vectors.transpose(0, 2, 1)
+    padded = np.pad(small, ((0, 0), (AROUND, AROUND), (AROUND, AROUND)))
+    image = np.arange(len(small))[:, None]
+    found = np.empty((len(turns), len(small), 196), np.float32)
+    for turn, angle in enumerate(turns):
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        place = centre[:, :, None] + root @ rotation @ _grid()  # (n, 2, 196)
+        low = np.floor(place)
+        part = place - low
+        y, x = (low + AROUND).astype(int).clip(0, 14 + 2 * AROUND - 2).transpose(1, 0, 2)
+        (fy, fx), (gy, gx) = part.transpose(1, 0, 2), (1 - part).transpose(1, 0, 2)
+        corners = (gy * gx, padded[image, y, x]), (gy * fx, padded[image, y, x + 1])
+        others = (fy * gx, padded[image, y + 1, x]), (fy * fx, padded[image, y + 1, x + 1])
+        found[turn] = _rows(sum(share * value for share, value in (*corners, *others)).reshape(-1, 14, 14))
+    return found
+
+
+def bent(tiles: Array, found: Array) -> Array:
+    """How much each tile (n, 28, 28) of the features (n, 196) looks like a known digit that was moved, scaled, sheared
+    or turned by up to 24 degrees, and not like an average one: cosines (n,) with the nearest of NEAREST."""
+    rows, _, _ = known()
+    cosines = found @ rows.T
+    candidates = np.argpartition(-cosines, NEAREST, axis=1)[:, :NEAREST]
+    used, place = np.unique(candidates, return_inverse=True)
+    mean = _typical()
+    own = _unit(upright(_pixels()[used], np.zeros(1))[0] - mean)[place.reshape(candidates.shape)]  # (n, NEAREST, 196)
+    best = np.full(len(tiles), -1.0)
+    for turned in upright(_small(tiles), TURNS):
+        best = np.maximum(best, np.einsum("nd,nkd->nk", _unit(turned - mean), own).max(1))
+    return best
+
+
+@cache
+def _pixels() -> Array:
+    """The known digits (5000, 14, 14)."""
+    with np.load(FILE, allow_pickle=False) as file:
+        return unpacked(file["digits"])
+
+
+@cache
+def _typical() -> Array:
+    """The average of every tenth known digit, once place and form are taken out, (196,)."""
+    typical: Array = upright(_pixels()[::10], np.zeros(1))[0].mean(0)
+    return typical
+
+
+def likeness(found: Array, *, every: int = 1) -> float:
+    """The mean cosine of features (n, 196) with their nearest known digits, of which one of `every` is asked."""
+    rows, _, _ = known()
+    return float((found @ rows[::every].T).max(1).mean())
 
 
 def nearest(found: Array) -> tuple[Array, Array]:
