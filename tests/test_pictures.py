@@ -398,7 +398,16 @@ def test_what_a_worker_sends_takes_little_of_the_judges_time(shape: tuple[int, i
         got = {f"picture{place}.{name}": value for place in range(40) for name, value in one.items()}
         started = time.process_time()
         assert pictures.picture(Trial({}, got)).score == 0
-        assert time.process_time() - started < pictures.MOST_PICTURES * 1.0
+        assert time.process_time() - started < pictures.PICTURES * 1.0
+
+
+def test_what_is_hardly_trained_is_not_called_turned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turned blots may look a little more like digits: that earns nothing that they would not earn upright."""
+    few = pictures.read(many(60))
+    name = next(iter(pictures.TURNS))
+    monkeypatch.setattr(pictures, "_turned", lambda _tiles: name)
+    assert pictures.read(many(60)).turned == ""
+    assert pictures.judged(pictures.read(many(60))).diagnosis == pictures.judged(few).diagnosis
 
 
 @pytest.mark.parametrize("name", ["noise of 80 levels", "rotated by 8, noise of 40", "moved by a pixel"])
