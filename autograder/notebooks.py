@@ -285,7 +285,7 @@ def source_of(cells: tuple[Cell, ...], beside: Reader | None = None) -> Source:
 
     `beside` reads the files that `%run` names.
     """
-    if beside is None:
+    if beside is None or not any(RUNS.search(cell.source) for cell in cells):
         return _source_of(cells)
     return _read_cells(cells, beside)
 
