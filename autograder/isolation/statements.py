@@ -564,10 +564,11 @@ def run_file(file: str, data: bytes, space: dict[str, Any], faults: Faults, *, s
     with _until(seconds) as left:
         try:
             code = compile(data, file, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: it holds NUL
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:  # ValueError: it holds NUL
             statements, broken = split(text)
             for piece in broken:
                 faults.add(file, piece.binds, piece.fault(file))
+            faults.add(file, (), fault)  # what Python would say of the file, where no piece of it is at fault
         else:
             try:
                 with limited(left()):
