@@ -302,8 +302,10 @@ def kept(space: Mapping[str, Any], model: Classifier, task: int) -> dict[str, An
                     seen.setdefault(f"{kind}.missing", f"{kind}_dict[{earlier}][{name!r}]")
                     continue
                 value = torch.as_tensor(value) if isinstance(value, np.ndarray | float | int) else value
+                # Before it is seen as a plain tensor, by which a parameter would have a graph of its own.
+                hangs = isinstance(value, torch.Tensor) and value.grad_fn is not None
                 value = tensor(value, f"{kind}_dict[{earlier}][{name!r}]")
-                if value.grad_fn is not None:
+                if hangs:
                     seen[f"{kind}.graph"] = True
                 if value.shape != parameter.shape:
                     raise Breach(
