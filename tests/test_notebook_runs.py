@@ -250,7 +250,7 @@ FILES: dict[str, tuple[bytes, float, str]] = {
     "line ends of Windows": (notebook(RIGHT.replace("\n", "\r\n")), POINTS, ""),
     "a null byte": (notebook(RIGHT, "x = 1\0"), TRAINED, "null bytes"),
     "parentheses": (notebook(RIGHT, "x = " + "(" * DEEP + ")" * DEEP), TRAINED, "code cell 2 of 2"),
-    "a lone surrogate": (_cells(source="x = '\ud800'"), 0, ""),
+    "a lone surrogate": (_cells(source="x = '\ud800'"), POINTS, ""),
     "not JSON": (b"from torch import nn\n", 0, UNREADABLE),
     "brackets": (b"[" * DEEP + b"]" * DEEP, 0, UNREADABLE),
     "3,000 cells": (notebook(*["1"] * 3000), 0, "3000 code cells; at most 2000"),
@@ -276,7 +276,6 @@ MALFORMED: dict[str, bytes] = {
     "a version of digits": b'{"nbformat": ' + b"9" * 5000 + b"}",
     "cells that are none": _changed(cells=[1, None]),
     "cells that are text": _changed(cells="cells"),
-    "a cell without source": _cells(source=KeyError),
 }  # fmt: skip
 
 
