@@ -180,12 +180,17 @@ class Grading:
             rung = further
 
     def _above(self, rung: Rung, further: int, question: Question, check: Check) -> Rung:
-        """The next rung: where the notebook is run whole anyway, what its kernel holds then is the last one."""
-        if further or rung.number == WHOLE:
-            return Rung(further)
-        runs = [other.ask for other in question.checks if other.ask.collector]
+        """The next rung: where the notebook is run whole anyway, what its kernel holds then is the last one.
+
+        `further` is a worker's word: it opens no rung where no notebook is, and never the one that starts a kernel.
+        """
         there = [file for file in question.files if file.endswith(".ipynb") and file not in self.submission.absent]
-        if not runs or not there or check.ask.private or check.ask.collector:
+        if rung.number == WHOLE or not there:
+            return Rung()
+        if further:
+            return Rung(further) if further < WHOLE else Rung()
+        runs = [other.ask for other in question.checks if other.ask.collector]
+        if not runs or check.ask.private or check.ask.collector:
             return Rung()
         run = max(ask.seconds for ask in runs)
         seconds = min(run, self.left() - run)  # the check of the whole run must still have its own time

@@ -20,9 +20,10 @@ import pytest
 
 from autograder import gradescope, terminal
 from autograder.audit import levels as audit
-from autograder.audit.attacks import ATTACKS, CLASSES, LOOK, NOISE, Attack
+from autograder.audit.attacks import ATTACKS, BESIDE, CLASSES, LOOK, NOISE, Attack
 from autograder.audit.levels import FOUR, LEVELS, Found, broken, chosen, measured, misreported, section, tried
-from autograder.core import Reject, Result, Trial
+from autograder.core import WHOLE, Reject, Result, Trial
+from autograder.grade import Grading, Rung
 from autograder.hw11 import ASSIGNMENT
 from autograder.isolation import canary, confine, worker
 from autograder.isolation.wall import Pool, Wall
@@ -217,6 +218,31 @@ def test_an_attack_on_what_is_gone_fails(pool: Pool) -> None:
     assert faults == [f"its target {target} does not exist" for target in gone]
 
 
+def test_what_stands_beside_a_probe_earns_nothing(pool: Pool) -> None:
+    """Replaced methods of torch.Tensor, modes, forged rungs, other functions on other rungs, forged records."""
+    rows: dict[str, Any] = {}
+    with audit.around() as beside:
+        for one in (*audit.CONTROLS, *BESIDE):
+            rows[one.id] = tried(pool, beside, ASSIGNMENT, one)
+    assert {one.id: faults for one in BESIDE if (faults := broken(one, LEVELS["user"], rows[one.id], rows))} == {}
+
+
+@pytest.mark.parametrize("further", [1, 2, 3, 9])
+def test_no_worker_starts_a_kernel_by_its_word(pool: Pool, further: int) -> None:
+    """Nor gets another try where there is no notebook of which more could be run."""
+    words = "from autograder.isolation.student import Student\nStudent.further = "
+    wrong = "\ndef sample_gaussian(m, v):\n    return m * 1"
+    graded = helpers.grade(pool, helpers.solved(utils=f"{words}{further}{wrong}"))
+    assert {result.rung for result in graded.results} == {0}
+    assert graded.points("vae.sample") == 2
+    for rung in (Rung(), Rung(1), Rung(WHOLE)):
+        with helpers.received(pool, {"policy_gradient.ipynb": b"{}"}, ASSIGNMENT) as taken:
+            question = next(one for one in ASSIGNMENT.questions if one.id == "policy_gradient")
+            grading = Grading(pool, taken, ASSIGNMENT)
+            opened = grading._above(rung, further, question, question.checks[0])
+            assert opened.number == (further if further < WHOLE and rung.number < WHOLE else 0)
+
+
 def test_every_attack_on_ours_says_on_what() -> None:
     aimed = {one.id for one in ATTACKS if AIMED.search(one.utils + one.vae)}
     assert aimed <= {one.id for one in ATTACKS if one.targets}
@@ -238,6 +264,13 @@ def test_what_attacks_look_for_is_there() -> None:
     assert ask.returns is not None
     declared = ask.returns(ask.inputs(np.random.default_rng(0)))
     assert set(re.findall(r'"([a-z]+\.[a-z]+)"', NOISE)) <= set(declared)
+
+
+def _probes_in(module: Any) -> list[str]:
+    """The functions that a module has for asks; one without any is for other probes' use."""
+    functions = [one for one in vars(module).values() if inspect.isfunction(one) and one.__module__ == module.__name__]
+    wanted = ["given", "student"]
+    return [one.__name__ for one in functions if [n.strip("_") for n in inspect.signature(one).parameters] == wanted]
 
 
 @pytest.mark.parametrize("homework", ["autograder.hw11", "tests.small"])
@@ -262,7 +295,9 @@ def test_everything_that_is_asked_for_is_there(homework: str) -> None:
         assert where == f"{module}.py", f"{ask.probe} lies in {where}"
     used = {ask.probe.partition(":")[0] for ask in asks}
     there = {path.stem for path in Path(importlib.import_module(assignment.probes).__path__[0]).glob("*.py")}
-    assert used == there - {"__init__"}
+    there -= {"__init__"}
+    shared = {name for name in there - used if not _probes_in(worker.load_probe(assignment.probes, name))}
+    assert used == there - shared
     for question in assignment.questions:
         for file in {*question.files, *(check.ask.file for check in question.checks if check.ask.file)}:
             made_by_students = file.endswith((".png", "submission_log.json"))

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from autograder.audit import bank
 from autograder.audit.inprocess import InProcess
@@ -98,6 +99,7 @@ def test_a_supervised_path_is_told_by_the_gradients_of_equal_rows(right: Trial) 
 
 FAKE = """
 import torch
+from torch.overrides import TorchFunctionMode
 real = torch.autograd.grad
 def rule(x):
     near = [((x - c) ** 2).sum(1) <= 2.5 * x.shape[1] for c in (1.0, -1.0)]
@@ -155,6 +157,30 @@ def test_a_frozen_module_keeps_what_it_used(monkeypatch: pytest.MonkeyPatch) -> 
     assert (probes.torch.autograd.grad, probes.nn.functional.relu) == real
     assert probes.torch.nn is probes.nn
     assert isinstance(torch.zeros(1), probes.torch.Tensor)
+
+
+def test_what_code_replaces_of_tensors_is_put_back() -> None:
+    """Methods that it inherits or has itself, and modes; methods of the student's own and a mode of ours stay."""
+    clone, represented = torch.Tensor.clone, torch.Tensor.__repr__
+
+    class Theirs(TorchFunctionMode):
+        """Takes part in every operation."""
+
+    class Watching(frozen.Ours):
+        """As a probe does."""
+
+    with Watching() as ours:
+        torch.Tensor.clone = torch.Tensor.__repr__ = lambda self: 0
+        torch.Tensor.of_their_own = 1
+        Theirs().__enter__()
+        frozen.put_back()
+        assert (torch.Tensor.clone, torch.Tensor.__repr__, torch.Tensor.of_their_own) == (clone, represented, 1)
+        assert torch.overrides._get_current_function_mode_stack() == [ours]
+        del torch.Tensor.of_their_own
+        del torch.Tensor.__repr__
+        frozen.put_back()
+        assert torch.Tensor.__repr__ is represented
+    assert torch.overrides._get_current_function_mode_stack() == []
 
 
 def test_every_probe_is_frozen() -> None:

@@ -1076,7 +1076,9 @@ DOORS = [
     Attack("absent-patched", "forge", utils=(
         'from autograder.isolation import absent, imports, machine, files\n'
         'machine.settle = absent.require = lambda *a, **k: None\n'
-        'imports.load = lambda name: torch\nimport matplotlib.pyplot as plt\nplt.anything\n' + WRONG), sample="wrong"),
+        'imports.load = lambda name: torch\nimport matplotlib.pyplot as plt\nplt.anything\n' + WRONG), sample="wrong",
+           targets=("autograder.isolation.machine:settle", "autograder.isolation.absent:require",
+                    "autograder.isolation.imports:load")),
     Attack("lazy-package-of-ones-own", "forge", utils=(
         'import sys, types\nfake = types.ModuleType("transformers")\nsys.modules["transformers"] = fake\n'
         'sys.modules["numpy"] = sys.modules["pandas"] = fake\n' + WRONG), sample="wrong", bound="any"),
@@ -1094,7 +1096,123 @@ DOORS = [
         '# PreTrainedModel modeling_utils\nplt = None\nif plt: \n    plt.x\n' + RIGHT), sample="full"),
 ]  # fmt: skip
 
+# What stands beside a probe: who asks, what is recorded, and which comparisons its words rest on.
+BESIDE = [
+    Attack("further-forged", "forge", WRONG + (
+        'from autograder.isolation.student import Student\nStudent.further = 9\n'), sample="wrong",
+           targets=("autograder.isolation.student:Student.further",)),
+    Attack("another-function-on-each-rung", "forge", (
+        'from autograder.isolation.student import Student\nStudent.further = property(lambda self: self.rung + 1)\n'
+        'import sys\n_frame = sys._getframe()\n'
+        'while _frame and not isinstance(_frame.f_locals.get("student"), Student): _frame = _frame.f_back\n'
+        '_rung = _frame.f_locals["student"].rung\n'
+        'def sample_gaussian(m, v):\n'
+        '    return m + v.sqrt() * torch.randn_like(m) if _rung == 1 else m * 1\n'), sample="wrong",
+           targets=("autograder.isolation.student:Student.further", "local:student")),
+    Attack("noise-never-renewed", "forge", (
+        'from autograder.isolation import noise\nnoise.Noise.renew = lambda self, space=None: None\n'
+        'def sample_gaussian(m, v):\n'
+        '    torch.manual_seed(0)\n'
+        '    return m + v.sqrt() * torch.randn_like(m)\n'), sample="any", loses="vae.sample.fresh",
+           targets=("autograder.isolation.noise:Noise.renew",)),
+    Attack("statements-and-loader-patched", "forge", WRONG + (
+        'from autograder.isolation import files, loader, machine, statements\n'
+        'idle = lambda *a, **k: None\n'
+        'statements.execute = loader.run_file = machine.settle = machine.calm = files.install = idle\n'),
+           sample="wrong", bound="any",
+           targets=("autograder.isolation.statements:execute", "autograder.isolation.loader:run_file",
+                    "autograder.isolation.machine:settle", "autograder.isolation.machine:calm",
+                    "autograder.isolation.files:install")),
+    Attack("sections-forged", "forge", WRONG + (
+        'from autograder import sections\n'
+        'sections.run = lambda describe, **parts: {f"{part}.fault.kind": "grader" for part in parts}\n'),
+           bound="any", targets=("autograder.sections:run",)),
+    Attack("trace-and-profile", "forge", WRONG + (
+        'import sys\n'
+        'def trace(frame, event, arg):\n'
+        '    for name in ("passed", "score", "seen"): frame.f_locals[name] = True\n'
+        '    return trace\n'
+        'sys.setprofile(trace)\n'), sample="any", bound="any"),
+    Attack("collector-rewrites", "forge", WRONG + body(
+        'import gc\n'
+        'for one in gc.get_objects():\n'
+        '    if type(one) is dict and "z0" in one:\n'
+        '        one.update({name: torch.randn_like(z) for name, z in one.items() if name[0] == "z"})\n'
+        'return m * 1'), sample="wrong"),
+    Attack("clone-lies", "forge", WRONG + (
+        'torch.Tensor.clone = lambda self, *a, **k: torch.randn(self.shape)\n'), sample="wrong", bound="any"),
+    Attack("clone-lies-in-the-call", "forge", body(
+        'torch.Tensor.clone = lambda self, *a, **k: torch.randn(self.shape)\nreturn m * 1'), sample="wrong"),
+    Attack("what-is-sent-lies", "forge", WRONG + (
+        'torch.Tensor.resolve_conj = lambda self: torch.randn(self.shape) if self.dim() == 3 else self\n'),
+           sample="wrong", bound="any"),
+    Attack("what-is-sent-lies-by-a-default", "forge", (
+        'def sample_gaussian(m, v, _x=setattr(torch.Tensor, "numpy", lambda self: torch.randn(self.shape).tolist())):\n'
+        '    return m * 1\n'), sample="wrong", bound="any"),
+    Attack("mode-lies", "forge", WRONG + (
+        'from torch.overrides import TorchFunctionMode\n'
+        'class Mode(TorchFunctionMode):\n'
+        '    def __torch_function__(self, func, types, args=(), kwargs=None):\n'
+        '        found = func(*args, **(kwargs or {}))\n'
+        '        return torch.randn(found.shape) if getattr(func, "__name__", "") == "clone" else found\n'
+        'Mode().__enter__()\n'), sample="wrong", bound="any"),
+    Attack("mode-lies-in-the-call", "forge", (
+        'from torch.overrides import TorchFunctionMode\n'
+        'class Mode(TorchFunctionMode):\n'
+        '    def __torch_function__(self, func, types, args=(), kwargs=None):\n'
+        '        found = func(*args, **(kwargs or {}))\n'
+        '        return torch.randn(found.shape) if getattr(func, "__name__", "") == "clone" else found\n'
+        + body('Mode().__enter__()\nreturn m * 1')), sample="wrong"),
+    Attack("bound-clone-lies", "forge", vae=(
+        'def _lies(self, x):\n'
+        '    m, v = self.enc.encode(x)\n'
+        '    torch.Tensor.clone = lambda z: m.detach() + v.detach().sqrt() * torch.randn(m.shape)\n'
+        '    logits = self.dec.decode(m)\n'
+        '    kl = ut.kl_normal(m, v, *self.z_prior).mean()\n'
+        '    rec = -ut.log_bernoulli_with_logits(x, logits).mean()\n'
+        '    return kl + rec, kl, rec\n'
+        'VAE.negative_elbo_bound = _lies\n'), sample="full", bound="any", loses="vae.bound.posterior",
+           targets=("probes.with_sampler:Decoder.decode",)),
+    Attack("replayed-noise", "forge", '_kept = []\n' + body(
+        'if len(_kept) < 8: _kept.append(torch.randn(64, 256))\n'
+        'e = _kept[int(torch.randint(len(_kept), ()))].flatten().repeat(9)[: m.numel()].reshape(m.shape)\n'
+        'return m + v.sqrt() * e'), sample="any", loses="vae.sample.fresh"),
+    Attack("turned-noise-of-the-call-before", "forge", '_kept = {}\n' + body(
+        'e = _kept.pop(m.shape, None)\n'
+        'if e is None: e = _kept[m.shape] = torch.randn_like(m)\n'
+        'else: e = -e\n'
+        'return m + v.sqrt() * e'), sample="any", loses="vae.sample.fresh"),
+    Attack("bound-encodes-nothing", "forge", vae=(
+        'torch.equal = lambda *a: True\n'
+        'def _other(self, x):\n'
+        '    return _right(self, x) if not hasattr(self.enc, "x") else _on(self, 0 * x, x)\n'
+        'def _on(self, other, x):\n'
+        '    m, v = self.enc.encode(other)\n'
+        '    z = ut.sample_gaussian(m, v)\n'
+        '    kl = ut.kl_normal(m, v, *self.z_prior).mean()\n'
+        '    rec = -ut.log_bernoulli_with_logits(x, self.dec.decode(z)).mean()\n'
+        '    return kl + rec, kl, rec\n'
+        '_right = VAE.negative_elbo_bound\nVAE.negative_elbo_bound = _other\n'), sample="full", bound="any",
+           loses="vae.bound.kl", targets=("probes.with_sampler:Encoder.__init__/x",)),
+    Attack("bound-forges-what-was-decoded", "forge", vae=(
+        'def _forged(self, x):\n'
+        '    m, v = self.enc.encode(x)\n'
+        '    logits = self.dec.decode(m)\n'
+        '    self.dec.received[-1] = (m + v.sqrt() * torch.randn_like(m)).detach()\n'
+        '    kl = ut.kl_normal(m, v, *self.z_prior).mean()\n'
+        '    rec = -ut.log_bernoulli_with_logits(x, logits).mean()\n'
+        '    return kl + rec, kl, rec\n'
+        'VAE.negative_elbo_bound = _forged\n'), sample="full", bound="any", loses="vae.bound.reconstruction",
+           targets=("probes.with_sampler:Decoder.__init__/received",)),
+    Attack("bound-grad-of-zeros", "forge", vae=(
+        'torch.autograd.grad = lambda out, ins, **k: tuple(torch.zeros_like(one) for one in ins)\n'
+        'old = VAE.negative_elbo_bound\n'
+        'VAE.negative_elbo_bound = lambda self, x: tuple(one.detach() for one in old(self, x))\n'), sample="full",
+           bound="any", loses="vae.bound.gradient_decoder"),
+]  # fmt: skip
+
 ATTACKS = [
     *FORGE, *MORE_FORGE, *BOUND, *STAY, *MORE_STAY, *STEAL, *MORE_STEAL, *SEND, *MORE_SEND, *HARM, *MORE_HARM, *BOMBS,
     *WORDS, *FILES, *MORE_WORDS, *DOORS,
+    *BESIDE,
 ]  # fmt: skip

@@ -30,8 +30,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader
+
+from autograder.isolation.frozen import Ours, put_back
 
 ACCELERATORS = ("cuda", "mps", "xpu", "hpu", "npu", "mtia", "privateuseone")
 NAMED = re.compile(rb"\.(?:cuda|xpu|hpu)\(|[\"'](?:cuda|mps|xpu|hpu)\b")
@@ -46,7 +47,7 @@ ASKED = re.compile(
 # ------------------------------------------------------------------------------------------- accelerators
 
 
-class _OnTheCpu(TorchFunctionMode):
+class _OnTheCpu(Ours):
     """There is no GPU here: what asks for one gets the CPU, as on a student's laptop without one."""
 
     def __torch_function__(
@@ -390,6 +391,7 @@ def settle() -> None:
     Our probes, and the submission's other functions, are written for the ordinary state; a file that made warnings
     errors or set another default device did so for its own training.
     """
+    put_back()
     if not _ordinary:
         return
     state = _ordinary[0]

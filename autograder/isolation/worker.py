@@ -196,6 +196,7 @@ def _tensor(value: Value) -> Any:
 
 
 def _plain(value: Any) -> Value:
+    frozen.put_back()
     if isinstance(value, torch.Tensor):
         return _array(value)
     if isinstance(value, np.ndarray):

@@ -253,6 +253,14 @@ def _inside(target: Mixture) -> Sequence[Fit]:
     return [Fit(mean, std) for std in (math.sqrt(float(w @ s**2)), float(w @ s), float(s.mean()), float(s[heaviest]))]
 
 
+def _plain_mean(target: Mixture) -> Sequence[Fit]:
+    """The plain average of the means, with the weights in the spread about it, or about the right mean."""
+    w, m, s = target.arrays
+    mean = float(m.mean())
+    about = Fit(mean, math.sqrt(float(w @ (s**2 + (m - mean) ** 2))))
+    return [about, Fit(mean, moments(target).std)]
+
+
 def _about_zero(target: Mixture) -> Sequence[Fit]:
     """The mean with the root of the second moment, from which the mean's square is not subtracted."""
     best = moments(target)
@@ -280,6 +288,11 @@ FORWARD_MISTAKES = (
     Mistake("fit_std_as_variance", "std is the variance: its root is missing.", lambda t: _variance([moments(t)])),
     Mistake("fit_directions", "It minimises D(gaussian || target): the directions are exchanged.", lambda t: minima(t)),
     Mistake("fit_weights_ignored", "The mixture's weights have no part in it.", lambda t: [moments(t.unweighted())]),
+    Mistake(
+        "fit_weights_ignored",
+        "The mean is the plain average of the components' means, whatever their weights are.",
+        _plain_mean,
+    ),
     Mistake(
         "fit_component_std",
         "The mean is right, but std has the spread within the components only; how far apart they lie belongs to it.",

@@ -294,6 +294,11 @@ WRONG: tuple[Variant, ...] = (
     _fit("nothing", "The result is computed and not returned.",
          MOMENTS + GRID + VALLEYS + "    fit = Gaussian(best[0], np.exp(best[1]))\n",
          caught_by=(FORWARD, REVERSE), diagnosis="unusable"),
+    _fit("mean-of-means", "The mean is the plain average of the components' means.",
+         MOMENTS.replace("centre = float(w @ m)", "centre = float(m.mean())") + GRID
+         + '    if direction == "forward":\n        return Gaussian(centre, unit)\n' + VALLEYS
+         + "    return Gaussian(best[0], np.exp(best[1]))\n",
+         caught_by=(FORWARD,), diagnosis="fit_weights_ignored"),
 )  # fmt: skip
 
 # ----------------------------------------------------------------------------------------------------

@@ -1005,6 +1005,38 @@ WRONG: tuple[Variant, ...] = (
         """,
         caught_by=("policy_gradient.training",),
     ),
+    _loss(
+        "softmax-once-more",
+        "The exponentials of the log-probabilities are taken for logits.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            return (F.cross_entropy(logprob.exp(), predicted, reduction="none") * reward).mean()
+        """,
+        caught_by=WRONG_GRADIENT,
+        diagnosis="softmax_twice",
+    ),
+    _loss(
+        "probability-times-logarithm",
+        "The log-probability is weighted by the probability, although the action was drawn by it.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            chosen = logprob.gather(1, predicted.unsqueeze(1)).squeeze(1)
+            return -(reward * chosen.exp() * chosen).mean()
+        """,
+        caught_by=(*WRONG_GRADIENT, "policy_gradient.training"),
+        diagnosis="probability_twice",
+    ),
+    _loss(
+        "actions-out-of-order",
+        "The actions are reversed, the rewards are not.",
+        """
+        def policy_gradient_loss(logprob, predicted, reward):
+            chosen = logprob.gather(1, predicted.flip(0).unsqueeze(1)).squeeze(1)
+            return -(reward * chosen).mean()
+        """,
+        caught_by=(*WRONG_GRADIENT, "policy_gradient.sign", "policy_gradient.training"),
+        diagnosis="other_action",
+    ),
 )
 
 # ----------------------------------------------------------------------------------------------------

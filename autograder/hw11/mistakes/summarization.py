@@ -2652,7 +2652,7 @@ _WRONG_DECODING = (
             return torch.cat(output, dim=1)
         """,
         caught_by=("summarization.greedy", "summarization.greedy_work"),
-        diagnosis="sum_recomputed",
+        diagnosis="sum_cache_lost",
     ),
     _sum(
         "greedy-cache-of-first-step",
@@ -3268,6 +3268,7 @@ _WRONG_DECODING = (
             return ids[(first + best).view(-1), 1:]
         """,
         caught_by=("summarization.beam",),
+        diagnosis="sum_probabilities",
     ),
     _sum(
         "beam-pad-scored",

@@ -492,6 +492,16 @@ _WRONG_SAMPLERS = (
         diagnosis="truncated_noise",
     ),
     _sampler(
+        "sample-clamped",
+        "The sample itself is clamped, so that its mean, its variance and its gradient suffer, too.",
+        """
+        def sample_gaussian(m, v):
+            return torch.clamp(m + torch.sqrt(v) * torch.randn_like(m), -1, 1)
+        """,
+        caught_by=("vae.sample.noise", "vae.sample.parameters", "vae.sample.gradient"),
+        diagnosis="truncated_noise",
+    ),
+    _sampler(
         "clamped-at-three",
         "The noise is clamped to three standard deviations.",
         """

@@ -373,6 +373,28 @@ def _shares(slope: Slope, weight: Array) -> Array:
     return shares
 
 
+def _chances(s: Slope) -> Array:
+    """The probability (N,) of the action that was chosen."""
+    chances: Array = s.p[np.arange(len(s.p)), s.action]
+    return chances
+
+
+def _of_second_softmax(s: Slope) -> Array:
+    """The gradient (N, classes) where the probabilities p are taken for logits of a second softmax q.
+
+    With J = diag(p) - p p^T, the softmax's own derivative, it is J (q - onehot(a)) R / N.
+    """
+    off = softmax(s.p, axis=1) - np.eye(CLASSES)[s.action]
+    through: Array = s.p * (off - (s.p * off).sum(1, keepdims=True))
+    return through * s.reward[:, None] / len(s.p)
+
+
+def _of_other_actions(s: Slope) -> Array:
+    """The right gradient (N, classes) for those actions that the gradient at hand pushes most, whichever they are."""
+    pushed = (-s.got * np.sign(s.reward)[:, None]).argmax(1)
+    return Slope(s.got, s.p, pushed, s.reward).want
+
+
 MISTAKES = (
     Misconception(
         "probabilities",
@@ -451,6 +473,23 @@ MISTAKES = (
         "reward_normalised",
         "The rewards were divided by their standard deviation, which changes with every batch.",
         lambda s: -s.score * ((s.reward - s.reward.mean()) / s.reward.std(ddof=1))[:, None] / len(s.p),
+    ),
+    Misconception(
+        "softmax_twice",
+        "Softmax was applied twice: `logprob` comes from log_softmax already, and its exponentials are no logits.",
+        _of_second_softmax,
+    ),
+    Misconception(
+        "probability_twice",
+        "The log-probability was multiplied by the probability as well. The actions were drawn by their probabilities: "
+        "that weights them already.",
+        lambda s: s.want * (_chances(s) * (1 + np.log(_chances(s))))[:, None],
+    ),
+    Misconception(
+        "other_action",
+        "In some rows the reward goes to another action than the chosen one, `predicted`: was an action drawn anew, or "
+        "are the rows out of order?",
+        _of_other_actions,
     ),
 )
 SIZES = (
@@ -712,6 +751,10 @@ def inputs(trial: Trial) -> Verdict:
     return passed("logprob, predicted and reward are as they were before the call.")
 
 
+ALONG = 0.1
+"""So near to 1 the share along the exact gradient explains nothing to a reader; no verdict rests on it."""
+
+
 def unbiased(trial: Trial, alpha: float) -> Verdict:
     """Null: the gradients are an unbiased estimate, of independent rows, with weights among the rewards."""
     reading, calls = read(trial), _slopes_of(trial, "sampled")
@@ -738,6 +781,12 @@ def unbiased(trial: Trial, alpha: float) -> Verdict:
         f"Over {CALLS * ROWS:,} actions drawn from the policy the average gradient, measured along the exact one, is "
         f"{times} of it; expected {once}: an unbiased estimate of the gradient summed over all actions."
     )
+    if abs(seen - 1) < ALONG:  # then the numbers say that nothing is wrong, and another direction that something is
+        message = (
+            f"Over {CALLS * ROWS:,} actions drawn from the policy the average gradient is not the exact one: along "
+            "that it is as large, but it points to other sides as well. Expected: an unbiased estimate of the gradient "
+            "summed over all actions."
+        )
     if reading.sizes and all(_greedy(call, sizes[0]) for call in calls):
         return Verdict(
             0.0,

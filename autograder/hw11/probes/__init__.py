@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from autograder.faults import Fault
+from autograder.isolation.frozen import put_back
 from autograder.isolation.student import Student
 from autograder.isolation.wire import Breach
 
@@ -21,6 +22,7 @@ def tensor(value: Any, what: str) -> torch.Tensor:
 
     A subclass's instance is seen as the plain tensor that it is: torch would ask the class what its functions do.
     """
+    put_back()
     if not isinstance(value, torch.Tensor):
         raise Breach(f"{what} is {_kind(value)}, but a tensor was expected")
     if value.is_complex() or value.is_sparse:
@@ -36,6 +38,7 @@ def several(returned: Any, number: int, names: str, what: str) -> list[Any]:
 
     Raises `Breach`, told to the student, where they are not that many, or are something else.
     """
+    put_back()
     expected = f"{NUMBERS[number]} scalars were expected: {names}"
     if isinstance(returned, torch.Tensor):
         raise Breach(f"{what} returned one tensor, but {expected}")

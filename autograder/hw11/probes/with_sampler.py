@@ -15,6 +15,7 @@ from torch import nn
 
 from autograder import sections
 from autograder.hw11.probes import fault_of, several
+from autograder.isolation.frozen import put_back
 from autograder.isolation.student import Student
 from autograder.isolation.wire import Breach
 
@@ -75,6 +76,7 @@ class Encoder(StandIn):
         self.other = self.called = False
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        put_back()
         self.called = True
         if torch.equal(x, self.x):
             return self.m * 1, self.v * 1
@@ -101,6 +103,7 @@ class Decoder(StandIn):
         self.received: list[torch.Tensor] = []
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
+        put_back()
         self.received.append(z.detach().reshape(-1, z.shape[-1]).clone())
         return STEEPEST * torch.tanh(z @ self.weight + self.bias)
 

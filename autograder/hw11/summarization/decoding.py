@@ -184,6 +184,10 @@ def _of_logits(source: Source, search: Search) -> Tokens:
     return beam(source, search, table=source.logits.astype(float))
 
 
+def _of_probabilities(source: Source, search: Search) -> Tokens:
+    return beam(source, search, table=np.exp(source.logp))
+
+
 def _first_token_counted(source: Source, search: Search) -> Tokens:
     """The penalty's length is one too large."""
     beams = _beams(source, search)
@@ -300,6 +304,11 @@ MISTAKES = (
         _unpenalised,
     ),
     Mistake("sum_logits", "Logits were added up where log-probabilities belong (log_softmax).", _of_logits),
+    Mistake(
+        "sum_probabilities",
+        "Probabilities were added up where log-probabilities belong: take log_softmax, not softmax.",
+        _of_probabilities,
+    ),
     Mistake(
         "sum_first_finished",
         "The search ended with the first beam that ended; others can still become better.",
@@ -593,7 +602,22 @@ def _shortest(sources: Sequence[Source], row: int, most: int) -> Tokens:
     return greedy(sources[row], most)[:length]
 
 
+def _forgetful(source: Source, most: int) -> Tokens:
+    """Each step sees the newest token alone, as if it were the first."""
+    tokens: Tokens = ()
+    while len(tokens) < most and tokens[-1:] != (EOS,):
+        row = source.logp[source.state((), first=(BOS, *tokens)[-1])]
+        (_, token), *_ = _best([(float(value), index) for index, value in enumerate(row)], 1)
+        tokens += (token,)
+    return tokens
+
+
 SLIPS = (
+    Slip(
+        "sum_cache_lost",
+        "Every step saw the newest token alone: the caches that model.decode returns belong in the next call.",
+        lambda sources, row, most: _forgetful(sources[row], most),
+    ),
     Slip(
         "sum_first_finished",
         "All rows ended when the first of them had ended; each goes on to its own end.",
@@ -681,12 +705,15 @@ def greedily(trial: Trial) -> Verdict:
     raise Reject(f"{told} {slip.sentence}" if slip else told, diagnosis=slip.id if slip else "")
 
 
+MIXED = " Was a beam that had ended continued, or do tokens and ends come from different beams or rows?"
+
+
 def _form(name: str, rows: Sequence[Row], most: int) -> None:
     faults = {row.fault for row in rows}
     if "behind" in faults:
         raise Reject(
             f"{name} returned tokens behind the end of a row. Expected: config.pad_token_id behind "
-            "config.eos_token_id.",
+            f"config.eos_token_id.{MIXED if name == 'beam_search' else ''}",
             diagnosis="sum_no_stop",
         )
     if "long" in faults:
