@@ -246,6 +246,13 @@ def _total(seen: Seen) -> Array:
     return total
 
 
+def _accumulated(seen: Seen) -> Array:
+    """The squares, after every backward(), of what has added up until then."""
+    until = seen.of_batches(classifier.slopes(seen.theta, seen.x, seen.t)).cumsum(0)
+    total: Array = (until**2).sum(0)
+    return total
+
+
 def _of_last(seen: Seen) -> Array:
     last: Array = seen.of_batches(classifier.slopes(seen.theta, seen.x, seen.t))[-1]
     return last
@@ -292,6 +299,11 @@ MISTAKES = (
         lambda s: (_sum(s) + s.stale) ** 2,
     ),
     Mistake("fisher_not_zeroed", "It holds the gradients that training had left.", lambda s: s.stale**2),
+    Mistake(
+        "fisher_accumulated",
+        "Gradients were set to zero once, not before each backward(): each square has those of all images before it.",
+        _accumulated,
+    ),
     Mistake(
         "fisher_last_batch",
         "Only the last batch is in it: gradients were set to zero, or overwritten, at every batch.",

@@ -216,6 +216,17 @@ def _roots(k: Case) -> tuple[float, Array]:
     return value, slope
 
 
+def _squared_sums(k: Case) -> tuple[float, Array]:
+    """The square of what each parameter's tensor adds up to, whose last column is the bias."""
+    value, slope = 0.0, np.zeros_like(k.theta)
+    for fisher, off in zip(k.fisher, k.off, strict=True):
+        for columns in (slice(0, -1), slice(-1, None)):
+            total = float((fisher * off)[:, columns].sum())
+            value += k.weight * total**2
+            slope[:, columns] += k.weight * 2 * total * fisher[:, columns]
+    return value, slope
+
+
 MISTAKES = (
     Mistake("penalty_last_task", "Only the last task is in it.", lambda k: right(k.of(slice(-1, None)))),
     Mistake("penalty_first_task", "Only the first task is in it.", lambda k: right(k.of(slice(0, 1)))),
@@ -289,6 +300,7 @@ MISTAKES = (
     ),
     Mistake("penalty_no_optpar", "The old parameters are not in it.",
             lambda k: right(replace(k, optpar=np.zeros_like(k.optpar)))),
+    Mistake("penalty_squared_sum", "The sum over a parameter's entries is squared, not each entry.", _squared_sums),
     Mistake("penalty_mean", "Each parameter's entries are averaged in it, not added up.", _mean),
     Mistake("penalty_mean", "It is the average over tasks.", _times(right, lambda k: 1 / len(k.fisher))),
     Mistake("penalty_mean", "It is the average over all entries, not their sum.",

@@ -192,6 +192,19 @@ WRONG: tuple[Variant, ...] = (
     _update("not-squared", "The gradients are stored as they are.",
             BATCHES + "    fisher_dict[task_id] = {n: p.grad.detach().clone() for n, p in model.named_parameters()}\n"
             + STORED, caught_by=(FISHER, BEHAVIOUR), diagnosis="fisher_not_squared"),
+    _update("zeroed-once", "The gradients of all images before it are in each image's square.",
+            """
+            def on_task_update(task_id, x_mem, t_mem):
+                fisher_dict[task_id] = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+                model.zero_grad()
+                for k in range(len(t_mem)):
+                    x, t = torch.as_tensor(x_mem[k : k + 1]), torch.as_tensor(t_mem[k : k + 1]).long()
+                    F.cross_entropy(model(x), t).backward()
+                    for name, p in model.named_parameters():
+                        fisher_dict[task_id][name] += p.grad.detach() ** 2 / len(t_mem)
+                optpar_dict[task_id] = {name: p.detach().clone() for name, p in model.named_parameters()}
+            """,
+            caught_by=(FISHER,), diagnosis="fisher_accumulated"),
     _update("absolute", "The gradients' size is stored.",
             BATCHES + "    fisher_dict[task_id] = {n: p.grad.abs() for n, p in model.named_parameters()}\n" + STORED,
             caught_by=(FISHER,), diagnosis="fisher_absolute"),
@@ -312,6 +325,8 @@ WRONG: tuple[Variant, ...] = (
              caught_by=(PENALTY, BEHAVIOUR), diagnosis="penalty_no_fisher"),
     _penalty("squared-as-a-whole", "Fisher times difference is squared.", _summed("((fisher * (p - old)) ** 2).sum()"),
              caught_by=(PENALTY,), diagnosis="penalty_fisher_squared", sometimes=(BEHAVIOUR,)),
+    _penalty("squared-sum", "The sum over the entries is squared.", _summed("(fisher * (p - old)).sum() ** 2"),
+             caught_by=(PENALTY,), diagnosis="penalty_squared_sum", sometimes=(BEHAVIOUR,)),
     _penalty("mean", "Entries are averaged.", _summed("(fisher * (p - old) ** 2).mean()"),
              caught_by=(PENALTY,), diagnosis="penalty_mean", sometimes=(BEHAVIOUR,)),
     _penalty("sign", "The penalty is negative.", _summed("(-fisher * (p - old) ** 2).sum()"),
