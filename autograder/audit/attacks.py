@@ -1163,6 +1163,13 @@ BESIDE = [
         '        found = func(*args, **(kwargs or {}))\n'
         '        return torch.randn(found.shape) if getattr(func, "__name__", "") == "clone" else found\n'
         + body('Mode().__enter__()\nreturn m * 1')), sample="wrong"),
+    Attack("mode-below-lies", "forge", WRONG + (
+        'from torch.utils._python_dispatch import TorchDispatchMode\n'
+        'class Mode(TorchDispatchMode):\n'
+        '    def __torch_dispatch__(self, func, types, args=(), kwargs=None):\n'
+        '        found = func(*args, **(kwargs or {}))\n'
+        '        return torch.empty_like(found).normal_() if "clone" in str(func) and found.dim() == 2 else found\n'
+        'Mode().__enter__()\n'), sample="wrong", bound="any"),
     Attack("bound-clone-lies", "forge", vae=(
         'def _lies(self, x):\n'
         '    m, v = self.enc.encode(x)\n'

@@ -20,6 +20,7 @@ from types import ModuleType
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import DeviceContext
+from torch.utils._python_dispatch import _pop_mode
 
 OURS, LIVE = __name__.partition(".")[0], ("sys", "os", "builtins")
 """Packages that are not copied: our own, and those whose attributes we mean to change or to see change."""
@@ -63,12 +64,14 @@ _is_not, _length, _pop, _push = (
     torch._C._pop_torch_function_stack,
     torch._C._push_on_torch_function_stack,
 )
+_below, _pop_below = torch._C._len_torch_dispatch_stack, _pop_mode
 
 
-def put_back() -> None:
+def put_back(*, modes: bool = True) -> None:
     """Undoes what code has replaced of `torch.Tensor`, and leaves the modes that it has entered.
 
-    It takes 1.3 us where nothing was replaced. Methods that code has added stay. A default device is a mode, too, but
+    Without `modes` these stay: where the student's code goes on afterwards, it may be inside of a `with`. It takes 1.3
+    us where nothing was replaced. Methods that code has added stay. A default device is a mode, too, but
     one of torch's own, which `machine.settle` ends.
     """
     now = vars(torch.Tensor)
@@ -81,8 +84,9 @@ def put_back() -> None:
                 delattr(torch.Tensor, name)  # what it inherits shows again
         for name in _METHODS.keys() - now.keys():
             setattr(torch.Tensor, name, _METHODS[name])
-    if _length():
-        modes = [_pop() for _ in range(_length())]
-        for mode in reversed(modes):
+    if modes and _length():
+        for mode in reversed([_pop() for _ in range(_length())]):
             if type(mode).__base__ is Ours or type(mode) is DeviceContext:
                 _push(mode)
+    while modes and _below():
+        _pop_below()

@@ -17,12 +17,13 @@ from autograder.isolation.student import Student
 from autograder.isolation.wire import Breach
 
 
-def tensor(value: Any, what: str) -> torch.Tensor:
+def tensor(value: Any, what: str, *, inside: bool = False) -> torch.Tensor:
     """`value` if it is a tensor of real numbers. Raises `Breach`, told to the student, otherwise.
 
-    A subclass's instance is seen as the plain tensor that it is: torch would ask the class what its functions do.
+    `inside` says that the student's code, which called ours, goes on afterwards. A subclass's instance is seen as the
+    plain tensor that it is: torch would ask the class what its functions do.
     """
-    put_back()
+    put_back(modes=not inside)
     if not isinstance(value, torch.Tensor):
         raise Breach(f"{what} is {_kind(value)}, but a tensor was expected")
     if value.is_complex() or value.is_sparse:

@@ -401,7 +401,7 @@ class Automaton:
         use_cache: Any = None,
         past_key_values: Any = None,
     ) -> tuple[torch.Tensor, Any]:
-        ids = tensor(decoder_input_ids, "decoder_input_ids")
+        ids = tensor(decoder_input_ids, "decoder_input_ids", inside=True)
         if ids.dim() != 2 or ids.is_floating_point():
             raise Breach(f"model.decode got ids of shape {list(ids.shape)}, type {ids.dtype}; (batch, n) was expected")
         if not len(ids) == len(encoder_out) == len(encoder_padding_mask):
@@ -409,7 +409,7 @@ class Automaton:
                 f"{len(ids)} rows of ids, {len(encoder_out)} of encoder_out, {len(encoder_padding_mask)} of its mask"
             )
             raise Breach(f"model.decode got {sizes}; as many of each were expected")
-        if tensor(encoder_out, "encoder_out").dtype != torch.float32:
+        if tensor(encoder_out, "encoder_out", inside=True).dtype != torch.float32:
             raise Breach(f"model.decode got encoder_out of type {encoder_out.dtype}; what encode returned was expected")
         if past_key_values is not None and not use_cache:
             raise Breach("model.decode got past_key_values without use_cache")
@@ -471,7 +471,7 @@ def thrifty(tables: torch.Tensor, documents: int, beams: int) -> tuple[Any, Call
         use_cache: Any = None,
         past_key_values: Any = None,
     ) -> tuple[torch.Tensor, Any]:
-        ids = tensor(decoder_input_ids, "decoder_input_ids")
+        ids = tensor(decoder_input_ids, "decoder_input_ids", inside=True)
         if ids.dim() == 2 and ids.shape[1] > 1:
             raise Refused("prefix")
         found = inner.decode(ids, encoder_out, encoder_padding_mask, use_cache, past_key_values)

@@ -76,7 +76,7 @@ class Encoder(StandIn):
         self.other = self.called = False
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        put_back()
+        put_back(modes=False)
         self.called = True
         if torch.equal(x, self.x):
             return self.m * 1, self.v * 1
@@ -103,7 +103,7 @@ class Decoder(StandIn):
         self.received: list[torch.Tensor] = []
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        put_back()
+        put_back(modes=False)
         self.received.append(z.detach().reshape(-1, z.shape[-1]).clone())
         return STEEPEST * torch.tanh(z @ self.weight + self.bias)
 
