@@ -878,7 +878,7 @@ WRONG_PAIRS = {
     "an empty family": ('family = ""', 'family = ""', "unfilled", "family of P"),
     "Q is empty": (UNIFORM, 'family = " "', "unfilled", "family of Q"),
     "an unknown family": ('family = "zeta"', NORMAL, "example_family", "truncated_normal"),
-    "a call": ('family = "uniform(0, 1)"', NORMAL, "example_family", "lines of their own"),
+    "a call of more than there is": ('family = "uniform(0, 1, 2)"', NORMAL, "example_parameters", "low and high"),
     "no std": (UNIFORM, 'family = "normal";mean = 0', "example_parameters", "std of the normal"),
     "std 0": (UNIFORM, 'family = "normal";mean = 0;std = 0', "example_parameters", "std is 0"),
     "std negative": (UNIFORM, 'family = "normal";mean = 0;std = -1', "example_parameters", "more than 0"),
@@ -895,11 +895,11 @@ WRONG_PAIRS = {
     "half a trial": ('family = "binomial";n = 1.5;p = 0.5', NORMAL, "example_parameters", "whole number"),
     "an unknown parameter": (f"{UNIFORM};rate = 1", NORMAL, "example_parameters", 'no parameter "rate"'),
     "a parameter twice": ('family = "uniform";low = 0;a = 0;high = 1', NORMAL, "example_parameters", "given twice"),
-    "a text": ('family = "uniform";low = "0";high = 1', NORMAL, "answers_type", "without quotation marks"),
+    "a text": ('family = "uniform";low = "none";high = 1', NORMAL, "answers_type", "without quotation marks"),
     "a truth": ('family = "uniform";low = false;high = 1', NORMAL, "answers_type", "true or false"),
     "a list": ('family = "uniform";low = [0, 1];high = 1', NORMAL, "example_parameters", "low is a list"),
     "a number for a list": ('family = "table";probabilities = 1', NORMAL, "example_parameters", "Expected: a list"),
-    "words for numbers": ('family = "table";probabilities = ["1/2", "1/2"]', NORMAL, "example_parameters", "text"),
+    "words for numbers": ('family = "table";probabilities = ["half", "half"]', NORMAL, "example_parameters", "text"),
     "a date": ('family = "uniform";low = 2024-01-01;high = 1', NORMAL, "answers_type", "a date"),
     "a family that is a number": ("family = 1", NORMAL, "answers_type", "a number"),
     "a family that is a list": ('family = ["uniform", "normal"]', NORMAL, "answers_type", "a list"),
@@ -977,9 +977,6 @@ def test_the_shape_of_the_file_costs_nothing(name: str, tmp_path: Path) -> None:
 
 
 BROKEN = {
-    "no quotation marks": (filled(UNIFORM.replace('"', ""), NORMAL), "line 6"),
-    "a name twice": (filled(f"{UNIFORM};low = 0", NORMAL), "not TOML"),
-    "a table twice": (filled(UNIFORM, NORMAL) + "[distributions.Q]\n", "not TOML"),
     "prose": ("P is uniform and Q is normal.", "line 1"),
     "JSON": ('{"seed": 0}', "line 1"),
     "a notebook's bytes": (bytes(range(256)), "not TOML"),
@@ -988,6 +985,21 @@ BROKEN = {
     "far too deep": ("a = " + "[" * 30_000, "too deep"),
     "an endless number": ("seed = " + "9" * 5_000, "not TOML"),
 }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (filled(UNIFORM.replace('"', ""), NORMAL), "line 6 of answers.toml is no TOML: family = uniform"),
+        (filled(f"{UNIFORM};low = 0", NORMAL), "of answers.toml is no TOML: low = 0"),
+    ],
+)
+def test_a_line_that_is_no_toml_costs_the_example_and_not_the_plots(text: str, words: str, tmp_path: Path) -> None:
+    trial = file_trial(text, tmp_path)
+    verdict = judged(example.example, trial)
+    assert (verdict.score, verdict.diagnosis) == (0, "answers_type")
+    assert words in verdict.message
+    assert judged(example.plots, trial).score == 1
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -71,17 +71,23 @@ class Noise:
             file = getattr(module, "__file__", None)
             if isinstance(file, str) and file.startswith(f"{self.box}/"):
                 spaces.append(vars(module))
-        named = [(name, value) for one in spaces for name, value in list(one.items()) if type(value) in GENERATORS]
+        named = [(name, value) for one in spaces for name, value in list(one.items()) if _seeded(value)]
         found = {id(value): value for _, value in sorted(named, key=lambda pair: str(pair[0]))}
         return [one for one in found.values() if one is not torch.default_generator]
 
 
-GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+TORCHS = torch.Generator
+"""As it was before anything stood in for it: what does is a subclass."""
+GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+
+
+def _seeded(value: Any) -> bool:
+    return type(value) in GENERATORS or isinstance(value, TORCHS)
 
 
 def reseed(generator: Any, words: Words) -> None:
     """Gives a generator of one of these kinds another state."""
-    if type(generator) is torch.Generator:
+    if isinstance(generator, TORCHS):
         if generator.device.type == "cpu":
             generator.set_state(torch_state(words))
     elif type(generator) is np.random.Generator:

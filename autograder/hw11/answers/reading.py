@@ -73,6 +73,12 @@ LINE = re.compile(r"line (\d{1,6}): (.*)", re.DOTALL)
 """What the probe says of a key whose line is no TOML."""
 
 
+def stood(odd: str) -> str:
+    """What the probe found in place of a value, as the end of "it is ..."."""
+    line = LINE.fullmatch(odd)
+    return f"unreadable, since line {line[1]} of {FILE} is no TOML: {line[2]}" if line else odd
+
+
 def named(field: str) -> str:
     """The field as a sentence names it: kl in [vae]."""
     section, _, name = field.partition(".")

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from autograder.core import Reject, Trial, Values, Verdict
-from autograder.hw11.answers.reading import FILE, figures, opened
+from autograder.hw11.answers.reading import FILE, figures, opened, stood
 from autograder.hw11.distributions.families import (
     Divergence,
     Given,
@@ -65,7 +65,7 @@ def _given(values: Values, name: str) -> Law:
         if key.casefold() in ("family", "distribution", "type"):
             if not isinstance(value, str):
                 single = isinstance(value, np.ndarray) and value.ndim == 0
-                found = _text(field, "odd") or ("a number" if single else "a list")
+                found = stood(_text(field, "odd", limit=80)) or ("a number" if single else "a list")
                 raise Reject(f"the family of {name} is {found}. Expected: its name, in quotation marks.",
                              diagnosis="answers_type")  # fmt: skip
             family = clean(value, limit=40, line=True)
@@ -82,9 +82,8 @@ def _given(values: Values, name: str) -> Law:
             items = whole(field, "many", least=0, most=100)
             parameters[key] = [_item(field, at) for at in range(items)]
         else:
-            odd.append(
-                f"{key} is {_text(field, 'odd') or 'of an unknown kind'}. Expected: a number, or a list of them."
-            )
+            found = stood(_text(field, "odd", limit=80)) or "of an unknown kind"
+            odd.append(f"{key} is {found}. Expected: a number, or a list of them.")
         if "names" in field:  # probabilities = { heads = 0.5, tails = 0.5 }
             names = take(field, "name")
             parameters["outcomes"] = [_outcome(_text(names, str(at))) for at in range(min(len(names), MOST))]
