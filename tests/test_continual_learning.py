@@ -204,7 +204,6 @@ def test_drawn_labels_are_found_among_all(form: int, seed: int) -> None:
     one = few(labels, form, seed=seed, size=1 + seed)
     assert any(np.array_equal(other, labels) for other in fisher.drawn(one))
     assert (found := fisher.explained_by_draws(one)) and found.used < 0.2
-    assert found.how == list(fisher.estimates(one, labels))[form].how or seed == 5  # one batch has one form alone
 
 
 def test_the_datas_labels_are_none_that_the_model_drew() -> None:
@@ -291,7 +290,7 @@ def test_a_little_that_is_added_to_the_fisher_information_is_harmless(seed: int,
     )
     assert verdict.score == 1
     assert verdict.used is not None
-    assert verdict.used < 0.15
+    assert verdict.used < 1e-3
 
 
 def walked(
@@ -609,6 +608,24 @@ def test_mistakes_in_what_is_written_out_are_found(
     graded = grade(pool, files)
     assert points(graded) == POINTS | lost, graded.messages()
     assert diagnosis in {result.verdict.diagnosis for result in graded.results}
+
+
+@pytest.mark.parametrize(
+    "bound", ["[0.4, 0.4, 1]", "(0.4,) * 3", "{0: 0.4, 1: 0.4, 2: 1}", "torch.tensor([0.4] * 3)", "np.full(3, 0.4)",
+              "data.lambdas()"],
+)  # fmt: skip
+@pytest.mark.parametrize("index", ["task", "task_id"])
+def test_one_lambda_for_each_task_is_as_right_as_one_for_all(pool: Pool, bound: str, index: str) -> None:
+    files = inline(LOSSES.replace("* ewc_lambda", f"* ewc_lambda[{index}]"))
+    files = {FILE: files[FILE].replace(b"ewc_lambda = 0.4", f"ewc_lambda = {bound}".encode())}
+    graded = grade(pool, files)
+    assert points(graded) == POINTS, graded.messages()
+
+
+def test_a_number_is_not_indexed(pool: Pool) -> None:
+    graded = grade(pool, inline(LOSSES.replace("* ewc_lambda", "* ewc_lambda[task]")))
+    assert points(graded) == POINTS | {"penalty": 0, "train_ewc": 0, "behaviour": 0.5}
+    assert "not subscriptable" in " ".join(graded.messages("continual_learning.penalty"))
 
 
 FAULTS = {

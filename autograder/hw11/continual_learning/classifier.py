@@ -19,12 +19,10 @@ ROUNDINGS = 32
 one unit in the last place, which is two roundings) and a logarithm of the sum, another subtraction and exponential,
 the quotient and the difference make 10; the product with x, the mean's and the loss's factors 3 more. Twice that and
 a little is for other ways to write them."""
-EPSILON = 1e-5
-"""What may be added to a probability, a square or a Fisher information to keep it from zero. Up to 1e-6 is common, and
-harmless; it uses a tenth of this."""
-
-
-PLAUSIBLE = 0.02
+EPSILON = 1e-6
+"""What is often added to a probability, a square or a Fisher information to keep it from zero: harmless, and allowed
+beside rounding."""
+PLAUSIBLE = 0.1
 """A label is given to an image only if the model's probability of it is at least this, where it is drawn at random."""
 
 
@@ -81,12 +79,12 @@ def error(theta: Array, x: Array) -> Array:
     return bound
 
 
-def errors(theta: Array, x: Array, t: Array, *, least: float = 0.0) -> Array:
-    """How far rounding, and log(p + EPSILON) in place of log p, may move each image's gradient, (n, c, d + 1).
+def tiny(theta: Array, x: Array, t: Array, *, least: float = 0.0) -> Array:
+    """How far log(p + EPSILON) in place of log p may move each image's gradient, (n, c, d + 1).
 
     The derivative of log(p_t + EPSILON) is that of log p_t times p_t / (p_t + EPSILON). For probabilities below `least`
     no more is allowed than for that.
     """
     p = np.take_along_axis(shares(theta, x), t.astype(int)[:, None], 1).clip(least)
-    found: Array = error(theta, x) + np.abs(slopes(theta, x, t)) * (EPSILON / (p + EPSILON))[:, :, None]
+    found: Array = np.abs(slopes(theta, x, t)) * (EPSILON / (p + EPSILON))[:, :, None]
     return found

@@ -109,13 +109,14 @@ class Seen:
 class Estimate:
     """sum_k weight_k slope_k^2, which is what every form of the Fisher is: weights (K,), slopes (K, c, d + 1).
 
-    `errors`, of the slopes' shape, are how far rounding, or log(p + EPSILON), may move these; `how` is the form in
-    words.
+    `errors` and `tiny`, which fit the slopes' shape, are how far rounding, and log(p + EPSILON), may move these; `how`
+    is the form in words.
     """
 
     weights: Array
     slopes: Array
     errors: Array
+    tiny: Array
     how: str
 
     @property
@@ -124,15 +125,28 @@ class Estimate:
         return value
 
     def bound(self) -> Array:
-        """Rounding: (g + e)^2 - g^2 = 2 g e + e^2, and the sum's own; and EPSILON, added to every square."""
+        """Rounding: (g + e)^2 - g^2 = 2 g e + e^2, and the sum's own."""
         moved = np.einsum("k,kcd->cd", self.weights, 2 * np.abs(self.slopes) * self.errors + self.errors**2)
-        bound: Array = moved + gamma(len(self.weights) + 4) * self.value + EPSILON * self.weights.sum()
+        bound: Array = moved + gamma(len(self.weights) + 4) * self.value
         return bound
+
+    def beside(self) -> Array:
+        """The same for what is tiny, with EPSILON added to every square; and for the factor that then fits best.
+
+        Where v + d is found for v, it is 1 + sum d v / sum v^2, and so v is off by as much as d and v times the rest.
+        """
+        size = 2 * np.abs(self.slopes) + 2 * self.errors + self.tiny
+        moved = np.einsum("k,kcd->cd", self.weights, size * self.tiny) + EPSILON * self.weights.sum()
+        value = self.value
+        beside: Array = moved + value * float((moved * value).sum()) / max(float((value**2).sum()), 1e-300)
+        return beside
 
     def used(self, got: Array) -> float:
         """Share of the bound, with the positive factor that fits best; infinity where none is positive."""
         factor = self.factor(got)
-        return share(got, factor * self.value, factor * self.bound()) if factor > 0 else np.inf
+        if not factor > 0:
+            return np.inf
+        return share(got, factor * self.value, factor * self.bound(), beside=factor * self.beside())
 
     def factor(self, got: Array) -> float:
         return _factor(got, self.value)
@@ -152,25 +166,26 @@ SQUARE = "the square of all images' gradient"
 def estimates(seen: Seen, labels: Array) -> Iterator[Estimate]:
     """The forms with given labels (n,)."""
     each = classifier.slopes(seen.theta, seen.x, labels)
-    off = classifier.errors(seen.theta, seen.x, labels, least=RARE[0])
-    means, moved = seen.of_batches(each), seen.of_batches(off)
+    off = np.broadcast_to(classifier.error(seen.theta, seen.x), each.shape)
+    small = classifier.tiny(seen.theta, seen.x, labels, least=RARE[0])
+    means, moved, shifted = map(seen.of_batches, (each, off, small))
     sizes, one = seen.sizes.astype(float), np.ones(len(means))
-    own, own_moved = each[seen.images], off[seen.images]
+    own, own_moved, own_small = each[seen.images], off[seen.images], small[seen.images]
+    how = BATCHES if (sizes > 1).any() else SQUARES
 
-    def total(slopes: Array) -> Array:
-        added: Array = slopes.sum(0, keepdims=True)
+    def total(values: Array) -> Array:
+        added: Array = values.sum(0, keepdims=True)
         return added
 
     # Sums over batches, accumulated in .grad, round once for each.
-    yield Estimate(np.ones(1), total(means), total(moved + gamma(len(means)) * np.abs(means)), SQUARE)
-    how = BATCHES if (sizes > 1).any() else SQUARES
-    yield Estimate(one, means, moved, how)
-    yield Estimate(sizes, means, moved, how)
-    yield Estimate(sizes**2, means, moved, how)  # of the batches' sums
-    yield Estimate(np.ones(len(own)), own, own_moved, SQUARES)
-    yield Estimate(np.repeat(1 / sizes, seen.sizes), own, own_moved, SQUARES)
-    rounded = own_moved + gamma(len(own)) * np.abs(own)
-    yield Estimate(np.ones(1), total(own) / len(own), total(rounded) / len(own), SQUARE)
+    rounded = total(moved + gamma(len(means)) * np.abs(means))
+    yield Estimate(np.ones(1), total(means), rounded, total(shifted), SQUARE)
+    for weights in (one, sizes, sizes**2):  # the last: of the batches' sums
+        yield Estimate(weights, means, moved, shifted, how)
+    for weights in (np.ones(len(own)), np.repeat(1 / sizes, seen.sizes)):
+        yield Estimate(weights, own, own_moved, own_small, SQUARES)
+    rounded = total(own_moved + gamma(len(own)) * np.abs(own)) / len(own)
+    yield Estimate(np.ones(1), total(own) / len(own), rounded, total(own_small) / len(own), SQUARE)
 
 
 def expected(seen: Seen) -> Estimate:
@@ -178,9 +193,9 @@ def expected(seen: Seen) -> Estimate:
     p = classifier.shares(seen.theta, seen.x)[seen.images]
     every = [np.full(len(seen.x), label) for label in range(CLASSES)]
     own = np.concatenate([classifier.slopes(seen.theta, seen.x, labels)[seen.images] for labels in every])
-    errors = (classifier.errors(seen.theta, seen.x, labels, least=RARE[0])[seen.images] for labels in every)
-    off = np.concatenate(list(errors))
-    return Estimate(p.T.ravel(), own, off, SQUARES)
+    small = [classifier.tiny(seen.theta, seen.x, labels, least=RARE[0])[seen.images] for labels in every]
+    off = np.broadcast_to(classifier.error(seen.theta, seen.x), own.shape)
+    return Estimate(p.T.ravel(), own, off, np.concatenate(small), SQUARES)
 
 
 def drawn(seen: Seen) -> Iterator[Array]:

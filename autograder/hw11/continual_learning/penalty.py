@@ -24,7 +24,7 @@ from scipy.special import softmax
 from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning import classifier
 from autograder.hw11.continual_learning.classifier import EPSILON, listed
-from autograder.judges import array, fits, passed, share, shown
+from autograder.judges import array, passed, share, shown
 from autograder.returns import entries, flag, numbers, parts
 from autograder.sections import join, section, take
 from autograder.stats import gamma
@@ -139,12 +139,15 @@ class Case:
 
     def bound(self) -> tuple[Array, float]:
         """What rounding may do to the gradient and the value, in any order of adding and however the square is written:
-        (theta - theta_k)^2 has at most (|theta| + |theta_k|)^2 in its terms. EPSILON may be added to F."""
+        (theta - theta_k)^2 has at most (|theta| + |theta_k|)^2 in its terms."""
         size = np.abs(self.theta) + np.abs(self.optpar)
-        added = 2 * self.weight * EPSILON * np.abs(self.off).sum(0)
-        slope: Array = gamma(ROUNDINGS + len(self.fisher)) * 2 * self.weight * (self.fisher * size).sum(0) + added
-        value = gamma(ROUNDINGS + self.fisher.size) * self.weight * float((self.fisher * size**2).sum())
-        return slope, value + self.weight * EPSILON * float((self.off**2).sum())
+        slope: Array = gamma(ROUNDINGS + len(self.fisher)) * 2 * self.weight * (self.fisher * size).sum(0)
+        return slope, gamma(ROUNDINGS + self.fisher.size) * self.weight * float((self.fisher * size**2).sum())
+
+    def tiny(self) -> tuple[Array, float]:
+        """What EPSILON, added to F, does to both."""
+        slope: Array = 2 * self.weight * EPSILON * np.abs(self.off).sum(0)
+        return slope, self.weight * EPSILON * float((self.off**2).sum())
 
 
 Form = Callable[[Case], tuple[float, Array]]
@@ -327,15 +330,17 @@ def _near(got: Sequence[Array], wants: Sequence[Array]) -> bool:
     return all(np.abs(one - want).max() <= NAMED * np.abs(want).max() for one, want in zip(got, wants, strict=True))
 
 
-def _factor(got: Sequence[Array], wants: Sequence[Array]) -> float | None:
-    """The one factor by which the gradients differ from what was expected, if there is one that is clearly not 1."""
+def _ratio(got: Sequence[Array], wants: Sequence[Array]) -> float | None:
+    """How many times what was expected the gradients are, if they are a multiple of it."""
     size = sum(float((want**2).sum()) for want in wants)
     factor = sum(float((one * want).sum()) for one, want in zip(got, wants, strict=True)) / max(size, 1e-300)
-    return (
-        factor
-        if abs(factor) > NAMED and abs(factor - 1) > 10 * NAMED and _near(got, [factor * want for want in wants])
-        else None
-    )
+    return factor if abs(factor) > NAMED and _near(got, [factor * want for want in wants]) else None
+
+
+def _factor(got: Sequence[Array], wants: Sequence[Array]) -> float | None:
+    """The one factor by which the gradients differ from what was expected, if there is one that is clearly not 1."""
+    factor = _ratio(got, wants)
+    return factor if factor is not None and abs(factor - 1) > 10 * NAMED else None
 
 
 def _wrong(cases: Sequence[Case], got: Sequence[Array], whose: str) -> Reject:
@@ -418,8 +423,12 @@ def _of_cases(trial: Trial, parts: Sequence[Trial]) -> float:
         used = 0.0
         for case, value, slope in zip(cases, values, slopes, strict=True):
             want, along = right(case)
-            by_slope, by_value = case.bound()
-            used = max(used, share(value, half * want, half * by_value), share(slope, half * along, half * by_slope))
+            (by_slope, by_value), (tiny, tiny_value) = case.bound(), case.tiny()
+            used = max(
+                used,
+                share(value, half * want, half * by_value, beside=half * tiny_value),
+                share(slope, half * along, half * by_slope, beside=half * tiny),
+            )
         if used <= 1:
             return used
     _of_globals(trial, parts, cases, values, slopes)
@@ -481,16 +490,23 @@ def _of_steps(trial: Trial) -> Verdict:
 
 @dataclass(frozen=True)
 class Step:
-    """A step's parameters, what its gradient is beside that of the cross entropy, and how far rounding moves that."""
+    """A step's parameters, what its gradient is beside that of the cross entropy, and how far rounding moves that, and
+    log(p + EPSILON) in place of log p."""
 
     theta: Array
     rest: Array
     bound: Array
+    tiny: Array
 
     def used(self, kept: Case, half: float, theta: Array | None = None) -> float:
         """Share of the rounding bound that the penalty's gradient needs, at the step's parameters or at others."""
         case = replace(kept, theta=self.theta if theta is None else theta)
-        return share(self.rest, half * right(case)[1], half * case.bound()[0] + self.bound)
+        bound, beside = half * case.bound()[0] + self.bound, half * case.tiny()[0] + self.tiny
+        return share(self.rest, half * right(case)[1], bound, beside=beside)
+
+    def alone(self) -> float:
+        """The same for no penalty."""
+        return share(self.rest, 0, self.bound, beside=self.tiny)
 
 
 @lru_cache(maxsize=4)
@@ -515,8 +531,8 @@ def steps(trial: Trial) -> tuple[Step, ...]:
     for at, slope, batch in zip(before, slopes, np.split(images, sizes.cumsum()[:-1]), strict=True):
         each = classifier.slopes(at, x[batch], t[batch])
         plain = each.mean(0)
-        error = classifier.errors(at, x[batch], t[batch]).mean(0) + gamma(4) * np.abs(slope)
-        found.append(Step(at, slope - plain, error))
+        error = classifier.error(at, x[batch]) + gamma(4) * np.abs(slope)
+        found.append(Step(at, slope - plain, error, classifier.tiny(at, x[batch], t[batch]).mean(0)))
     return tuple(found)
 
 
@@ -546,7 +562,7 @@ def _share(part: Trial, kept: Case, halves: Sequence[float]) -> float:
 
 def _wrong_steps(kept: Case, taken: Sequence[Step], halves: Sequence[float]) -> Reject:
     """What is told where the steps have another gradient than that of the penalty."""
-    if all(fits(one.rest, 0, one.bound) for one in taken):
+    if all(one.alone() <= 1 for one in taken):
         return Reject(
             "The steps of train_ewc have the gradient of the cross entropy alone: the penalty has no effect. Expected: "
             "it is part of the loss before `loss.backward()`, and depends on the live parameters.",
@@ -567,7 +583,7 @@ def _wrong_steps(kept: Case, taken: Sequence[Step], halves: Sequence[float]) -> 
                 "The penalties of all batches add up in train_ewc. Expected: in every step the penalty once.",
                 diagnosis="penalty_adds_up",
             )
-    idle = [fits(one.rest, 0, one.bound) for one in taken]
+    idle = [one.alone() <= 1 for one in taken]
     if any(idle):
         return Reject(
             f"Of {len(taken)} steps of train_ewc {len(taken) - sum(idle)} have the penalty's gradient and the others "
@@ -603,7 +619,7 @@ def training(trial: Trial) -> Verdict:
 def _plain(part: Trial) -> float:
     """The share of the bound that an epoch without earlier tasks uses. Raises `Reject` where it is another."""
     taken = steps(part)
-    used = max(share(one.rest, 0, one.bound) for one in taken)
+    used = max(one.alone() for one in taken)
     if used <= 1:
         return used
     x, t = array(part.given, "x"), array(part.given, "t").astype(int)
@@ -649,7 +665,7 @@ def _plain(part: Trial) -> float:
                 "after `loss.backward()` for every batch.",
                 diagnosis="one_step",
             )
-    along = [_factor([slope], [mean]) for slope, mean in zip(got, plain, strict=True)]
+    along = [_ratio([slope], [mean]) for slope, mean in zip(got, plain, strict=True)]
     if all(factor is not None and factor > 0 for factor in along):
         sizes_told = " and ".join(shown([factor or 0.0])[1:-1] for factor in along[:2])
         raise Reject(

@@ -479,6 +479,9 @@ WRONG: tuple[Variant, ...] = (
            _trained(f"{PLAIN} + pen", before="pen = 0").replace("backward()", "backward(retain_graph=True)")
            .replace("        loss =", f"        pen = pen + {BEFORE}\n        loss ="),
            caught_by=(TRAINING,), diagnosis="penalty_adds_up", sometimes=(BEHAVIOUR,)),
+    _epoch("lambda-of-another-kind", "ewc_lambda is a number, and taken for a tensor.",
+           _trained(f"{PLAIN} + {BEFORE.replace('ewc_lambda', 'ewc_lambda.detach()')}"),
+           caught_by=(TRAINING, BEHAVIOUR), diagnosis="raised"),
     _epoch("halved", "The half is put before a penalty that has it.",
            _trained(f"{PLAIN} + 0.5 * {BEFORE}"),
            caught_by=(TRAINING,), diagnosis="penalty_factor", sometimes=(BEHAVIOUR,)),
@@ -724,7 +727,7 @@ RIGHT: tuple[Variant, ...] = (
                 fisher = {n: torch.zeros_like(p) for n, p in model.named_parameters()}
                 for x, t in zip(torch.as_tensor(x_mem), torch.as_tensor(t_mem).long()):
                     model.zero_grad()
-                    (-torch.log(model(x[None]).softmax(1) + 1e-7)[0, t]).backward()
+                    (-torch.log(model(x[None]).softmax(1) + 1e-6)[0, t]).backward()
                     for n, p in model.named_parameters():
                         fisher[n] += p.grad ** 2 / len(t_mem)
                 fisher_dict[task_id] = fisher
@@ -733,7 +736,8 @@ RIGHT: tuple[Variant, ...] = (
     _penalty("epsilon", "A little is added to the Fisher information.",
              _summed("((fisher + 1e-6) * (p - old) ** 2).sum()")),
     _penalty("lambda-list", "ewc_lambda has one value for each task.",
-             _summed("ewc_lambda[task] * (fisher * (p - old) ** 2).sum()", result="total")),
+             _summed("ewc_lambda[task] * (fisher * (p - old) ** 2).sum()", result="total"),
+             prelude="ewc_lambda = [0, 100, 100]"),
     _penalty("without-half", "Lambda times the sum, without the half.", _summed("(fisher * (p - old) ** 2).sum()")),
     _penalty("float-at-first", "A loop that begins with 0, and so returns it without an earlier task.",
              """
@@ -777,12 +781,14 @@ RIGHT: tuple[Variant, ...] = (
                    loss.backward()
                    optimizer.step()
            """),
-    _epoch("lambda-list", "ewc_lambda is a list or a tensor with one value for each task.",
-           _written_out(TERM + "[task]")),
+    _epoch("lambda-list", "ewc_lambda is a tensor, or a list, with one value for each task.",
+           _written_out(TERM + "[task]"), prelude="ewc_lambda = torch.tensor([30.0, 30.0, 40.0])"),
     _epoch("lambda-dictionary", "ewc_lambda is a dictionary, and the task is its key.",
-           _trained(f"{PLAIN} + {BEFORE.replace('ewc_lambda', 'ewc_lambda.get(task_id, 0.0)')}")),
+           _trained(f"{PLAIN} + {BEFORE.replace('ewc_lambda', 'ewc_lambda.get(task_id, 0.0)')}"),
+           prelude="ewc_lambda = {1: 30.0, 2: 50.0}"),
     _epoch("lambda-array", "ewc_lambda is an array, from which the earlier tasks' values are cut.",
-           _written_out(TERM.replace("ewc_lambda", "ewc_lambda[:task_id].tolist()[task]"))),
+           _written_out(TERM.replace("ewc_lambda", "ewc_lambda[:task_id].tolist()[task]")),
+           prelude="ewc_lambda = np.full(3, 30.0)"),
     _epoch("keys", "Of the dictionaries' keys those below task_id are taken.",
            _written_out(tasks="[k for k in sorted(fisher_dict) if k < task_id]")),
     _epoch("two-backwards", "The penalty has a backward of its own; gradients are cleared after the step.",

@@ -202,18 +202,35 @@ STRENGTHS: tuple[Strength, ...] = (
 """ewc_lambda: one number, as in the notebook; some copies of the notebook have one value for each task."""
 
 
-def with_strength(action: Callable[[Form, Strength], dict[str, Any]]) -> dict[str, Any]:
+def with_strength(student: Student, action: Callable[[Form, Strength], dict[str, Any]]) -> dict[str, Any]:
     """What the action gives where ewc_lambda is a number, or else where it has one and the same value for each task.
 
-    Raises what it raised with a number, where all forms fail.
+    The latter only in a notebook that binds it to something else than a number. Raises what it raised with a number,
+    where all forms fail.
     """
     try:
         return either(lambda form: action(form, float))
     except (TypeError, AttributeError, IndexError) as fault:
-        for strength in STRENGTHS[1:]:
-            with contextlib.suppress(Exception):
-                return either(lambda form, strength=strength: action(form, strength))  # type: ignore[misc]
+        if not single(student):
+            for strength in STRENGTHS[1:]:
+                with contextlib.suppress(Exception):
+                    return either(lambda form, strength=strength: action(form, strength))  # type: ignore[misc]
         raise fault
+
+
+def single(student: Student) -> bool:
+    """Whether the notebook binds ewc_lambda to numbers alone."""
+    bound = [one.node for one in student.source(NOTEBOOK).binding("ewc_lambda")]
+    return bool(bound) and all(isinstance(node, ast.Assign) and _is_number(node.value) for node in bound)
+
+
+def _is_number(node: ast.expr) -> bool:
+    """Whether an expression is a number, or calculates with numbers."""
+    if isinstance(node, ast.BinOp):
+        return _is_number(node.left) and _is_number(node.right)
+    if isinstance(node, ast.UnaryOp):
+        return _is_number(node.operand)
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
 
 
 def of_task(ewc_lambda: Any, task: Any) -> Any:
@@ -359,7 +376,7 @@ def penalised(case: Mapping[str, Any], decoy: Mapping[str, Any], student: Studen
         elsewhere = slopes[0] is slopes[1] is None and any(one is not None for one in slopes)
         return {"value": value.detach(), "slope": joined(*each[:2]), "elsewhere": elsewhere}
 
-    return with_strength(called)
+    return with_strength(student, called)
 
 
 def training(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
@@ -409,7 +426,7 @@ def epoch(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         own(model, ours["device"], given["task"], *inputs, optimizer, 1)
         return {**optimizer.notes(), "stand_in": calls > 0}
 
-    return with_strength(called)
+    return with_strength(student, called)
 
 
 def _takes(function: Any, names: Sequence[str]) -> bool:
@@ -531,7 +548,7 @@ def in_turn(given: Mapping[str, Any], student: Student, method: str) -> dict[str
                 seen["last" if task else "first"] = torch.stack([model(test).argmax(1) for test in tests])
         return seen
 
-    return with_strength(called)
+    return with_strength(student, called)
 
 
 def strength(fisher: Any, size: float) -> float:
