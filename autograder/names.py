@@ -17,7 +17,7 @@ MAX_DEPTH = 16
 MAX_NAME = 200
 """Bytes of one part of a path; file systems take 255."""
 PICTURES = (".png", ".jpg", ".jpeg")
-KEPT = frozenset((".py", ".ipynb", ".json", ".toml", ".txt", ".md", ".csv", *PICTURES))
+KEPT = frozenset((".py", ".ipynb", ".json", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".txt", ".md", ".csv", *PICTURES))
 NEVER = frozenset(
     (
         *("__macosx", ".ds_store", ".git", ".svn", ".hg", ".ipynb_checkpoints", "__pycache__", ".pytest_cache"),
@@ -152,15 +152,16 @@ class Name:
     def alike(self, graded: str) -> int:
         """3 where this is the graded file's name, 2 where it is a copy's, 1 where the name holds it, else 0.
 
-        The last for notebooks, what they write, and pictures: a Python file's name is what others import it by. Former
-        versions count as little.
+        The last for notebooks (exported ones too), what they write, and pictures: a Python file's name is what others
+        import it by. Former versions count as little.
         """
         theirs = PurePosixPath(graded.casefold())
         if self.text.casefold() == str(theirs):
             return 3
         pictures = self.plain.suffix in PICTURES and theirs.suffix in PICTURES
         if self.plain.suffix != theirs.suffix and not pictures:
-            return 0
+            exported = theirs.suffix == ".ipynb" and self.plain.suffix in (".py", ".json")
+            return int(exported and re.sub(r"[\s-]", "_", self.bare) == theirs.stem)
         if self.bare == theirs.stem:
             return 1 if self.stale else 2
         if pictures:  # of sampled digits, under whatever name says of which model

@@ -11,6 +11,7 @@ import builtins
 import contextlib
 import json
 import re
+import textwrap
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,17 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from autograder.isolation.statements import Effects, Statement, Unparsed, execute, place, split, statement_of, text_of
+from autograder.isolation.statements import (
+    Effects,
+    Statement,
+    Unparsed,
+    binds_unseen,
+    execute,
+    place,
+    split,
+    statement_of,
+    text_of,
+)
 
 __all__ = ["Statement", "Unparsed", "execute", "place", "statement_of"]  # beside what this module defines itself
 
@@ -59,11 +70,62 @@ def read(data: bytes) -> tuple[Cell, ...]:
         notebook = nbformat.convert(nbformat.reader.reads(data.decode("utf-8-sig")), 4)
         sources = [_source(cell) for cell in notebook.cells if cell.get("cell_type") == "code"]
     except Exception as error:  # whatever nbformat meets in a file that is not a notebook
-        raise Unreadable(f"it is not a notebook that Jupyter could open ({type(error).__name__})") from None
+        anyway = _sources_anyway(data)
+        if anyway is None:
+            raise Unreadable(f"it is not a notebook that Jupyter could open ({type(error).__name__})") from None
+        sources = anyway
     written = [source for source in sources if source.strip()]
     if len(written) > MAX_CELLS:
         raise Unreadable(f"it has {len(written)} code cells; at most {MAX_CELLS} are read")
     return tuple(Cell(number, source) for number, source in enumerate(written, 1))
+
+
+def _sources_anyway(data: bytes) -> list[str] | None:
+    """The code cells of what is not quite a notebook, None where it is none at all.
+
+    Exports lack fields that no cell's text depends on, or are in UTF-16; jupytext, VS Code, nbconvert and marimo write
+    notebooks as Python.
+    """
+    try:
+        tree = json.loads(data)
+        sheets = [tree, *tree.get("worksheets", [])]
+        cells = [one for sheet in sheets for one in sheet.get("cells", []) if one.get("cell_type") == "code"]
+        texts = [one.get("source", one.get("input", "")) for one in cells]
+        return [_source({"source": "".join(one) if isinstance(one, list) else one}) for one in texts] or None
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        pass
+    text = text_of(data)
+    if text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return BORDERS.split(text) if BORDERS.search(text) else None
+    if not any(isinstance(one, ast.FunctionDef | ast.ClassDef | ast.Assign) for one in body):
+        return None  # prose of few words is Python, too
+    inside = [one for one in body if _is_marimo(one)]
+    if not inside:
+        return BORDERS.split(text)
+    lines = text.split("\n")
+    made = []
+    for one in body:
+        held = one.body if isinstance(one, ast.FunctionDef | ast.With) and one in inside else [one]
+        held = held[:-1] if isinstance(held[-1], ast.Return) else held
+        if held and not (isinstance(one, ast.If) or "marimo" in lines[one.lineno - 1]):
+            first = min([held[0].lineno, *(each.lineno for each in getattr(held[0], "decorator_list", ()))])
+            made.append(textwrap.dedent("\n".join(lines[first - 1 : held[-1].end_lineno])))
+    return made
+
+
+BORDERS = re.compile(r"^# ?(?:%%.*|In ?\[.*\]:?[ \t]*|COMMAND -+[ \t]*)$", re.MULTILINE)
+"""Where a cell begins in a notebook that was written as Python."""
+
+
+def _is_marimo(node: ast.stmt) -> bool:
+    """Whether it is a cell of marimo's: `@app.cell def _(torch): ...`, `with app.setup: ...`."""
+    if isinstance(node, ast.FunctionDef):
+        return any(ast.unparse(one).startswith("app.cell") for one in node.decorator_list)
+    return isinstance(node, ast.With) and ast.unparse(node.items[0]).startswith("app.setup")
 
 
 def _source(cell: Mapping[str, Any]) -> str:
@@ -74,8 +136,42 @@ def _source(cell: Mapping[str, Any]) -> str:
     return source.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+ELSEWHERE = frozenset(
+    (
+        *(
+            "bash",
+            "sh",
+            "shell",
+            "cmd",
+            "powershell",
+            "script",
+            "system",
+            "sx",
+            "!",
+            "!!",
+            "perl",
+            "ruby",
+            "julia",
+            "R",
+        ),
+        *("javascript", "js", "html", "HTML", "svg", "SVG", "latex", "markdown", "md", "mermaid", "sql", "bigquery"),
+        *("python", "python2", "python3", "pypy", "cython", "skip", "ipython_ai", "ai", "writetemplate"),
+    )
+)
+"""Cell magics whose body is no Python of the notebook's, or is to be left out."""
 PYTHON_INSIDE = ("%%time", "%%timeit", "%%capture", "%%prun", "%%memit", "%%wandb")
-"""Cell magics whose body is the notebook's own Python."""
+"""Cell magics whose body is the notebook's own Python, whether all of it can be read or not."""
+CELL_MAGIC = re.compile(r"\s*%%(\S+)[ \t]*(.*)\n?")
+DEFINITION = re.compile(r"^(?:def|class)[ \t]+\w+[ \t]*[(:]", re.MULTILINE)
+ADDS_TO = ("add_to", "patch_to")
+"""Cell magics (jdc's) whose functions become methods of the class behind them."""
+SAVES = re.compile(
+    r"\bcat[ \t]*(>>?)[ \t]*([\w./-]+)[ \t]*<<-?[ \t]*([\"']?)(\w+)\3[ \t]*\n(.*?\n)[ \t]*\4[ \t]*$",
+    re.DOTALL | re.MULTILINE,
+)
+"""What a shell writes to a file: `cat > losses.py <<EOF`."""
+MOST_SHELL = 20_000
+"""Characters of a cell that is looked through for that: the time grows with their square."""
 WRITES = re.compile(r"\s*%%(?:writefile|file)[ \t]+((?:-a|--append)[ \t]+)?[\"']?([^\n\"']+?)[\"']?[ \t]*\n")
 PYTHON_BEHIND = re.compile(r"^([ \t]*)%(?:time|prun|memit|lprun)[ \t]+(?![-\n])(?=\S)", re.MULTILINE)
 """Line magics that run the Python behind them in the notebook's own names."""
@@ -89,11 +185,20 @@ def parse(cell: Cell) -> str:
     IPython's magics and shell lines are taken as such.
     """
     source = cell.source
-    while source.lstrip().startswith(PYTHON_INSIDE):
-        above = source[: len(source) - len(source.lstrip())]
-        source = "\n" * (above.count("\n") + 1) + source.lstrip().partition("\n")[2]
-    if source.lstrip().startswith("%%"):
-        return ""  # another language, or a file to be written
+    certain, added = True, ""
+    while (magic := CELL_MAGIC.match(source)) is not None:
+        if magic[1] in ELSEWHERE or WRITES.match(source):
+            return ""  # another language, or a file to be written
+        certain = certain and source.lstrip().startswith(PYTHON_INSIDE)
+        if magic[1] in ADDS_TO and magic[2].strip().isidentifier():
+            added = magic[2].strip()
+        source = "\n" * magic[0].count("\n") + source[magic.end() :]
+    if not certain:  # of an extension: a timer, a profiler, or another language
+        with contextlib.suppress(SyntaxError, ValueError):
+            source = parse(Cell(cell.number, source))
+            made = [one.name for one in ast.parse(source).body if isinstance(one, ast.FunctionDef)]
+            return source + "".join(f"\n{added}.{name} = {name}" for name in made if added)
+        return source if DEFINITION.search(source) else ""
     with contextlib.suppress(SyntaxError, ValueError):
         ast.parse(source)
         return source
@@ -129,6 +234,13 @@ class Source:
         if name not in self._binding:
             self._binding[name] = [statement for statement in self.statements if statement.binds_one(name)]
         return self._binding[name]
+
+    @property
+    def unseen(self) -> list[Statement]:
+        """The statements that may bind names which do not stand in them: `exec(open("loss.py").read())`."""
+        found = [one for one in self.statements if binds_unseen(one)]
+        trainers = self._trainers() if found else frozenset()
+        return [one for one in found if not _is_heavy(one, trainers)]
 
     def definitions(self, names: Iterable[str], *, but: Collection[str] = (), rung: int = 0) -> list[Statement]:
         """The statements that these names need, transitively and in order: imports, constants, helpers.
@@ -212,7 +324,7 @@ class _Needed:
             plain = [one for one in binding if not one.loops]
             found = plain or binding
             if not found and not hasattr(builtins, name):
-                found = self.source.binding("*")
+                found = self.source.binding("*") + self.source.unseen
             for statement in found:
                 wanted += self.choose(statement)
 
@@ -307,6 +419,10 @@ def _read_cells(cells: tuple[Cell, ...], beside: Reader) -> Source:
             name = PurePosixPath(written[2]).as_posix()
             files[name] = (files.get(name, "") if written[1] else "") + cell.source[written.end() :].rstrip("\n") + "\n"
             continue
+        if cell.source.lstrip().startswith(("%%bash", "%%sh")) and len(cell.source) < MOST_SHELL:
+            for saved in SAVES.finditer(cell.source):
+                name = PurePosixPath(saved[2]).as_posix()
+                files[name] = (files.get(name, "") if saved[1] == ">>" else "") + saved[5]
         try:
             pieces = _with_runs(cell, files, beside)
             for origin, text in pieces:

@@ -136,6 +136,8 @@ def _find(listing: Listing, sought: Sequence[PurePosixPath], template: _Template
         spare = _candidates(listing.spare.values(), graded)
         if spare and not any(template.state(graded, one.file) == FILLED for one in own):
             own += [one for one in spare if template.state(graded, one.file) > OTHER]
+        if any(template.state(graded, one.file) == FILLED for one in own if not _is_exported(graded, one)):
+            own = [one for one in own if not _is_exported(graded, one)]
         if own:
             candidates[graded] = own
     roots = _best_roots(candidates, template)
@@ -156,12 +158,27 @@ def _candidates(files: Iterable[File], graded: PurePosixPath) -> list[_Candidate
     """The nearest of the files whose name is like the graded one's."""
     own = []
     for file in files:
-        if alike := file.name.alike(graded.name):
-            end = _common_end(file.path, graded) if file.name.plain.name == graded.name.casefold() or alike > 1 else 0
+        path, alike = file.path, file.name.alike(graded.name)
+        if _is_package(file, graded):
+            path, alike = file.path.parent, 2
+        if alike:
+            end = _common_end(path, graded) if file.name.plain.name == graded.name.casefold() or alike > 1 else 0
             inside = len(graded.parts) - 1
-            root = PurePosixPath(*file.path.parts[: len(file.path.parts) - inside]) if 0 < inside <= end else None
+            root = PurePosixPath(*path.parts[: len(path.parts) - inside]) if 0 < inside <= end else None
             own.append(_Candidate(file, alike, end, root))
     return sorted(own, key=lambda one: one.place)[:MAX_CANDIDATES]
+
+
+def _is_package(file: File, graded: PurePosixPath) -> bool:
+    """Whether it makes a folder the module that is graded, utils/__init__.py for utils.py."""
+    if graded.suffix != ".py" or file.name.folded != "__init__.py" or len(file.path.parts) < 2:
+        return False
+    return names.folded(file.path.parent.name) == graded.stem.casefold()
+
+
+def _is_exported(graded: PurePosixPath, one: _Candidate) -> bool:
+    """Whether it is a notebook's export, which may stand for it where there is no notebook that was worked on."""
+    return graded.suffix == ".ipynb" and one.file.name.plain.suffix != ".ipynb"
 
 
 def _common_end(path: PurePosixPath, graded: PurePosixPath) -> int:
@@ -404,7 +421,12 @@ def _bring_along(found: _Found, placed: _Placed, listing: Listing, settled: Coll
     no notebook but one that a graded notebook names (`%run helpers.ipynb`). `settled` are folders of the box into which
     no file of another origin is mixed.
     """
-    used = {one.file.path for candidates in found.chosen.values() for one in candidates}
+    used = {
+        one.file.path
+        for graded, candidates in found.chosen.items()
+        for one in candidates
+        if not _is_package(one.file, graded)  # which is imported from its own place, too
+    }
     places: dict[tuple[PurePosixPath, PurePosixPath], None] = {}
     own = [(graded, one) for graded, candidates in found.chosen.items() for one in candidates if graded.suffix in CODE]
     for graded, one in sorted(own, key=lambda pair: (pair[0].suffix != ".py", -len((pair[1].root or _TOP).parts))):

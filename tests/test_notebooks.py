@@ -239,7 +239,7 @@ def test_a_byte_order_mark_is_read(tmp_path: Path) -> None:
 
 MALFORMED = {
     "empty": b"",
-    "not JSON": b"def policy_gradient_loss(a, b, c): return 1",
+    "not JSON": b"My policy_gradient_loss is in the other file.",
     "half": notebook(RIGHT)[:100],
     "a list": b"[]",
     "a number": b"1e400",
@@ -249,7 +249,6 @@ MALFORMED = {
     "version 99": b'{"nbformat": 99, "nbformat_minor": 0, "metadata": {}, "cells": []}',
     "no version": b'{"cells": []}',
     "nested": b"[" * 100_000,
-    "UTF-16": notebook(RIGHT).decode().encode("utf-16"),
     "not UTF-8": b"\xff\xfe\x00\x80" * 10,
     "NUL": b"\0" * 100,
 }

@@ -225,9 +225,10 @@ LADDER = {
     "filled by a function": (1, ["import types\nspace = types.SimpleNamespace()",
                                  "def fill(s): s.sign = -1.0\nfill(space)",
                                  ending("return space.sign * (reward * chosen).mean()")]),
-    "globals()": (2, ["globals()['SIGN'] = -1.0", SIGNED]),
-    "exec": (2, ["exec('SIGN = -1.0')", SIGNED]),
-    "globals().update": (2, ["def made(): return dict(SIGN=-1.0)\nglobals().update(made())", SIGNED]),
+    "globals()": (0, ["globals()['SIGN'] = -1.0", SIGNED]),
+    "exec": (0, ["exec('SIGN = -1.0')", SIGNED]),
+    "globals().update": (0, ["def made(): return dict(SIGN=-1.0)\nglobals().update(made())", SIGNED]),
+    "globals() in a set-up": (2, ["def setup(): globals()['SIGN'] = -1.0", "setup()", SIGNED]),
 }  # fmt: skip
 
 

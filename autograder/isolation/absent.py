@@ -17,9 +17,15 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
+from autograder.isolation.lightning import LightningModule
+
 UNPACK, RETURN, CACHE = (dis.opmap[name] for name in ("UNPACK_SEQUENCE", "RETURN_VALUE", "CACHE"))
 HANDED_BACK = frozenset(("prepare", "initialize", "to_device"))
 """Functions that return what they are given: `model, optimizer = accelerator.prepare(model, optimizer)`."""
+
+
+ADDS = frozenset(("add_to_class", "patch_to"))
+"""Decorators that make a function a method of the class that they are given: d2l's and fastcore's."""
 
 
 class Absent:
@@ -86,6 +92,10 @@ class Absent:
             return np.array([float("nan")])
         if name in HANDED_BACK and arguments:
             return arguments if len(arguments) > 1 else first
+        if name in ADDS and len(arguments) == 1 and isinstance(first, type):
+            return lambda function: _added(first, function)
+        if name == "patch" and isinstance(first, types.FunctionType) and (owner := _annotated(first)) is not None:
+            return _added(owner, first)
         if len(arguments) == 1 and not named and isinstance(first, types.FunctionType | type | staticmethod):
             return first  # a decorator
         if self._parent is not None and name == "get":
@@ -113,6 +123,8 @@ class Absent:
 
     def __mro_entries__(self, _bases: tuple[Any, ...]) -> tuple[Any, ...]:
         name = self._path.rpartition(".")[2]
+        if name == "LightningModule":
+            return (LightningModule,)
         if name.endswith(("Module", "Model")):  # lightning's, above all
             return (torch.nn.Module,)
         if name.endswith("Dataset"):
@@ -179,6 +191,12 @@ class Absent:
 
 
 _known: dict[str, Absent] = {}
+_places: dict[str, str] = {}
+
+
+def remember(top: str, place: str) -> None:
+    """Keeps where a package that is not here was first imported."""
+    _places.setdefault(top, place)
 
 
 def absent(path: str, reason: ImportError | None = None) -> Absent:
@@ -197,6 +215,7 @@ def fault_of(one: Absent) -> BaseException:
     try:
         one._missing()
     except ImportError as fault:
+        fault.__dict__["imported_at"] = _places.get(_top(one), "")
         return fault
 
 
@@ -213,6 +232,20 @@ def _is_returned(frame: types.FrameType) -> bool:
     while at < len(code) and code[at] == CACHE:
         at += 2
     return bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED) and at < len(code) and code[at] == RETURN
+
+
+def _added(owner: type, function: Any) -> Any:
+    """The function, which is a method of the class now."""
+    setattr(owner, function.__name__, function)
+    return function
+
+
+def _annotated(function: types.FunctionType) -> type | None:
+    """The class that the first argument is annotated with: `@patch def forward(self: Layer, x)` (fastcore)."""
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    owner = function.__globals__.get(first.annotation) if first and isinstance(first.annotation, str) else None
+    owner = owner or (first.annotation if first is not None else None)
+    return owner if isinstance(owner, type) and owner is not inspect.Parameter.empty else None
 
 
 def _top(one: Absent) -> str:

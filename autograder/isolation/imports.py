@@ -13,6 +13,7 @@ import functools
 import importlib
 import logging
 import os
+import socket
 import sys
 import sysconfig
 import tempfile
@@ -21,8 +22,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from autograder.isolation import later
-from autograder.isolation.absent import Absent, absent
+from autograder.isolation import later, tried
+from autograder.isolation.absent import Absent, absent, remember
 
 OLD_PACKAGES = ("codebase", "gan_vae")
 """Top-level packages that older handouts had; `codebase.utils` means `utils`."""
@@ -52,6 +53,11 @@ class Importer:
                 found = self(rest, globals, locals, fromlist or ("*",), 0)
                 return found if fromlist else _namespace(top, self.root)
             return _namespace(top, self.root)
+        if level > 0 and _begins_above(globals, level):
+            # The folder of the code is the top here, and a package where the student ran it: `from .. import utils`.
+            if rest or (name and fromlist):
+                return self(name, globals, locals, fromlist, 0)
+            return _namespace(name, self.root) if fromlist else self.python(name, globals, locals, (), 0)
         if level > 0 or self.has(top):
             return self.python(name, globals, locals, fromlist or (), level)
         at_the_top = globals is not None and locals is globals
@@ -63,11 +69,19 @@ class Importer:
         except MemoryError:
             raise
         except Exception as error:  # whatever a package raises that is not here, or is here in part
+            if top not in PRETENDED:
+                _fail_if_tried(error, name, globals, fromlist)
+            _remember_place(top, globals)
             if _is_missing(error, name):
                 return absent(name if fromlist else top)
             reason = ImportError(f"{name} cannot be imported here ({type(error).__name__}: {error})"[:300], name=name)
             return absent(name if fromlist else top, reason)
-        return _completed(found, fromlist) if fromlist else found
+        if not fromlist:
+            return found
+        completed = _completed(found, fromlist)
+        if completed is not found and _has_another_way(globals):
+            return found  # Python itself says which name it lacks
+        return completed
 
     def has(self, top: str) -> bool:
         """Whether the submission has it; a folder of logs called wandb is no package of that name."""
@@ -77,6 +91,9 @@ class Importer:
     def _later(self, name: str, space: dict[str, Any], fromlist: Sequence[str] | None) -> Any:
         """The module, or one that holds the names that are wanted of it; nothing of it is imported yet."""
         if not later.is_there(name):
+            missing = ModuleNotFoundError(f"No module named {name!r}", name=name)
+            _fail_if_tried(missing, name, space, fromlist)
+            _remember_place(name.partition(".")[0], space)
             return absent(name if fromlist else name.partition(".")[0])
         if not fromlist:
             self.later.module(name, space)
@@ -90,6 +107,36 @@ def load(name: str) -> types.ModuleType:
     """The installed module `name`, imported now."""
     with _around(name.partition(".")[0]):
         return importlib.import_module(name)
+
+
+def _remember_place(top: str, space: dict[str, Any] | None) -> None:
+    importing = tried.frame_of(space, sys._getframe(2))
+    if importing is not None:
+        remember(top, f"{importing.f_code.co_filename}, line {importing.f_lineno}")
+
+
+def _has_another_way(space: dict[str, Any] | None) -> bool:
+    importing = tried.frame_of(space, sys._getframe(2))
+    return importing is not None and tried.names_tried(importing) is not None
+
+
+PRETENDED = frozenset(("google",))
+"""What a whole run has, in a form of our own: a notebook is loaded as it is run."""
+
+
+def _fail_if_tried(error: Exception, name: str, space: dict[str, Any] | None, fromlist: Sequence[str] | None) -> None:
+    """Raises the error where whoever imports has another way: `except ImportError: xp = np`.
+
+    A name that stays unbound all the same stands for the package, as ever: it is looked up behind the globals.
+    """
+    importing = tried.frame_of(space, sys._getframe(2))
+    bound = tried.names_tried(importing) if importing is not None else None
+    if importing is None or bound is None or not isinstance(error, ImportError):
+        return
+    for own, wanted in bound.items():
+        path = f"{name}.{wanted}" if fromlist else name if wanted else name.partition(".")[0]
+        importing.f_builtins.setdefault(own, absent(path, error if not _is_missing(error, name) else None))
+    raise error
 
 
 def _is_missing(error: Exception, name: str) -> bool:
@@ -190,6 +237,18 @@ def _plain_bars() -> Iterator[None]:
     yield
 
 
+@contextlib.contextmanager
+def _without_sockets() -> Iterator[None]:
+    """A loop of asyncio's wakes itself by a pair of sockets, which a worker may not have. Nobody else wakes it."""
+    yield
+    try:
+        for one in socket.socketpair():
+            one.close()
+    except OSError:
+        loop: Any = importlib.import_module("asyncio.selector_events").BaseSelectorEventLoop
+        loop._make_self_pipe = loop._close_self_pipe = loop._write_to_self = _nothing
+
+
 OLD_NAMES: dict[str, dict[str, str]] = {
     "numpy": {
         **{"trapz": "trapezoid", "in1d": "isin", "row_stack": "vstack", "Inf": "inf", "infty": "inf", "NaN": "nan"},
@@ -218,9 +277,16 @@ AROUND: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     "matplotlib": _without_screen,
     "seaborn": _without_screen,
     "tqdm": _plain_bars,
+    "asyncio": _without_sockets,
     "numpy": functools.partial(_with_old_names, "numpy"),
     "scipy": functools.partial(_with_old_names, "scipy.integrate"),
 }
+
+
+def _begins_above(space: dict[str, Any] | None, level: int) -> bool:
+    """Whether a relative import begins above the folder that imports begin in."""
+    package = str((space or {}).get("__package__") or "")
+    return level > len(package.split(".")) - (not package)
 
 
 def _nothing(*_arguments: Any, **_named: Any) -> None:

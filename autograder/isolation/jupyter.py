@@ -21,12 +21,8 @@ from typing import Any
 from autograder.isolation.absent import Absent, absent
 from autograder.isolation.imports import Importer
 from autograder.isolation.machine import pretend_cuda, wants_gpu
+from autograder.notebooks import ELSEWHERE
 
-SILENT_CELLS = (
-    *("bash", "sh", "shell", "cmd", "powershell", "script", "system", "sx", "!", "perl", "ruby", "javascript", "js"),
-    *("html", "R", "sql", "bigquery", "skip", "julia", "ipython_ai", "ai", "writetemplate"),
-)
-"""Cell magics whose body is no Python of the notebook's, or is to be left out."""
 SILENT_LINES = (
     *("pip", "conda", "mamba", "micromamba", "uv", "cd", "sx", "system", "load_ext", "reload_ext", "unload_ext"),
     *("autoreload", "aimport", "tensorboard", "tensorflow_version", "wandb", "matplotlib", "gui", "config", "pylab"),
@@ -98,7 +94,7 @@ def _magics(shell: Any) -> None:
         return measured if name in MEASURES else (name not in SILENT_LINES and lines(name)) or _nothing
 
     def cell_magic(name: str) -> Any:
-        return (_nothing if name in SILENT_CELLS else cells(name)) or cell
+        return (_nothing if name in ELSEWHERE else cells(name)) or cell
 
     def either(kind: str, name: str) -> Any:
         return (cell_magic if kind == "cell" else line_magic)(name)

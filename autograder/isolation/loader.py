@@ -158,6 +158,10 @@ class _LastFinder(importlib.abc.MetaPathFinder):
             if inside != fullname and self.finder.find_spec(inside) is not None:
                 return importlib.machinery.ModuleSpec(fullname, _Alias(inside))
         place = PurePosixPath(*fullname.split("."))
+        for name in self.finder.files:  # %%writefile src/loss.py, and src is on the path
+            written = PurePosixPath(name)
+            if written.parts[-len(place.parts) :] == place.with_suffix(".py").parts:
+                return self.finder._spec(fullname, self.finder.root / written, package=False)
         for end in (place.with_suffix(".py"), place / "__init__.py"):
             for file in self.elsewhere:
                 if file.parts[-len(end.parts) :] == end.parts:

@@ -85,10 +85,16 @@ class Student:
         if file in self.absent:
             raise Missing(f"{file} is not in the upload")
         module = self.definitions(file, name) if file.endswith(".ipynb") else self.module(file)
-        module.__dict__.update(instead)
+        for home in {id(one): one for one in (module, self._home(getattr(module, name, None)))}.values():
+            if home is not None:
+                _put(home.__dict__, instead, everywhere=home is module)
         found = getattr(module, name, None)
         if found is None:
-            fault = self._fault_of(file, name) or (None if file.endswith(".ipynb") else self.faults.by_file.get(file))
+            fault = (
+                self._fault_of(file, name)
+                or self._fault_elsewhere(name)
+                or (None if file.endswith(".ipynb") else self.faults.by_file.get(file))
+            )
             if fault is not None:
                 raise ImportFault(file, self.first_cause(fault))
             raise Missing(f"{file} defines no {name}" + self._unread(file))
@@ -97,6 +103,11 @@ class Student:
         if not callable(found):
             raise Missing(f"{name} in {file} is a {type(found).__name__}, not something to call")
         return found  # type: ignore[no-any-return]
+
+    def _home(self, found: object) -> types.ModuleType | None:
+        """The submission's module that defines it, where that is known: a notebook may only import it."""
+        home = sys.modules.get(getattr(found, "__module__", None) or "")
+        return home if str(getattr(home, "__file__", None) or "").startswith(f"{self.box}/") else None
 
     def module(self, file: str) -> types.ModuleType:
         """The module of `file`, as far as it could be loaded; its first folder, if it is in one, is the import root."""
@@ -177,6 +188,10 @@ class Student:
 
     def _fault_of(self, file: str, name: str) -> BaseException | None:
         return self.faults.by_name.get((file, name)) or self.faults.by_name.get((file, "*"))
+
+    def _fault_elsewhere(self, name: str) -> BaseException | None:
+        """Why another file, from which the name may have been imported with all others, does not have it."""
+        return next((fault for (_, bound), fault in self.faults.by_name.items() if bound == name), None)
 
     def first_cause(self, fault: BaseException) -> BaseException:
         """The fault that this one follows from: a name is not bound since the statement that binds it failed."""
@@ -287,9 +302,46 @@ class _Shell:
             raise AttributeError(name)
         return _nothing
 
+    @property
+    def user_ns(self) -> dict[str, Any]:
+        """The notebook's names, which a cell may bind here."""
+        return sys.modules["__main__"].__dict__
+
+    user_global_ns = user_ns
+
+    def push(self, names: Mapping[str, Any], *_arguments: Any, **_named: Any) -> None:
+        """Binds names of the notebook's."""
+        self.user_ns.update(names)
+
+    def run_cell(self, source: str, *_arguments: Any, **_named: Any) -> None:
+        """Runs source as a cell."""
+        exec(notebooks.parse(notebooks.Cell(1, source)), self.user_ns)  # in the worker: this is what a worker is for
+
+    def run_cell_magic(self, name: str, line: str, body: str) -> None:
+        """What nbconvert makes of a cell with a magic."""
+        if name in ("writefile", "file"):
+            Path(line.split()[-1]).write_text(body, "utf-8")
+        elif name not in notebooks.ELSEWHERE:
+            self.run_cell(body)
+
     def getoutput(self, *_arguments: Any, **_named: Any) -> list[str]:
         """What a shell line printed: nothing."""
         return []
+
+
+def _put(space: dict[str, Any], instead: Mapping[str, Any], *, everywhere: bool) -> None:
+    """Has the names stand for something else, in the registries of the module, too: `LAYERS["decoder"]`.
+
+    A module that only `everywhere` is not said of gets what it has of them already.
+    """
+    for name, ours in instead.items():
+        if (theirs := space.get(name)) is None and not everywhere:
+            continue
+        for held in [one for one in space.values() if type(one) in (dict, list)] if theirs is not None else []:
+            for key, value in list(held.items() if isinstance(held, dict) else enumerate(held)):
+                if value is theirs:
+                    held[key] = ours
+        space[name] = ours
 
 
 def _nothing(*_arguments: Any, **_named: Any) -> None:
@@ -325,7 +377,7 @@ def describe(fault: BaseException, box: Path) -> tuple[str, str]:
         text = f"{type(fault).__name__}: {fault}" if str(fault) else type(fault).__name__
     except BaseException:  # str() of an exception is the student's code
         text = type(fault).__name__
-    where = ""
+    where = str(getattr(fault, "imported_at", ""))
     if isinstance(fault, SyntaxError) and fault.filename and fault.lineno:
         where = f"{fault.filename}, line {fault.lineno}"
         text = f"{type(fault).__name__}: {fault.msg}"

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from autograder.faults import Fault
+from autograder.isolation.absent import require
 from autograder.isolation.frozen import put_back
 from autograder.isolation.student import Student
 from autograder.isolation.wire import Breach
@@ -25,6 +26,7 @@ def tensor(value: Any, what: str, *, inside: bool = False) -> torch.Tensor:
     """
     put_back(modes=not inside)
     if not isinstance(value, torch.Tensor):
+        require(value)
         raise Breach(f"{what} is {_kind(value)}, but a tensor was expected")
     if value.is_complex() or value.is_sparse:
         raise Breach(f"{what} is a tensor of type {value.dtype}, but real numbers were expected")
