@@ -172,6 +172,28 @@ def _in_a_branch(tree: ast.Module, _names: frozenset[str]) -> ast.Module:
     return ast.Module([*future, made], [])
 
 
+def _otherwise(tree: ast.Module, names: frozenset[str]) -> ast.Module | None:
+    """Defined where a package that would have it is not here."""
+    body: list[ast.stmt] = []
+    for one in tree.body:
+        if not isinstance(one, Definition) or one.name not in names:
+            body.append(one)
+            continue
+        made = ast.parse(f"try:\n    from fast_homework import {one.name}\nexcept ImportError:\n    pass").body[0]
+        assert isinstance(made, ast.Try)
+        made.handlers[0].body = [one]
+        body.append(made)
+    return ast.Module(body, [])
+
+
+def _as_a_package(files: Files, file: str, _names: frozenset[str]) -> Files | None:
+    """The module as a folder of its name."""
+    if "from ." in files[file] or "__file__" in files[file]:
+        return None  # which would mean something else there
+    moved = f"{file.removesuffix('.py')}/__init__.py"
+    return {(moved if path == file else path): text for path, text in files.items()}
+
+
 def _attached(attach: str) -> Callable[[ast.Module, frozenset[str]], ast.Module | None]:
     """Graded methods leave their class and are attached to it below."""
 
@@ -270,6 +292,8 @@ FILES = (
     ("package", "imported through its folder's name", _package("submission")),
     ("nested", "imported through two folders' names", _package("src.solution")),
     ("elsewhere", "with the code in a file of another name", _elsewhere),
+    ("init", "as a folder of its name", _as_a_package),
+    ("otherwise", "defined where an import fails", _tree(_otherwise)),
     ("branch", "inside of `if` and `try`", _tree(_in_a_branch)),
     ("annotated", "annotated with names that are nowhere bound", _tree(_annotated)),
     ("compiled", "decorated with torch.compile", _tree(
@@ -372,6 +396,16 @@ def _one(own: Cells, _names: frozenset[str]) -> Cells:
 
 def _timed(own: Cells, names: frozenset[str]) -> Cells:
     return [f"%%time\n{cell}" if _defined(cell) else cell for cell in own]
+
+
+def _profiled(own: Cells, names: frozenset[str]) -> Cells:
+    return [f"%%scalene --cpu\n{cell}" if _defined(cell) else cell for cell in own]
+
+
+def _exported(files: Files, file: str, _names: frozenset[str]) -> Files:
+    """As Python in jupytext's percent format, in place of the notebook."""
+    text = "\n".join(f"# %%\n{cell}" for cell in _sources(files[file]))
+    return {**{path: data for path, data in files.items() if path != file}, f"{file.removesuffix('.ipynb')}.py": text}
 
 
 def _written(own: Cells, names: frozenset[str]) -> Cells:
@@ -520,6 +554,9 @@ NOTEBOOKS = (
     ("one", "in one cell, with a line that is no Python", _cells(_one)),
     ("split", "every statement in a cell of its own", _cells(_split)),
     ("timed", "with %%time above", _cells(_timed)),
+    ("profiled", "below the magic of an extension", _cells(_profiled)),
+    ("otherwise", "defined where an import fails", _graded_tree(_otherwise)),
+    ("exported", "exported as Python", _exported),
     ("main", "with all but definitions below a main guard", _cells(_main)),
     ("written", "written to files and run", _cells(_written)),
     ("beside", "run from files in a folder beside", _beside),
