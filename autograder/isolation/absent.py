@@ -42,8 +42,11 @@ class Absent:
 
     def _missing(self) -> NoReturn:
         if self._reason is not None:
-            raise type(self._reason)(*self._reason.args, name=self._reason.name)
-        raise ModuleNotFoundError(f"No module named '{_top(self)}'", name=_top(self))
+            fault = type(self._reason)(*self._reason.args, name=self._reason.name)
+        else:
+            fault = ModuleNotFoundError(f"No module named '{_top(self)}'", name=_top(self))
+        fault.__dict__["imported_at"] = _places.get(_top(self), "")
+        raise fault
 
     def _made(self) -> Absent:
         """What a call of it returns, or an item of it is."""
@@ -215,7 +218,6 @@ def fault_of(one: Absent) -> BaseException:
     try:
         one._missing()
     except ImportError as fault:
-        fault.__dict__["imported_at"] = _places.get(_top(one), "")
         return fault
 
 
