@@ -282,7 +282,7 @@ STEAL = [
         'got = [libc.ptrace(16, JUDGE, 0, 0) == 0, libc.ptrace(0x4206, JUDGE, 0, 0) == 0]\n'
         'raise ValueError("PWNED" if any(got) else "nothing")'), says="nothing"),
     Attack("environment", "steal", body(
-        'import os\nbad = [k for k in os.environ if "TOKEN" in k or "AUTOGRADER" in k or "MARK" in k]\n'
+        'import os\nbad = [k for k in os.environ if "TOKEN" in k.replace("TOKENIZERS", "") or "AUTOGRADER" in k or "MARK" in k]\n'
         'raise ValueError("PWNED" if bad else "nothing")'), says="nothing"),
     Attack("descriptors", "steal", body(
         'import os\nopened = []\n'
@@ -345,11 +345,11 @@ STAY = [
         '    except OSError: pass\n'
         'raise ValueError(f"PWNED {left}" if left else "nothing")'), says="nothing"),
     Attack("own-files-changed", "stay", aspect="results", utils=body(
-        'import os\nchanged = []\n'
+        'import os, posix\nchanged = []\n'  # posix: the calls themselves, not what writes to memory in their place
         'for name in ("gan_vae/utils.py", ".given/gan_vae/utils.py"):\n'
-        '    for action in (lambda: os.remove(name), lambda: os.truncate(name, 0),\n'
-        '                   lambda: os.rename(name, name + "x"),\n'
-        '                   lambda: open(name, "a"), lambda: os.link(name, name + "y")):\n'
+        '    for action in (lambda: posix.remove(name), lambda: posix.truncate(name, 0),\n'
+        '                   lambda: posix.rename(name, name + "x"),\n'
+        '                   lambda: posix.open(name, os.O_WRONLY), lambda: posix.link(name, name + "y")):\n'
         '        try: action(); changed.append(name)\n'
         '        except OSError: pass\n'
         'raise ValueError(f"PWNED {changed}" if changed else "nothing")'), says="nothing"),
