@@ -259,7 +259,7 @@ TOLD = {
     "a star's file": (["from broken import *"], "broken.py, line 3: SyntaxError"),
     "in another process": ([f"%%python3\n{LOSS}"], "policy_gradient.ipynb defines no policy_gradient_loss"),
     "another name": ([LOSS.replace("policy_gradient_loss", "own_loss")], "defines no policy_gradient_loss"),
-    "a setting of what is not here": (["from omegaconf import OmegaConf\ncfg = OmegaConf.create({'sign': -1})",
+    "a setting of what is absent": (["from omegaconf import OmegaConf\ncfg = OmegaConf.create({'sign': -1})",
                                        ending("return cfg.sign * chosen.mean()")], "line 1: ModuleNotFoundError"),
     "no other way": (["try:\n    from fast import noise\nexcept ImportError:\n    noise = None",
                       ending("return noise(chosen)")], "cell 3, line 4 (in policy_gradient_loss): TypeError"),

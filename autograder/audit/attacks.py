@@ -282,7 +282,8 @@ STEAL = [
         'got = [libc.ptrace(16, JUDGE, 0, 0) == 0, libc.ptrace(0x4206, JUDGE, 0, 0) == 0]\n'
         'raise ValueError("PWNED" if any(got) else "nothing")'), says="nothing"),
     Attack("environment", "steal", body(
-        'import os\nbad = [k for k in os.environ if "TOKEN" in k.replace("TOKENIZERS", "") or "AUTOGRADER" in k or "MARK" in k]\n'
+        'import os\nnames = [k.replace("TOKENIZERS", "") for k in os.environ]\n'
+        'bad = [k for k in names if "TOKEN" in k or "AUTOGRADER" in k or "MARK" in k]\n'
         'raise ValueError("PWNED" if bad else "nothing")'), says="nothing"),
     Attack("descriptors", "steal", body(
         'import os\nopened = []\n'
