@@ -888,7 +888,8 @@ MORE_HARM = [
         '        try: os.close(os.open(f"{place}/MARK-{n}", os.O_CREAT | os.O_WRONLY)); count += 1\n'
         '        except OSError: pass\n'
         'raise ValueError(f"PWNED {count}" if count else "nothing")'), says="nothing"),
-    Attack("loop-on-import", "harm", 'while True: pass\n', bound="any", seconds=1.0, says="still running"),
+    # It is stopped after half of the time, behind the definitions, which are graded in what is left.
+    Attack("loop-on-import", "harm", 'while True: pass\n', sample="any", bound="any", seconds=1.0),
     Attack("sleep", "harm", body('import time\ntime.sleep(10**6)'), seconds=1.0, says="still running"),
     Attack("lock-of-the-interpreter", "harm", body('import ctypes\nctypes.PyDLL(None).sleep(600)'), seconds=1.0,
            says="still running"),
