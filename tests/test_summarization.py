@@ -113,14 +113,19 @@ TransformerLayer.forward = recomputes
 """
 
 
-@pytest.mark.parametrize("source", [HIDDEN_WORK, NO_COUNTER], ids=["in numpy", "without a counter"])
-def test_the_kernels_clock_sees_work_that_the_counter_does_not(pool: Pool, source: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "words"),
+    # The second one replaces a name that is put back, or bound before, so that the counter counts.
+    [(HIDDEN_WORK, "CPU time"), (NO_COUNTER, "multiplications")],
+    ids=["in numpy", "without a counter"],
+)
+def test_work_shows_to_the_kernels_clock_or_to_the_counter(pool: Pool, source: str, words: str) -> None:
     """Values are right, so these keep their points; the work is what forty steps behind 4,000 positions cost."""
     graded = grade(pool, notebook(source))
     assert points(graded) == {**FULL, "layer": LAYER - 1}, graded.messages()
     (told,) = (result.verdict for result in graded.results if result.score == 0)
     assert told.diagnosis == "sum_recomputed"
-    assert "CPU time" in told.message
+    assert words in told.message
 
 
 WHOLE_PREFIX = """
@@ -178,11 +183,12 @@ def test_a_layer_that_needs_transformers_gets_it(pool: Pool) -> None:
         "def forward(self, *a, **k):\n    assert Reader().model_type is not None\n    return old(self, *a, **k)\n"
         "TransformerStack.forward = forward\n"
     )
-    assert points(grade(pool, notebook(source))) == FULL
+    with Pool(Wall(ASSIGNMENT.probes)) as fresh:
+        assert points(grade(fresh, notebook(source))) == FULL
 
 
-def test_no_module_of_transformers_is_loaded_without_need(pool: Pool) -> None:
-    """3 s that only who uses it should pay."""
+def test_no_module_of_transformers_is_loaded_without_need() -> None:
+    """3 s that only who uses it should pay; a pool that has met somebody who does keeps it."""
     source = (
         "import sys\nfrom transformers import T5ForConditionalGeneration\n"
         "old_greedy = greedy_decode\n"
@@ -191,4 +197,5 @@ def test_no_module_of_transformers_is_loaded_without_need(pool: Pool) -> None:
         "    T5ForConditionalGeneration\n"
         "    return old_greedy(*a)\n"
     )
-    assert points(grade(pool, notebook(source))) == FULL
+    with Pool(Wall(ASSIGNMENT.probes)) as fresh:
+        assert points(grade(fresh, notebook(source))) == FULL
