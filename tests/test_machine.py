@@ -657,9 +657,19 @@ def test_files_in_memory_are_counted(pool: Pool) -> None:
 
 
 def test_a_name_that_stands_for_a_package_is_the_package_from_its_first_use_on() -> None:
-    space = {"__builtins__": {**vars(builtins), "__import__": Importer(Path("/nonexistent"))}}
-    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+    known = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "matplotlib"}
+    for name in known:
         del sys.modules[name]
+    try:
+        _first_use()
+    finally:  # or the next test of this process would have two copies of the package
+        for name in [name for name in sys.modules if known and name.partition(".")[0] == "matplotlib"]:
+            del sys.modules[name]
+        sys.modules.update(known)
+
+
+def _first_use() -> None:
+    space: dict[str, object] = {"__builtins__": {**vars(builtins), "__import__": Importer(Path("/nonexistent"))}}
     exec(
         "from matplotlib import pyplot as plt, colors\nfrom matplotlib.colors import LogNorm\nimport matplotlib", space
     )
