@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import sys
 import types
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,7 +52,7 @@ def test_torch_numpy_and_python_run_on_from_the_same_words_alike() -> None:
 
 def test_normals_are_normal() -> None:
     """Kolmogorov and Smirnov, at 1e-9 each, over states that differ by one renewal."""
-    noise = Noise(11, Path("/nonexistent"))
+    noise = Noise(11)
     for _ in range(3):
         noise.renew()
         for drawn in (torch.randn(50_000).numpy(), np.random.standard_normal(50_000)):
@@ -62,7 +61,7 @@ def test_normals_are_normal() -> None:
 
 def test_seeds_that_agree_modulo_two_to_the_32_differ() -> None:
     def drawn(seed: int) -> list[float]:
-        Noise(seed, Path("/nonexistent")).renew()
+        Noise(seed).renew()
         return [*torch.rand(3).tolist(), *np.random.random(3).tolist(), random.random()]
 
     assert drawn(7) == drawn(7)
@@ -87,11 +86,11 @@ def test_generators_of_their_own_get_new_states_too() -> None:
         ]
 
     begun = drawn()
-    Noise(1, Path("/nonexistent")).renew(space)
+    Noise(1).renew(space)
     first = drawn()
-    Noise(2, Path("/nonexistent")).renew(space)
+    Noise(2).renew(space)
     second = drawn()
-    Noise(1, Path("/nonexistent")).renew(space)
+    Noise(1).renew(space)
     assert first == drawn()
     assert len({*begun, *first, *second}) == 15
 
@@ -153,7 +152,7 @@ def test_the_same_behind_the_wall() -> None:
 def test_a_function_that_seeds_itself_keeps_doing_so() -> None:
     """That is a mistake, which its own check tells: the same noise at every call."""
     sys.modules.setdefault("x", types.ModuleType("x"))
-    noise = Noise(1, Path("/nonexistent"))
+    noise = Noise(1)
     noise.renew()
     torch.manual_seed(0)
     assert torch.rand(1) == (torch.manual_seed(0), torch.rand(1))[1]

@@ -34,6 +34,7 @@ class Finder(importlib.abc.MetaPathFinder):
         self.box, self.root = box, box
         self.faults, self.seconds = faults, seconds
         self.files: Mapping[str, str] = {}
+        self.executed: list[types.ModuleType] = []
         self.last = _LastFinder(self)
 
     def use(self, root: Path, files: Mapping[str, str] | None = None) -> None:
@@ -104,6 +105,7 @@ class FileLoader(importlib.abc.InspectLoader):
     def exec_module(self, module: types.ModuleType) -> None:
         """Runs the file; faults are kept, not raised."""
         module.__file__ = str(self.file)
+        self.finder.executed.append(module)
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": Importer(self.finder.root)}
         try:
             data = self.data()

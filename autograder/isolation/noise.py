@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import random
 import struct
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,10 +38,14 @@ def torch_state(words: Words, seed: int = 0) -> torch.Tensor:
 
 
 class Noise:
-    """Streams of words that follow from `seed` and from how often they were renewed."""
+    """Streams of words that follow from `seed` and from how often they were renewed.
 
-    def __init__(self, seed: int, box: Path) -> None:
-        self.seed, self.box = seed, box
+    `modules` gives the submission's, which alone are looked through for generators: to look at all that are loaded
+    would copy their memory in every worker.
+    """
+
+    def __init__(self, seed: int, modules: Callable[[], Iterable[types.ModuleType]] = tuple) -> None:
+        self.seed, self.modules = seed, modules
         self.renewals = 0
 
     def renew(self, space: Mapping[str, Any] | None = None) -> None:
@@ -67,10 +70,7 @@ class Noise:
     def _own(self, space: Mapping[str, Any] | None) -> Sequence[Any]:
         """The submission's own generators, each once, in the order of their names."""
         spaces = [space] if space is not None else []
-        for module in list(sys.modules.values()):
-            file = getattr(module, "__file__", None)
-            if isinstance(file, str) and file.startswith(f"{self.box}/"):
-                spaces.append(vars(module))
+        spaces += [vars(module) for module in self.modules()]
         named = [(name, value) for one in spaces for name, value in list(one.items()) if _seeded(value)]
         found = {id(value): value for _, value in sorted(named, key=lambda pair: str(pair[0]))}
         return [one for one in found.values() if one is not torch.default_generator]

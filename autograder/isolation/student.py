@@ -120,6 +120,10 @@ class Student:
         self.loaded(module.__dict__)
         return module
 
+    def modules(self) -> list[types.ModuleType]:
+        """The submission's modules that were loaded so far."""
+        return self._finder.executed
+
     def failed(self, file: str) -> bool:
         """Whether anything in this Python file, once it was asked for, could not be loaded."""
         return file in self.faults.by_file

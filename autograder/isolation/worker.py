@@ -148,7 +148,7 @@ def whole(request: wire.Frame, file: str, student: Student) -> bytes:
 
 def run(probe: Probe, inputs: Values, seed: int, student: Student) -> Values:
     """Runs a probe with tensors for arrays, all generators seeded now and after each load of the submission's code."""
-    noise = Noise(seed, student.box)
+    noise = Noise(seed, student.modules)
     student.loaded = noise.renew
     noise.renew()
     machine.calm()
