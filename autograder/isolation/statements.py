@@ -25,6 +25,8 @@ from typing import Any
 
 from autograder.isolation import syntax
 
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What Python raises on source that it cannot read: it holds NUL, or is nested too deep."""
 LOOP = re.compile(r"(for|while)\b")
 ANNOTATIONS = __future__.annotations.compiler_flag
 FUTURE = {name: getattr(__future__, name).compiler_flag for name in __future__.all_feature_names}
@@ -327,7 +329,7 @@ def split(text: str, *, cell: int = 0, origin: str = "", flags: int = 0) -> tupl
     """The top-level statements of a text, and the pieces that are none: each of these costs itself alone."""
     try:
         nodes = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         pieces, broken = _pieces(text, cell)
     else:
         pieces, broken = [(0, text, nodes)], []
@@ -339,7 +341,7 @@ def split(text: str, *, cell: int = 0, origin: str = "", flags: int = 0) -> tupl
             flags |= _future(node)
     try:
         symtable.symtable(text, "", "exec")  # what parses may still make no sense
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         return [one for one in found if _makes_sense(one, broken)], broken
     return found, broken
 
@@ -348,7 +350,7 @@ def _makes_sense(statement: Statement, broken: list[Unparsed]) -> bool:
     """Whether its names can be looked up: what parses may still make no sense."""
     try:
         symtable.symtable(statement.text, "", "exec")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
+    except UNREADABLE as fault:
         line = (getattr(fault, "lineno", None) or 1) + statement.line - 1
         broken.append(Unparsed(statement.cell, line, _words(fault, statement.text), _would_bind(statement.text)))
         return False
@@ -385,7 +387,7 @@ def _pieces(text: str, cell: int) -> tuple[list[tuple[int, str, list[ast.stmt]]]
             parsed += len(piece)
             try:
                 found.append((starts[at], piece, ast.parse(piece).body))
-            except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
+            except UNREADABLE as fault:
                 first = first or fault
                 if parsed < MOST_PARSED and _may_go_on(fault, lines[starts[at]]):
                     continue
@@ -492,15 +494,25 @@ def execute(
     """
     kept = Faults() if faults is None else faults
     remember_lines(file, statements)
+    _run_each(file, statements, space, kept, left or (lambda _statement: 0.0))
+    return {name: fault for (where, name), fault in kept.by_name.items() if where == file}
+
+
+def _run_each(
+    file: str,
+    statements: Iterable[Statement],
+    space: dict[str, Any],
+    faults: Faults,
+    left: Callable[[Statement], float],
+) -> None:
     for statement in statements:
         try:
-            with limited(left(statement) if left is not None else 0.0):
+            with limited(left(statement)):
                 run(statement, file, space)
         except BaseException as fault:  # SystemExit and KeyboardInterrupt too
-            kept.add(file, _bound(statement), fault)
+            faults.add(file, _bound(statement), fault)
         else:
-            kept.mended(file, _bound(statement))
-    return {name: fault for (where, name), fault in kept.by_name.items() if where == file}
+            faults.mended(file, _bound(statement))
 
 
 UNSEEN = re.compile(
@@ -518,7 +530,7 @@ def binds_unseen(statement: Statement) -> bool:
 def _bound(statement: Statement) -> frozenset[str]:
     try:
         return statement.binds | {"*"} if binds_unseen(statement) else statement.binds
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         return _would_bind(statement.text)
 
 
@@ -580,7 +592,7 @@ def run_file(file: str, data: bytes, space: dict[str, Any], faults: Faults, *, s
     with _until(seconds) as left:
         try:
             code = compile(data, file, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:  # ValueError: it holds NUL
+        except UNREADABLE as fault:  # ValueError: it holds NUL
             statements, broken = split(text)
             for piece in broken:
                 faults.add(file, piece.binds, piece.fault(file))
@@ -601,14 +613,7 @@ def run_file(file: str, data: bytes, space: dict[str, Any], faults: Faults, *, s
                 except BaseException:
                     faults.add(file, _bound(statements[at]) if at < len(statements) else (), fault)
                 statements = statements[at + 1 :]
-        for statement in statements:
-            try:
-                with limited(left()):
-                    run(statement, file, space)
-            except BaseException as fault:
-                faults.add(file, _bound(statement), fault)
-            else:
-                faults.mended(file, _bound(statement))
+        _run_each(file, statements, space, faults, lambda _statement: left())
 
 
 def _failed_at(fault: BaseException, code: types.CodeType, statements: Sequence[Statement]) -> int:
