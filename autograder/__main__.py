@@ -38,7 +38,7 @@ def _in_environment() -> None:
 
 EPILOG = """exit status of every command: 0 it did what it says, 2 what it was given cannot be used, 3 a fault of ours.
 ./run_autograder PATH is the short form of `grade PATH`. Each command has a --help of its own."""
-STAFFS_ROOMS = ("autograder.audit", "autograder.classroom", "autograder.pages")
+STAFFS_ROOMS = ("autograder.audit", "autograder.classroom", "autograder.output.pages")
 STAFFS = "This command is not in this copy; it comes with the whole repository."
 
 
@@ -151,11 +151,11 @@ def main(arguments: list[str]) -> int:
 def _run(options: argparse.Namespace) -> int:
     match options.command:
         case "template":
-            from autograder import template
+            from autograder.authoring import template
 
             return template.run(ROOT)
         case "bundle":
-            from autograder import bundle
+            from autograder.authoring import bundle
 
             return bundle.run(ROOT, options.out, leaderboard=options.leaderboard)
         case "bench":
@@ -185,8 +185,8 @@ def _run(options: argparse.Namespace) -> int:
 
             return compare.run(options.old, options.new)
         case "class":
-            from autograder import terminal
             from autograder.classroom import batch
+            from autograder.output import terminal
 
             chosen = batch.Options(
                 *(options.path, options.out, options.homework, max(1, options.jobs), options.seconds, options.again),
@@ -194,7 +194,7 @@ def _run(options: argparse.Namespace) -> int:
                 scheduler=options.scheduler,
             )
             return batch.run(chosen, terminal.secret())
-    from autograder import terminal
+    from autograder.output import terminal
 
     if options.command == "doctor":
         return terminal.doctor(options.homework)

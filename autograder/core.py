@@ -51,7 +51,8 @@ WHOLE = 3
 
 @dataclass(frozen=True)
 class Ask:
-    """One question put to a submission: `probe` ("module:function") runs beside the student's code.
+    """One question put to a submission: `probe` ("room.probes:function", below the homework's package) runs beside the
+    student's code.
 
     `inputs` draws what the probe is given from the generator alone, so that the seed fixes it.
     Equal asks are put once, however many checks judge the answer. With `reference=True` the same
@@ -81,7 +82,7 @@ class Ask:
     @property
     def private(self) -> bool:
         """Whether its worker holds something right, which what it says could carry to a student."""
-        return self.probe.startswith("with_")
+        return "private_probes" in self.probe.partition(":")[0].split(".")
 
     @property
     def name(self) -> str:
@@ -211,7 +212,8 @@ class Assignment:
     """A homework: its questions, and where its files are.
 
     Every file of the template that no question grades is added to a submission that lacks it. `probes` is
-    the package inside of which the probes' modules are found. `leaderboard` has the entries that course staff may
+    the package below which the probes' modules are found: those called `probes`, and `private_probes` where they hold
+    something right that only the worker of their own ask may see. `leaderboard` has the entries that course staff may
     turn on, with their order: "asc" where less is better, else "desc".
     """
 

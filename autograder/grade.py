@@ -11,7 +11,6 @@ from typing import Protocol
 
 import numpy as np
 
-from autograder import discreet, returns
 from autograder.core import (
     WHOLE,
     Ask,
@@ -26,7 +25,9 @@ from autograder.core import (
     Values,
     Verdict,
 )
-from autograder.judging import Inside, Judging
+from autograder.sandbox import returns
+from autograder.sandbox.host import discreet
+from autograder.sandbox.host.judging import Inside, Judging
 
 LEAST_SECONDS = 1.0
 LONGEST = 600

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from autograder import bundle
+from autograder.authoring import bundle
 from autograder.core import Assignment
 
 ROOT = Path(__file__).resolve().parents[1]

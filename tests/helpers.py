@@ -17,12 +17,13 @@ from typing import Any
 
 import jsonschema
 
-from autograder import gradescope, submission
 from autograder.audit import levels
 from autograder.core import Assignment, Reject, Result, Submission, Trial, Verdict
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
-from autograder.isolation.wall import Pool
+from autograder.intake import submission
+from autograder.output import gradescope
+from autograder.sandbox.host.wall import Pool
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "reference"

@@ -15,7 +15,7 @@ import torch
 from autograder.core import Assignment, Result
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.policy_gradient import training
-from autograder.isolation.wall import Pool
+from autograder.sandbox.host.wall import Pool
 from tests import helpers
 
 NAME = "policy_gradient.ipynb"

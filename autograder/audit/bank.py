@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autograder import submission
 from autograder.audit.inprocess import InProcess
 from autograder.audit.variants import Variant, write
 from autograder.core import Assignment, Result, Submission
 from autograder.grade import Grading
+from autograder.intake import submission
 
 
 @contextmanager

@@ -17,14 +17,15 @@ from pathlib import Path
 from shutil import copytree, ignore_patterns
 from typing import Any
 
-from autograder import submission, version
+from autograder import version
 from autograder.audit import bank, parallel
 from autograder.audit.journal import Journal, Key
 from autograder.audit.variants import Variant
 from autograder.core import Assignment, Check, Question, Reject
 from autograder.grade import Grading
-from autograder.isolation.wall import Pool, Wall
-from autograder.scratch import alone
+from autograder.intake import submission
+from autograder.sandbox.host.scratch import alone
+from autograder.sandbox.host.wall import Pool, Wall
 
 ROOT = Path(__file__).resolve().parents[2]
 CLEAN = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "HOME": "/"}
@@ -156,7 +157,7 @@ def _given(assignment: Assignment, homework: str, number: int) -> bool:
 
 def _each(assignment: Assignment, homework: str, number: int) -> float:
     """CPU seconds of judge, zygote and workers for each of many submissions in one process, after the first."""
-    with Pool(Wall(f"{homework}.probes")) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+    with Pool(Wall(homework)) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o711)
         before = 0.0
         for index in range(number + 1):
@@ -182,7 +183,7 @@ def _full() -> bool:
 def _notebook(question: Question, assignment: Assignment, homework: str) -> bool:
     """A notebook's whole run with a single training step: what it costs beside the training itself, in CPU seconds."""
     assignment = replace(assignment, questions=(replace(question, checks=tuple(_whole(question))),))
-    with Pool(Wall(f"{homework}.probes")) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+    with Pool(Wall(homework)) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o711)
         upload, box = Path(folder, "upload"), Path(folder, "box")
         copytree(assignment.reference, upload, ignore=ignore_patterns("__pycache__", ".*"))

@@ -26,14 +26,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autograder import submission, terminal
 from autograder.audit import bank, bench
 from autograder.audit.inprocess import InProcess
 from autograder.audit.variants import applied
 from autograder.classroom import jobs
 from autograder.core import Assignment
 from autograder.grade import Grading
-from autograder.isolation import zygote
+from autograder.intake import submission
+from autograder.output import terminal
+from autograder.sandbox import protocol
+from autograder.sandbox.guest import zygote
 
 OTTER = "otter-grader==7.0.0"
 OTTERS = 8.0
@@ -209,7 +211,7 @@ def _floor(uploads: Path, homework: str) -> Run:
     """By forks of a process that imported everything once."""
     call = f"from {__name__} import fork_each; fork_each({str(uploads)!r}, {homework!r})"
     before = _cpu()
-    lines = _lines([sys.executable, "-c", call], {**zygote.ENVIRONMENT, "TMPDIR": str(uploads.parent)})
+    lines = _lines([sys.executable, "-c", call], {**protocol.ENVIRONMENT, "TMPDIR": str(uploads.parent)})
     passed = {}
     for line in lines:
         passed[line["upload"]] = frozenset(line["passed"])

@@ -15,11 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder import pages, version
+from autograder import version
 from autograder.audit import section
 from autograder.audit.section import Promise, Section, Table, Tell
 from autograder.core import Assignment, Reject
-from autograder.scratch import alone
+from autograder.output import pages
+from autograder.sandbox.host.scratch import alone
 from autograder.text import many
 
 TEMPLATES = Path(__file__).with_name("templates")

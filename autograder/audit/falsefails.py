@@ -24,7 +24,7 @@ from autograder.audit.journal import Journal, Key
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
 from autograder.audit.variants import Variant
 from autograder.core import Array, Assignment, Check
-from autograder.stats import CDF_SLACK, SQUARE_SLACK
+from autograder.judging.stats import CDF_SLACK, SQUARE_SLACK
 
 MISS = 1e-6
 """The chance to miss an effect of the size that a check is said to see."""

@@ -28,14 +28,15 @@ from typing import Any
 
 import numpy as np
 
-from autograder import notebooks, submission, version
+from autograder import version
 from autograder.audit import parallel
 from autograder.audit.journal import Journal
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
-from autograder.classroom import metadata
 from autograder.core import Assignment, Reject, Values
-from autograder.faults import Fault
-from autograder.isolation import wire
+from autograder.intake import metadata, submission
+from autograder.sandbox import wire
+from autograder.sandbox.faults import Fault
+from autograder.sandbox.guest import notebooks
 from autograder.text import many
 
 SEED = 11
@@ -531,7 +532,7 @@ def _told(read: Callable[[Any], Mapping[str, Any]], name: str) -> Callable[[byte
     """A probe of a file, as a worker runs it: what it tells must fit a frame."""
 
     def reading(data: bytes) -> None:
-        from autograder.isolation.student import Student
+        from autograder.sandbox.guest.student import Student
 
         with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
             Path(folder, name).write_bytes(data)
@@ -549,7 +550,7 @@ def _probe(module: str, function: str, name: str, **given: Any) -> Callable[[byt
     """A probe of the homework, imported when it is used: it needs torch."""
 
     def read(student: Any) -> Mapping[str, Any]:
-        probe = getattr(importlib.import_module(f"autograder.hw11.probes.{module}"), function)
+        probe = getattr(importlib.import_module(f"autograder.hw11.{module}"), function)
         told: Mapping[str, Any] = probe(given, student)
         return told
 
@@ -562,12 +563,12 @@ TARGETS = (
     Target("folders", "folders (submission.py)", 4_000, folder_of, read_folder, (Reject,)),
     Target("metadata", "a class's metadata (metadata.py)", 12_000, metadata_of, read_metadata, (Reject,)),
     Target("notebooks", "notebooks (notebooks.py)", 12_000, notebook, read_notebook, (notebooks.Unreadable,)),
-    Target("answers", "answers.toml (probes/answers.py)", 12_000, answers,
-           _probe("answers", "answers", "answers.toml"), (Unread,)),
-    Target("log", "submission_log.json (probes/log.py)", 8_000, log,
-           _probe("log", "log", "submission_log.json"), (Unread,)),
-    Target("pictures", "pictures (probes/pictures.py)", 8_000, picture,
-           _probe("pictures", "pictures", "vae_samples.png", file="vae_samples.png"), (Unread,)),
+    Target("answers", "answers.toml (answers/probes.py)", 12_000, answers,
+           _probe("answers.probes", "answers", "answers.toml"), (Unread,)),
+    Target("log", "submission_log.json (summarization/probes/log.py)", 8_000, log,
+           _probe("summarization.probes.log", "log", "submission_log.json"), (Unread,)),
+    Target("pictures", "pictures (pictures/probes.py)", 8_000, picture,
+           _probe("pictures.probes", "pictures", "vae_samples.png", file="vae_samples.png"), (Unread,)),
 )  # fmt: skip
 
 

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 
 from autograder.core import Ask, Observation, Submission, Values
-from autograder.discreet import observed
-from autograder.isolation import wire, worker
-from autograder.isolation.student import Student
+from autograder.sandbox import wire
+from autograder.sandbox.guest import worker
+from autograder.sandbox.guest.student import Student
+from autograder.sandbox.host.discreet import observed
 
 
 class InProcess:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder import submission, version
+from autograder import version
 from autograder.audit import bank, mutants, parallel
 from autograder.audit.journal import Journal, Key
 from autograder.audit.mutants import Mutant
@@ -30,12 +30,13 @@ from autograder.audit.section import Promise, Section, Table, Tell, nobody
 from autograder.audit.variants import Variant, applied
 from autograder.core import Ask, Assignment, Observation, Submission, Value, Values
 from autograder.grade import Grading
-from autograder.isolation.wall import Pool, Wall
-from autograder.judges import share
-from autograder.scratch import scratch
-from autograder.stats import gamma
+from autograder.intake import submission
+from autograder.judging.judges import share
+from autograder.judging.stats import gamma
+from autograder.sandbox.host.scratch import scratch
+from autograder.sandbox.host.wall import Pool, Wall
 
-EQUIVALENTS = Path(__file__).with_name("equivalents.toml")
+EQUIVALENTS = Path(__file__).parents[1] / "hw11" / "audit" / "equivalents.toml"
 SECONDS = 30.0
 """For one ask: the reference takes half of one, and what loops must not take the minute that a student may have."""
 SEEDS = 20

@@ -21,15 +21,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autograder import gradescope, submission, version
-from autograder.audit.attacks import ATTACKS, CLASSES, FOUND, RIGHT, WRONG, WRONG_BOUND, Attack, looked_for
+from autograder import version
 from autograder.audit.journal import Journal
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
 from autograder.core import Assignment, Check, Reject, Result, Submission
 from autograder.grade import Grading
-from autograder.isolation import canary, confine
-from autograder.isolation.wall import Pool, Wall
-from autograder.scratch import scratch
+from autograder.hw11.audit.attacks import ATTACKS, CLASSES, FOUND, RIGHT, WRONG, WRONG_BOUND, Attack, looked_for
+from autograder.intake import submission
+from autograder.output import gradescope
+from autograder.sandbox import confine
+from autograder.sandbox.host import canary
+from autograder.sandbox.host.scratch import scratch
+from autograder.sandbox.host.wall import Pool, Wall
 from autograder.text import many
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,7 +118,7 @@ def asked(assignment: Assignment, attack: Attack) -> Assignment:
 
     Of an attack with a notebook the first check of question 6 is asked too.
     """
-    limited = "vae:" if attack.bound == "full" else "with_" if attack.sample == "full" else ""
+    limited = "vae.probes:" if attack.bound == "full" else "vae.private_probes:" if attack.sample == "full" else ""
     (question,) = code_of(assignment).questions
     if not any(check.ask.probe.startswith(limited) for check in question.checks):
         raise LookupError(f"question 4 asks no probe {limited}...")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from autograder.audit.journal import Journal, Key
 from autograder.audit.section import Tell
-from autograder.isolation import confine
+from autograder.sandbox import confine
 
 Result = TypeVar("Result")
 

@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from autograder import returns, version
+from autograder import version
 from autograder.audit import parallel
 from autograder.audit.fuzzing import TooSlow
 from autograder.audit.journal import Journal
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
 from autograder.core import Array, Assignment, Check, Observation, Reject, Submission, Trial, Value, Values
-from autograder.isolation import wire
+from autograder.sandbox import returns, wire
 from autograder.text import many
 
 SEED = 11
@@ -199,7 +199,9 @@ def inputs_of(id: str) -> int:
 
 def _ran(assignment: Assignment) -> Values:
     """What a kernel would answer for a notebook's run, with the network that training with the right loss gives."""
-    training = next(check for check in checks_of(assignment).values() if check.ask.probe == "policy_gradient:training")
+    training = next(
+        check for check in checks_of(assignment).values() if check.ask.probe == "policy_gradient.probes:training"
+    )
     trained = _right(assignment, training, 0).got
     weights = {f"weight{at}": trained[name] for at, name in enumerate(("w0", "b0", "w1", "b1"))}
     claim = np.frombuffer(b"69", np.uint8)

@@ -20,15 +20,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from autograder import submission, version
+from autograder import version
 from autograder.audit import bank, parallel
 from autograder.audit.journal import Journal, Key
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
 from autograder.audit.variants import Definition, Variant, applied
 from autograder.core import Assignment
 from autograder.grade import Grading
-from autograder.isolation.statements import split
-from autograder.isolation.wall import Pool, Wall
+from autograder.intake import submission
+from autograder.sandbox.guest.statements import split
+from autograder.sandbox.host.wall import Pool, Wall
 
 Files = dict[str, str]
 """An upload's text files by their path; a notebook's is its JSON."""

@@ -31,8 +31,8 @@ from autograder.classroom.jobs import Task
 from autograder.classroom.records import Records, holds, merged
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment, Reject
-from autograder.scratch import alone
-from autograder.terminal import GRADED, NOT_GRADABLE, OUR_FAULT
+from autograder.output.terminal import GRADED, NOT_GRADABLE, OUR_FAULT
+from autograder.sandbox.host.scratch import alone
 from autograder.text import many
 
 ATTEMPTS = 2

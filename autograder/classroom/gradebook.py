@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder import fingerprints
 from autograder.classroom.records import said_by
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment
+from autograder.sandbox import fingerprints
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -91,13 +92,21 @@ def begin(book: sqlite3.Connection, assignment: Assignment, *, grader: str, jobs
     book.execute("DELETE FROM fingerprints WHERE submission = ''")
     for path in sorted(assignment.template.rglob("*")):
         if path.suffix in (".py", ".ipynb"):
-            hashes = fingerprints.of_file(path).astype("<i8").tobytes()
+            hashes = fingerprints.of_texts(_code(path)).astype("<i8").tobytes()
             name = path.relative_to(assignment.template).as_posix()
             book.execute("INSERT INTO fingerprints VALUES ('', ?, ?)", (name, hashes))
     cursor = book.execute(
         "INSERT INTO runs (started, grader, jobs, question) VALUES (?, ?, ?, ?)", (now, grader, jobs, question)
     )
     return int(cursor.lastrowid or 0)
+
+
+def _code(path: Path) -> list[str]:
+    """The text of one of the template's modules, or its notebook's cells of code."""
+    text = path.read_text("utf-8")
+    if path.suffix != ".ipynb":
+        return [text]
+    return ["".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
 
 
 def finish(book: sqlite3.Connection, run: int, *, graded: int, now: str) -> None:

@@ -25,14 +25,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from autograder import fingerprints, gradescope, submission
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment, Reject, Result, Values
 from autograder.grade import Grading
-from autograder.isolation import canary, confine
-from autograder.isolation.wall import Pool, Wall
-from autograder.judging import Guarded
-from autograder.scratch import scratch
+from autograder.intake import submission
+from autograder.output import gradescope
+from autograder.sandbox import confine, fingerprints
+from autograder.sandbox.host import canary
+from autograder.sandbox.host.judging import Guarded
+from autograder.sandbox.host.scratch import scratch
+from autograder.sandbox.host.wall import Pool, Wall
 from autograder.text import clean
 
 Outcome = Literal["graded", "not gradable", "grader error", "unjudgeable"]
@@ -177,10 +179,10 @@ def _deadline(seconds: float) -> Iterator[None]:
 def _station(homework: str) -> _Station:
     """Started and tried once in a process."""
     confine.shield()
-    pool = Pool(Wall(f"{homework}.probes"))
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    pool = Pool(Wall(assignment.probes))
     pool.start()
     atexit.register(pool.close)
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
     with scratch() as results:
         line = canary.inspect(pool, beside=assignment.reference, results=results).line()
     checks = [check for question in assignment.questions for check in question.checks]

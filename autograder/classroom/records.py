@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder import gradescope
 from autograder.classroom.jobs import Task
+from autograder.output import gradescope
 
 FOLDER = "results"
 MAX_BYTES = 64 * 1024**2

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from autograder import pages
 from autograder.classroom import similarity
 from autograder.core import Array, Assignment, Check, Question
+from autograder.output import pages
 
 TEMPLATES = Path(__file__).with_name("templates")
 CLASS = 20

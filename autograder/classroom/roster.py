@@ -18,11 +18,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from autograder import names
-from autograder.classroom import metadata
-from autograder.classroom.metadata import MAX_BYTES, Student
 from autograder.core import Reject
-from autograder.uploads import MAX_ENTRIES, MAX_FILE, MAX_SPARE, MAX_TOTAL, UNREADABLE, bytes_of, shown, unpackable
+from autograder.intake import metadata, names
+from autograder.intake.metadata import MAX_BYTES, Student
+from autograder.intake.uploads import (
+    MAX_ENTRIES,
+    MAX_FILE,
+    MAX_SPARE,
+    MAX_TOTAL,
+    UNREADABLE,
+    bytes_of,
+    shown,
+    unpackable,
+)
 
 METADATA = metadata.NAMES[0]
 SINGLE = (".zip", ".ipynb", ".py")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from autograder.core import Assignment
 from autograder.hw11 import continual_learning, distributions, gan, policy_gradient, process, summarization, vae
-from autograder.hw11.answers import vae as answers
 from autograder.hw11.summarization import log
+from autograder.hw11.vae import answers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +25,7 @@ ASSIGNMENT = Assignment(
         policy_gradient.QUESTION,
         process.QUESTION,
     ),
-    probes="autograder.hw11.probes",
+    probes="autograder.hw11",
     reference=ROOT / "reference",
     template=ROOT / "student_template",
     leaderboard={answers.BOARD: "asc", log.BOARD: "desc"},

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from autograder.core import Check, Question, Reject, Trial, Verdict
 from autograder.hw11.answers.reading import ASK, FILE, SHOWN, figures, named, opened, text
-from autograder.judges import Exact, passed
+from autograder.judging.judges import Exact, passed
 from autograder.text import clean
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from autograder.core import Ask, Assignment, Check, Question, Reject, Trial, Verdict
-from autograder.judges import Exact
+from autograder.judging.judges import Exact
 
 HERE = Path(__file__).resolve().parent
-TWICE = Ask("small:twice", lambda rng: {"x": float(rng.integers(1, 100))}, seconds=3.0, reference=True)
-HELLO = Ask("small:hello", lambda _rng: {}, seconds=3.0, fixed=True)
+TWICE = Ask("probes:twice", lambda rng: {"x": float(rng.integers(1, 100))}, seconds=3.0, reference=True)
+HELLO = Ask("probes:hello", lambda _rng: {}, seconds=3.0, fixed=True)
 
 
 def twice(trial: Trial) -> Verdict:
@@ -29,7 +29,7 @@ ASSIGNMENT = Assignment(
         Question("numbers", 1, "Numbers", ("answer.py",), (Check("numbers.twice", "twice", 2, TWICE, Exact(twice)),)),
         Question("words", 2, "Words", ("answer.py",), (Check("words.hello", "hello", 1, HELLO, Exact(hello)),)),
     ),
-    probes="tests.small.probes",
+    probes="tests.small",
     reference=HERE / "reference",
     template=HERE / "template",
 )

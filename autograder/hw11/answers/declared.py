@@ -1,9 +1,9 @@
-"""Declares what the probe of answers.toml may say, beside its own limits (`probes/answers.py`)."""
+"""Declares what the probe of answers.toml may say, beside its own limits (`answers/probes.py`)."""
 
 from __future__ import annotations
 
 from autograder.core import Spec, Specs, Values
-from autograder.returns import count, numbers, real, text
+from autograder.sandbox.returns import count, numbers, real, text
 
 FIELDS = {
     "summarization": (

@@ -1,6 +1,6 @@
 """Asks for answers.toml and reads its fields: texts, numbers with the digits that were given, answers for a person.
 
-No code of the student's runs: a worker reads the file within limits (`probes/answers.py`) and says what it holds.
+No code of the student's runs: a worker reads the file within limits (`answers/probes.py`) and says what it holds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.random import Generator
 
 from autograder.core import Ask, Reject, Trial, Values, Verdict
 from autograder.hw11.answers.declared import returns
-from autograder.judges import whole
+from autograder.judging.judges import whole
 from autograder.text import clean
 
 FILE = "answers.toml"
@@ -27,7 +27,7 @@ def _nothing(_rng: Generator) -> Values:
     return {}
 
 
-ASK = Ask("answers:answers", _nothing, fixed=True, file=FILE, returns=returns)
+ASK = Ask("answers.probes:answers", _nothing, fixed=True, file=FILE, returns=returns)
 
 
 def opened(trial: Trial) -> Values:

@@ -2,14 +2,14 @@
 
 `data.py` asks and judges permute_mnist and rehearsal_set, `fisher.py` on_task_update, `penalty.py` ewc_penalty and
 train_ewc, `behaviour.py` what comes of them; `classifier.py` has the gradients that they compare with. The probes, and
-the small classifier that the notebook's functions are tried on, are in `probes/continual_learning.py`. Points, names
+the small classifier that the notebook's functions are tried on, are in `continual_learning/probes.py`. Points, names
 and the order of the checks are here.
 """
 
 from autograder.core import Check, Question
 from autograder.hw11.answers import written
 from autograder.hw11.continual_learning import behaviour, data, fisher, penalty
-from autograder.judges import Exact, Statistical
+from autograder.judging.judges import Exact, Statistical
 
 QUESTION = Question(
     id="continual_learning",

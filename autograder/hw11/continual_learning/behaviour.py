@@ -10,9 +10,9 @@ import numpy as np
 from numpy.random import Generator
 
 from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
-from autograder.judges import array, passed
-from autograder.returns import numbers, parts
-from autograder.sections import section
+from autograder.judging.judges import array, passed
+from autograder.sandbox.parts import section
+from autograder.sandbox.returns import numbers, parts
 
 CLASSES, INPUTS, ACTIVE = 5, 60, 15
 TRAIN, TEST = 256, 1500
@@ -51,7 +51,7 @@ def _returns(_given: Values) -> Specs:
     return parts(**{method: {"first": named, "last": named} for method in ("naive", "ewc", "rehearsal")})
 
 
-ASK = Ask("continual_learning:behaviour", _fixed, seconds=30.0, fixed=True, returns=_returns)
+ASK = Ask("continual_learning.probes:behaviour", _fixed, seconds=30.0, fixed=True, returns=_returns)
 
 
 def right_share(trial: Trial, method: str) -> tuple[float, float, float]:

@@ -11,8 +11,8 @@ from numpy.random import Generator
 from scipy.special import softmax
 
 from autograder.core import Array, Reject, Values
-from autograder.judges import array
-from autograder.stats import gamma
+from autograder.judging.judges import array
+from autograder.judging.stats import gamma
 
 ROUNDINGS = 32
 """Of p - onehot(t) from the logits, beside the sum over classes: subtracting the largest logit, an exponential (within

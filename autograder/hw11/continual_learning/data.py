@@ -9,9 +9,9 @@ from numpy.random import Generator
 
 from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning.classifier import listed
-from autograder.judges import array, passed
-from autograder.returns import entries, numbers, parts, text
-from autograder.sections import section
+from autograder.judging.judges import array, passed
+from autograder.sandbox.parts import section
+from autograder.sandbox.returns import entries, numbers, parts, text
 
 SIDE = 28
 PIXELS = SIDE * SIDE
@@ -41,7 +41,7 @@ def _permuted(_given: Values) -> Specs:
     }
 
 
-PERMUTE = Ask("continual_learning:permute", _permute, returns=_permuted)
+PERMUTE = Ask("continual_learning.probes:permute", _permute, returns=_permuted)
 EXPECTED = "Expected: one permutation of the 784 pixels, drawn from the seed, for all images of all arrays."
 
 
@@ -143,7 +143,7 @@ def _set_returns(_given: Values) -> Specs:
     return parts(all=one, some=one, again=one)
 
 
-REHEARSAL = Ask("continual_learning:rehearsal", _rehearsal, returns=_set_returns)
+REHEARSAL = Ask("continual_learning.probes:rehearsal", _rehearsal, returns=_set_returns)
 
 
 def in_one_piece(sizes: tuple[int, ...]) -> float:

@@ -19,9 +19,9 @@ from numpy.random import Generator
 from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning import classifier
 from autograder.hw11.continual_learning.classifier import EPSILON, listed
-from autograder.judges import array, passed, share
-from autograder.returns import flag, numbered, numbers, text
-from autograder.stats import gamma
+from autograder.judging.judges import array, passed, share
+from autograder.judging.stats import gamma
+from autograder.sandbox.returns import flag, numbered, numbers, text
 from autograder.text import clean
 
 CLASSES, INPUTS = 3, 5
@@ -77,7 +77,7 @@ def _returns(given: Values) -> Specs:
     return numbered(2, one)
 
 
-ASK = Ask("continual_learning:update", _update, returns=_returns)
+ASK = Ask("continual_learning.probes:update", _update, returns=_returns)
 
 # ------------------------------------------------------------------------------------ forms of the Fisher
 

@@ -24,10 +24,10 @@ from scipy.special import softmax
 from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning import classifier
 from autograder.hw11.continual_learning.classifier import EPSILON, listed
-from autograder.judges import array, passed, share, shown
-from autograder.returns import entries, flag, numbers, parts
-from autograder.sections import join, section, take
-from autograder.stats import gamma
+from autograder.judging.judges import array, passed, share, shown
+from autograder.judging.stats import gamma
+from autograder.sandbox.parts import join, section, take
+from autograder.sandbox.returns import entries, flag, numbers, parts
 
 CLASSES, INPUTS, IMAGES = 3, 5, 270
 """More images than a batch has, so that there is a second step."""
@@ -112,8 +112,8 @@ def _training_returns(given: Values) -> Specs:
     return parts(**{name: _steps(given, name) for name in ("plain", "earlier", "later")})
 
 
-PENALTY = Ask("continual_learning:penalty", _penalty, returns=_penalty_returns)
-TRAINING = Ask("continual_learning:training", _training, returns=_training_returns)
+PENALTY = Ask("continual_learning.probes:penalty", _penalty, returns=_penalty_returns)
+TRAINING = Ask("continual_learning.probes:training", _training, returns=_training_returns)
 
 # ------------------------------------------------------------------------------------ forms of the penalty
 

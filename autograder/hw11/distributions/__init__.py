@@ -1,14 +1,14 @@
 """Question 2: the Kullback-Leibler divergence, the Gaussian that is nearest in either direction, and two answers.
 
 `kl.py` and `fit.py` ask and judge the notebook's functions, `example.py` the file of answers: a pair of distributions
-and which plot is which. The probes are in `probes/distributions.py`, which runs beside the student's code, and
-`probes/answers.py`, which reads the file. Points, names and the order of the checks are here.
+and which plot is which. The probes are in `distributions/probes.py`, which runs beside the student's code, and
+`answers/probes.py`, which reads the file. Points, names and the order of the checks are here.
 """
 
 from autograder.core import Check, Question
 from autograder.hw11.answers.reading import ASK, FILE
 from autograder.hw11.distributions import example, fit, kl
-from autograder.judges import Exact
+from autograder.judging.judges import Exact
 
 QUESTION = Question(
     id="distributions",

@@ -1,6 +1,6 @@
 """Asks and judges answers.toml: a pair with D(P || Q) finite and D(Q || P) infinite, and which plot is which.
 
-No code of the student's runs: a worker reads the file within limits (`probes/answers.py`) and says what it holds.
+No code of the student's runs: a worker reads the file within limits (`answers/probes.py`) and says what it holds.
 What is finite is decided in `families.py`, by the supports and the tails.
 """
 
@@ -25,8 +25,8 @@ from autograder.hw11.distributions.families import (
     law,
     parameters_of,
 )
-from autograder.judges import passed, whole
-from autograder.sections import take
+from autograder.judging.judges import passed, whole
+from autograder.sandbox.parts import take
 from autograder.text import clean
 
 DIRECTIONS = ("forward", "reverse")

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.random import Generator
 
 from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
-from autograder.judges import array, passed, shown
-from autograder.returns import flag, numbers, parts, text
-from autograder.sections import section
+from autograder.judging.judges import array, passed, shown
+from autograder.sandbox.parts import section
+from autograder.sandbox.returns import flag, numbers, parts, text
 from autograder.text import clean
 
 MOST = 1e-3
@@ -403,8 +403,8 @@ def _returns(given: Values) -> Specs:
     return parts(**fits, unknown={"raised": text(60)})
 
 
-FORWARD = Ask("distributions:forward", _mixtures, seconds=30.0, returns=_returns)
-REVERSE = Ask("distributions:reverse", _mixtures, seconds=60.0, returns=_returns)
+FORWARD = Ask("distributions.probes:forward", _mixtures, seconds=30.0, returns=_returns)
+REVERSE = Ask("distributions.probes:reverse", _mixtures, seconds=60.0, returns=_returns)
 """Some hundred starts of an optimiser on a fine grid take seconds."""
 
 # ------------------------------------------------------------------------------------ how it is judged

@@ -17,10 +17,10 @@ from numpy.random import Generator
 from scipy.special import rel_entr
 
 from autograder.core import Array, Ask, Reject, Smallest, Specs, Trial, Values, Verdict
-from autograder.judges import Misconception, array, contrast, fits, passed, share, shown
-from autograder.returns import numbers, parts
-from autograder.sections import join, section
-from autograder.stats import gamma
+from autograder.judging.judges import Misconception, array, contrast, fits, passed, share, shown
+from autograder.judging.stats import gamma
+from autograder.sandbox.parts import join, section
+from autograder.sandbox.returns import numbers, parts
 
 POSITIVE = (1, 2, 3, 5, 8, 13, 20)
 """Numbers of outcomes of the tables without zeros; one more table is compared with itself."""
@@ -96,7 +96,7 @@ def _returns(given: Values) -> Specs:
     return parts(**{part: {f"value{case}": one for case in range(many)} for part, many in pairs.items()})
 
 
-ASK = Ask("distributions:kl", _kl, returns=_returns)
+ASK = Ask("distributions.probes:kl", _kl, returns=_returns)
 
 # ------------------------------------------------------------------------------------ reading numbers
 
@@ -514,5 +514,5 @@ def _first_pair(_failed: Trial, tiny: Trial) -> str:
     return ""
 
 
-_TINY_ASK = Ask("distributions:kl", _tiny, seconds=3, fixed=True, returns=_returns)
+_TINY_ASK = Ask("distributions.probes:kl", _tiny, seconds=3, fixed=True, returns=_returns)
 SMALLEST_TABLE, SMALLEST_PAIR = Smallest(_TINY_ASK, _first_table), Smallest(_TINY_ASK, _first_pair)

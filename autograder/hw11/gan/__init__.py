@@ -4,14 +4,14 @@ As in question 4 the randomness is taken out first: a stub generator records the
 discriminator has analytic logits, and given z both losses and their gradients are known up to rounding.
 
 `reading.py` reads what `loss_nonsaturating` returned, `loss.py` asks and judges it. The probe that runs
-beside the student's code is `probes/with_gan.py`. Points, names and the order of the checks are here.
+beside the student's code is `gan/private_probes.py`. Points, names and the order of the checks are here.
 """
 
 from autograder.core import Check, Question
 from autograder.hw11 import pictures
 from autograder.hw11.answers import written
 from autograder.hw11.gan import loss
-from autograder.judges import Exact, Statistical
+from autograder.judging.judges import Exact, Statistical
 
 ALPHA = 1e-11
 

@@ -30,11 +30,11 @@ from autograder.hw11.gan.reading import (
 )
 from autograder.hw11.precision import HALF, refuse_half
 from autograder.hw11.vae.sample import family, same, unrepeated
-from autograder.judges import array, contrast, fits, luck, parts_of, passed, share, shown
-from autograder.returns import count as times
-from autograder.returns import entries, flag, numbers, parts, scalar
-from autograder.sections import join, section
-from autograder.stats import dependence, gamma, marginal, repetition
+from autograder.judging.judges import array, contrast, fits, luck, parts_of, passed, share, shown
+from autograder.judging.stats import dependence, gamma, marginal, repetition
+from autograder.sandbox.parts import join, section
+from autograder.sandbox.returns import count as times
+from autograder.sandbox.returns import entries, flag, numbers, parts, scalar
 
 # ------------------------------------------------------------------------------------- what is asked
 
@@ -108,7 +108,7 @@ def _returns(given: Values) -> Specs:
     return parts(values=values, extreme=extreme, noise=noise)
 
 
-ASK = Ask("with_gan:loss", _everything, returns=_returns)
+ASK = Ask("gan.private_probes:loss", _everything, returns=_returns)
 
 # ------------------------------------------------------------------------------------ how it is judged
 
@@ -210,7 +210,7 @@ def _tiny_returns(_given: Values) -> Specs:
     return {f"{case}.loss{index}": entries(2) for case in range(len(TINY)) for index in (0, 1)}
 
 
-_TINY_ASK = Ask("with_gan:tiny", _tiny, seconds=3, fixed=True, returns=_tiny_returns)
+_TINY_ASK = Ask("gan.private_probes:tiny", _tiny, seconds=3, fixed=True, returns=_tiny_returns)
 SMALLEST_D, SMALLEST_G = (Smallest(_TINY_ASK, partial(_first, which=which)) for which in (D, G))
 
 

@@ -16,8 +16,8 @@ from scipy.special import expit
 
 from autograder.core import Array, Reject, Trial
 from autograder.hw11.epsilon import EPSILON
-from autograder.judges import Misconception, array, fits, parts_of, share, whole
-from autograder.stats import UNIT, gamma
+from autograder.judging.judges import Misconception, array, fits, parts_of, share, whole
+from autograder.judging.stats import UNIT, gamma
 
 PIXELS = 784
 SEEN = 32  # pixels that the stub discriminator looks at: the others' weights are 0 and add no rounding

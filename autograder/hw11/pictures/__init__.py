@@ -1,7 +1,7 @@
 """The pictures of questions 4 and 5: 200 digits sampled from the model, in a grid of 10 x 20.
 
 `tiling.py` finds the grid and cuts the tiles out, `digits.py` says how much each looks like a real digit and like
-which, and the verdict is here. The file is decoded in a worker (`probes/pictures.py`).
+which, and the verdict is here. The file is decoded in a worker (`pictures/probes.py`).
 
 Where right and wrong pictures lie (`python -m autograder.audit.pictures thresholds FOLDER vae:0:10000 ...`): of 200
 tiles those like digits, the classes with six such or more, tiles that may be real digits, changed or not (below), tiles
@@ -59,9 +59,9 @@ from numpy.random import Generator
 
 from autograder.core import Array, Ask, Check, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.pictures import digits, tiling
-from autograder.judges import Exact, whole
-from autograder.returns import count, numbered, numbers, text
-from autograder.sections import take
+from autograder.judging.judges import Exact, whole
+from autograder.sandbox.parts import take
+from autograder.sandbox.returns import count, numbered, numbers, text
 
 FILES = MappingProxyType({"vae": "gan_vae/vae_samples.png", "gan": "gan_vae/gan_samples.png"})
 COPIES = "picture_copies"
@@ -118,7 +118,7 @@ def _returns(_given: Values) -> Specs:
 def check(model: str, points: float) -> Check:
     """The check of one model's picture."""
     inputs = {"vae": vae, "gan": gan}[model]
-    ask = Ask("pictures:pictures", inputs, seconds=20.0, fixed=True, file=FILES[model], returns=_returns)
+    ask = Ask("pictures.probes:pictures", inputs, seconds=20.0, fixed=True, file=FILES[model], returns=_returns)
     return Check(f"{model}.picture", "picture: 200 sampled digits", points, ask, Exact(picture))
 
 

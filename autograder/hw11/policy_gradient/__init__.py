@@ -2,13 +2,12 @@
 
 `loss.py` asks and judges the function (or the loss written out in the loop of a notebook without one),
 `training.py` a network trained with it and the notebook's whole run. The probes that run beside the
-student's code are in `probes/policy_gradient.py`. Points, names and the order of the checks are here.
+student's code are in `policy_gradient/probes.py`. Points, names and the order of the checks are here.
 """
 
 from autograder.core import Check, Question
-from autograder.hw11.answers import policy_gradient as answers
-from autograder.hw11.policy_gradient import loss, training
-from autograder.judges import Exact, Statistical
+from autograder.hw11.policy_gradient import answers, loss, training
+from autograder.judging.judges import Exact, Statistical
 
 ALPHA = 1e-11
 """For the one check of luck; training's own bound is stated in training.py."""

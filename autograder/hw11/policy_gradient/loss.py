@@ -18,10 +18,10 @@ from scipy.special import softmax
 
 from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.precision import HALF, refuse_half
-from autograder.judges import Misconception, apart, array, contrast, fits, passed, share, shown
-from autograder.returns import count, entries, flag, numbers, parts, text
-from autograder.sections import join, section, take
-from autograder.stats import gamma
+from autograder.judging.judges import Misconception, apart, array, contrast, fits, passed, share, shown
+from autograder.judging.stats import gamma
+from autograder.sandbox.parts import join, section, take
+from autograder.sandbox.returns import count, entries, flag, numbers, parts, text
 from autograder.text import clean
 
 CLASSES = 4
@@ -123,7 +123,7 @@ def _returns(given: Values) -> Specs:
     return parts(values={**_losses(take(given, "values")), "labels": text(40), "batch": count()}, **slopes)
 
 
-ASK = Ask("policy_gradient:loss", _loss, seconds=30.0, returns=_returns)
+ASK = Ask("policy_gradient.probes:loss", _loss, seconds=30.0, returns=_returns)
 
 # ---------------------------------------------------------------------------------- reading gradients
 
@@ -630,7 +630,7 @@ def _first(_failed: Trial, tiny: Trial) -> str:
     return ""
 
 
-SMALLEST = Smallest(Ask("policy_gradient:tiny", _tiny, seconds=3, fixed=True, returns=_losses), _first)
+SMALLEST = Smallest(Ask("policy_gradient.probes:tiny", _tiny, seconds=3, fixed=True, returns=_losses), _first)
 
 
 def sign(trial: Trial) -> Verdict:

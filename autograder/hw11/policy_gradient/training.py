@@ -11,9 +11,9 @@ from scipy.special import softmax
 from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.answers.declared import held
 from autograder.hw11.policy_gradient.loss import CLASSES
-from autograder.judges import apart, array, fits, passed, whole
-from autograder.returns import count, numbers, text
-from autograder.stats import gamma
+from autograder.judging.judges import apart, array, fits, passed, whole
+from autograder.judging.stats import gamma
+from autograder.sandbox.returns import count, numbers, text
 from autograder.text import clean
 
 POINTS = 4096
@@ -77,7 +77,7 @@ def _steps(given: Values) -> Specs:
     return {**paths, "slopes": numbers(steps, rows, CLASSES), "actions": numbers(steps, rows)}
 
 
-TRAINING = Ask("policy_gradient:training", _fixed, seconds=60.0, fixed=True, returns=_steps)
+TRAINING = Ask("policy_gradient.probes:training", _fixed, seconds=60.0, fixed=True, returns=_steps)
 TRAINED = 0.6
 """The pass mark. The problem is fixed, numbers to draw with included: a right loss takes the reference's path, to 67 %,
 and baselines change that by 1 %. A loop's own draws are others: over 25 streams of them right losses, with and without

@@ -2,14 +2,12 @@
 
 `layer.py`, `stack.py`, `decoding.py` and `work.py` ask and judge the functions; `transformer.py` computes what is
 right, with a bound on rounding. `log.py` judges submission_log.json. The probes that run beside the student's code are
-in `probes/summarization.py`, `probes/with_layer.py` and `probes/log.py`. Points, names and the order of the
-checks are here.
+in `probes/` and `private_probes.py`. Points, names and the order of the checks are here.
 """
 
 from autograder.core import Check, Question
-from autograder.hw11.answers import summarization as answers
-from autograder.hw11.summarization import decoding, layer, log, stack, work
-from autograder.judges import Exact
+from autograder.hw11.summarization import answers, decoding, layer, log, stack, work
+from autograder.judging.judges import Exact
 
 QUESTION = Question(
     id="summarization",

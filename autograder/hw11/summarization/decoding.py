@@ -19,10 +19,10 @@ from numpy.random import Generator
 from scipy.special import log_softmax
 
 from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
-from autograder.judges import passed, whole
-from autograder.returns import count as calls
-from autograder.returns import flag, numbers, parts, word
-from autograder.sections import section, take
+from autograder.judging.judges import passed, whole
+from autograder.sandbox.parts import section, take
+from autograder.sandbox.returns import count as calls
+from autograder.sandbox.returns import flag, numbers, parts, word
 
 PAD, BOS, EOS = 0, 1, 2
 VOCAB, STATES = 48, 101
@@ -502,8 +502,8 @@ def _returns(given: Values) -> Specs:
     return {**parts(tokens=tokens, work=work), "neither": flag(), "library": flag()}
 
 
-GREEDY = Ask("summarization:greedy", _greedy, seconds=20.0, returns=_returns)
-BEAM = Ask("summarization:beam", _beam, seconds=20.0, returns=_returns)
+GREEDY = Ask("summarization.probes:greedy", _greedy, seconds=20.0, returns=_returns)
+BEAM = Ask("summarization.probes:beam", _beam, seconds=20.0, returns=_returns)
 
 # ------------------------------------------------------------------------------------------- the judges
 

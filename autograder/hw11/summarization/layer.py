@@ -18,10 +18,10 @@ from scipy.special import erf
 from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
 from autograder.hw11.summarization.transformer import Block, Sublayer, Weights, add_and_norm, normed
-from autograder.judges import array, contrast, fits, passed, share
-from autograder.returns import entries, flag, numbers, parts, text
-from autograder.rounding import Bounded, Number, add, exact
-from autograder.sections import section, take
+from autograder.judging.judges import array, contrast, fits, passed, share
+from autograder.judging.rounding import Bounded, Number, add, exact
+from autograder.sandbox.parts import section, take
+from autograder.sandbox.returns import entries, flag, numbers, parts, text
 from autograder.text import clean
 
 CASES = ((8, 2, 16, 3, 5, 4, False), (12, 3, 20, 2, 7, 6, True), (6, 1, 8, 1, 1, 3, True), (16, 4, 24, 2, 4, 3, True))
@@ -118,7 +118,7 @@ def _returns(given: Values) -> Specs:
     return parts(**each)
 
 
-ASK = Ask("summarization:layer", _layer, seconds=20.0, returns=_returns)
+ASK = Ask("summarization.probes:layer", _layer, seconds=20.0, returns=_returns)
 
 # ------------------------------------------------------------------------------------- what is expected
 

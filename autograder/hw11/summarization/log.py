@@ -18,11 +18,11 @@ from numpy.random import Generator
 from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.answers.declared import claims
 from autograder.hw11.summarization import transformer
-from autograder.judges import apart, array, share, whole
-from autograder.returns import count as times
-from autograder.returns import flag, numbers, text
-from autograder.sections import take
-from autograder.stats import UNIT
+from autograder.judging.judges import apart, array, share, whole
+from autograder.judging.stats import UNIT
+from autograder.sandbox.parts import take
+from autograder.sandbox.returns import count as times
+from autograder.sandbox.returns import flag, numbers, text
 from autograder.text import clean
 
 FILE = "submission_log.json"
@@ -66,7 +66,9 @@ def _returns(_given: Values) -> Specs:
     return specs
 
 
-LOG = Ask("log:log", _nothing, seconds=60.0, fixed=True, file="submission_log.json", returns=_returns)
+LOG = Ask(
+    "summarization.probes.log:log", _nothing, seconds=60.0, fixed=True, file="submission_log.json", returns=_returns
+)
 
 # ---------------------------------------------------------------------- what the notebook's tests give
 
@@ -78,8 +80,8 @@ On a CPU all is float32. A GPU may be told to use TensorFloat-32, which rounds b
 matrix product to 11 bits, u = 2^-11, so that each entry of a product a b errs by at most (2u + u^2) |a| |b| more. To
 first order an output errs by at most the sum of all these errors times the sizes of its derivatives by them. At worst
 that is, on a CPU and with TensorFloat-32, 0.00002 and 0.0088 in the encoder's layer, 0.00004 and 0.0162 in the
-decoder's, 0.00016 and 0.063 in the stack of two: tests/test_log.py works it out by automatic differentiation. Twice
-that covers the terms of higher order; random roundings use a fifth of it at most. Of mistakes the smallest, lost
+decoder's, 0.00016 and 0.063 in the stack of two: tests/hw11/test_log.py works it out by automatic differentiation.
+Twice that covers the terms of higher order; random roundings use a fifth of it at most. Of mistakes the smallest, lost
 masks and the wrong number of heads, change an output by 0.005 and more, others by 0.07 to 4: the first kind shows in
 logs from a CPU only."""
 DECIMALS = 0.00051

@@ -14,10 +14,10 @@ from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verd
 from autograder.hw11.summarization import transformer
 from autograder.hw11.summarization.layer import CAP, DOUBLE, SINGLE, padding_of, single, weights_of
 from autograder.hw11.summarization.transformer import Weights
-from autograder.judges import array, fits, passed, share, whole
-from autograder.returns import count, entries, flag, numbers, parts, word
-from autograder.rounding import Bounded, add, exact, layer_norm
-from autograder.sections import section, take
+from autograder.judging.judges import array, fits, passed, share, whole
+from autograder.judging.rounding import Bounded, add, exact, layer_norm
+from autograder.sandbox.parts import section, take
+from autograder.sandbox.returns import count, entries, flag, numbers, parts, word
 from autograder.text import clean
 
 CASES = ((8, 2, 16, 1, 7, 2, 4, 3, False), (6, 1, 12, 3, 9, 3, 6, 5, True), (12, 3, 16, 2, 11, 1, 7, 1, True))
@@ -102,7 +102,7 @@ def _returns(given: Values) -> Specs:
     return parts(**each)
 
 
-ASK = Ask("with_layer:stack", _stack, seconds=40.0, returns=_returns)
+ASK = Ask("summarization.private_probes:stack", _stack, seconds=40.0, returns=_returns)
 
 # ------------------------------------------------------------------------------------- what is expected
 

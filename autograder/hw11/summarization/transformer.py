@@ -11,7 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from autograder.core import Array
-from autograder.rounding import Bounded, Number, add, exact, layer_norm, matmul, move, relu, scaled_matmul, softmax
+from autograder.judging.rounding import (
+    Bounded,
+    Number,
+    add,
+    exact,
+    layer_norm,
+    matmul,
+    move,
+    relu,
+    scaled_matmul,
+    softmax,
+)
 
 Weights = Mapping[str, Array]
 Activation = Callable[[Number], Number]

@@ -26,9 +26,9 @@ from autograder.hw11.summarization.layer import (
     changed,
     weights_of,
 )
-from autograder.judges import array, fits, passed
-from autograder.returns import numbers
-from autograder.rounding import Bounded, exact
+from autograder.judging.judges import array, fits, passed
+from autograder.judging.rounding import Bounded, exact
+from autograder.sandbox.returns import numbers
 
 D_MODEL, HEADS, D_FFN = 16, 1, 24
 SHORT = 2
@@ -70,7 +70,7 @@ def _returns(given: Values) -> Specs:
     }
 
 
-ASK = Ask("summarization:work", _given, seconds=40.0, yardstick=True, returns=_returns)
+ASK = Ask("summarization.probes:work", _given, seconds=40.0, yardstick=True, returns=_returns)
 
 RECOMPUTED = "sum_recomputed"
 

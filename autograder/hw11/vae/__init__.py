@@ -5,15 +5,14 @@ the student's code drew, and given z nearly every property is an identity that h
 Statistics remain for one question only: is the noise in z iid N(0, 1)?
 
 `sample.py` asks and judges `sample_gaussian`; `reading.py` reads what `negative_elbo_bound` returned, and
-`bound.py` asks and judges it. The probes that run beside the student's code are `probes/vae.py` and
-`probes/with_sampler.py`. Points, names and the order of the checks are here.
+`bound.py` asks and judges it. The probes that run beside the student's code are `vae/probes.py` and
+`vae/private_probes.py`. Points, names and the order of the checks are here.
 """
 
 from autograder.core import Check, Question
 from autograder.hw11 import pictures
-from autograder.hw11.answers import vae as answers
-from autograder.hw11.vae import bound, sample
-from autograder.judges import Exact, Statistical
+from autograder.hw11.vae import answers, bound, sample
+from autograder.judging.judges import Exact, Statistical
 
 ALPHA = 1e-11
 """For each statistical check and attempt; five of them make 5e-11, and a fail needs two attempts."""

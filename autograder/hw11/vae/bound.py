@@ -31,10 +31,10 @@ from autograder.hw11.vae.reading import (
     weight,
 )
 from autograder.hw11.vae.sample import RESIDUALS, family, moments, same, unrepeated
-from autograder.judges import Misconception, apart, array, contrast, fits, luck, passed, share, shown, whole
-from autograder.returns import count, flag, numbers, parts
-from autograder.sections import join, section, take
-from autograder.stats import UNIT, everything, gamma, smallest
+from autograder.judging.judges import Misconception, apart, array, contrast, fits, luck, passed, share, shown, whole
+from autograder.judging.stats import UNIT, everything, gamma, smallest
+from autograder.sandbox.parts import join, section, take
+from autograder.sandbox.returns import count, flag, numbers, parts
 
 # ------------------------------------------------------------------------------------- what is asked
 
@@ -93,7 +93,7 @@ def _returns(given: Values) -> Specs:
     return parts(values=_bounds(take(given, "values")), noise={"z": numbers(None, None, None, most=most)}, again=again)
 
 
-ASK = Ask("with_sampler:bound", _everything, returns=_returns)
+ASK = Ask("vae.private_probes:bound", _everything, returns=_returns)
 
 # ------------------------------------------------------------------------------------ how it is judged
 
@@ -252,7 +252,7 @@ def _first(failed: Trial, tiny: Trial, which: str) -> str:
     return ""
 
 
-_TINY_ASK = Ask("with_sampler:tiny", _tiny, seconds=3, fixed=True, returns=_bounds)
+_TINY_ASK = Ask("vae.private_probes:tiny", _tiny, seconds=3, fixed=True, returns=_bounds)
 SMALLEST_KL, SMALLEST_REC = (Smallest(_TINY_ASK, partial(_first, which=which)) for which in ("kl", "rec"))
 
 

@@ -17,8 +17,8 @@ from scipy.special import expit, logsumexp
 
 from autograder.core import Array, Reject, Trial
 from autograder.hw11.epsilon import EPSILON, of_log_probability, of_variance
-from autograder.judges import Misconception, array, fits, parts_of, share
-from autograder.stats import UNIT, gamma
+from autograder.judging.judges import Misconception, array, fits, parts_of, share
+from autograder.judging.stats import UNIT, gamma
 
 PIXELS = 784
 STEEPEST = 3.5  # the stub decoder's logits are 3.5 tanh(z W + b)

@@ -10,10 +10,8 @@ from numpy.random import Generator
 from autograder.core import Array, Ask, Reject, Smallest, Specs, Trial, Values, Verdict
 from autograder.hw11.epsilon import ALLOWED, EPSILON, of_root_slope, of_variance
 from autograder.hw11.precision import HALF, is_half
-from autograder.judges import array, fits, luck, passed, share, shown
-from autograder.returns import entries, numbers, parts
-from autograder.sections import join, section
-from autograder.stats import (
+from autograder.judging.judges import array, fits, luck, passed, share, shown
+from autograder.judging.stats import (
     cells,
     dependence,
     distance,
@@ -27,6 +25,8 @@ from autograder.stats import (
     tails,
     variance,
 )
+from autograder.sandbox.parts import join, section
+from autograder.sandbox.returns import entries, numbers, parts
 
 
 def moments(rng: Generator, batch: int, dim: int, low: float, high: float) -> tuple[Array, Array]:
@@ -77,7 +77,7 @@ def _returns(given: Values) -> Specs:
     )
 
 
-ASK = Ask("vae:sample", _everything, returns=_returns)
+ASK = Ask("vae.probes:sample", _everything, returns=_returns)
 
 # ------------------------------------------------------------------------------------ how it is judged
 
@@ -408,7 +408,7 @@ def _tiny_returns(_given: Values) -> Specs:
     return {f"z{case}": entries(TINY_CALLS * np.size(m)) for case, (m, _) in enumerate(TINY)}
 
 
-SMALLEST = Smallest(Ask("vae:tiny", _tiny, seconds=3, fixed=True, returns=_tiny_returns), _off)
+SMALLEST = Smallest(Ask("vae.probes:tiny", _tiny, seconds=3, fixed=True, returns=_tiny_returns), _off)
 
 
 FEW = (3, 5)

@@ -1,0 +1,1 @@
+"""What the course's staff makes: the students' template and the zips."""

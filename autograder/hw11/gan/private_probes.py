@@ -1,0 +1,205 @@
+"""Probes of question 5: `loss_nonsaturating` with a stub generator and discriminator whose answers are known.
+
+They get the sampler of the VAE's private probes, for whoever draws z by their own `sample_gaussian`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from autograder.hw11.probes import fault_of, several
+from autograder.hw11.vae.private_probes import STEEPEST, StandIn, class_of
+from autograder.sandbox import parts as sections
+from autograder.sandbox.guest.frozen import put_back
+from autograder.sandbox.guest.student import Student
+from autograder.sandbox.wire import Breach
+
+GAN = "gan_vae/models/gan.py"
+PIXELS = 784
+SHAPE = (-1, 1, 28, 28)
+METHOD = "loss_nonsaturating"
+NAMES = "d_loss, g_loss"
+CPU = torch.device("cpu")
+
+
+class Generator(StandIn):
+    """Images tanh(z W) + b of (..., dim) z, which it keeps as it received them."""
+
+    def __init__(self, theirs: Any, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        super().__init__(theirs, self.forward)
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        self.z_dim = len(weight)
+        self.received: list[torch.Tensor] = []
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        put_back(modes=False)
+        self.received.append(z.detach().reshape(-1, z.shape[-1]).clone())
+        return (torch.tanh(z @ self.weight) + self.bias).reshape(SHAPE)
+
+
+class Discriminator(StandIn):
+    """Logits 3.5 tanh(x w + c), (batch,), for images of whatever shape; its layers' output is (batch, 1)."""
+
+    def __init__(self, theirs: Any, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        super().__init__(theirs, lambda x: self.forward(x)[:, None])
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return STEEPEST * torch.tanh(x.reshape(-1, PIXELS) @ self.weight + self.bias)
+
+
+class Chosen(StandIn):
+    """A generator of images whose first pixel is one of `values` (k,), by turns, whatever z is."""
+
+    def __init__(self, theirs: Any, z_dim: int, values: torch.Tensor) -> None:
+        super().__init__(theirs, self.forward)
+        self.z_dim, self.values = z_dim, values
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        rows = z.reshape(-1, z.shape[-1]).shape[0]
+        first = self.values[torch.arange(rows) % len(self.values)] + self.bias
+        return torch.cat([first[:, None], torch.zeros(rows, PIXELS - 1)], 1).reshape(SHAPE)
+
+
+class FirstPixel(StandIn):
+    """A discriminator whose logit is the first pixel times a weight of 1."""
+
+    def __init__(self, theirs: Any) -> None:
+        super().__init__(theirs, lambda x: self.forward(x)[:, None])
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.weight * x.reshape(-1, PIXELS)[:, 0]
+
+
+def loss(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The parts `values`, `extreme` and `noise`, each with inputs and values of its own."""
+    models = model_of(student)
+    return sections.run(
+        fault_of(student),
+        values=lambda: values(sections.take(given, "values"), models),
+        extreme=lambda: extreme(sections.take(given, "extreme"), models),
+        noise=lambda: noise(sections.take(given, "noise"), models),
+    )
+
+
+def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The losses loss0, loss1 for each pair of logits: real0 (batch,), fake0 (batch,), real1, ..."""
+    models = model_of(student)
+    seen: dict[str, Any] = {}
+    for case in range(len(given) // 2):
+        parts, _ = losses(given[f"real{case}"], given[f"fake{case}"], models)
+        seen |= {f"{case}.loss{index}": torch.as_tensor(part) for index, part in enumerate(parts[:2])}
+    return seen
+
+
+class Models:
+    """The student's GANs, one for each z_dim, since to fill the real networks' weights is most of the time."""
+
+    def __init__(self, gan: Any) -> None:
+        self._gan = gan
+        self._made: dict[int, tuple[Any, Any, Any]] = {}
+
+    def __call__(self, z_dim: int) -> tuple[Any, Any, Any]:
+        """The model, and the generator and the discriminator that it was made with."""
+        if z_dim not in self._made:
+            made = self._gan(z_dim=z_dim)
+            self._made[z_dim] = made, made.g, made.d
+        return self._made[z_dim]
+
+
+def model_of(student: Student) -> Models:
+    return Models(class_of(student, GAN, "GAN"))
+
+
+def _filled(models: Models, a: torch.Tensor, b: torch.Tensor, w: torch.Tensor, c: torch.Tensor) -> Any:
+    """The student's model with a generator of weights a (dim, 784), b and a discriminator of weights w, c."""
+    made, generator, discriminator = models(len(a))
+    made.g, made.d = Generator(generator, a, b), Discriminator(discriminator, w, c)
+    return made
+
+
+def _losses(gan: Any, x: torch.Tensor) -> list[Any]:
+    return several(gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU), 2, NAMES, METHOD)
+
+
+def values(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
+    """Calls once per case: x (batch, 784), a (dim, 784), b (784,), w (784,), c () with the case's number behind.
+
+    Returns per case the losses (loss0, loss1), all z that the generator got ((rows, dim), and how many rows
+    each of its calls had), and the gradients of both losses to the discriminator's w and the generator's b,
+    where they arrived.
+    """
+    seen: dict[str, Any] = {}
+    for case in range(len(given) // 5):
+        x, a, b, w, c = (given[f"{name}{case}"] for name in "xabwc")
+        gan = _filled(models, a, b, w, c)
+        generator, discriminator = gan.g, gan.d
+        parts = _losses(gan, x)
+        seen[f"{case}.count"] = len(parts)
+        for index, part in enumerate(parts[:2]):
+            seen[f"{case}.is_tensor{index}"] = isinstance(part, torch.Tensor)
+            seen[f"{case}.loss{index}"] = torch.as_tensor(part)
+        if not generator.received:
+            raise Breach(f"{METHOD} returned without calling the generator, but one batch of fakes was expected")
+        if len({z.shape[1] for z in generator.received}) > 1:
+            raise Breach("the generator was given z of different sizes")
+        seen[f"{case}.z"] = torch.cat(generator.received)
+        seen[f"{case}.rows"] = torch.tensor([len(z) for z in generator.received])
+        slopes = _slopes(parts, w=discriminator.weight, b=generator.bias)
+        seen |= {f"{case}.{name}": slope for name, slope in slopes.items()}
+    return seen
+
+
+def extreme(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
+    """The losses for fakes of logits +-`size` and reals of the given logits (batch,), and their gradients.
+
+    Those are to the discriminator's weight (to_w) and the generator's bias (to_b).
+    """
+    parts, places = losses(given["real"], torch.tensor([given["size"], -given["size"]]), models)
+    seen: dict[str, Any] = {f"loss{index}": torch.as_tensor(part) for index, part in enumerate(parts[:2])}
+    return seen | _slopes(parts, **places)
+
+
+def losses(real: torch.Tensor, fake: torch.Tensor, models: Models) -> tuple[list[Any], dict[str, torch.Tensor]]:
+    """What is returned where the logits of real images and of fakes are these, and the two networks' parameters."""
+    x = torch.zeros(len(real), PIXELS)
+    x[:, 0] = real
+    made, theirs, judging = models(3)
+    made.g, made.d = generator, discriminator = Chosen(theirs, 3, fake), FirstPixel(judging)
+    return _losses(made, x), {"w": discriminator.weight, "b": generator.bias}
+
+
+def noise(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
+    """`calls` calls with the same batch: the z of each call of the generator, (calls, rows, dim) and its rows."""
+    x = given["x"]
+    gan = _filled(models, *(given[name] for name in "abwc"))
+    generator = gan.g
+    drawn, rows = [], set()
+    for _ in range(given["calls"]):
+        generator.received.clear()
+        gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU)
+        if not generator.received:
+            raise Breach(f"{METHOD} returned without calling the generator, but one batch of fakes was expected")
+        drawn.append(torch.cat(generator.received))
+        rows.add(tuple(len(z) for z in generator.received))
+    if len(rows) > 1:
+        raise Breach("the number of z given to the generator changes from call to call")
+    return {"z": torch.stack(drawn), "rows": torch.tensor(rows.pop())}
+
+
+def _slopes(parts: list[Any], **places: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The gradient of each loss to each place, as to_w0, to_b0, to_w1, ...; absent where none arrives."""
+    found = {}
+    for index, part in enumerate(parts[:2]):
+        for name, place in places.items():
+            if isinstance(part, torch.Tensor) and part.requires_grad and place.requires_grad:
+                (slope,) = torch.autograd.grad(part.sum(), (place,), allow_unused=True, retain_graph=True)
+                if slope is not None:
+                    found[f"to_{name}{index}"] = slope
+    return found

@@ -1,0 +1,87 @@
+"""Probes of question 4 that need nothing but `sample_gaussian`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from autograder.hw11.probes import fault_of, tensor
+from autograder.sandbox import parts as sections
+from autograder.sandbox.guest.student import Student
+
+UTILS = "gan_vae/utils.py"
+
+
+Sample = Callable[[torch.Tensor, torch.Tensor], Any]
+
+
+def sample(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The parts `shapes`, `noise` and `gradient`, each with inputs and values of its own."""
+    function = student.function(UTILS, "sample_gaussian")
+    return sections.run(
+        fault_of(student),
+        shapes=lambda: shapes(sections.take(given, "shapes"), function),
+        noise=lambda: noise(sections.take(given, "noise"), function),
+        gradient=lambda: gradient(sections.take(given, "gradient"), function),
+    )
+
+
+def shapes(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
+    """Calls once per case: m0, v0, m1, ... Returns z, and m and v as they are afterwards.
+
+    The last case is given transposed, so that its memory is not contiguous.
+    """
+    cases = len(given) // 2
+    seen: dict[str, Any] = {}
+    for case in range(cases):
+        m, v = given[f"m{case}"].clone(), given[f"v{case}"].clone()
+        if case == cases - 1:
+            m, v = m.t().contiguous().t(), v.t().contiguous().t()
+        z = tensor(sample(m, v), "what sample_gaussian returned")
+        seen |= {f"z{case}": z, f"m{case}": m, f"v{case}": v}
+    return seen
+
+
+def noise(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
+    """`calls` samples at m = 0, v = 1 and `calls` at the given m, v (batch, dim): (calls, batch, dim).
+
+    `few` are as many of only a few entries, (calls, 3, 5): code may know large shapes from small ones.
+    """
+    m, v = given["m"], given["v"]
+
+    def draw(m: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        rows = []
+        for _ in range(given["calls"]):
+            z = tensor(sample(m.clone(), v.clone()), "what sample_gaussian returned")
+            rows.append(z.detach().clone())
+        return torch.stack(rows)
+
+    few = draw(torch.zeros(3, 5), torch.ones(3, 5))
+    return {"standard": draw(torch.zeros_like(m), torch.ones_like(v)), "varied": draw(m, v), "few": few}
+
+
+def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """`calls` samples of each of m0, v0 (batch, dim), m1, ...: z0 (calls, batch, dim), z1, ..."""
+    function = student.function(UTILS, "sample_gaussian")
+    calls = given["calls"]
+    return {
+        f"z{case}": torch.stack(
+            [function(given[f"m{case}"].clone(), given[f"v{case}"].clone()).detach() for _ in range(calls)]
+        )
+        for case in range(len(given) // 2)
+    }
+
+
+def gradient(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
+    """Gradients of sum(w z) to m and v, all (batch, dim). Absent keys mean that no gradient arrived."""
+    m, v, w = given["m"].requires_grad_(), given["v"].requires_grad_(), given["w"]
+    # Copies, so that an answer that writes into its inputs is not an autograd error here as well.
+    z = tensor(sample(m * 1, v * 1), "what sample_gaussian returned")
+    z = z.reshape(w.shape) if z.numel() == w.numel() else z
+    seen: dict[str, Any] = {"z": z}
+    if z.requires_grad and z.shape == w.shape:
+        to_m, to_v = torch.autograd.grad((w * z).sum(), (m, v), allow_unused=True)
+        seen |= {name: g for name, g in (("to_m", to_m), ("to_v", to_v)) if g is not None}
+    return seen

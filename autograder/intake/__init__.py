@@ -1,0 +1,1 @@
+"""From whatever a student uploads to a safe copy in the homework's layout."""

@@ -1,0 +1,350 @@
+"""What is in an upload, a zip or a folder: every file that may be of the work, by its cleaned path, read when needed.
+
+Nothing of the upload is trusted: links and special files are left out, every byte is counted before it is unpacked.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from autograder.core import Reject
+from autograder.intake import names
+from autograder.text import clean
+
+MAX_ENTRIES = 20_000
+"""Files of the kinds that are kept, outside of junk."""
+MAX_LISTED = 200_000
+"""Files and folders of any kind, junk among them; more are not even listed."""
+MAX_SPARE = 20_000
+"""Of these in folders that are junk unless the work lies there."""
+MAX_FILE = 50 * 1024**2
+MAX_TOTAL = 200 * 1024**2
+MAX_REMARKS = 40
+SHOWN = 3
+"""Names that one remark gives as examples."""
+ENTRY = b"PK\x01\x02"
+"""What every entry of a zip's directory begins with."""
+UTF_8 = 0x800
+"""The flag of an entry whose name is said to be UTF-8."""
+
+
+@dataclass(eq=False)
+class File:
+    """A file of the upload. `date` only orders; `junk` counts the doubtful folders that it lies in."""
+
+    path: PurePosixPath
+    size: int
+    date: int
+    junk: int
+    reader: Callable[[], bytes | None]
+    _data: bytes | None = None
+    _read: bool = False
+
+    def __post_init__(self) -> None:
+        self.name = names.Name(self.path.name)
+
+    def data(self) -> bytes | None:
+        """The bytes, read once; None where they cannot be read, for which there is a remark then."""
+        if not self._read:
+            self._data, self._read = self.reader(), True
+        return self._data
+
+
+@dataclass
+class Listing:
+    """What an upload holds: `files` are counted, `spare` lie in doubtful folders, `zips` within it are not unpacked.
+
+    `total` are the bytes that the files announce, with those of a zip around this one. `sought` are the names of the
+    graded files: of doubtful folders only these are listed, and Python files. `seen` are paths in zips within it.
+    """
+
+    sought: Collection[str]
+    total: int = 0
+    files: dict[PurePosixPath, File] = field(default_factory=dict)
+    spare: dict[PurePosixPath, File] = field(default_factory=dict)
+    zips: list[File] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    noted: dict[str, list[str]] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
+    listed: int = 0
+    doubted: int = 0
+
+    def remark(self, sentence: str) -> None:
+        if len(self.remarks) < MAX_REMARKS:
+            self.remarks.append(sentence)
+
+    def note(self, what: str, name: str) -> None:
+        """Something that may be true of many files and is told once: `what` follows the names."""
+        self.noted.setdefault(what, []).append(name)
+
+    def close(self) -> None:
+        """Makes remarks of the notes."""
+        for what, of in self.noted.items():
+            more = f" and {len(of) - SHOWN} more" if len(of) > SHOWN else ""
+            self.remark(", ".join(map(shown, of[:SHOWN])) + f"{more}: {what}")
+        self.noted.clear()
+
+    def alike(self, name: names.Name) -> bool:
+        return any(name.alike(graded) for graded in self.sought)
+
+    def add(self, name: str, size: int, date: int, reader: Callable[[], bytes | None]) -> None:
+        """Lists a file if it is of a kind that is kept. Counts its bytes before any is unpacked."""
+        kept = names.Name(name.replace("\\", "/").rpartition("/")[2])
+        zipped = kept.plain.suffix == ".zip"
+        if not (kept.kept or zipped) or names.is_never(name.replace("\\", "/").split("/")):
+            return
+        try:
+            place = names.place(name)
+        except names.Refused as fault:
+            self.remark(f"{shown(name)} {fault} and was left out.")
+            return
+        if place is None:
+            return
+        junk = names.doubtful(place.path.parts[:-1])
+        one = File(place.path, size, date, junk, reader)
+        if zipped:
+            if not junk and size <= MAX_TOTAL:
+                self.zips.append(one)
+            return
+        if junk:
+            if len(self.spare) < MAX_SPARE and size <= MAX_FILE and (kept.plain.suffix == ".py" or self.alike(kept)):
+                self.spare[place.path] = one
+            return
+        if size > MAX_FILE:
+            self.remark(f"{shown(name)} is larger than 50 MB and was left out.")
+            return
+        if place.absolute:
+            self.note("the path begins at the root of a disk; it was read from the upload's top.", name)
+        elif place.upwards:
+            self.note('the path has ".." in it, which was taken away.', name)
+        former = self.files.get(place.path)
+        if former is not None:  # unzip lets the later one overwrite the earlier
+            self.note("is in the upload twice under one name; the last one counts.", str(place.path))
+            self.total -= former.size
+        self.total += size
+        if self.total > MAX_TOTAL:
+            raise Reject("The upload unpacks to more than 200 MB. Please leave data and checkpoints out of it.")
+        self.files[place.path] = one
+        if len(self.files) > MAX_ENTRIES:
+            raise Reject(
+                f"The upload holds more than {MAX_ENTRIES} files; at most {MAX_ENTRIES} are read. "
+                "Please leave data and other people's code out of it."
+            )
+
+    def count(self) -> None:
+        """One more entry of any kind."""
+        self.listed += 1
+        if self.listed > MAX_LISTED:
+            raise Reject(
+                f"The upload holds far more than {MAX_ENTRIES} files and folders, which is the most that is read."
+            )
+
+
+def shown(name: str) -> str:
+    """A file's name as it is shown: one line, in quotation marks, so that no table takes it for a formula."""
+    return f'"{clean(name, limit=80, line=True)}"'
+
+
+def of(upload: Path, sought: Collection[str]) -> Listing:
+    """What is in `upload`: a folder, a zip, or one file that was not zipped. Raises `Reject` where it is none."""
+    listing = Listing(sought)
+    if upload.is_dir():
+        _list_folder(upload, listing)
+    elif upload.is_file() and names.Name(upload.name).kept:
+        _list_single(upload, listing)
+    elif upload.is_file():
+        try:
+            data = upload.read_bytes() if upload.stat().st_size <= MAX_TOTAL else b""
+        except OSError as error:
+            raise Reject(f"{shown(upload.name)} cannot be read: {error.strerror}.") from None
+        list_zip(data, listing, upload.name)
+    else:
+        raise Reject(f"There is no file or folder {shown(str(upload))}.")
+    return listing
+
+
+# ---------------------------------------------------------------------------------------------- zips
+
+
+BROKEN = (zlib.error, struct.error, OverflowError, IndexError, AttributeError)
+"""What else Python's zipfile lets through on malformed archives."""
+UNREADABLE = (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, ValueError, EOFError, OSError, *BROKEN)
+
+
+def list_zip(data: bytes, listing: Listing, name: str) -> None:
+    """Adds a zip's entries. Of two of one name the last counts, as for unzip."""
+    if not data:
+        raise Reject(f"{shown(name)} is empty or larger than 200 MB.")
+    if data.count(ENTRY) > MAX_LISTED:  # before zipfile makes an object of each
+        raise Reject(f"The zip holds far more than {MAX_ENTRIES} entries, which is the most that is read.")
+    try:
+        archive = opened(data)
+        entries = archive.infolist()
+    except UNREADABLE:
+        raise Reject(
+            f"{shown(name)} is not a zip archive that can be read. "
+            "Please zip your homework folder again and upload the .zip file."
+        ) from None
+    for entry in entries:
+        listing.count()
+        if entry.filename.endswith("/"):
+            continue
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            if _may_matter(entry.filename):
+                listing.remark(f"{shown(entry.filename)} is a link and was left out.")
+        elif fault := unpackable(entry):
+            if _may_matter(entry.filename):
+                listing.remark(f"{shown(entry.filename)} {fault}")
+        else:
+            listing.add(entry.filename, entry.file_size, date_of(entry), _reader(archive, entry, listing))
+
+
+def opened(data: bytes) -> zipfile.ZipFile:
+    """The archive. Names that are said to be UTF-8 and are none are read as what old zips hold, code page 437."""
+    try:
+        return zipfile.ZipFile(io.BytesIO(data))
+    except UnicodeDecodeError:
+        mended, at = bytearray(data), -1
+        while (at := mended.find(ENTRY, at + 1)) >= 0 and at + 46 <= len(mended):
+            flags, length = struct.unpack("<H18xH", mended[at + 8 : at + 30])
+            try:
+                mended[at + 46 : at + 46 + length].decode()
+            except UnicodeDecodeError:
+                mended[at + 8 : at + 10] = struct.pack("<H", flags & ~UTF_8)
+        return zipfile.ZipFile(io.BytesIO(bytes(mended)))
+
+
+def unpackable(entry: zipfile.ZipInfo) -> str:
+    """Why an entry is not unpacked, as the end of a sentence; "" where nothing speaks against it."""
+    if entry.flag_bits & 1:
+        return "is encrypted and was left out."
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Python unpacks bzip2 and LZMA in one go, without a limit: kilobytes become gigabytes.
+        return "is packed by a method that is not read here (deflate is)."
+    return ""
+
+
+def date_of(entry: zipfile.ZipInfo) -> int:
+    """The entry's date as seconds of no calendar (each month has 31 days): for comparisons only."""
+    year, month, day, hour, minute, second = entry.date_time
+    return ((((year * 12 + month) * 31 + day) * 24 + hour) * 60 + minute) * 60 + second
+
+
+def bytes_of(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | None:
+    """The entry's bytes: never more than it announced. None where it is damaged."""
+    try:
+        with archive.open(entry) as stream:
+            return stream.read(entry.file_size)
+    except UNREADABLE:
+        return None
+
+
+def _reader(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, listing: Listing) -> Callable[[], bytes | None]:
+    def read() -> bytes | None:
+        data = bytes_of(archive, entry)
+        if data is None:
+            listing.remark(f"{shown(entry.filename)} is damaged in the zip and was left out.")
+        return data
+
+    return read
+
+
+def _may_matter(name: str) -> bool:
+    """Whether its loss is told: it is of a kind that is read, and in no folder that is junk."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    kept = names.Name(path.name).kept or path.suffix.casefold() == ".zip"
+    return kept and not names.is_never(path.parts) and not names.doubtful(path.parts[:-1])
+
+
+# ------------------------------------------------------------------------------------------- folders
+
+
+def _list_single(upload: Path, listing: Listing) -> None:
+    """One file that was not zipped."""
+    try:
+        seen = upload.stat()
+    except OSError as error:
+        raise Reject(f"{shown(upload.name)} cannot be read: {error.strerror}.") from None
+
+    def read() -> bytes:
+        try:
+            with upload.open("rb") as stream:
+                return stream.read(seen.st_size)
+        except OSError as error:
+            raise Reject(f"{shown(upload.name)} cannot be read: {error.strerror}.") from None
+
+    listing.add(upload.name, seen.st_size, int(seen.st_mtime), read)
+
+
+def _list_folder(folder: Path, listing: Listing) -> None:
+    """Regular files only; no link is followed at any level, neither now nor when a file is read."""
+    try:
+        start = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise Reject(f"The folder {shown(str(folder))} cannot be read: {error.strerror}.") from None
+    for parts, seen in _walk(start, (), listing):
+        listing.add("/".join(parts), seen.st_size, int(seen.st_mtime), _opener(folder, parts, seen.st_size, listing))
+
+
+def _opener(folder: Path, parts: tuple[str, ...], size: int, listing: Listing) -> Callable[[], bytes | None]:
+    def read() -> bytes | None:
+        """Opens one folder after the other, since any may have become a link meanwhile."""
+        at = -1
+        try:
+            at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            for part in parts[:-1]:
+                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+                os.close(at)
+                at = inner
+            # A FIFO swapped in meanwhile would block without O_NONBLOCK.
+            found = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
+            with os.fdopen(found, "rb") as stream:
+                if stat.S_ISREG(os.fstat(found).st_mode):
+                    return stream.read(size)
+            listing.remark(f"{shown('/'.join(parts))} is a link or a special file and was left out.")
+        except OSError as error:
+            listing.remark(f"{shown('/'.join(parts))} cannot be read ({error.strerror}) and was left out.")
+        finally:
+            if at >= 0:
+                os.close(at)
+        return None
+
+    return read
+
+
+def _walk(folder: int, prefix: tuple[str, ...], listing: Listing) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
+    """Every regular file that may matter, in the order of names. Of doubtful folders no more is looked at than fits."""
+    doubtful = names.doubtful(prefix) > 0
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(itertools.islice(entries, MAX_LISTED + 1), key=lambda entry: entry.name)
+        for entry in found:
+            parts = (*prefix, entry.name)
+            if doubtful:
+                listing.doubted += 1
+                if listing.doubted > MAX_LISTED:
+                    return
+            else:
+                listing.count()
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    if len(parts) <= names.MAX_DEPTH and not names.is_never(parts):
+                        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                        yield from _walk(os.open(entry.name, flags, dir_fd=folder), parts, listing)
+                elif entry.is_file(follow_symlinks=False):
+                    yield parts, entry.stat(follow_symlinks=False)
+                elif _may_matter("/".join(parts)):
+                    listing.remark(f"{shown('/'.join(parts))} is a link or a special file and was left out.")
+            except OSError as error:
+                listing.remark(f"{shown('/'.join(parts))} cannot be read ({error.strerror}) and was left out.")
+    finally:
+        os.close(folder)

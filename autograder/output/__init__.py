@@ -1,0 +1,1 @@
+"""What people see: results.json, the terminal's table, HTML pages."""

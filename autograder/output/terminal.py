@@ -1,0 +1,288 @@
+"""Grading one submission from the command line: early results, the canary, the table, the exit status."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from autograder.authoring.bundle import LEADERBOARD
+from autograder.sandbox import confine
+from autograder.sandbox.host import canary
+from autograder.sandbox.host.scratch import scratch
+from autograder.sandbox.host.wall import Pool, Wall
+
+if TYPE_CHECKING:
+    from autograder.core import Assignment, Result
+
+ROOT = Path(__file__).resolve().parents[2]
+GRADESCOPE = Path("/autograder")
+GRADED, NOT_GRADABLE, OUR_FAULT = 0, 2, 3
+BRIEF = 80
+"""Characters of an answer for a person that the table shows."""
+
+
+def grade(path: Path | None, out: Path | None, homework: str, seconds: float, *, leaderboard: bool = False) -> int:
+    """Grades `path` and writes results.json. Returns 0 graded, 2 cannot be graded, 3 a fault of ours."""
+    started = time.monotonic()
+    confine.shield()
+    on_gradescope = path is None
+    if path is None:
+        path = GRADESCOPE / "submission"
+        out = out or GRADESCOPE / "results" / "results.json"
+        if not path.is_dir():
+            print(
+                "Which submission? Give a zip or a folder: ./run_autograder PATH\n"
+                f"(Without PATH, {path} is graded, which is where Gradescope puts it.)",
+                file=sys.stderr,
+            )
+            return NOT_GRADABLE
+        _close_to_others()
+    out = out or Path("results.json")
+    # The zygote begins to import torch now, beside everything that the judge still has to do.
+    with Pool(Wall(homework)) as pool, _tidy() as box:
+        if sys.stderr.isatty():
+            pool.tell = _tell
+        leaderboard = leaderboard or (ROOT / LEADERBOARD).exists()
+        return _grade(path, out.absolute(), homework, seconds, started, on_gradescope, leaderboard, pool, box)
+
+
+def _grade(
+    path: Path, out: Path, homework: str, seconds: float, started: float, on_gradescope: bool, leaderboard: bool,
+    pool: Pool, box: Path,
+) -> int:  # fmt: skip
+    from autograder.core import Reject
+    from autograder.grade import Grading
+    from autograder.intake import submission
+    from autograder.output import gradescope
+    from autograder.sandbox.host.judging import Guarded, deepest
+
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    results: list[Result] = []
+    remarks: list[str] = []
+    isolation = ""
+
+    def write(reason: str = "") -> None:
+        spent = time.monotonic() - started
+        content = gradescope.document(
+            assignment, results, remarks=remarks, seconds=spent, isolation=isolation, reason=reason,
+            leaderboard=leaderboard,
+        )  # fmt: skip
+        gradescope.write(out, content)
+
+    def refuse(reason: str, status: int) -> int:
+        write(reason)
+        print(reason)
+        print(f"Nothing could be graded. The reason stands in {out}")
+        return status
+
+    try:
+        write("Grading began but did not finish.")
+    except OSError as error:
+        print(f"{out} cannot be written: {error.strerror}.", file=sys.stderr)
+        return OUR_FAULT
+    try:
+        received = submission.receive(path, assignment, box, group=pool.uid)
+        remarks += received.remarks
+        report = canary.inspect(pool, beside=assignment.reference, results=out.parent)
+        isolation = report.line()
+        if on_gradescope and not report.trustworthy:
+            return refuse(
+                "The grader's sandbox does not hold on this machine, so nothing was graded: "
+                + "; ".join(leak for leak in report.leaks.values() if leak)
+                + ". This is not a fault of the submission; course staff, please run the doctor.",
+                OUR_FAULT,
+            )
+        write()
+        pool.read(received)
+        left = seconds - (time.monotonic() - started)
+        judging = Guarded([check for question in assignment.questions for check in question.checks])
+        grading = Grading(pool, received, assignment, secret(), left, judging=judging)
+        for result in grading.results():
+            results.append(result)
+            write()
+    except Reject as fault:
+        return refuse(str(fault), NOT_GRADABLE)
+    except Exception as error:  # our bug: what was graded so far stays, the reason is told, the status says so
+        print(f"{type(error).__name__} in the grader, {deepest(error)}: {error}", file=sys.stderr)
+        return refuse(gradescope.OUR_FAULT, OUR_FAULT)
+    stopped = gradescope.stopped(results)
+    if stopped and on_gradescope:  # what is printed there is for the staff only
+        print("For the staff, first: these checks did not end as they should.", *stopped, "", sep="\n")
+    show(assignment, results, remarks, report, time.monotonic() - started, out)
+    logged = gradescope.logs(results)
+    if logged and on_gradescope:
+        print(f"\nWhat the submission printed (for the staff only):\n{logged}")
+    if stopped and not on_gradescope:
+        print("\nFor the staff: these checks did not end as they should.", *stopped, sep="\n")
+    return OUR_FAULT if stopped else GRADED
+
+
+def _tell(line: str) -> None:
+    """Shows how far a notebook's run has come, on one line of the terminal that the next one takes."""
+    print(f"\r\033[Krunning the notebook: {line}", end="\r", file=sys.stderr, flush=True)
+
+
+def secret() -> bytes:
+    """The key of all seeds, made once by setup.sh for this machine; empty where there is none."""
+    try:
+        return Path(sys.prefix, "secret").read_bytes()
+    except OSError:
+        return b""
+
+
+SHARED = tuple(map(Path, ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")))
+
+
+def _close_to_others() -> None:
+    """On Gradescope's machine, where all is ours: other users cannot enter our folder or read who submits.
+
+    Nor can they leave files in the shared folders, which Landlock would prevent where the kernel has it.
+    """
+    places = [(ROOT, 0o700), (GRADESCOPE / "submission", 0o700), (GRADESCOPE / "results", 0o755)]
+    for place, mode in (*places, *((folder, 0o1755) for folder in SHARED)):
+        if os.geteuid() == 0 and place.is_dir():
+            place.chmod(mode)
+    metadata = GRADESCOPE / "submission_metadata.json"
+    if os.geteuid() == 0 and metadata.is_file():
+        metadata.chmod(0o600)
+
+
+@contextmanager
+def _tidy() -> Iterator[Path]:
+    """A folder for the submission that workers can reach, removed at the end, also when we are told to stop."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with scratch() as folder:
+            yield folder / "box"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# ------------------------------------------------------------------------------------ for people's eyes
+
+
+def show(
+    assignment: Assignment, results: list[Result], remarks: list[str], report: canary.Report, seconds: float, out: Path
+) -> None:  # fmt: skip
+    """The table: every check, what it gave, and for what was lost the sentence that says why."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from autograder.text import clean
+
+    console = Console(highlight=False, soft_wrap=False)
+    for question in assignment.questions:
+        own = [result for result in results if result.question == question]
+        score = sum(result.score for result in own)
+        kind = " (optional)" if question.optional else ""
+        title = f"Question {question.number}: {question.title}{kind}   {_points(score)} of {_points(question.points)}"
+        table = Table(
+            title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False
+        )
+        table.add_column(justify="left", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True, style="dim")
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(ratio=1)
+        said: dict[str, str] = {}  # a message that several checks share is read once
+        for group in _alike(own):
+            result = group[0]
+            full, ours = result.verdict.score == 1, result.status in ("grader error", "unjudgeable")
+            mark, style = ("?", "yellow") if ours else ("✓", "green") if full else ("✗", "red")
+            words = Text("; ".join(each.check.name for each in group))
+            number = result.number if len(group) == 1 else f"{result.number}-{group[-1].number.partition('.')[2]}"
+            scored, most = (sum(values) for values in zip(*((r.score, r.check.points) for r in group), strict=True))
+            points = f"{_points(scored)}/{_points(most)}"
+            if result.check.manual and not ours:
+                mark, style, points = "·", "dim", ""
+                words.append(f"\nfor manual grading: {clean(result.verdict.message, limit=BRIEF, line=True)}", style)
+            elif not full or ours:
+                first = said.setdefault(result.verdict.message, result.number)
+                again = first != result.number
+                words.append(f"\nThe same as in {first}." if again else f"\n{result.verdict.message}", style=style)
+            table.add_row(Text(mark, style=style), number, points, words)
+        console.print(table)
+    for remark in remarks:
+        console.print(Text(f"note: {remark}", style="yellow"))
+    total, most = sum(result.score for result in results), assignment.points
+    extra = f" (and {_points(assignment.extra)} optional)" if assignment.extra else ""
+    told = f"{_points(total)} of {_points(most)}{extra} points in {seconds:.1f} s, written to {out}"
+    console.print(Text(f"\n{told}", style="bold"))
+    console.print(Text(report.line(), style="dim" if report.strong else "yellow"), soft_wrap=True)
+    if not report.strong:
+        console.print(
+            Text(
+                "Run `python3 -m autograder doctor` to see what that means and how to mend it.",
+                style="yellow",
+            )
+        )
+
+
+def _alike(results: list[Result]) -> list[list[Result]]:
+    """Neighbours that failed with one and the same message together: they are one row of the table."""
+    groups: list[list[Result]] = []
+    for result in results:
+        last = groups[-1][0] if groups else None
+        lost = result.verdict.score < 1 and not result.check.manual
+        if lost and last is not None and not last.check.manual and last.verdict.message == result.verdict.message:
+            groups[-1].append(result)
+        else:
+            groups.append([result])
+    return groups
+
+
+def _points(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def doctor(homework: str) -> int:
+    """Tries the sandbox and tells what it holds, on which machine, and what to do about each weakness."""
+    confine.shield()
+    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    print("Trying the sandbox with code that attacks it; this takes some seconds.", flush=True)
+    with Pool(Wall(homework)) as pool, tempfile.TemporaryDirectory() as results:
+        try:
+            report = canary.inspect(pool, beside=assignment.reference, results=Path(results))
+        except RuntimeError as error:
+            print(f"No worker could be started, so nothing can be graded here: {error}")
+            return OUR_FAULT
+    print(report.line())
+    for aspect in canary.ASPECTS:
+        leak = report.leaks[aspect]
+        print(f"  {aspect:<10}{'OPEN   ' if leak else 'BLOCKED'}  students' code tried to {canary.MEANING[aspect]}")
+        if leak:
+            print(f"{'':22}it {leak}\n{'':22}what helps: {canary.ADVICE[aspect]}")
+    print(f"false-fail bound of all checks together, one attempt: {assignment.alpha:.1e} (a fail needs two)")
+    for name, version in _versions().items():
+        print(f"  {name:<14}{version}")
+    if not report.trustworthy:
+        print("Scores from this machine can be forged by a determined student; Gradescope would refuse to grade.")
+    return 0 if report.trustworthy else 1
+
+
+def _versions() -> dict[str, Any]:
+    from importlib import metadata
+
+    found: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()}
+    for name in ("torch", "numpy", "scipy", "pyseccomp", "landlockpy"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    found["user"] = "root" if os.geteuid() == 0 else f"uid {os.geteuid()}"
+    found["environment"] = sys.prefix
+    return found

@@ -1,0 +1,232 @@
+"""A worker's life: confine, read one request, run one probe beside the student's code, answer, end.
+
+It is forked from the zygote and holds nothing worth stealing: no reference, no expected value, no
+threshold, no seed of a later check. What it answers is values, and the judge treats them as such.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+
+from autograder.core import WHOLE, Array, Value, Values
+from autograder.sandbox import confine, wire
+from autograder.sandbox.faults import Fault
+from autograder.sandbox.guest import files, frozen, kernel, machine, probe_modules
+from autograder.sandbox.guest.absent import Absent, require
+from autograder.sandbox.guest.noise import Noise
+from autograder.sandbox.guest.student import Held, ImportFault, Missing, Student, describe
+
+Probe = Callable[[Mapping[str, Any], Student], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the zygote is told about a worker: whose files, which probe, under which limits.
+
+    With a `collector` (a class in the probe's module) a notebook's kernel runs beside it, in `scratch`.
+    """
+
+    box: str
+    absent: tuple[str, ...]
+    probe: str
+    probes: str
+    uid: int | None
+    seconds: float
+    memory: int
+    layers: tuple[str, ...]
+    collector: str = ""
+    scratch: str = ""
+    rung: int = 0
+    file: str = ""
+
+    def confined(self, *, sockets: confine.Sockets = "none", writable: Sequence[Path] = ()) -> None:
+        """Confines this process by what the job allows."""
+        notebook = bool(self.scratch)
+        confine.confine(
+            uid=self.uid,
+            limits=confine.Limits(
+                seconds=self.seconds,
+                memory=2 * self.memory if writable else self.memory,
+                files=256 if notebook else confine.Limits.files,
+                written=confine.SCRATCH if writable else 0,
+            ),
+            readable=[Path(self.box), *([Path(self.scratch)] if self.scratch else []), *confine.python_folders()],
+            writable=writable,
+            sockets=sockets,
+            layers=self.layers,
+        )
+
+
+def live(job: Job, channel: int) -> NoReturn:
+    """The whole life of a worker, in its own process; never returns."""
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        module = load_probe(job.probes, job.probe.partition(":")[0])  # while our files can still be read
+        os.chdir(job.box)
+        running = _start_kernel(job, module) if job.scratch else None
+        job.confined(sockets="connect" if running else "none")
+        files.install(disk_first=False)
+        machine.furnish()
+        request = wire.read(lambda count: _receive(channel, count))
+        student = Student(Path(job.box), job.absent, kernel=running, seconds=job.seconds, rung=job.rung)
+        if job.rung == WHOLE:
+            reply = whole(request, job.file, student)
+        else:
+            reply = answer(request, module, job.probe.partition(":")[2], student)
+        with contextlib.suppress(Exception):  # what was printed is for the staff; os._exit would drop it
+            sys.stdout.flush()
+        _send(channel, reply)
+    except BaseException:  # whatever it is, this process must not go on as a second zygote
+        os._exit(70)
+    os._exit(0)
+
+
+def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
+    scratch = Path(job.scratch)
+
+    def respond(data: bytes, space: dict[str, Any]) -> bytes:
+        header, body = wire.lengths(data[: wire.PREFIX.size])
+        cut = wire.PREFIX.size + header
+        request = wire.decode(data[wire.PREFIX.size : cut], data[cut : cut + body])
+        held = Held(Path(job.box), space, seconds=job.seconds)
+        Absent.forgiving = False  # what is answered now is judged
+        machine.settle()
+        return answer(request, module, job.probe.partition(":")[2], held)
+
+    return kernel.start(
+        scratch,
+        getattr(module, job.collector)() if job.collector else kernel.Unwatched(),
+        _plain,
+        lambda: job.confined(sockets="listen", writable=[scratch]),
+        respond if job.rung == WHOLE else None,
+    )
+
+
+UNFILLED = ("it only returns names that nothing sets", "NotImplementedError was raised")
+OWN = {"canary": "autograder.sandbox.guest.canary", "reading": "autograder.sandbox.guest.reading"}
+"""Probes that belong to no homework."""
+
+
+def load_probe(package: str, name: str) -> ModuleType:
+    """The probes' module `name`, or one of the engine's own, with what it uses of other packages bound (frozen.py)."""
+    return probe_modules.load(OWN.get(name, f"{package}.{name}"))
+
+
+def answer(request: wire.Frame, module: ModuleType, function: str, student: Student) -> bytes:
+    """The reply to one request, as bytes."""
+    inputs = dict(request.values)
+    seed = inputs.pop("seed")
+    assert isinstance(seed, int)
+    probe: Probe = getattr(module, function)
+    try:
+        values = run(probe, inputs, seed, student)
+        return wire.encode(wire.Frame(request.id, values=values, further=student.further))
+    except BaseException as error:
+        return wire.encode(wire.Frame(request.id, fault=fault(error, student), further=_further(student)))
+
+
+def whole(request: wire.Frame, file: str, student: Student) -> bytes:
+    """The reply to a request that is put to what the notebook's kernel holds after all its cells."""
+    try:
+        assert student.kernel is not None
+        found = student.kernel.probed(student.cells(file), wire.encode(request), seconds=student.seconds - 5)
+        return wire.encode(replace(found, id=request.id))
+    except BaseException as error:
+        return wire.encode(wire.Frame(request.id, fault=fault(error, student)))
+
+
+def run(probe: Probe, inputs: Values, seed: int, student: Student) -> Values:
+    """Runs a probe with tensors for arrays, all generators seeded now and after each load of the submission's code."""
+    noise = Noise(seed, student.modules)
+    student.loaded = noise.renew
+    noise.renew()
+    machine.calm()
+    torch.set_num_threads(1)
+    got = probe({name: _tensor(value) for name, value in inputs.items()}, student)
+    return {name: _plain(value) for name, value in got.items()}
+
+
+def _further(student: Student) -> int:
+    try:
+        return student.further
+    except BaseException:  # whatever a notebook's statements are, its fault is to be told
+        return 0
+
+
+def fault(error: BaseException, student: Student) -> Fault:
+    """What is told to the judge about an exception: its kind, its first line, where it came from.
+
+    Where it only follows from a statement that failed while the file was loaded, that is told.
+    """
+    if isinstance(error, Missing):
+        return Fault("missing", str(error)[:400])
+    cause, kind = error, "raised"
+    if isinstance(error, ImportFault):
+        cause, kind = error.cause, "import"
+    else:
+        unfilled = student.placeholder(error)
+        first = student.hidden_behind(error) if unfilled else student.first_cause(error)
+        if first is not None and first is not error:
+            cause, kind = first, "import"
+        elif unfilled:
+            kind = "unfilled"
+    text, where = describe(cause, student.box)
+    if kind == "unfilled":
+        text = UNFILLED[isinstance(cause, NotImplementedError)]
+    elif isinstance(cause, MemoryError) or "can't allocate memory" in text or "DefaultCPUAllocator" in text:
+        kind = "memory"
+    elif isinstance(cause, wire.Breach):
+        kind, text, where = "unusable", str(cause)[:400], ""  # our own words, without the exception's name
+    return Fault(kind, text, where)
+
+
+def _tensor(value: Value) -> Any:
+    return torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
+
+
+def _plain(value: Any) -> Value:
+    frozen.put_back()
+    if isinstance(value, torch.Tensor):
+        return _array(value)
+    if isinstance(value, np.ndarray):
+        return value
+    if type(value) in (bool, int, float, str):
+        return value  # type: ignore[no-any-return]
+    require(value)
+    raise wire.Breach(f"a {type(value).__name__} cannot be handed to the judge")
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    plain = tensor.detach().cpu().as_subclass(torch.Tensor).resolve_conj().contiguous()
+    if plain.is_sparse or plain.dtype == torch.bfloat16 or plain.is_complex():
+        raise wire.Breach(f"a tensor of type {plain.dtype} cannot be handed to the judge")
+    array: Array = plain.numpy().copy()
+    return array
+
+
+def _receive(channel: int, count: int) -> bytes:
+    chunks, missing = [], count
+    while missing:
+        chunk = os.read(channel, min(missing, 1 << 20))
+        if not chunk:
+            raise EOFError("the judge went away")
+        chunks.append(chunk)
+        missing -= len(chunk)
+    return b"".join(chunks)
+
+
+def _send(channel: int, message: bytes) -> None:
+    view = memoryview(message)
+    while view:
+        view = view[os.write(channel, view) :]

@@ -1,0 +1,87 @@
+"""The audit of fair grades: every known variation is covered, and an unfair grade is told."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autograder.audit import fairness
+from autograder.audit.fairness import Found, Graded, Variation
+from autograder.hw11.solutions import HALF_RIGHT, RIGHT
+from autograder.hw11.solutions.variations import VARIATIONS
+
+ROOT = Path(__file__).resolve().parents[2]
+HALF = {variant.id: (variant, lost, reason) for variant, lost, reason in HALF_RIGHT}
+
+
+@pytest.mark.parametrize("variation", VARIATIONS, ids=lambda one: f"{one.place}, {one.what}")
+def test_what_stands_for_a_variation_exists(variation: Variation) -> None:
+    assert variation.variants or variation.tests
+    assert {*variation.variants} <= {variant.id for variant in RIGHT} | HALF.keys()
+    for test in variation.tests:
+        file, _, name = test.partition("::")
+        assert re.search(rf"^def {name}\(", (ROOT / file).read_text(), re.M), test
+
+
+def test_every_variation_is_named_once_and_the_bank_is_large() -> None:
+    assert len({(one.place, one.what) for one in VARIATIONS}) == len(VARIATIONS)
+    assert len(RIGHT) >= 60
+    assert len(HALF) >= 20
+    assert all(lost > 0 and reason.endswith(".") for _, lost, reason in HALF.values())
+
+
+RIGHT_ONE = Graded(RIGHT[0], "q", (0.0, 0.0), (), 0.05)
+HALF_ONE = Graded(HALF["pg-sum"][0], "q", (2.0, 2.0), ("q.average",), 0.0, 2.0, "An average was asked for.")
+KNOWN = (
+    Variation("q", "one", variants=(RIGHT[0].id,)),
+    Variation("q", "two", tests=("tests/a.py::test",)),
+)
+GOOD = Found((RIGHT_ONE,), (HALF_ONE,), KNOWN)
+
+
+def test_a_grader_that_keeps_its_promises() -> None:
+    assert fairness.section(GOOD).holds
+
+
+@pytest.mark.parametrize(
+    ("found", "broken"),
+    [
+        (replace(GOOD, right=(replace(RIGHT_ONE, lost=(0.0, 0.5)),), variations=KNOWN[1:]), 0),
+        (replace(GOOD, right=(replace(RIGHT_ONE, used=0.3),)), 1),
+        (replace(GOOD, right=(replace(RIGHT_ONE, variant=RIGHT[1]),)), 2),
+        (replace(GOOD, variations=(*KNOWN, Variation("q", "three"))), 2),
+        (replace(GOOD, half=(replace(HALF_ONE, lost=(2.0, 1.0)),)), 3),
+        (replace(GOOD, half=(replace(HALF_ONE, expected=1.0),)), 3),
+    ],
+)
+def test_each_broken_promise_is_told(found: Found, broken: int) -> None:
+    kept = [promise.holds for promise in fairness.section(found).promises]
+    assert kept == [at != broken for at in range(len(kept))]
+
+
+def test_a_half_right_solution_in_place_of_a_right_one_would_be_told() -> None:
+    row = fairness.graded("autograder.hw11", HALF["bound-kl-monte-carlo"][0], 2)
+    assert row["lost"] == pytest.approx([1.0, 1.0])
+    assert row["failed"] == ["vae.bound.closed_form"]
+    assert row["question"] == "vae"
+
+
+def test_what_is_fixed_counts_in_every_grading() -> None:
+    # It loses half of what one fixed problem is worth, too.
+    row = fairness.graded("autograder.hw11", HALF["epoch-crashes-at-first"][0], 2)
+    assert row["lost"] == pytest.approx([1.5, 1.5])
+
+
+def test_a_slice_is_fair_and_goes_on_from_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fairness.version, "of", lambda _: "this one")  # whatever is edited meanwhile
+    steps: list[tuple[int, int]] = []
+    found = fairness.measured("autograder.hw11", tmp_path, every=88, tell=lambda *step: steps.append(step))
+    section = fairness.section(found)
+    assert section.holds, [promise for promise in section.promises if not promise.holds]
+    assert len(found.right) == len(RIGHT[::88])
+    assert steps[-1][0] == steps[-1][1] == len(RIGHT[::88]) + len(HALF_RIGHT[::88])
+    monkeypatch.setattr(fairness, "graded", None)
+    assert fairness.measured("autograder.hw11", tmp_path, every=88) == found

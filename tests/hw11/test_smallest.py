@@ -1,0 +1,226 @@
+"""Where a check fails, the message ends with the smallest of some tiny inputs that shows it, at little cost."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autograder.audit import bank
+from autograder.audit.variants import Variant, write
+from autograder.core import Ask, Check, Observation, Question, Reject, Smallest, Submission, Trial, Values, Verdict
+from autograder.grade import LONGEST, Grading
+from autograder.hw11 import ASSIGNMENT
+from autograder.hw11.policy_gradient import loss
+from autograder.hw11.solutions import HALF_RIGHT, RIGHT, WRONG
+from autograder.intake import submission
+from autograder.judging.judges import Exact, contrast, shown
+from autograder.sandbox.host.wall import Pool, Wall
+from tests.helpers import reachable_folder
+
+BANK = {variant.id: variant for variant in (*WRONG, *(variant for variant, _, _ in HALF_RIGHT))}
+SEARCHED = {check.id for question in ASSIGNMENT.questions for check in question.checks if check.smallest}
+
+TOLD = (
+    (
+        "bound-kl-swapped",
+        "vae.bound.kl",
+        "Smallest example: m = [0], v = [4] gave a KL term of 0.3181; expected 0.8069.",
+    ),
+    (
+        "bound-kl-mean-over-dimensions",
+        "vae.bound.kl",
+        "Smallest example: m = [0, 1], v = [1, 4] gave a KL term of 0.6534; expected 1.307.",
+    ),
+    (
+        "bound-bce-mean",
+        "vae.bound.reconstruction",
+        "Smallest example: every logit 0 and every pixel 0 gave a reconstruction term of 0.6931; expected 543.4.",
+    ),
+    (
+        "sample-variance-ignored",
+        "vae.sample.parameters",
+        r"Smallest example: with m = \[\[0\]\] and v = \[\[4\]\] 200 samples had the mean \[\[-?0.\d+\]\] and the "
+        r"standard deviation \[\[(1|1.1|0.9\d?)\]\]; expected about \[\[0\]\] and \[\[2\]\].",
+    ),
+    (
+        "gan-both-halved",
+        "gan.discriminator",
+        "Smallest example: logits [0] of real images and [0] of generated ones gave a d_loss of 0.6931; "
+        "expected 1.386.",
+    ),
+    (
+        "gan-both-halved",
+        "gan.generator",
+        "Smallest example: logits [0] of real images and [0] of generated ones gave a g_loss of 0.3466; "
+        "expected 0.6931.",
+    ),
+    (
+        "pg-next-class",
+        "policy_gradient.gradient",
+        "Smallest example: logits [[0, 0, 0, 0]], actions [0] and rewards [1] gave the gradient "
+        "[0.25, 0.25, 0.25, -0.75]; expected [-0.75, 0.25, 0.25, 0.25].",
+    ),
+    (
+        "pg-reward-column",
+        "policy_gradient.gradient",
+        "Smallest example: logits [[0, 0, 0, 0], [0, 0, 0, 0]], actions [0, 1] and rewards [1, 2] gave the gradient "
+        "of row 1 [-0.5625, 0.1875, 0.1875, 0.1875]; expected [-0.375, 0.125, 0.125, 0.125].",
+    ),
+    (
+        "kl-swapped",
+        "distributions.discrete",
+        "Smallest example: p = [0.5, 0.5] and q = [0.25, 0.75] gave 0.1308; expected 0.1438.",
+    ),
+    (
+        "kl-zeros-skipped",
+        "distributions.discrete",
+        "Smallest example: p = [0.5, 0.5] and q = [1, 0] gave -0.3466; expected inf.",
+    ),
+    (
+        "kl-swapped",
+        "distributions.gaussian",
+        "Smallest example: p of mean 0 and standard deviation 1, q of mean 0 and standard deviation 2 gave 0.8069; "
+        "expected 0.3181.",
+    ),
+)  # fmt: skip
+
+
+def messages(variant: Variant) -> dict[str, str]:
+    """What the variant's student is told by the checks that look for small examples and fail."""
+    own = bank.only(bank.of(ASSIGNMENT, variant), SEARCHED)
+    with bank.submitted(variant, own) as received:
+        results = bank.outcome(received, own).results
+    assert not any(result.verdict.notes for result in results)
+    return {result.check.id: result.verdict.message for result in results if result.verdict.score < 1}
+
+
+@pytest.mark.parametrize(("variant", "check", "sentence"), TOLD, ids=lambda value: value if len(value) < 40 else "")
+def test_the_smallest_example_is_told(variant: str, check: str, sentence: str) -> None:
+    told = messages(BANK[variant])[check]
+    assert re.search(sentence, told) if "\\" in sentence else told.endswith(f" {sentence}")
+    assert len(told) < LONGEST
+
+
+def test_every_search_is_tried_above() -> None:
+    assert {check for _, check, _ in TOLD} == SEARCHED
+
+
+@pytest.mark.parametrize("question", ["distributions", "vae", "gan", "policy_gradient"])
+def test_a_right_answer_shows_no_fault_at_tiny_inputs(question: str) -> None:
+    """`describe` is asked directly, as if the check had failed, for some right solutions written differently."""
+    checks = [c for q in ASSIGNMENT.questions if q.id == question for c in q.checks if c.smallest]
+    files = {file for q in ASSIGNMENT.questions if q.id == question for file in q.files}
+    for variant in [v for v in RIGHT if v.file in files][::6]:
+        own = bank.only(bank.of(ASSIGNMENT, variant), {check.id for check in checks})
+        with bank.submitted(variant, own) as received:
+            grading = Grading(bank.InProcess(own.probes), received, own)
+            for check in (check for q in own.questions for check in q.checks):
+                _, failed = grading._observe(check.ask, 0)
+                assert check.smallest is not None
+                seen, tiny = grading._observe(check.smallest.ask, 0)
+                assert tiny is not None, seen.error
+                assert failed is not None
+                if question == "policy_gradient" and loss.read(failed).baseline != "none":
+                    continue  # a right answer, whose gradient is another one all the same
+                assert check.smallest.describe(failed, tiny) == "", variant.id
+
+
+# --------------------------------------------------------------------------- what grade.py makes of it
+
+BOX = Submission(Path("/nonexistent"), "digest")
+
+
+class Echo:
+    """An asker that answers what it was given, and counts."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+        self.asked.append(ask.probe)
+        return Observation(dict(given))
+
+
+def graded(describe, *, score: float = 0.0, seconds: float = 480.0, message: str = "Wrong.") -> tuple[Verdict, Echo]:
+    """The verdict of one check that fails with this score, and what was asked."""
+    smallest = Smallest(Ask("m:tiny", lambda _rng: {"x": 0}, seconds=3, fixed=True), describe)
+    rule = Exact(lambda _trial: Verdict(score, message, "wrong"))
+    check = Check("c", "n", 1, Ask("m:main", lambda _rng: {"x": 7}), rule, smallest=smallest)
+    question = Question("q", 1, "Title", ("file.py",), (check,))
+    echo = Echo()
+    (result,) = Grading(echo, BOX, replace(ASSIGNMENT, questions=(question,)), seconds=seconds).results()
+    assert (result.status, result.verdict.score) == ("graded", score)
+    return result.verdict, echo
+
+
+def test_the_sentence_is_put_behind_the_judges() -> None:
+    verdict, echo = graded(lambda failed, tiny: f"At {tiny.given['x']} too, as at {failed.given['x']}.")
+    assert verdict == Verdict(0.0, "Wrong. At 0 too, as at 7.", "wrong")
+    assert echo.asked == ["m:main", "m:tiny"]
+
+
+def test_nothing_is_looked_for_where_nothing_failed_or_time_is_short() -> None:
+    for verdict, echo in (graded(lambda *_: "No.", score=1.0), graded(lambda *_: "No.", seconds=29.0)):
+        assert verdict.message == "Wrong."
+        assert echo.asked == ["m:main"]
+
+
+def test_a_message_stays_short_enough_to_be_read() -> None:
+    verdict, _ = graded(lambda *_: "x" * 300, message="y" * 299)
+    assert verdict.message == "y" * 299
+
+
+def broken(error: Exception):
+    def describe(_failed: Trial, _tiny: Trial) -> str:
+        raise error
+
+    return describe
+
+
+def test_a_search_that_goes_wrong_leaves_the_verdict_alone() -> None:
+    assert graded(broken(Reject("Unreadable.")))[0] == Verdict(0.0, "Wrong.", "wrong")
+    verdict, _ = graded(broken(ZeroDivisionError()))
+    assert verdict.message == "Wrong."
+    assert verdict.notes == ("ZeroDivisionError in the counterexample of c",)
+
+
+def test_numbers_are_shown_as_briefly_as_they_differ() -> None:
+    assert shown(np.array([[0.0, -0.0], [2.5, 1 / 3]])) == "[[0, 0], [2.5, 0.3333]]"
+    assert contrast(np.float32(2), 0.80687) == "2; expected 0.8069."
+    assert contrast(1.23456, 1.23457) == "1.23456; expected 1.23457."
+    assert contrast(np.nan, np.inf) == "nan; expected inf."
+
+
+# ------------------------------------------------------------------------------ through the real wall
+
+
+def test_a_search_costs_less_than_a_second_behind_the_wall() -> None:
+    """CPU of the worker, as the kernel counts it, for a wrong submission of each question; typically 0.06 s."""
+    wrong = ("kl-swapped", "sample-variance-ignored", "bound-kl-swapped", "gan-both-halved", "pg-next-class")
+    with Pool(Wall(ASSIGNMENT.probes)) as pool, reachable_folder() as folder:
+        for name in wrong:
+            box = folder / name
+            box.mkdir()
+            upload = write(BANK[name], ASSIGNMENT.reference, folder / f"{name}-upload")
+            received = submission.receive(upload, ASSIGNMENT, box, group=pool.uid)
+            own = bank.only(bank.of(ASSIGNMENT, BANK[name]), SEARCHED)
+            grading = Grading(pool, received, own)
+            failed = [result for result in grading.results() if result.verdict.score < 1]
+            assert failed
+            assert all("Smallest example: " in result.verdict.message for result in failed)
+            for result in failed:
+                assert result.check.smallest is not None
+                assert grading._observe(result.check.smallest.ask, 0)[0].cpu < 1.0
+
+
+def test_grading_does_not_import_hypothesis() -> None:
+    code = "import sys, autograder.grade, autograder.hw11; sys.exit('hypothesis' in sys.modules)"
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, check=True)
