@@ -596,7 +596,7 @@ def test_folders_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     (folder / "gan_vae" / "closed.py").chmod(0o600)
     program = (
         f"import sys; sys.path[:0] = [{str(helpers.ROOT)!r}]; import tempfile, pathlib; from tests import helpers;"
-        "from autograder import submission;"
+        "from autograder.intake import submission;"
         f"print(submission.receive(pathlib.Path('upload'), helpers.VAE_ONLY, pathlib.Path(tempfile.mkdtemp())).remarks)"
     )
     with helpers.reachable_folder() as reachable:
