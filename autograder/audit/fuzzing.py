@@ -565,8 +565,8 @@ TARGETS = (
     Target("notebooks", "notebooks (notebooks.py)", 12_000, notebook, read_notebook, (notebooks.Unreadable,)),
     Target("answers", "answers.toml (answers/probes.py)", 12_000, answers,
            _probe("answers.probes", "answers", "answers.toml"), (Unread,)),
-    Target("log", "submission_log.json (summarization/probes/log.py)", 8_000, log,
-           _probe("summarization.probes.log", "log", "submission_log.json"), (Unread,)),
+    Target("log", "submission_log.json (log/probes.py)", 8_000, log,
+           _probe("log.probes", "log", "submission_log.json"), (Unread,)),
     Target("pictures", "pictures (pictures/probes.py)", 8_000, picture,
            _probe("pictures.probes", "pictures", "vae_samples.png", file="vae_samples.png"), (Unread,)),
 )  # fmt: skip

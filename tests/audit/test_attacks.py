@@ -26,6 +26,7 @@ from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.audit.attacks import ATTACKS, BESIDE, CLASSES, LOOK, NOISE, Attack
 from autograder.output import gradescope, terminal
 from autograder.sandbox import confine
+from autograder.sandbox.confine import user
 from autograder.sandbox.guest import worker
 from autograder.sandbox.host import canary
 from autograder.sandbox.host.wall import Pool, Wall
@@ -407,10 +408,10 @@ def test_no_user_is_taken_that_could_not_read_python(tmp_path: Path, monkeypatch
 def test_nobody_where_a_container_maps_few_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = tmp_path / "uid_map"
     table.write_text("         0     100000      65536\n")
-    assert confine._is_mapped(65535, str(table))
-    assert not confine._is_mapped(65536, str(table))
-    real = confine._is_mapped
-    monkeypatch.setattr(confine, "_is_mapped", lambda uid, _table: real(uid, str(table)))
+    assert user._is_mapped(65535, str(table))
+    assert not user._is_mapped(65536, str(table))
+    real = user._is_mapped
+    monkeypatch.setattr(user, "_is_mapped", lambda uid, _table: real(uid, str(table)))
     assert confine.worker_uid(0x10000001) == confine.NOBODY
 
 

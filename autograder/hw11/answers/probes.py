@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.hw11.summarization.probes import log
+from autograder.hw11.log import probes as log
 from autograder.sandbox.guest.student import Missing, Student
 
 FILE = "answers.toml"

@@ -2,7 +2,7 @@
 
 `layer.py`, `stack.py`, `decoding.py` and `work.py` ask and judge the functions; `transformer.py` computes what is
 right, with a bound on rounding. `log.py` judges submission_log.json. The probes that run beside the student's code are
-in `probes/` and `private_probes.py`. Points, names and the order of the checks are here.
+in `probes.py` and `private_probes.py`. Points, names and the order of the checks are here.
 """
 
 from autograder.core import Check, Question

@@ -1,6 +1,6 @@
 """Asks and judges submission_log.json: the modules' outputs in it, its ROUGE figures, and which model is better.
 
-No code of the student's runs: a worker reads the file within limits (`probes/log.py`) and says what it holds.
+No code of the student's runs: a worker reads the file within limits (`log/probes.py`) and says what it holds.
 """
 
 from __future__ import annotations
@@ -66,9 +66,7 @@ def _returns(_given: Values) -> Specs:
     return specs
 
 
-LOG = Ask(
-    "summarization.probes.log:log", _nothing, seconds=60.0, fixed=True, file="submission_log.json", returns=_returns
-)
+LOG = Ask("log.probes:log", _nothing, seconds=60.0, fixed=True, file="submission_log.json", returns=_returns)
 
 # ---------------------------------------------------------------------- what the notebook's tests give
 
