@@ -214,7 +214,8 @@ class Assignment:
     Every file of the template that no question grades is added to a submission that lacks it. `probes` is
     the package below which the probes' modules are found: those called `probes`, and `private_probes` where they hold
     something right that only the worker of their own ask may see. `leaderboard` has the entries that course staff may
-    turn on, with their order: "asc" where less is better, else "desc".
+    turn on, with their order: "asc" where less is better, else "desc". `solutions` are the case files with the
+    right and wrong solutions that the grader is graded with (docs/solutions.md); no grade depends on them.
     """
 
     id: str
@@ -224,6 +225,7 @@ class Assignment:
     reference: Path
     template: Path
     leaderboard: Mapping[str, Literal["asc", "desc"]] = field(default_factory=dict)
+    solutions: tuple[Path, ...] = ()
 
     @property
     def graded(self) -> tuple[str, ...]:

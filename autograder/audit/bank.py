@@ -1,4 +1,4 @@
-"""Grades variants of the reference in-process: which checks each one fails, over many seeds."""
+"""Grades solutions of the reference in-process: which checks each one fails, over many seeds."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder.audit.inprocess import InProcess
-from autograder.audit.variants import Variant, write
+from autograder.audit.solutions import Solution, write
 from autograder.core import Assignment, Result, Submission
 from autograder.grade import Grading
 from autograder.intake import submission
 
 
 @contextmanager
-def submitted(variant: Variant, assignment: Assignment) -> Iterator[Submission]:
-    """The variant as a received submission, in a folder that is removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="variant-") as folder:
+def submitted(solution: Solution, assignment: Assignment) -> Iterator[Submission]:
+    """The solution as a received submission, in a folder that is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="solution-") as folder:
         upload, box = Path(folder, "upload"), Path(folder, "box")
-        write(variant, assignment.reference, upload)
+        write(solution, assignment.reference, upload)
         box.mkdir()
         yield submission.receive(upload, assignment, box)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One grading of a variant: the checks that failed, the diagnoses given, and all results."""
+    """One grading of a solution: the checks that failed, the diagnoses given, and all results."""
 
     failed: frozenset[str]
     diagnoses: frozenset[str]
@@ -47,17 +47,17 @@ def only(assignment: Assignment, checks: Collection[str]) -> Assignment:
     return replace(assignment, questions=tuple(question for question in questions if question.checks))
 
 
-def of(assignment: Assignment, variant: Variant) -> Assignment:
-    """The assignment with the variant's question alone, and of that what is about its file and needs no kernel."""
+def of(assignment: Assignment, solution: Solution) -> Assignment:
+    """The assignment with the solution's question alone, and of that what is about its file and needs no kernel."""
     questions = (
         replace(
             question,
             checks=tuple(
-                check for check in question.checks if not check.ask.collector and check.ask.file in ("", variant.file)
+                check for check in question.checks if not check.ask.collector and check.ask.file in ("", solution.file)
             ),
         )
         for question in assignment.questions
-        if variant.file in question.files
+        if solution.file in question.files
     )
     return replace(assignment, questions=tuple(questions))
 

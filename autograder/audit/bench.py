@@ -18,9 +18,9 @@ from shutil import copytree, ignore_patterns
 from typing import Any
 
 from autograder import version
-from autograder.audit import bank, parallel
+from autograder.audit import bank, casefiles, parallel
 from autograder.audit.journal import Journal, Key
-from autograder.audit.variants import Variant
+from autograder.audit.solutions import CaseError, Solution
 from autograder.core import Assignment, Check, Question, Reject
 from autograder.grade import Grading
 from autograder.intake import submission
@@ -47,16 +47,21 @@ def run(homework: str, *, quick: bool, question: str = "", times: int = 0, out: 
         try:
             with alone(place):
                 return _run(homework, quick, question, times, Journal(place / "bench.jsonl"))
-        except Reject as fault:
+        except (Reject, CaseError) as fault:
             print(fault, file=sys.stderr)
             return 2
 
 
 def _run(homework: str, quick: bool, question: str, times: int, journal: Journal) -> int:
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    right, wrong = (_chosen(assignment, homework, name, question) for name in ("RIGHT", "WRONG"))
-    if question and not wrong:
+    files = {file for one in assignment.questions if question in ("", one.id) for file in one.files}
+    known = casefiles.bank_of(assignment)
+    right, wrong = ([one for one in kind if one.file in files] for kind in (known.right, known.wrong))
+    if not files:
         print(f"There is no question {question}; there are: {', '.join(one.id for one in assignment.questions)}.")
+        return 2
+    if not (right and wrong):
+        print(f"{question or 'The homework'} lacks right or wrong solutions; docs/solutions.md says how to write them.")
         return 2
     rounds = times or (1 if quick else 200)
     repeated = 1 if quick else -(-RIGHT_GRADINGS.get(question, 2000) // len(right))
@@ -76,13 +81,6 @@ def _run(homework: str, quick: bool, question: str, times: int, journal: Journal
         _wrong(homework, wrong, rounds, journal),
     ]
     return 0 if all(promises) else 1
-
-
-def _chosen(assignment: Assignment, homework: str, name: str, question: str) -> list[Variant]:
-    """What of the bank belongs to the question, or all of it."""
-    files = {file for one in assignment.questions if question in ("", one.id) for file in one.files}
-    variants: Sequence[Variant] = getattr(importlib.import_module(f"{homework}.mistakes"), name)
-    return [variant for variant in variants if variant.file in files]
 
 
 def line(name: str, measured: str, promised: str, kept: bool) -> bool:
@@ -259,12 +257,12 @@ def _pss(pid: int) -> int:
     return 0
 
 
-def _right(homework: str, solutions: list[Variant], times: int, journal: Journal) -> bool:
+def _right(homework: str, solutions: list[Solution], times: int, journal: Journal) -> bool:
     """Right solutions with fresh seeds: none may lose a point. Counts second attempts and tolerances used."""
     tallies = _tallies(homework, "right", solutions, times, journal)
     gradings, bad = len(tallies) * times, [tally for tally in tallies if tally.surprises]
     for tally in bad:
-        print(f"      {tally.variant} failed {', '.join(tally.checks)}")
+        print(f"      {tally.solution} failed {', '.join(tally.checks)}")
     failures = sum(tally.surprises for tally in bad)
     used = max(tally.used for tally in tallies)
     detail = f"{failures} of {gradings:,}, {sum(tally.second for tally in tallies)} second looks"
@@ -275,12 +273,12 @@ def _right(homework: str, solutions: list[Variant], times: int, journal: Journal
     )
 
 
-def _wrong(homework: str, solutions: list[Variant], times: int, journal: Journal) -> bool:
+def _wrong(homework: str, solutions: list[Solution], times: int, journal: Journal) -> bool:
     """Wrong solutions with fresh seeds: each must fail every check that it names, every time."""
     tallies = _tallies(homework, "wrong", solutions, times, journal)
     for tally in tallies:
         if tally.surprises:
-            print(f"      {tally.variant} passed {', '.join(tally.checks)}")
+            print(f"      {tally.solution} passed {', '.join(tally.checks)}")
     missed, gradings = sum(tally.surprises for tally in tallies), len(tallies) * times
     name = f"{len(tallies)} wrong solutions, {times} times each: missed"
     return line(name, f"{missed} of {gradings:,}", "0", missed == 0)
@@ -288,38 +286,38 @@ def _wrong(homework: str, solutions: list[Variant], times: int, journal: Journal
 
 @dataclass(frozen=True)
 class Tally:
-    """Many gradings of one variant: how often it surprised, in which checks, and how near it came."""
+    """Many gradings of one solution: how often it surprised, in which checks, and how near it came."""
 
-    variant: str
+    solution: str
     surprises: int
     checks: Sequence[str]
     second: int
     used: float
 
 
-def _tallies(homework: str, kind: str, solutions: list[Variant], times: int, journal: Journal) -> list[Tally]:
-    """One tally for each variant, on all cores, or from the journal; a progress line goes to the terminal."""
+def _tallies(homework: str, kind: str, solutions: list[Solution], times: int, journal: Journal) -> list[Tally]:
+    """One tally for each solution, on all cores, or from the journal; a progress line goes to the terminal."""
     grader = version.of(importlib.import_module(homework).ASSIGNMENT)
 
     def tell(done: int, of: int) -> None:
         if sys.stderr.isatty():
             print(f"\r\033[K{kind} solutions: {done} of {of}", end="\r", file=sys.stderr)
 
-    work: dict[Key, tuple[str, Variant, int]] = {
+    work: dict[Key, tuple[str, Solution, int]] = {
         (one.id, one.code, str(times), grader): (homework, one, times) for one in solutions
     }
     rows = parallel.kept(journal, _tally, work, os.cpu_count() or 1, tell)
     return [Tally(**row) for row in rows]
 
 
-def _tally(homework: str, variant: Variant, times: int) -> dict[str, Any]:
+def _tally(homework: str, solution: Solution, times: int) -> dict[str, Any]:
     """The tally of many gradings, as plain values."""
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    whole = bank.terse(bank.of(assignment, variant))
-    judged = bank.only(whole, variant.caught_by) if variant.caught_by else whole
+    whole = bank.terse(bank.of(assignment, solution))
+    judged = bank.only(whole, solution.fails) if solution.fails else whole
     surprises = second = 0
     used, checks = 0.0, set()
-    with bank.submitted(variant, judged) as received:
+    with bank.submitted(solution, judged) as received:
         for salt in range(times):
             if salt == 1:  # what is asked without drawing anything need not be asked again
                 judged = bank.drawn(judged)
@@ -327,9 +325,9 @@ def _tally(homework: str, variant: Variant, times: int) -> dict[str, Any]:
                     break
             outcome = bank.outcome(received, judged, salt=f"bench{salt}")
             here = {result.check.id for result in outcome.results}
-            wrong = (set(variant.caught_by) & here) ^ outcome.failed
+            wrong = (set(solution.fails) & here) ^ outcome.failed
             surprises += bool(wrong)
             checks |= wrong
             second += sum(result.attempts - 1 for result in outcome.results)
             used = max([used, *(result.verdict.used or 0.0 for result in outcome.results)])
-    return asdict(Tally(variant.id, surprises, sorted(checks), second, used))
+    return asdict(Tally(solution.id, surprises, sorted(checks), second, used))

@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autograder.audit import bank, bench
+from autograder.audit import bank, bench, casefiles
 from autograder.audit.inprocess import InProcess
-from autograder.audit.variants import applied
+from autograder.audit.solutions import applied
 from autograder.classroom import jobs
 from autograder.core import Assignment
 from autograder.grade import Grading
@@ -87,18 +87,18 @@ def _hand_in(assignment: Assignment, homework: str, number: int, folder: Path) -
 
     The first ones are the same for every `number`, so they are a sample of all.
     """
-    bank = importlib.import_module(f"{homework}.mistakes")
+    bank = casefiles.bank_of(assignment)
     drawn = random.Random(0)
     for index in range(number):
         upload = folder / f"{index:04}"
         shutil.copytree(assignment.reference, upload, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         for question in assignment.questions:
-            known = [each for each in drawn.choice((bank.RIGHT, bank.WRONG)) if each.file in question.files]
+            known = [each for each in drawn.choice((bank.right, bank.wrong)) if each.file in question.files]
             if not known:  # a question of answers alone
                 continue
-            variant = drawn.choice(known)
-            text = applied(variant, (assignment.reference / variant.file).read_text())
-            (upload / variant.file).write_bytes(text.encode())
+            solution = drawn.choice(known)
+            text = applied(solution, (assignment.reference / solution.file).read_text())
+            (upload / solution.file).write_bytes(text.encode())
 
 
 @contextmanager

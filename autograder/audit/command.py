@@ -18,6 +18,7 @@ from typing import Any
 from autograder import version
 from autograder.audit import section
 from autograder.audit.section import Promise, Section, Table, Tell
+from autograder.audit.solutions import CaseError
 from autograder.core import Assignment, Reject
 from autograder.output import pages
 from autograder.sandbox.host.scratch import alone
@@ -77,7 +78,7 @@ def run(homework: str, out: Path, *, quick: bool, only: Sequence[str], jobs: int
     try:
         with alone(out):
             return _run(homework, assignment, out, quick, chosen, jobs)
-    except Reject as fault:
+    except (Reject, CaseError) as fault:
         print(fault, file=sys.stderr)
         return 2
 

@@ -1,7 +1,7 @@
 """Where the draw decides: right solutions on fresh inputs of every exact check, and sound methods one by one.
 
 An exact check has no alpha and no second look, and an upload keeps its draw for ever. So no draw may be such that a
-right answer, or a sound way to find one, fails. A homework says in its module `mistakes/draws.py` how often each right
+right answer, or a sound way to find one, fails. A homework says in its module `audit/draws.py` how often each right
 solution of a file is graded (`ROUNDS`), which methods are tried (`METHODS`, by `tried`), what is measured beside them
 (`STUDIES`, by `studied`), and which numbers are chosen and not derived (`CHOSEN`).
 """
@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from autograder import version
-from autograder.audit import bank, parallel
+from autograder.audit import bank, casefiles, parallel
 from autograder.audit.falsefails import at_most
 from autograder.audit.journal import Journal, Key
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
-from autograder.audit.variants import Variant
+from autograder.audit.solutions import Solution
 from autograder.core import Assignment
 
 DRAWS = 100
@@ -37,7 +37,7 @@ class Method:
     One that is not `sound` may fail, but then always: the students' own check must refuse it before it is handed in.
     """
 
-    variant: Variant
+    solution: Solution
     check: str
     sound: bool
 
@@ -46,7 +46,7 @@ class Method:
 class Tally:
     """A right solution's gradings by the exact checks with drawn inputs: how many failed any of them."""
 
-    variant: str
+    solution: str
     checks: int
     gradings: int
     failed: Mapping[str, int]
@@ -103,24 +103,24 @@ def exact(assignment: Assignment) -> frozenset[str]:
 
 
 @lru_cache(maxsize=4096)
-def _defined(variant: Variant) -> frozenset[str]:
-    return frozenset(getattr(node, "name", "") for node in ast.parse(variant.source).body)
+def _defined(solution: Solution) -> frozenset[str]:
+    return frozenset(getattr(node, "name", "") for node in ast.parse(solution.source).body)
 
 
-def concerned(assignment: Assignment, wrong: Sequence[Variant], right: Variant) -> frozenset[str]:
+def concerned(assignment: Assignment, wrong: Sequence[Solution], right: Solution) -> frozenset[str]:
     """The exact checks with drawn inputs that a change of the same definitions can fail, as mistakes show."""
     own = _defined(right)
-    caught = {c for one in wrong if one.file == right.file and _defined(one) & own for c in one.caught_by}
+    caught = {c for one in wrong if one.file == right.file and _defined(one) & own for c in one.fails}
     return frozenset(caught & exact(assignment))
 
 
-def graded(homework: str, variant: Variant, checks: Collection[str], times: int, salt: str) -> dict[str, Any]:
+def graded(homework: str, solution: Solution, checks: Collection[str], times: int, salt: str) -> dict[str, Any]:
     """Many gradings of one right solution by these checks: a row of the journal."""
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    judged = bank.terse(bank.only(bank.of(assignment, variant), checks))
+    judged = bank.terse(bank.only(bank.of(assignment, solution), checks))
     failed: Counter[str] = Counter()
     used, begun = 0.0, time.process_time()
-    with bank.submitted(variant, judged) as received:
+    with bank.submitted(solution, judged) as received:
         for number in range(times):
             outcome = bank.outcome(received, judged, salt=f"{salt}{number}")
             failed.update(outcome.failed)
@@ -130,13 +130,13 @@ def graded(homework: str, variant: Variant, checks: Collection[str], times: int,
 
 def tried(homework: str, method: Method, draws: int) -> dict[str, Any]:
     """A method's row of the journal: `refused`, `failed`, `used`."""
-    row: dict[str, Any] = importlib.import_module(f"{homework}.mistakes.draws").tried(method, draws)
+    row: dict[str, Any] = importlib.import_module(f"{homework}.audit.draws").tried(method, draws)
     return row
 
 
 def studied(homework: str, name: str, seeds: int) -> dict[str, Any]:
     """A study's row of the journal: `failed`, `worst`."""
-    row: dict[str, Any] = importlib.import_module(f"{homework}.mistakes.draws").studied(name, seeds)
+    row: dict[str, Any] = importlib.import_module(f"{homework}.audit.draws").studied(name, seeds)
     return row
 
 
@@ -146,15 +146,15 @@ def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: T
     With `every` > 1 each `every`-th solution and method is taken, an `every`-th as often.
     """
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    mistakes = importlib.import_module(f"{homework}.mistakes")
-    room = importlib.import_module(f"{homework}.mistakes.draws")
+    known = casefiles.bank_of(assignment)
+    room = importlib.import_module(f"{homework}.audit.draws")
     journal, grader = Journal(out / "draws.jsonl"), version.of(assignment)
 
-    right: list[tuple[Variant, frozenset[str], int]] = []
-    for variant in mistakes.RIGHT[::every]:
-        checks, times = concerned(assignment, mistakes.WRONG, variant), room.ROUNDS.get(variant.file, 0)
+    right: list[tuple[Solution, frozenset[str], int]] = []
+    for solution in known.right[::every]:
+        checks, times = concerned(assignment, known.wrong, solution), room.ROUNDS.get(solution.file, 0)
         if checks and times:
-            right.append((variant, checks, max(1, times // every)))
+            right.append((solution, checks, max(1, times // every)))
     methods: Sequence[Method] = room.METHODS[::every]
     draws = max(2, DRAWS // every)
     studies = {
@@ -166,7 +166,7 @@ def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: T
         for v, checks, times in right
     }
     second: dict[Key, tuple[Any, ...]] = {
-        ("method", one.variant.id, one.variant.code, str(draws), grader): (homework, one, draws) for one in methods
+        ("method", one.solution.id, one.solution.code, str(draws), grader): (homework, one, draws) for one in methods
     }
     third: dict[Key, tuple[Any, ...]] = {
         ("study", name, str(seeds), grader): (homework, name, seeds) for name, seeds in studies.items()
@@ -182,7 +182,7 @@ def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: T
             for (v, checks, times), row in zip(right, rows[0], strict=True)
         ),
         tuple(
-            Tried(one.variant.about, one.sound, row["refused"], draws, row["failed"], row["used"])
+            Tried(one.solution.about, one.sound, row["refused"], draws, row["failed"], row["used"])
             for one, row in zip(methods, rows[1], strict=True)
         ),
         tuple(
@@ -204,7 +204,7 @@ def _beside(tell: Tell, before: int, total: int) -> Tell:
 def section(found: Found) -> Section:
     """What was promised of draws, and the tables."""
     gradings = sum(one.gradings for one in found.right)
-    failed = [one.variant for one in found.right if one.failed]
+    failed = [one.solution for one in found.right if one.failed]
     sound = [one for one in found.methods if one.sound]
     weak = [one.method for one in sound if not one.fair]
     lucky = [one.method for one in found.methods if not one.refused and one.failed]
@@ -259,7 +259,7 @@ def section(found: Found) -> Section:
         "Right solutions on fresh inputs of the exact checks",
         ("solution", "checks", "gradings", "failed", "share of a bound", "CPU seconds"),
         tuple(
-            (one.variant, one.checks, one.gradings, sum(one.failed.values()), f"{one.used:.1g}", one.cpu)
+            (one.solution, one.checks, one.gradings, sum(one.failed.values()), f"{one.used:.1g}", one.cpu)
             for one in found.right
         ),
         folded=True,

@@ -1,6 +1,6 @@
 """Fair grades: right solutions differently written have full marks, half-right ones lose what a fair TA would take.
 
-A homework says in `mistakes/variations.py` which harmless variations of students' work are known, and what of its bank
+A homework says in `audit/variations.py` which harmless variations of students' work are known, and what of its bank
 or of the tests stands for each.
 """
 
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from autograder import version
-from autograder.audit import bank, parallel
+from autograder.audit import bank, casefiles, parallel
 from autograder.audit.journal import Journal, Key
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
-from autograder.audit.variants import Variant
+from autograder.audit.solutions import Solution
 from autograder.core import Assignment, Result
 
 SEEDS = 2
@@ -33,7 +33,7 @@ class Variation:
 
     place: str
     what: str
-    variants: tuple[str, ...] = ()
+    solutions: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
 
 
@@ -41,20 +41,18 @@ class Variation:
 class Graded:
     """A solution of the bank: points lost in each grading, the checks that took them, the largest share of a bound.
 
-    `expected` is what a fair TA would take, for the `reason`; 0 for a right solution.
+    `solution.lost` is what a fair TA would take; 0 for a right solution.
     """
 
-    variant: Variant
+    solution: Solution
     question: str
     lost: tuple[float, ...]
     failed: tuple[str, ...]
     used: float
-    expected: float = 0.0
-    reason: str = ""
 
     @property
     def fair(self) -> bool:
-        return all(abs(lost - self.expected) < EXACT for lost in self.lost)
+        return all(abs(lost - self.solution.lost) < EXACT for lost in self.lost)
 
 
 @dataclass(frozen=True)
@@ -67,18 +65,18 @@ class Found:
 
     def uncovered(self) -> list[Variation]:
         """Variations that nothing stands for: a solution that was not graded, or graded unfairly, counts as nothing."""
-        fair = {one.variant.id for one in (*self.right, *self.half) if one.fair}
-        return [one for one in self.variations if not one.tests and not (one.variants and {*one.variants} <= fair)]
+        fair = {one.solution.id for one in (*self.right, *self.half) if one.fair}
+        return [one for one in self.variations if not one.tests and not (one.solutions and {*one.solutions} <= fair)]
 
 
-def graded(homework: str, variant: Variant, seeds: int) -> dict[str, Any]:
+def graded(homework: str, solution: Solution, seeds: int) -> dict[str, Any]:
     """A row of the journal: a solution, graded with so many inputs."""
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    own = bank.of(assignment, variant)
+    own = bank.of(assignment, solution)
     lost: list[float] = []
     failed: set[str] = set()
     used = 0.0
-    with bank.submitted(variant, own) as received:
+    with bank.submitted(solution, own) as received:
         first = bank.outcome(received, own, salt="fair")
         fixed = _lost([result for result in first.results if result.check.ask.fixed])
         again = bank.terse(bank.drawn(own))
@@ -99,27 +97,26 @@ def _lost(results: Sequence[Result]) -> float:
 def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
     """Grades every `every`-th right and half-right solution; goes on from the journal in `out`."""
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    mistakes = importlib.import_module(f"{homework}.mistakes")
-    variations: tuple[Variation, ...] = importlib.import_module(f"{homework}.mistakes.variations").VARIATIONS
+    both = casefiles.bank_of(assignment)
+    variations: tuple[Variation, ...] = importlib.import_module(f"{homework}.audit.variations").VARIATIONS
     journal, grader = Journal(out / "fairness.jsonl"), version.of(assignment)
-    right: Sequence[Variant] = mistakes.RIGHT[::every]
-    half: Sequence[tuple[Variant, float, str]] = mistakes.HALF_RIGHT[::every]
-    chosen = [*right, *(variant for variant, _, _ in half)]
+    right, half = both.right[::every], both.half_right[::every]
+    chosen = [*right, *half]
 
-    def key(variant: Variant) -> Key:
-        return variant.id, variant.code, str(SEEDS), grader
+    def key(solution: Solution) -> Key:
+        return solution.id, solution.code, str(SEEDS), grader
 
-    parallel.kept(journal, graded, {key(variant): (homework, variant, SEEDS) for variant in chosen}, jobs, tell)
+    parallel.kept(journal, graded, {key(solution): (homework, solution, SEEDS) for solution in chosen}, jobs, tell)
 
-    def read(variant: Variant, expected: float = 0.0, reason: str = "") -> Graded:
-        row = journal.rows[key(variant)]
+    def read(solution: Solution) -> Graded:
+        row = journal.rows[key(solution)]
         lost, failed = tuple(row["lost"]), tuple(row["failed"])
-        return Graded(variant, row["question"], lost, failed, row["used"], expected, reason)
+        return Graded(solution, row["question"], lost, failed, row["used"])
 
     # Of a slice only those variations are looked at whose solutions are all in it.
-    known = {variant.id for variant in chosen}
-    asked = tuple(one for one in variations if every == 1 or {*one.variants} <= known)
-    return Found(tuple(read(variant) for variant in right), tuple(read(*case) for case in half), asked)
+    known = {solution.id for solution in chosen}
+    asked = tuple(one for one in variations if every == 1 or {*one.solutions} <= known)
+    return Found(tuple(read(solution) for solution in right), tuple(read(solution) for solution in half), asked)
 
 
 # ------------------------------------------------------------------------------------------ the report
@@ -182,7 +179,7 @@ def section(found: Found) -> Section:
         "Unfair grades",
         ("solution", "what it does", "expected to lose", "lost", "in"),
         tuple(
-            (one.variant.id, one.variant.about, one.expected, _range(one.lost), ", ".join(one.failed))
+            (one.solution.id, one.solution.about, one.solution.lost, _range(one.lost), ", ".join(one.failed))
             for one in (*found.right, *found.half)
             if not one.fair
         ),
@@ -192,14 +189,14 @@ def section(found: Found) -> Section:
         ("where", "variation"),
         tuple((one.place, one.what) for one in uncovered),
     )
-    lost = {one.variant.id: one.expected for one in found.half}
+    lost = {one.solution.id: one.solution.lost for one in found.half}
     variations = Table(
         "Harmless variations of students' work",
         ("where", "variation", "solutions of the bank", "tests"),
         tuple(
             (
                 *(one.place, one.what),
-                ", ".join(f"{id} (-{_points(lost[id])})" if id in lost else id for id in one.variants),
+                ", ".join(f"{id} (-{_points(lost[id])})" if id in lost else id for id in one.solutions),
                 ", ".join(one.tests),
             )
             for one in found.variations
@@ -209,7 +206,10 @@ def section(found: Found) -> Section:
     halves = Table(
         "Half-right solutions",
         ("solution", "what it does", "expected to lose", "lost", "because"),
-        tuple((one.variant.id, one.variant.about, one.expected, _range(one.lost), one.reason) for one in found.half),
+        tuple(
+            (one.solution.id, one.solution.about, one.solution.lost, _range(one.lost), one.solution.reason)
+            for one in found.half
+        ),
         folded=True,
     )
     return Section(

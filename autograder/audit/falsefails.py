@@ -1,6 +1,6 @@
 """False fails: what every statistical check's alpha rests on, what it can see, and how right solutions really fare.
 
-What a homework's statistical checks rest on stands in its module `mistakes/luck.py`: `luck()` by check, `MARGINS`, of
+What a homework's statistical checks rest on stands in its module `audit/luck.py`: `luck()` by check, `MARGINS`, of
 checks whose pass mark rests on measurements, and `ROUNDS`, how many gradings each right solution of a file gets.
 """
 
@@ -19,10 +19,10 @@ import numpy as np
 from scipy import optimize, special
 
 from autograder import version
-from autograder.audit import bank, parallel
+from autograder.audit import bank, casefiles, parallel
 from autograder.audit.journal import Journal, Key
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
-from autograder.audit.variants import Variant
+from autograder.audit.solutions import Solution
 from autograder.core import Array, Assignment, Check
 from autograder.judging.stats import CDF_SLACK, SQUARE_SLACK
 
@@ -142,7 +142,7 @@ class Tally:
     `looks` counts first looks by check, `valued` those that gave a p-value: where an identity holds, none is needed.
     """
 
-    variant: str
+    solution: str
     gradings: int
     failed: int
     second: int
@@ -157,7 +157,7 @@ class Power:
     """The bank's mistake that comes nearest to passing a check, and how often the check caught it."""
 
     check: str
-    variant: str
+    solution: str
     p: float
     caught: int
     gradings: int
@@ -208,21 +208,21 @@ def drawn(assignment: Assignment) -> dict[str, Check]:
     return {check.id: check for check in checks if check.judge.alpha > 0 and not check.ask.fixed}
 
 
-def concerned(assignment: Assignment, wrong: Sequence[Variant], file: str) -> frozenset[str]:
+def concerned(assignment: Assignment, wrong: Sequence[Solution], file: str) -> frozenset[str]:
     """The drawn statistical checks that something in this file can fail, as the bank's mistakes show."""
-    caught = {check for variant in wrong if variant.file == file for check in variant.caught_by}
+    caught = {check for solution in wrong if solution.file == file for check in solution.fails}
     return frozenset(caught & drawn(assignment).keys())
 
 
-def graded(homework: str, variant: Variant, checks: Collection[str], times: int, salt: str) -> dict[str, Any]:
+def graded(homework: str, solution: Solution, checks: Collection[str], times: int, salt: str) -> dict[str, Any]:
     """Many gradings of one solution by these checks: a row of the journal."""
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    judged = bank.terse(bank.only(bank.of(assignment, variant), checks))
+    judged = bank.terse(bank.only(bank.of(assignment, solution), checks))
     failed: Counter[str] = Counter()
     seen: list[tuple[str, float | None]] = []
     any_failed = second = 0
     begun = time.process_time()
-    with bank.submitted(variant, judged) as received:
+    with bank.submitted(solution, judged) as received:
         for number in range(times):
             outcome = bank.outcome(received, judged, salt=f"{salt}{number}")
             failed.update(outcome.failed)
@@ -242,7 +242,7 @@ def graded(homework: str, variant: Variant, checks: Collection[str], times: int,
     }
 
 
-Job = tuple[Variant, frozenset[str], int, str]
+Job = tuple[Solution, frozenset[str], int, str]
 """Solution, checks, times, salt."""
 
 
@@ -256,8 +256,8 @@ class _Runner:
     grader: str
 
     def key(self, job: Job) -> Key:
-        variant, checks, times, salt = job
-        return variant.id, variant.code, ",".join(sorted(checks)), str(times), salt, self.grader
+        solution, checks, times, salt = job
+        return solution.id, solution.code, ",".join(sorted(checks)), str(times), salt, self.grader
 
     def rows(self, jobs: Sequence[Job], tell: Callable[[int], None]) -> list[dict[str, Any]]:
         """The rows of all jobs, in their order; `tell` gets how many are done."""
@@ -271,24 +271,23 @@ def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: T
     With `every` > 1 each `every`-th solution of the bank is graded, an `every`-th as often.
     """
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    mistakes = importlib.import_module(f"{homework}.mistakes")
-    room = importlib.import_module(f"{homework}.mistakes.luck")
+    known = casefiles.bank_of(assignment)
+    room = importlib.import_module(f"{homework}.audit.luck")
     rounds: Mapping[str, int] = room.ROUNDS
-    right: Sequence[Variant] = mistakes.RIGHT
-    wrong: Sequence[Variant] = mistakes.WRONG
-    checks = {variant.file: concerned(assignment, wrong, variant.file) for variant in (*right, *wrong)}
+    right, wrong = known.right, known.wrong
+    checks = {solution.file: concerned(assignment, wrong, solution.file) for solution in (*right, *wrong)}
 
     often = max(1, GRADED_OFTEN // every)
     first: list[Job] = [
-        (variant, checks[variant.file], max(1, rounds[variant.file] // every), "right")
-        for variant in right[::every]
-        if checks[variant.file]
+        (solution, checks[solution.file], max(1, rounds[solution.file] // every), "right")
+        for solution in right[::every]
+        if checks[solution.file]
     ]
     candidates = {
-        check: [variant for variant in wrong if check in variant.caught_by][::every] for check in drawn(assignment)
+        check: [solution for solution in wrong if check in solution.fails][::every] for check in drawn(assignment)
     }
     looks: list[Job] = [
-        (variant, frozenset({check}), 1, "nearest") for check, variants in candidates.items() for variant in variants
+        (solution, frozenset({check}), 1, "nearest") for check, near in candidates.items() for solution in near
     ]
     runner = _Runner(homework, Journal(out / "falsefails.jsonl"), jobs, version.of(assignment))
     total = len(first) + len(looks) + len(candidates)
@@ -414,7 +413,7 @@ def section(found: Found) -> Section:
                 *(
                     one.check,
                     one.candidates,
-                    one.variant,
+                    one.solution,
                     f"{one.p:.1e}" if one.p >= 0 else "none",
                     one.caught,
                     one.gradings,
@@ -432,7 +431,7 @@ def section(found: Found) -> Section:
     fared = Table(
         "Right solutions",
         ("solution", "gradings", "failed", "second looks", "CPU seconds"),
-        tuple((one.variant, one.gradings, one.failed, one.second, one.cpu) for one in found.right),
+        tuple((one.solution, one.gradings, one.failed, one.second, one.cpu) for one in found.right),
         folded=True,
     )
     return Section(

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from autograder import version
-from autograder.audit import bank, parallel
+from autograder.audit import bank, casefiles, parallel
 from autograder.audit.inprocess import InProcess
 from autograder.audit.journal import Journal, Key
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
-from autograder.audit.variants import Variant
+from autograder.audit.solutions import Solution
 from autograder.core import Ask, Assignment, Observation, Submission, Values
 from autograder.grade import LONGEST, Grading
 
@@ -40,7 +40,7 @@ EXAMPLE = "Smallest example: "
 class Told:
     """One message that a student sees, and `shown`: numbers in it that are drawn inputs, whatever is drawn."""
 
-    variant: str
+    solution: str
     question: str
     check: str
     message: str
@@ -52,7 +52,7 @@ class Told:
 class Recognised:
     """The misconception that a wrong solution stands for, and those that its failing checks named."""
 
-    variant: str
+    solution: str
     wanted: str
     named: tuple[str, ...]
 
@@ -104,10 +104,10 @@ def _once(received: Submission, own: Assignment, salt: str) -> tuple[list[Told],
     return told, asker.drawn
 
 
-def told_by(variant: Variant, assignment: Assignment) -> list[Told]:
-    """What the variant's student is told by each check that fails."""
-    own = bank.of(assignment, variant)
-    with bank.submitted(variant, own) as received:
+def told_by(solution: Solution, assignment: Assignment) -> list[Told]:
+    """What the solution's student is told by each check that fails."""
+    own = bank.of(assignment, solution)
+    with bank.submitted(solution, own) as received:
         first, drawn = _once(received, own, "")
         shown = {one.check: _inputs_in(one.message, drawn) for one in first}
         for salt in range(1, DRAWS):
@@ -117,7 +117,7 @@ def told_by(variant: Variant, assignment: Assignment) -> list[Told]:
             still = {one.check for one in again if _inputs_in(one.message, drawn)}
             shown = {check: numbers for check, numbers in shown.items() if check in still}
     return [
-        Told(variant.id, one.question, one.check, one.message, one.diagnosis, tuple(shown.get(one.check, ())))
+        Told(solution.id, one.question, one.check, one.message, one.diagnosis, tuple(shown.get(one.check, ())))
         for one in first
     ]
 
@@ -292,8 +292,8 @@ class Feedback:
 
         Not wrong by itself: a variance that is used as a standard deviation makes the gradient wrong as well.
         """
-        wanted = {one.variant: one.wanted for one in self.recognised}
-        pairs = ((wanted[one.variant], one.diagnosis) for one in self.told)
+        wanted = {one.solution: one.wanted for one in self.recognised}
+        pairs = ((wanted[one.solution], one.diagnosis) for one in self.told)
         return Counter((want, named) for want, named in pairs if want and named and named != want)
 
     def kinds(self) -> Counter[str]:
@@ -301,16 +301,16 @@ class Feedback:
         return Counter(one.kind for one in self.recognised)
 
 
-def judged(told: Sequence[Told], variants: Sequence[Variant], facts: Facts) -> Feedback:
-    """The messages of these variants against all rules."""
+def judged(told: Sequence[Told], solutions: Sequence[Solution], facts: Facts) -> Feedback:
+    """The messages of these solutions against all rules."""
     breaches = [Breach(rule.id, one, reason) for one in told for rule in RULES if (reason := rule.broken(one, facts))]
     recognised = [
         Recognised(
-            variant.id,
-            variant.diagnosis,
-            tuple(sorted({one.diagnosis for one in told if one.variant == variant.id and one.diagnosis})),
+            solution.id,
+            solution.diagnosis,
+            tuple(sorted({one.diagnosis for one in told if one.solution == solution.id and one.diagnosis})),
         )
-        for variant in variants
+        for solution in solutions
     ]
     return Feedback(tuple(told), tuple(breaches), tuple(recognised))
 
@@ -334,11 +334,11 @@ def section(found: Feedback) -> Section:
     )
     rules = tuple((rule.about, "words" if rule.heuristic else "exact", broken[rule.id]) for rule in RULES)
     missed = tuple(
-        (one.variant, one.wanted, ", ".join(one.named) or "nothing")
+        (one.solution, one.wanted, ", ".join(one.named) or "nothing")
         for one in found.recognised
         if one.kind in ("wrong", "none")
     )
-    breaches = tuple((b.told.variant, b.told.check, b.rule, b.reason, b.told.message) for b in found.breaches)
+    breaches = tuple((b.told.solution, b.told.check, b.rule, b.reason, b.told.message) for b in found.breaches)
     others = tuple((want, named, count) for (want, named), count in sorted(found.others().items()))
     return Section(
         "feedback",
@@ -355,7 +355,7 @@ def section(found: Feedback) -> Section:
             Table(
                 "All messages",
                 ("solution", "check", "message"),
-                tuple((one.variant, one.check, one.message) for one in found.told),
+                tuple((one.solution, one.check, one.message) for one in found.told),
                 folded=True,
             ),
         ),
@@ -363,15 +363,15 @@ def section(found: Feedback) -> Section:
 
 
 def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Feedback:
-    """Grades every `every`-th wrong solution that the journal in `out` lacks; a new grader or variant anew."""
+    """Grades every `every`-th wrong solution that the journal in `out` lacks; a new grader or solution anew."""
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    variants: Sequence[Variant] = importlib.import_module(f"{homework}.mistakes").WRONG[::every]
+    solutions: Sequence[Solution] = casefiles.bank_of(assignment).wrong[::every]
     grader, journal = version.of(assignment), Journal(out / "feedback.jsonl")
-    work: dict[Key, tuple[str, Variant]] = {(one.id, one.code, grader): (homework, one) for one in variants}
+    work: dict[Key, tuple[str, Solution]] = {(one.id, one.code, grader): (homework, one) for one in solutions}
     rows = [row for found in parallel.kept(journal, _told_by, work, jobs, tell) for row in found["told"]]
-    return judged([Told(**{**row, "shown": tuple(row["shown"])}) for row in rows], variants, facts_of(assignment))
+    return judged([Told(**{**row, "shown": tuple(row["shown"])}) for row in rows], solutions, facts_of(assignment))
 
 
-def _told_by(homework: str, variant: Variant) -> dict[str, Any]:
-    """A row of the journal: what the variant's student is told."""
-    return {"told": [asdict(one) for one in told_by(variant, importlib.import_module(homework).ASSIGNMENT)]}
+def _told_by(homework: str, solution: Solution) -> dict[str, Any]:
+    """A row of the journal: what the solution's student is told."""
+    return {"told": [asdict(one) for one in told_by(solution, importlib.import_module(homework).ASSIGNMENT)]}

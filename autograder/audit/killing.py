@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 
 from autograder import version
-from autograder.audit import bank, mutants, parallel
+from autograder.audit import bank, casefiles, mutants, parallel
 from autograder.audit.journal import Journal, Key
 from autograder.audit.mutants import Mutant
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
-from autograder.audit.variants import Variant, applied
+from autograder.audit.solutions import Solution, applied
 from autograder.core import Ask, Assignment, Observation, Submission, Value, Values
 from autograder.grade import Grading
 from autograder.intake import submission
@@ -122,7 +122,7 @@ def submitted(pool: Pool, assignment: Assignment, mutant: Mutant | None) -> Iter
 
 def _own(assignment: Assignment, mutant: Mutant) -> Assignment:
     """The mutant's question alone, without what is about other files or needs a kernel."""
-    return bank.of(assignment, Variant(mutant.id, mutant.diff, mutant.file, ""))
+    return bank.of(assignment, Solution(mutant.id, mutant.diff, mutant.file, ""))
 
 
 def concerned(pool: Pool, assignment: Assignment, mutant: Mutant) -> Assignment:
@@ -133,7 +133,7 @@ def concerned(pool: Pool, assignment: Assignment, mutant: Mutant) -> Assignment:
     owner, _, name = mutant.function.partition(".")[2].rpartition(".")
     raises = f"def {name}(*args, **kwargs):\n    raise RuntimeError\n"
     source = f"class {owner}:\n{indent(raises, '    ')}" if owner else raises
-    text = applied(Variant("raises", "", mutant.file, source), (assignment.reference / mutant.file).read_text())
+    text = applied(Solution("raises", "", mutant.file, source), (assignment.reference / mutant.file).read_text())
     own = _own(assignment, mutant)
     with submitted(pool, assignment, replace(mutant, text=text)) as received:
         results = list(Grading(_Meter(pool), received, bank.terse(own)).results())
@@ -281,12 +281,12 @@ class Matrix:
 
 
 def matrix(
-    gradings: Sequence[Graded], documented: Sequence[Equivalent], ids: Sequence[str], named: Sequence[Variant] = ()
+    gradings: Sequence[Graded], documented: Sequence[Equivalent], ids: Sequence[str], named: Sequence[Solution] = ()
 ) -> Matrix:
     """The matrix of these gradings; `ids` are those of all mutants that exist, `named` the bank's mistakes."""
     checks = dict.fromkeys(check for one in gradings for check in one.scores)
     asks = {check: ask for one in gradings for check, ask in one.asks.items()}
-    only = Counter(variant.caught_by[0] for variant in named if len(variant.caught_by) == 1)
+    only = Counter(solution.fails[0] for solution in named if len(solution.fails) == 1)
     rows = []
     for check in checks:
         kills = [one for one in gradings if check in one.failed]
@@ -360,10 +360,10 @@ def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: T
     return matrix(list(found.values()), documented, [one.id for one in everything], named(homework))
 
 
-def named(homework: str) -> list[Variant]:
-    """The named mistakes of the homework's bank, half-right ones among them."""
-    module = importlib.import_module(f"{homework}.mistakes")
-    return [*module.WRONG, *(variant for variant, _, _ in module.HALF_RIGHT)]
+def named(homework: str) -> list[Solution]:
+    """The wrong and half-right solutions of the homework's bank."""
+    known = casefiles.bank_of(importlib.import_module(homework).ASSIGNMENT)
+    return [*known.wrong, *known.half_right]
 
 
 def _batches(some: list[Mutant]) -> list[list[Mutant]]:

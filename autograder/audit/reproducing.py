@@ -23,7 +23,7 @@ from autograder import version
 from autograder.audit import bank
 from autograder.audit.journal import Journal
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
-from autograder.audit.variants import Variant, applied
+from autograder.audit.solutions import Solution, applied
 from autograder.core import Ask, Assignment, Observation, Submission, Values
 from autograder.grade import Grading
 from autograder.text import many
@@ -57,17 +57,17 @@ class Repeated:
         return len(set(self.digests)) == 1
 
 
-def mixed(assignment: Assignment, variants: Sequence[Variant], folder: Path, *, files: Sequence[str] = ()) -> Path:
-    """Makes `folder` an upload: the reference with all variants applied, or only what begins with one of `files`."""
+def mixed(assignment: Assignment, solutions: Sequence[Solution], folder: Path, *, files: Sequence[str] = ()) -> Path:
+    """Makes `folder` an upload: the reference with all solutions applied, or only what begins with one of `files`."""
     copytree(assignment.reference, folder, dirs_exist_ok=True, ignore=ignore_patterns("__pycache__", ".*", "data"))
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         name = path.relative_to(folder).as_posix()
         if files and not name.startswith(tuple(files)):
             path.unlink()
-    for variant in variants:
-        target = folder / variant.file
+    for solution in solutions:
+        target = folder / solution.file
         if target.exists():
-            target.write_text(applied(variant, target.read_text()))
+            target.write_text(applied(solution, target.read_text()))
     return folder
 
 
@@ -163,21 +163,14 @@ def shared(assignment: Assignment, one: str, other: str) -> list[str]:
 # ------------------------------------------------------------------------------------------- cheaters
 
 
-@dataclass(frozen=True)
-class Cheater:
-    """A solution that counts on how it is graded, and the checks that it must lose all the same.
+def most(cheater: Solution, assignment: Assignment) -> float:
+    """The score that a solution which counts on how it is graded must not exceed.
 
-    `kept` are points that those checks give for a part.
+    That is what all checks of its file give, but for those that it fails, or for the points that it loses.
     """
-
-    variant: Variant
-    loses: tuple[str, ...]
-    kept: float = 0.0
-
-    def most(self, assignment: Assignment) -> float:
-        """The score that it must not exceed: that of all checks of its file but those that it must lose."""
-        checks = [check for question in bank.of(assignment, self.variant).questions for check in question.checks]
-        return self.kept + sum(check.points for check in checks if check.id not in self.loses)
+    checks = [check for question in bank.of(assignment, cheater).questions for check in question.checks]
+    failed = sum(check.points for check in checks if check.id in cheater.fails)
+    return sum(check.points for check in checks) - (cheater.lost or failed)
 
 
 @dataclass(frozen=True)
@@ -193,12 +186,12 @@ class Gained:
         return self.score > self.most
 
 
-def gain(cheater: Cheater, assignment: Assignment, *, salt: str = "") -> Gained:
+def gain(cheater: Solution, assignment: Assignment, *, salt: str = "") -> Gained:
     """Grades the cheater once, in this process."""
-    own = bank.of(assignment, cheater.variant)
-    with bank.submitted(cheater.variant, own) as received:
+    own = bank.of(assignment, cheater)
+    with bank.submitted(cheater, own) as received:
         score = bank.outcome(received, own, salt=salt).score
-    return Gained(cheater.variant.id, score, cheater.most(assignment))
+    return Gained(cheater.id, score, most(cheater, assignment))
 
 
 # --------------------------------------------------------------------------------------------- result
@@ -253,8 +246,8 @@ def measured(
     How many gradings run at a time is not up to `jobs`: some are to find the machine idle, others at its limits.
     """
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    module = importlib.import_module(f"{homework}.mistakes.cheaters")
-    cheaters: Sequence[Cheater] = module.CHEATERS
+    module = importlib.import_module(f"{homework}.audit.cheaters")
+    cheaters: Sequence[Solution] = module.CHEATERS
     journal, times = out / "reproducing.jsonl", max(len(SETTINGS), times // every)
     with tempfile.TemporaryDirectory() as folder:
         upload = mixed(assignment, module.MIXED, Path(folder, "upload"))

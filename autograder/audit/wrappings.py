@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from autograder import version
-from autograder.audit import bank, parallel
+from autograder.audit import bank, casefiles, parallel
 from autograder.audit.journal import Journal, Key
 from autograder.audit.section import Promise, Section, Table, Tell, nobody
-from autograder.audit.variants import Definition, Variant, applied
+from autograder.audit.solutions import Definition, Solution, applied
 from autograder.core import Assignment
 from autograder.grade import Grading
 from autograder.intake import submission
@@ -588,31 +588,31 @@ WRAPPINGS = (
 # ------------------------------------------------------------------------------------------- grading
 
 
-def files_of(variant: Variant, assignment: Assignment) -> Files:
+def files_of(solution: Solution, assignment: Assignment) -> Files:
     """The solution's files that its question grades or needs: the notebook, or the folder of its Python file."""
     reference = assignment.reference
-    if variant.file.endswith(".ipynb"):
-        return {variant.file: applied(variant, (reference / variant.file).read_text())}
-    folder = variant.file.partition("/")[0]
+    if solution.file.endswith(".ipynb"):
+        return {solution.file: applied(solution, (reference / solution.file).read_text())}
+    folder = solution.file.partition("/")[0]
     paths = [path for path in sorted((reference / folder).rglob("*.py")) if not path.name.startswith("test_")]
     files = {path.relative_to(reference).as_posix(): path.read_text() for path in paths}
-    return {**files, variant.file: applied(variant, files[variant.file])}
+    return {**files, solution.file: applied(solution, files[solution.file])}
 
 
-def names_of(variant: Variant) -> frozenset[str]:
+def names_of(solution: Solution) -> frozenset[str]:
     """The functions and methods that the solution replaces."""
-    return frozenset(one.name for one in ast.walk(ast.parse(variant.source)) if isinstance(one, Definition))
+    return frozenset(one.name for one in ast.walk(ast.parse(solution.source)) if isinstance(one, Definition))
 
 
-def fitting(variant: Variant) -> list[Wrapping]:
+def fitting(solution: Solution) -> list[Wrapping]:
     """The wrappings for a solution's kind of file."""
-    return [one for one in WRAPPINGS if variant.file.endswith(one.kind)]
+    return [one for one in WRAPPINGS if solution.file.endswith(one.kind)]
 
 
-def wrapped(variant: Variant, wrapping: Wrapping, assignment: Assignment) -> dict[str, bytes] | None:
+def wrapped(solution: Solution, wrapping: Wrapping, assignment: Assignment) -> dict[str, bytes] | None:
     """The upload's files; None where the wrapping does not fit this solution."""
     try:
-        changed = wrapping.change(files_of(variant, assignment), variant.file, names_of(variant))
+        changed = wrapping.change(files_of(solution, assignment), solution.file, names_of(solution))
     except (SyntaxError, ValueError):  # a solution that is written with magics or another Python cannot be rewritten
         return None
     if changed is None:
@@ -629,12 +629,12 @@ def _pool(probes: str) -> Pool:
     return pool
 
 
-def graded(homework: str, variant: Variant, wrapping: str) -> dict[str, Any]:
+def graded(homework: str, solution: Solution, wrapping: str) -> dict[str, Any]:
     """A row of the journal: what one solution lost in one wrapping, why, and on which rung it was found."""
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    own = bank.terse(bank.of(assignment, variant))
+    own = bank.terse(bank.of(assignment, solution))
     chosen = next(one for one in WRAPPINGS if one.id == wrapping)
-    files = wrapped(variant, chosen, assignment)
+    files = wrapped(solution, chosen, assignment)
     if files is None:
         return {"fits": False}
     with _received(files, own) as taken:
@@ -667,15 +667,16 @@ class Found:
 def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
     """Grades every right solution in every wrapping, or every `every`-th pair; goes on from the journal in `out`."""
     assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    right: Sequence[Variant] = importlib.import_module(f"{homework}.mistakes").RIGHT
+    right = casefiles.bank_of(assignment).right
     journal, grader = Journal(out / "wrappings.jsonl"), version.of(assignment)
-    pairs = [(variant, wrapping) for variant in right for wrapping in fitting(variant)][::every]
+    pairs = [(solution, wrapping) for solution in right for wrapping in fitting(solution)][::every]
     work: dict[Key, tuple[Any, ...]] = {
-        (variant.id, variant.code, wrapping.id, grader): (homework, variant, wrapping.id) for variant, wrapping in pairs
+        (solution.id, solution.code, wrapping.id, grader): (homework, solution, wrapping.id)
+        for solution, wrapping in pairs
     }
     rows = parallel.kept(journal, graded, work, jobs, tell, apart=True)
     kept = {(key[0], key[2]): row for key, row in zip(work, rows, strict=True) if row["fits"]}
-    return Found(kept, len({variant for variant, _ in kept}))
+    return Found(kept, len({solution for solution, _ in kept}))
 
 
 # ------------------------------------------------------------------------------------------ the report

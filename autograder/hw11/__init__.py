@@ -12,6 +12,14 @@ from autograder.hw11.summarization import log
 from autograder.hw11.vae import answers
 
 ROOT = Path(__file__).resolve().parents[2]
+SOLUTIONS = Path(__file__).resolve().with_name("solutions")
+FUNCTIONS = (
+    *("transformer_layer", "transformer_stack", "greedy_decode", "beam_search"),
+    *("kl_divergence", "fit_gaussian"),
+    *("permute_mnist", "on_task_update", "ewc_penalty", "train_ewc", "rehearsal_set"),
+    *("sample_gaussian", "negative_elbo_bound", "loss_nonsaturating", "policy_gradient_loss"),
+)
+"""Those that have solutions, in the order of the questions."""
 
 ASSIGNMENT = Assignment(
     id="hw11",
@@ -29,4 +37,5 @@ ASSIGNMENT = Assignment(
     reference=ROOT / "reference",
     template=ROOT / "student_template",
     leaderboard={answers.BOARD: "asc", log.BOARD: "desc"},
+    solutions=tuple(SOLUTIONS / f"{function}.cases" for function in FUNCTIONS),
 )

@@ -18,7 +18,6 @@ from autograder.output import pages
 from autograder.sandbox.host.scratch import alone
 from tests import small
 from tests.helpers import ROOT
-from tests.small import mistakes
 
 HOSTILE = "<script>alert(1)</script> & \x1b[31m‮"
 
@@ -170,8 +169,32 @@ def test_the_bank_is_measured_and_kept(tmp_path, monkeypatch, capsys) -> None:
     assert bench_small() == told
 
 
+@pytest.mark.parametrize(
+    ("text", "question", "said"),
+    [
+        ("# file: answer.py\n# %% sum\n", "numbers", "some.cases:2: A case begins with `# %% id: sentence`"),
+        ("", "numbers", "numbers lacks right or wrong solutions"),
+        ("", "", "The homework lacks right or wrong solutions"),
+        ("", "none", "There is no question none; there are: numbers, words."),
+    ],
+)
+def test_solutions_that_cannot_be_graded(tmp_path, monkeypatch, capsys, text: str, question: str, said: str) -> None:
+    path = tmp_path / "some.cases"
+    path.write_text(text)
+    monkeypatch.setattr(small, "ASSIGNMENT", replace(small.ASSIGNMENT, solutions=(path,)))
+    assert bench.run("tests.small", quick=True, question=question) == 2
+    told = capsys.readouterr()
+    assert said in told.out + told.err
+
+
 def test_a_wrong_solution_that_passes_is_a_miss(tmp_path, monkeypatch, capsys) -> None:
-    right = replace(mistakes.RIGHT[0], caught_by=("numbers.twice",))
-    monkeypatch.setattr(mistakes, "WRONG", [right])
+    case = "# %% {id}: A sum.\n{fails}def twice(x):\n    return x + x\n"
+    path = tmp_path / "some.cases"
+    path.write_text(
+        "# file: answer.py\n"
+        + case.format(id="sum", fails="")
+        + case.format(id="wrong", fails="# fails: numbers.twice\n")
+    )
+    monkeypatch.setattr(small, "ASSIGNMENT", replace(small.ASSIGNMENT, solutions=(path,)))
     assert bench.run("tests.small", quick=True, question="numbers", times=2) == 1
-    assert "sum passed numbers.twice" in capsys.readouterr().out
+    assert "wrong passed numbers.twice" in capsys.readouterr().out

@@ -9,10 +9,10 @@ import pytest
 
 from autograder.audit import draws
 from autograder.audit.draws import Found, Method, Study, Tally, Tried
-from autograder.audit.variants import written
+from autograder.audit.solutions import Solution
 from autograder.hw11 import ASSIGNMENT
-from autograder.hw11.solutions import RIGHT, WRONG
-from autograder.hw11.solutions import draws as room
+from autograder.hw11.audit import draws as room
+from tests.solutions import RIGHT, WRONG
 
 TALLY = Tally("v", 2, 1000, {}, 0.1, 1.0)
 SOUND = Tried("BFGS", True, "", 100, 0, 0.1)
@@ -44,22 +44,22 @@ def test_each_broken_promise_is_told(found: Found, broken: set[int]) -> None:
 def test_every_exact_check_with_drawn_inputs_has_a_thousand_gradings() -> None:
     """All but those that no right solution of the bank is about."""
     often = dict.fromkeys(draws.exact(ASSIGNMENT), 0)
-    for variant in RIGHT:
-        for check in draws.concerned(ASSIGNMENT, WRONG, variant):
-            often[check] += room.ROUNDS[variant.file]
+    for solution in RIGHT:
+        for check in draws.concerned(ASSIGNMENT, WRONG, solution):
+            often[check] += room.ROUNDS[solution.file]
     assert min(often.values()) >= 1000, often
     assert room.ROUNDS["comparing_distributions.ipynb"] == room.ROUNDS["continual_learning.ipynb"] == 1000
 
 
 def test_solutions_are_graded_by_the_checks_of_what_they_define() -> None:
-    of = {variant.id: draws.concerned(ASSIGNMENT, WRONG, variant) for variant in RIGHT}
+    of = {solution.id: draws.concerned(ASSIGNMENT, WRONG, solution) for solution in RIGHT}
     assert of["kl-loop"] == {"distributions.discrete", "distributions.gaussian"}
     assert of["fit-hermite"] == {"distributions.forward", "distributions.reverse"}
 
 
 def test_a_wrong_solution_in_place_of_a_right_one_would_be_counted() -> None:
-    variant = next(variant for variant in WRONG if variant.id == "kl-bits")
-    row = draws.graded("autograder.hw11", variant, {"distributions.discrete"}, 2, "")
+    solution = next(solution for solution in WRONG if solution.id == "kl-bits")
+    row = draws.graded("autograder.hw11", solution, {"distributions.discrete"}, 2, "")
     assert row["failed"] == {"distributions.discrete": 2}
 
 
@@ -74,8 +74,8 @@ def fit_gaussian(target, direction):
 
 
 def tried(source: str, *, draws: int = 3) -> dict[str, object]:
-    variant = written("method", "comparing_distributions.ipynb", "own", "own", BEFORE + source)
-    return dict(room.tried(Method(variant, "check_fit_gaussian", True), draws))
+    solution = Solution("method-own", "own", "comparing_distributions.ipynb", (BEFORE + source).strip("\n"))
+    return dict(room.tried(Method(solution, "check_fit_gaussian", True), draws))
 
 
 def test_a_method_is_put_the_students_own_check_and_every_draw() -> None:
@@ -86,7 +86,7 @@ def test_a_method_is_put_the_students_own_check_and_every_draw() -> None:
     assert "ZeroDivisionError" in str(tried("    return 1 / 0\n")["refused"])
 
 
-METHODS = {method.variant.about: method for method in room.METHODS}
+METHODS = {method.solution.about: method for method in room.METHODS}
 
 
 @pytest.mark.parametrize(

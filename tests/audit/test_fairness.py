@@ -10,17 +10,17 @@ import pytest
 
 from autograder.audit import fairness
 from autograder.audit.fairness import Found, Graded, Variation
-from autograder.hw11.solutions import HALF_RIGHT, RIGHT
-from autograder.hw11.solutions.variations import VARIATIONS
+from autograder.hw11.audit.variations import VARIATIONS
+from tests.solutions import HALF_RIGHT, RIGHT
 
 ROOT = Path(__file__).resolve().parents[2]
-HALF = {variant.id: (variant, lost, reason) for variant, lost, reason in HALF_RIGHT}
+HALF = {solution.id: solution for solution in HALF_RIGHT}
 
 
 @pytest.mark.parametrize("variation", VARIATIONS, ids=lambda one: f"{one.place}, {one.what}")
 def test_what_stands_for_a_variation_exists(variation: Variation) -> None:
-    assert variation.variants or variation.tests
-    assert {*variation.variants} <= {variant.id for variant in RIGHT} | HALF.keys()
+    assert variation.solutions or variation.tests
+    assert {*variation.solutions} <= {solution.id for solution in RIGHT} | HALF.keys()
     for test in variation.tests:
         file, _, name = test.partition("::")
         assert re.search(rf"^def {name}\(", (ROOT / file).read_text(), re.M), test
@@ -30,13 +30,13 @@ def test_every_variation_is_named_once_and_the_bank_is_large() -> None:
     assert len({(one.place, one.what) for one in VARIATIONS}) == len(VARIATIONS)
     assert len(RIGHT) >= 60
     assert len(HALF) >= 20
-    assert all(lost > 0 and reason.endswith(".") for _, lost, reason in HALF.values())
+    assert all(solution.lost > 0 and solution.reason.endswith(".") for solution in HALF_RIGHT)
 
 
 RIGHT_ONE = Graded(RIGHT[0], "q", (0.0, 0.0), (), 0.05)
-HALF_ONE = Graded(HALF["pg-sum"][0], "q", (2.0, 2.0), ("q.average",), 0.0, 2.0, "An average was asked for.")
+HALF_ONE = Graded(HALF["pg-sum"], "q", (2.0, 2.0), ("q.average",), 0.0)
 KNOWN = (
-    Variation("q", "one", variants=(RIGHT[0].id,)),
+    Variation("q", "one", solutions=(RIGHT[0].id,)),
     Variation("q", "two", tests=("tests/a.py::test",)),
 )
 GOOD = Found((RIGHT_ONE,), (HALF_ONE,), KNOWN)
@@ -51,10 +51,10 @@ def test_a_grader_that_keeps_its_promises() -> None:
     [
         (replace(GOOD, right=(replace(RIGHT_ONE, lost=(0.0, 0.5)),), variations=KNOWN[1:]), 0),
         (replace(GOOD, right=(replace(RIGHT_ONE, used=0.3),)), 1),
-        (replace(GOOD, right=(replace(RIGHT_ONE, variant=RIGHT[1]),)), 2),
+        (replace(GOOD, right=(replace(RIGHT_ONE, solution=RIGHT[1]),)), 2),
         (replace(GOOD, variations=(*KNOWN, Variation("q", "three"))), 2),
         (replace(GOOD, half=(replace(HALF_ONE, lost=(2.0, 1.0)),)), 3),
-        (replace(GOOD, half=(replace(HALF_ONE, expected=1.0),)), 3),
+        (replace(GOOD, half=(replace(HALF_ONE, solution=replace(HALF["pg-sum"], lost=1.0)),)), 3),
     ],
 )
 def test_each_broken_promise_is_told(found: Found, broken: int) -> None:
@@ -63,7 +63,7 @@ def test_each_broken_promise_is_told(found: Found, broken: int) -> None:
 
 
 def test_a_half_right_solution_in_place_of_a_right_one_would_be_told() -> None:
-    row = fairness.graded("autograder.hw11", HALF["bound-kl-monte-carlo"][0], 2)
+    row = fairness.graded("autograder.hw11", HALF["bound-kl-monte-carlo"], 2)
     assert row["lost"] == pytest.approx([1.0, 1.0])
     assert row["failed"] == ["vae.bound.closed_form"]
     assert row["question"] == "vae"
@@ -71,7 +71,7 @@ def test_a_half_right_solution_in_place_of_a_right_one_would_be_told() -> None:
 
 def test_what_is_fixed_counts_in_every_grading() -> None:
     # It loses half of what one fixed problem is worth, too.
-    row = fairness.graded("autograder.hw11", HALF["epoch-crashes-at-first"][0], 2)
+    row = fairness.graded("autograder.hw11", HALF["epoch-crashes-at-first"], 2)
     assert row["lost"] == pytest.approx([1.5, 1.5])
 
 

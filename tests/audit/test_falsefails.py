@@ -16,9 +16,10 @@ from autograder.audit import falsefails
 from autograder.audit.falsefails import Found, Luck, Power, Tally
 from autograder.core import Array
 from autograder.hw11 import ASSIGNMENT
+from autograder.hw11.audit import luck
 from autograder.hw11.policy_gradient import loss
-from autograder.hw11.solutions import RIGHT, WRONG, luck
 from autograder.judging import stats
+from tests.solutions import RIGHT, WRONG
 
 NOISE = np.random.default_rng(20261123)
 SHAPE = (4, 6, 5)
@@ -124,9 +125,9 @@ def test_the_bias_that_is_seen_is_seen() -> None:
 def test_checks_are_concerned_with_what_their_mistakes_are_in() -> None:
     concerned = falsefails.concerned(ASSIGNMENT, WRONG, "gan_vae/models/gan.py")
     assert concerned == {"gan.noise", "gan.fresh"}
-    files = {variant.file for variant in RIGHT if falsefails.concerned(ASSIGNMENT, WRONG, variant.file)}
+    files = {solution.file for solution in RIGHT if falsefails.concerned(ASSIGNMENT, WRONG, solution.file)}
     assert files == luck.ROUNDS.keys()
-    gradings = sum(luck.ROUNDS.get(variant.file, 0) for variant in RIGHT)
+    gradings = sum(luck.ROUNDS.get(solution.file, 0) for solution in RIGHT)
     assert gradings >= 20_000
 
 
@@ -162,8 +163,8 @@ def test_each_broken_promise_is_told(found: Found, broken: int) -> None:
 
 
 def test_a_wrong_solution_in_place_of_a_right_one_would_be_counted() -> None:
-    variant = next(variant for variant in WRONG if variant.id == "sample-variance-as-std")
-    row = falsefails.graded("autograder.hw11", variant, {"vae.sample.parameters"}, 2, "")
+    solution = next(solution for solution in WRONG if solution.id == "sample-variance-as-std")
+    row = falsefails.graded("autograder.hw11", solution, {"vae.sample.parameters"}, 2, "")
     assert row["any"] == 2 == row["second"]
     assert row["failed"] == {"vae.sample.parameters": 2}
     assert row["below"]["vae.sample.parameters"] == [2, 2, 2]

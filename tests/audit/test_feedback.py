@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograder.audit import feedback
+from autograder.audit import casefiles, feedback
 from autograder.audit.feedback import Facts, Recognised, Told
 from autograder.audit.journal import Journal
-from autograder.audit.variants import written
+from autograder.audit.solutions import Bank, Solution
 from autograder.hw11 import ASSIGNMENT
-from autograder.hw11 import solutions as mistakes
-from autograder.hw11.solutions import WRONG
+from tests.solutions import WRONG
 
 GOOD = Told("v", "q", "q.check", "With m = 0 the KL term was 2.13; expected 0.8069.", "kl_sign")
 FACTS = Facts({"q": frozenset({"kl", "m"})}, frozenset({"kl = ut.kl_normal(m, v, *self.z_prior).mean()"}))
@@ -82,15 +81,12 @@ def test_drawn_inputs_are_found_in_a_message() -> None:
 
 
 def test_a_message_that_shows_inputs_is_found_by_drawing_again() -> None:
-    leak = written(
-        "leak",
-        "gan_vae/utils.py",
-        "input",
+    leak = Solution(
+        "leak-input",
         "Raises an exception whose text holds an input; the engine masks its digits.",
-        """
-        def sample_gaussian(m, v):
-            raise ValueError(f"m is {m.flatten()[0].item():.3f} or {m.flatten()[0].item():.2f}")
-        """,
+        "gan_vae/utils.py",
+        "def sample_gaussian(m, v):\n"
+        '    raise ValueError(f"m is {m.flatten()[0].item():.3f} or {m.flatten()[0].item():.2f}")',
     )
     told = [one for one in feedback.told_by(leak, ASSIGNMENT) if "ValueError" in one.message]
     assert told
@@ -115,21 +111,21 @@ def test_what_was_recognised(wanted: str, named: tuple[str, ...], kind: str) -> 
 
 def test_the_bank_keeps_the_rules_and_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slice of all questions' wrong solutions; the audit takes all of them."""
-    chosen = [variant for variant in WRONG if "summarization" not in variant.file][::12]
-    monkeypatch.setattr(mistakes, "WRONG", chosen)
+    chosen = [solution for solution in WRONG if "summarization" not in solution.file][::12]
+    monkeypatch.setattr(casefiles, "bank_of", lambda _: Bank.of(chosen))
     found = feedback.measured("autograder.hw11", tmp_path)
-    assert [(breach.told.variant, breach.rule, breach.reason) for breach in found.breaches] == []
+    assert [(breach.told.solution, breach.rule, breach.reason) for breach in found.breaches] == []
     assert found.kinds()["wrong"] == found.kinds()["none"] == 0
-    assert {one.variant for one in found.told} == {variant.id for variant in chosen}
+    assert {one.solution for one in found.told} == {solution.id for solution in chosen}
     assert feedback.section(found).holds
     odd = replace(found, recognised=(*found.recognised, Recognised("v", "a", ("b",))))
     assert not feedback.section(odd).holds
 
     graded = Counter()
-    monkeypatch.setattr(feedback, "told_by", lambda variant, _: graded.update([variant.id]) or [])
+    monkeypatch.setattr(feedback, "told_by", lambda solution, _: graded.update([solution.id]) or [])
     assert feedback.measured("autograder.hw11", tmp_path) == found
     changed = replace(chosen[0], source=chosen[0].source + "\n")
-    monkeypatch.setattr(mistakes, "WRONG", [changed, *chosen[1:]])
+    monkeypatch.setattr(casefiles, "bank_of", lambda _: Bank.of([changed, *chosen[1:]]))
     feedback.measured("autograder.hw11", tmp_path)
     assert graded == {chosen[0].id: 1}  # only what has changed
 

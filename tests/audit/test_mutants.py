@@ -17,7 +17,7 @@ from autograder.audit import killing, mutants
 from autograder.audit.killing import Equivalent, Graded
 from autograder.audit.mutants import OPERATORS, changes
 from autograder.audit.section import text
-from autograder.audit.variants import Variant
+from autograder.audit.solutions import Solution
 from autograder.authoring import template
 from autograder.core import Assignment, Verdict
 from autograder.hw11 import ASSIGNMENT
@@ -196,6 +196,7 @@ ASSIGNMENT = replace(
     small.ASSIGNMENT,
     questions=(replace(question, checks=(check,)),),
     reference=Path(__file__).with_name("reference"),
+    solutions=(),
 )
 """
 
@@ -205,7 +206,6 @@ def importable(folder: Path, name: str, *, more: str = "") -> str:
     (folder / name / "reference").mkdir(parents=True)
     (folder / name / "reference" / "answer.py").write_text(REFERENCE)
     (folder / name / "__init__.py").write_text(HOMEWORK.format(more=more))
-    (folder / name / "mistakes.py").write_text("WRONG = HALF_RIGHT = ()")
     return name
 
 
@@ -313,7 +313,7 @@ def test_the_matrix_counts_kills_and_costs() -> None:
 
 
 def test_a_check_that_alone_catches_a_named_mistake_is_there_for_something() -> None:
-    named = [Variant("v1", "", "f", "", caught_by=("b",)), Variant("v2", "", "f", "", caught_by=("a", "b"))]
+    named = [Solution("v1", "", "f", "", fails=("b",)), Solution("v2", "", "f", "", fails=("a", "b"))]
     found = killing.matrix([one("m1", a=0.0, b=0.5), one("m2", a=0.0, b=1.0)], (), ["m1", "m2"], named)
     assert [(row.check, row.named) for row in found.rows] == [("a", 0), ("b", 1)]
     assert killing.section(found).holds

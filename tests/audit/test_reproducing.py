@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from autograder.audit import reproducing
-from autograder.audit.reproducing import SETTINGS, Cheater, Gained, Repeated, Reproduced
+from autograder.audit.reproducing import SETTINGS, Gained, Repeated, Reproduced
+from autograder.audit.solutions import Solution
 from autograder.hw11 import ASSIGNMENT
-from autograder.hw11.solutions.cheaters import CHEATERS, MIXED
+from autograder.hw11.audit.cheaters import CHEATERS, MIXED
 from autograder.intake import submission
 from tests.helpers import reachable_folder
 
@@ -74,16 +75,16 @@ def test_a_comment_makes_another_submission() -> None:
     assert digests[0] == digests[2] != digests[1]
 
 
-@pytest.mark.parametrize("cheater", CHEATERS, ids=lambda cheater: cheater.variant.id)
-def test_cheaters_gain_nothing(cheater: Cheater) -> None:
+@pytest.mark.parametrize("cheater", CHEATERS, ids=lambda cheater: cheater.id)
+def test_cheaters_gain_nothing(cheater: Solution) -> None:
     found = reproducing.gain(cheater, ASSIGNMENT)
     assert found.score <= found.most
     assert not found.gained
-    assert cheater.loses
+    assert cheater.fails
 
 
 def test_a_cheater_that_gains_is_seen() -> None:
-    honest = replace(CHEATERS[0], loses=("vae.sample.fresh", "vae.sample.noise"))
+    honest = replace(CHEATERS[0], fails=("vae.sample.fresh", "vae.sample.noise"))
     assert reproducing.gain(honest, ASSIGNMENT).gained
     again = Repeated(("a", "a"), (), 1.0)
     assert reproducing.section(Reproduced(again, (), (Gained("c", 1, 1),))).holds

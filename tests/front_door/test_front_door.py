@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from autograder.audit import bank
-from autograder.audit.variants import Variant, write
+from autograder.audit.solutions import Solution, write
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
-from autograder.hw11.solutions import HALF_RIGHT, RIGHT, WRONG
 from autograder.intake import submission
 from autograder.sandbox.host.wall import Pool, Wall
 from tests.helpers import UTILS, VAE, VAE_ONLY, grade, is_valid_results, reachable_folder, solved
+from tests.solutions import BANK, HALF_RIGHT, RIGHT, WRONG
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,15 +32,15 @@ def front_door(upload: Path, out: Path) -> tuple[int, dict[str, Any], str]:
 
 
 def test_a_zip_with_a_mistake_says_what_to_think_about(tmp_path: Path) -> None:
-    variant = next(variant for variant in WRONG if variant.id == "sample-variance-as-std")
-    write(variant, ASSIGNMENT.reference, tmp_path / "whole")
+    solution = BANK["sample-variance-as-std"]
+    write(solution, ASSIGNMENT.reference, tmp_path / "whole")
     shutil.move(tmp_path / "whole" / "gan_vae", tmp_path / "homework" / "gan_vae")
     upload = shutil.make_archive(str(tmp_path / "upload"), "zip", tmp_path, "homework")
     status, results, printed = front_door(Path(upload), tmp_path / "results.json")
     assert status == 0
     handed_in = [test for test in results["tests"] if "is not in the upload" not in test["output"]]
     failed = {test["extra_data"]["check"]: test for test in handed_in if test.get("score") == 0}
-    assert set(failed) == set(variant.caught_by)
+    assert set(failed) == set(solution.fails)
     assert all(test["extra_data"]["diagnoses"] == ["variance_as_std"] for test in failed.values())
     assert all(test["tags"] == ["vae"] and test["number"].startswith("4.") for test in failed.values())
     assert "v is the variance" in " ".join(printed.split())
@@ -53,22 +53,22 @@ def pool() -> Iterator[Pool]:
 
 
 @pytest.mark.parametrize(
-    "variant",
+    "solution",
     [
         *WRONG[::60],
         *RIGHT[::48],
-        *(v for v in RIGHT if v.id in ("bound-checkpointed", "update-vmap")),
-        *(v for v, _, _ in HALF_RIGHT[::12]),
+        *(BANK["bound-checkpointed"], BANK["update-vmap"]),
+        *HALF_RIGHT[::12],
     ],
     ids=lambda v: v.id,
 )
-def test_the_wall_changes_no_grade(pool: Pool, variant: Variant) -> None:
+def test_the_wall_changes_no_grade(pool: Pool, solution: Solution) -> None:
     """Through zygote, worker and wire the same checks fail as in this process."""
-    own = bank.of(ASSIGNMENT, variant)
-    with bank.submitted(variant, own) as received:
+    own = bank.of(ASSIGNMENT, solution)
+    with bank.submitted(solution, own) as received:
         inside = bank.outcome(received, own)
     with reachable_folder() as folder:
-        write(variant, own.reference, folder / "upload")
+        write(solution, own.reference, folder / "upload")
         (folder / "box").mkdir()
         received = submission.receive(folder / "upload", own, folder / "box", group=pool.uid)
         results = list(Grading(pool, received, own).results())

@@ -18,18 +18,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from autograder.audit import bank
-from autograder.audit.variants import Variant
+from autograder.audit import bank, casefiles
+from autograder.audit.solutions import Bank, Solution
 from autograder.authoring import template
 from autograder.core import Assignment, Check, Question, Reject, Result, Submission, Trial, Verdict
 from autograder.grade import Grading
-from autograder.hw11 import ASSIGNMENT, process
+from autograder.hw11 import ASSIGNMENT, SOLUTIONS, process
 from autograder.hw11.answers import probes as probe
 from autograder.hw11.answers import reading, written
 from autograder.hw11.distributions import example
 from autograder.hw11.policy_gradient import answers as policy_gradient
 from autograder.hw11.policy_gradient import training
-from autograder.hw11.solutions import answers as mistakes
 from autograder.hw11.summarization import answers as summarization
 from autograder.hw11.vae import answers as vae
 from autograder.intake import submission
@@ -40,6 +39,12 @@ from autograder.sandbox.host.wall import Pool, Wall
 from tests import helpers
 
 FILE, LOG = "answers.toml", "submission_log.json"
+BANK = Bank.of(casefiles.read(SOLUTIONS / "answers.cases"))
+LOGGED = {
+    "scratch.rouge": {"rouge1": 10.2193, "rouge2": 1.1906, "rougeL": 9.5808},
+    "t5.rouge": {"rouge1": 16.2411, "rouge2": 1.8504, "rougeL": 13.8739},
+}
+"""The log that is uploaded beside these files."""
 REFERENCE = (helpers.REFERENCE / FILE).read_text()
 FINAL = replace(policy_gradient.FINAL, ask=reading.ASK)
 """Without the notebook's run, which test_notebook_runs.py is for: the judge has a range for that."""
@@ -83,7 +88,7 @@ def answered(source: str, text: str = REFERENCE) -> str:
 ROUGE_OF_LOG = "[summarization]\n" + "\n".join(
     f"{ours}_{name} = {round(value, 2)}"
     for ours, model in summarization.MODELS.items()
-    for name, value in mistakes.LOGGED[f"{model}.rouge"].items()
+    for name, value in LOGGED[f"{model}.rouge"].items()
 )
 SOLVED = answered(ROUGE_OF_LOG)
 """The reference's file with the figures of the tests' own log."""
@@ -101,7 +106,7 @@ def received(text: str | bytes, log: bytes | None, assignment: Assignment = OWN)
         yield submission.receive(upload, assignment, box)
 
 
-def graded(text: str | bytes, log: bytes | None = json.dumps(mistakes.LOGGED).encode()) -> bank.Outcome:
+def graded(text: str | bytes, log: bytes | None = json.dumps(LOGGED).encode()) -> bank.Outcome:
     with received(text, log) as taken:
         return bank.outcome(taken, OWN)
 
@@ -116,8 +121,8 @@ def assert_helpful(message: str) -> None:
     assert "xpected" in message, message
 
 
-def named(variant: Variant) -> str:
-    return variant.id
+def named(solution: Solution) -> str:
+    return solution.id
 
 
 # ------------------------------------------------------------------------------------------- the bank
@@ -148,35 +153,34 @@ def test_the_template_is_cut_from_the_reference_and_unfilled_in_every_check() ->
         assert_helpful(verdict(outcome, id).message)
 
 
-@pytest.mark.parametrize("variant", mistakes.RIGHT, ids=named)
-def test_right_files(variant: Variant) -> None:
-    outcome = graded(answered(variant.source, SOLVED))
+@pytest.mark.parametrize("solution", BANK.right, ids=named)
+def test_right_files(solution: Solution) -> None:
+    outcome = graded(answered(solution.source, SOLVED))
     assert outcome.failed == set(), [verdict(outcome, id).message for id in outcome.failed]
 
 
-@pytest.mark.parametrize("variant", mistakes.WRONG, ids=named)
-def test_wrong_files(variant: Variant) -> None:
-    outcome = graded(answered(variant.source, SOLVED))
-    assert outcome.failed == set(variant.caught_by), outcome.results
-    assert outcome.diagnoses == {variant.diagnosis}
+@pytest.mark.parametrize("solution", BANK.wrong, ids=named)
+def test_wrong_files(solution: Solution) -> None:
+    outcome = graded(answered(solution.source, SOLVED))
+    assert outcome.failed == set(solution.fails), outcome.results
+    assert outcome.diagnoses == {solution.diagnosis}
     for id in outcome.failed:
         assert_helpful(verdict(outcome, id).message)
 
 
-@pytest.mark.parametrize(("variant", "lost"), [(v, lost) for v, lost, _ in mistakes.HALF_RIGHT], ids=str)
-def test_half_right_files(variant: Variant, lost: float) -> None:
-    outcome = graded(answered(variant.source, SOLVED))
-    assert outcome.failed == set(variant.caught_by)
-    assert variant.diagnosis in outcome.diagnoses
-    assert outcome.score == pytest.approx(sum(check.points for check in SCORED.values()) - lost, abs=1e-3)
+@pytest.mark.parametrize("solution", BANK.half_right, ids=named)
+def test_half_right_files(solution: Solution) -> None:
+    outcome = graded(answered(solution.source, SOLVED))
+    assert outcome.failed == set(solution.fails)
+    assert solution.diagnosis in outcome.diagnoses
+    assert outcome.score == pytest.approx(sum(check.points for check in SCORED.values()) - solution.lost, abs=1e-3)
     for id in outcome.failed:
         assert_helpful(verdict(outcome, id).message)
 
 
 def test_every_scored_check_is_the_only_one_to_catch_something() -> None:
-    assert {variant.caught_by for variant in mistakes.WRONG} == {(id,) for id in SCORED}
-    everything = [*mistakes.WRONG, *mistakes.RIGHT, *(variant for variant, _, _ in mistakes.HALF_RIGHT)]
-    assert len({variant.id for variant in everything}) == len(everything) > 40
+    assert {solution.fails for solution in BANK.wrong} == {(id,) for id in SCORED}
+    assert len(BANK.everything) > 40
 
 
 # ------------------------------------------------------------------------------------- numbers as given
@@ -547,7 +551,7 @@ def test_no_text_is_too_much_for_the_numbers(text: str) -> None:
         (b"", "could not be read"),
         (b"[1, 2]", "could not be read"),
         (b'{"time": 0}', "holds no figures"),
-        (json.dumps({**mistakes.LOGGED, "t5.rouge": {"rouge1": "16"}}).encode(), "holds no figures"),
+        (json.dumps({**LOGGED, "t5.rouge": {"rouge1": "16"}}).encode(), "holds no figures"),
         (b"[" * 100_000, "could not be read"),
         (b" " * (8 * 2**20 + 1), "could not be read"),
     ],
@@ -662,7 +666,7 @@ JUNK = st.one_of(
 @given(data=st.data())
 def test_junk_in_place_of_values_raises_nothing_but_reject(data: st.DataObject) -> None:
     """What a worker says is a stranger's word."""
-    with received(SOLVED, json.dumps(mistakes.LOGGED).encode()) as taken:
+    with received(SOLVED, json.dumps(LOGGED).encode()) as taken:
         right = {**run_of(0.75, "75").got, **probe.answers({}, Student(taken.box))}
     names = data.draw(st.lists(st.sampled_from(sorted(right)), max_size=3))
     judged(Trial({}, over_the_wire({**right, **{name: data.draw(JUNK) for name in names}})))  # type: ignore[arg-type]
@@ -717,7 +721,7 @@ def test_answers_for_a_person_have_no_score(tmp_path: Path) -> None:
 
 
 def test_answers_for_a_person_change_no_total() -> None:
-    with received(SOLVED, json.dumps(mistakes.LOGGED).encode()) as taken:
+    with received(SOLVED, json.dumps(LOGGED).encode()) as taken:
         results = tuple(Grading(helpers_asker(), taken, OWN).results())
     content = gradescope.document(OWN, results)
     assert content["score"] == sum(check.points for check in SCORED.values())
@@ -750,6 +754,6 @@ def test_through_the_wall() -> None:
     text = answered(f'[process]\nsources = "{long}"', SOLVED)
     text = answered(f'[gan]\nvanishing = "{long}"', text)
     with Pool(Wall(OWN.probes)) as pool:
-        graded = helpers.grade(pool, {FILE: text.encode(), LOG: json.dumps(mistakes.LOGGED).encode()}, assignment=OWN)
+        graded = helpers.grade(pool, {FILE: text.encode(), LOG: json.dumps(LOGGED).encode()}, assignment=OWN)
     assert graded.scores() == {id: check.points for id, check in CHECKS.items()}, graded.messages()
     assert long in graded.messages("gan.written")[0]

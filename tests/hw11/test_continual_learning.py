@@ -20,11 +20,11 @@ from autograder.core import Ask, Check, Reject, Trial, Value, Values
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.continual_learning import QUESTION, behaviour, classifier, data, fisher, penalty
 from autograder.hw11.continual_learning import probes as probe
-from autograder.hw11.solutions import continual_learning as mistakes
 from autograder.sandbox.guest.student import Student
 from autograder.sandbox.host.wall import Pool, Wall
 from tests import helpers
 from tests.helpers import judged
+from tests.solutions import BANK
 
 FILE = "continual_learning.ipynb"
 JUDGED = replace(QUESTION, checks=tuple(check for check in QUESTION.checks if not check.manual))
@@ -153,7 +153,7 @@ def test_every_form_is_right_up_to_a_factor(form: int, factor: float) -> None:
 
 def test_labels_that_the_model_draws_are_right_whatever_it_draws() -> None:
     """Of six images all six labels are the likeliest ones in one grading of five: no luck may be in that."""
-    right = next(variant for variant in mistakes.RIGHT if variant.id == "update-drawn-labels")
+    right = BANK["update-drawn-labels"]
     own = bank.only(ASSIGNMENT, {"continual_learning.fisher"})
     with bank.submitted(right, own) as received:
         failed = [salt for salt in range(30) if bank.outcome(received, own, salt=str(salt)).failed]
@@ -502,9 +502,8 @@ def test_the_template_gets_none(pool: Pool) -> None:
 
 
 def own(source: str) -> str:
-    """A variant's function as a cell."""
-    variants = [*mistakes.WRONG, *mistakes.RIGHT]
-    return next(one.source for one in variants if one.id == source)
+    """A solution's function as a cell."""
+    return BANK[source].source
 
 
 IMPORTS = """%matplotlib inline

@@ -15,8 +15,8 @@ from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.answers import declared
 from autograder.hw11.answers import probes as answers
-from autograder.hw11.solutions import HALF_RIGHT, WRONG
 from autograder.sandbox import returns
+from tests.solutions import HALF_RIGHT, WRONG
 
 ROOT = Path(__file__).resolve().parents[2]
 TAGS = {
@@ -98,8 +98,8 @@ def test_points_numbers_and_tags_are_the_handouts() -> None:
     assert all((check.points > 0) != check.manual for question in ASSIGNMENT.questions for check in question.checks)
 
 
-def test_the_known_mistakes_have_names() -> None:
-    diagnosed = {variant.diagnosis for variant in [*WRONG, *(variant for variant, _, _ in HALF_RIGHT)]}
+def test_the_wrong_solutions_have_names() -> None:
+    diagnosed = {solution.diagnosis for solution in (*WRONG, *HALF_RIGHT)}
     assert diagnosed >= NAMED
 
 

@@ -17,9 +17,9 @@ from autograder.core import Check, Observation, Reject, Trial, Values
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.policy_gradient.training import TEST, TRAINING
-from autograder.hw11.solutions import RIGHT
 from autograder.judging.judges import apart, contrast, shown
 from autograder.sandbox import wire
+from tests.solutions import RIGHT
 
 CHECKS = {check.id: check for question in ASSIGNMENT.questions for check in question.checks if not check.ask.file}
 """Where a file alone is read no student's code runs beside the probe; test_log.py spoils what is told of it."""

@@ -13,18 +13,17 @@ import numpy as np
 import pytest
 
 from autograder.audit import bank
-from autograder.audit.variants import Variant, write
+from autograder.audit.solutions import Solution, write
 from autograder.core import Ask, Check, Observation, Question, Reject, Smallest, Submission, Trial, Values, Verdict
 from autograder.grade import LONGEST, Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.policy_gradient import loss
-from autograder.hw11.solutions import HALF_RIGHT, RIGHT, WRONG
 from autograder.intake import submission
 from autograder.judging.judges import Exact, contrast, shown
 from autograder.sandbox.host.wall import Pool, Wall
 from tests.helpers import reachable_folder
+from tests.solutions import BANK, RIGHT
 
-BANK = {variant.id: variant for variant in (*WRONG, *(variant for variant, _, _ in HALF_RIGHT))}
 SEARCHED = {check.id for question in ASSIGNMENT.questions for check in question.checks if check.smallest}
 
 TOLD = (
@@ -92,18 +91,18 @@ TOLD = (
 )  # fmt: skip
 
 
-def messages(variant: Variant) -> dict[str, str]:
-    """What the variant's student is told by the checks that look for small examples and fail."""
-    own = bank.only(bank.of(ASSIGNMENT, variant), SEARCHED)
-    with bank.submitted(variant, own) as received:
+def messages(solution: Solution) -> dict[str, str]:
+    """What the solution's student is told by the checks that look for small examples and fail."""
+    own = bank.only(bank.of(ASSIGNMENT, solution), SEARCHED)
+    with bank.submitted(solution, own) as received:
         results = bank.outcome(received, own).results
     assert not any(result.verdict.notes for result in results)
     return {result.check.id: result.verdict.message for result in results if result.verdict.score < 1}
 
 
-@pytest.mark.parametrize(("variant", "check", "sentence"), TOLD, ids=lambda value: value if len(value) < 40 else "")
-def test_the_smallest_example_is_told(variant: str, check: str, sentence: str) -> None:
-    told = messages(BANK[variant])[check]
+@pytest.mark.parametrize(("solution", "check", "sentence"), TOLD, ids=lambda value: value if len(value) < 40 else "")
+def test_the_smallest_example_is_told(solution: str, check: str, sentence: str) -> None:
+    told = messages(BANK[solution])[check]
     assert re.search(sentence, told) if "\\" in sentence else told.endswith(f" {sentence}")
     assert len(told) < LONGEST
 
@@ -117,9 +116,9 @@ def test_a_right_answer_shows_no_fault_at_tiny_inputs(question: str) -> None:
     """`describe` is asked directly, as if the check had failed, for some right solutions written differently."""
     checks = [c for q in ASSIGNMENT.questions if q.id == question for c in q.checks if c.smallest]
     files = {file for q in ASSIGNMENT.questions if q.id == question for file in q.files}
-    for variant in [v for v in RIGHT if v.file in files][::6]:
-        own = bank.only(bank.of(ASSIGNMENT, variant), {check.id for check in checks})
-        with bank.submitted(variant, own) as received:
+    for solution in [v for v in RIGHT if v.file in files][::6]:
+        own = bank.only(bank.of(ASSIGNMENT, solution), {check.id for check in checks})
+        with bank.submitted(solution, own) as received:
             grading = Grading(bank.InProcess(own.probes), received, own)
             for check in (check for q in own.questions for check in q.checks):
                 _, failed = grading._observe(check.ask, 0)
@@ -129,7 +128,7 @@ def test_a_right_answer_shows_no_fault_at_tiny_inputs(question: str) -> None:
                 assert failed is not None
                 if question == "policy_gradient" and loss.read(failed).baseline != "none":
                     continue  # a right answer, whose gradient is another one all the same
-                assert check.smallest.describe(failed, tiny) == "", variant.id
+                assert check.smallest.describe(failed, tiny) == "", solution.id
 
 
 # --------------------------------------------------------------------------- what grade.py makes of it

@@ -17,12 +17,12 @@ from autograder.core import Array, Reject, Trial
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.policy_gradient import training
-from autograder.hw11.solutions import policy_gradient as mistakes
 from autograder.sandbox.guest import frozen, worker
 from autograder.sandbox.host.wall import Pool, Wall
 from tests import helpers
 from tests.hw11.test_written_out import QUESTION
 from tests.notebook_helpers import NAME, notebook
+from tests.solutions import BANK
 
 CHECK = next(check for check in QUESTION.checks if check.id == "policy_gradient.training")
 
@@ -30,8 +30,8 @@ CHECK = next(check for check in QUESTION.checks if check.id == "policy_gradient.
 @pytest.fixture(scope="module")
 def right() -> Trial:
     """A right loss's path."""
-    own = bank.only(bank.of(ASSIGNMENT, mistakes.RIGHT[0]), {CHECK.id})
-    with bank.submitted(mistakes.RIGHT[0], own) as received:
+    own = bank.only(bank.of(ASSIGNMENT, BANK["pg-gather"]), {CHECK.id})
+    with bank.submitted(BANK["pg-gather"], own) as received:
         _, trial = Grading(InProcess(own.probes), received, own)._observe(CHECK.ask, 0)
     assert trial is not None
     return trial

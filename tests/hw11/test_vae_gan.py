@@ -13,26 +13,25 @@ import pytest
 
 from autograder.audit import bank
 from autograder.audit.inprocess import InProcess
-from autograder.audit.variants import Variant
+from autograder.audit.solutions import Solution
 from autograder.core import Ask, Reject, Trial, Values, Verdict
 from autograder.hw11 import ASSIGNMENT, epsilon
 from autograder.hw11.gan import loss as gan
-from autograder.hw11.solutions import HALF_RIGHT, RIGHT, WRONG
 from autograder.hw11.vae import bound, reading, sample
 from autograder.judging import stats
 from autograder.judging.judges import parts_of
 from autograder.sandbox.parts import section
+from tests.solutions import BANK
 
-VARIANTS = {variant.id: variant for variant in (*WRONG, *RIGHT, *(variant for variant, _, _ in HALF_RIGHT))}
 CHECKS = {check.id: check for question in ASSIGNMENT.questions for check in question.checks}
 
 
-def verdicts(variant: Variant, *, salt: str = "") -> dict[str, Verdict]:
-    """By the check's id, for the checks of the variant's own function."""
+def verdicts(solution: Solution, *, salt: str = "") -> dict[str, Verdict]:
+    """By the check's id, for the checks of the solution's own function."""
     prefix = {"gan_vae/utils.py": "vae.sample", "gan_vae/models/vae.py": "vae.bound", "gan_vae/models/gan.py": "gan."}
-    chosen = [id for id in CHECKS if id.startswith(prefix[variant.file]) and not CHECKS[id].ask.file]
-    assignment = bank.terse(bank.only(bank.of(ASSIGNMENT, variant), chosen))
-    with bank.submitted(variant, ASSIGNMENT) as received:
+    chosen = [id for id in CHECKS if id.startswith(prefix[solution.file]) and not CHECKS[id].ask.file]
+    assignment = bank.terse(bank.only(bank.of(ASSIGNMENT, solution), chosen))
+    with bank.submitted(solution, ASSIGNMENT) as received:
         return {one.check.id: one.verdict for one in bank.outcome(received, assignment, salt=salt).results}
 
 
@@ -61,15 +60,15 @@ TINY = (
 def test_a_millionth_is_right_whatever_is_drawn(id: str) -> None:
     """Before it was allowed for, sqrt(v + 1e-6) failed in 54 of 60 draws, log(v + 1e-6) in 3 of 150."""
     for draw in range(12):
-        found = verdicts(VARIANTS[id], salt=f"draw {draw}")
+        found = verdicts(BANK[id], salt=f"draw {draw}")
         assert not failed(found), (draw, failed(found))
         assert all(verdict.used is None or verdict.used <= 0.2 for verdict in found.values())
 
 
 def test_a_constant_is_said_to_be_allowed_and_a_large_one_named() -> None:
-    allowed = [verdict.message for verdict in verdicts(VARIANTS["sample-epsilon-beside-the-variance"]).values()]
+    allowed = [verdict.message for verdict in verdicts(BANK["sample-epsilon-beside-the-variance"]).values()]
     assert sum(epsilon.ALLOWED in message for message in allowed) == 2
-    for verdict in failed(verdicts(VARIANTS["sample-epsilon-of-a-thousandth"])).values():
+    for verdict in failed(verdicts(BANK["sample-epsilon-of-a-thousandth"])).values():
         assert verdict.diagnosis == "epsilon_too_large"
         assert "about 0.001 is added" in verdict.message
 
@@ -149,7 +148,7 @@ SAID = (
 
 @pytest.mark.parametrize(("id", "check", "said", "unsaid"), SAID)
 def test_what_is_said_is_true(id: str, check: str, said: str, unsaid: str) -> None:
-    message = verdicts(VARIANTS[id])[check].message
+    message = verdicts(BANK[id])[check].message
     assert said in message
     assert unsaid not in message
 
@@ -174,14 +173,14 @@ EXACTLY = {
 
 @pytest.mark.parametrize("id", EXACTLY)
 def test_an_error_costs_what_it_touches_and_no_more(id: str) -> None:
-    assert set(failed(verdicts(VARIANTS[id]))) == EXACTLY[id]
+    assert set(failed(verdicts(BANK[id]))) == EXACTLY[id]
 
 
 def test_two_numbers_that_are_told_differ() -> None:
     """A weight of 1.05 changes 1,100 by less than four digits may show."""
     slightly = replace(
-        VARIANTS["bound-kl-weighted"],
-        source=VARIANTS["bound-kl-weighted"].source.replace("beta = 0.5", "beta = 1.05"),
+        BANK["bound-kl-weighted"],
+        source=BANK["bound-kl-weighted"].source.replace("beta = 0.5", "beta = 1.05"),
     )
     message = verdicts(slightly)["vae.bound.sum"].message
     was, expected = message.split("the negative ELBO was ")[1].split("; expected their sum, ")
@@ -190,15 +189,15 @@ def test_two_numbers_that_are_told_differ() -> None:
 
 
 def test_a_sigmoid_and_its_cross_entropy_are_said_to_be_allowed() -> None:
-    message = verdicts(VARIANTS["bound-sigmoid-bce-by-function"])["vae.bound.reconstruction"].message
+    message = verdicts(BANK["bound-sigmoid-bce-by-function"])["vae.bound.reconstruction"].message
     assert "with a sigmoid and its cross entropy" in message
 
 
 def test_what_the_students_network_lacks_too_is_told_with_its_line() -> None:
     """What the exception says is for the staff: the worker holds a sampler, and could spell it out."""
     lacking = replace(
-        VARIANTS["bound-attributes-of-the-networks"],
-        source=VARIANTS["bound-attributes-of-the-networks"].source.replace("self.enc.z_dim", "self.enc.latent"),
+        BANK["bound-attributes-of-the-networks"],
+        source=BANK["bound-attributes-of-the-networks"].source.replace("self.enc.z_dim", "self.enc.latent"),
     )
     told = verdicts(lacking)["vae.bound.contract"].message
     assert re.fullmatch(r"The code raised an exception at gan_vae/models/vae.py, line \d+: AttributeError", told)
@@ -206,8 +205,8 @@ def test_what_the_students_network_lacks_too_is_told_with_its_line() -> None:
 
 def test_an_encoder_that_is_not_used_is_told() -> None:
     own = replace(
-        VARIANTS["bound-layers-of-the-networks"],
-        source=VARIANTS["bound-layers-of-the-networks"].source.replace("self.enc.net(x)", "self.enc.net[0:5](x)"),
+        BANK["bound-layers-of-the-networks"],
+        source=BANK["bound-layers-of-the-networks"].source.replace("self.enc.net(x)", "self.enc.net[0:5](x)"),
     )
     assert "without calling self.enc.encode(x)" in verdicts(own)["vae.bound.kl"].message
 
@@ -218,7 +217,7 @@ def test_an_encoder_that_is_not_used_is_told() -> None:
 def asked(ask: Ask, id: str) -> tuple[Values, dict[str, Any]]:
     """What was given, and what a solution of the bank answered."""
     given = ask.inputs(np.random.Generator(np.random.Philox(7)))
-    with bank.submitted(VARIANTS[id], ASSIGNMENT) as received:
+    with bank.submitted(BANK[id], ASSIGNMENT) as received:
         seen = InProcess(ASSIGNMENT.probes).ask(received, ask, given, seed=7, seconds=9)
     assert seen.values is not None
     return given, dict(seen.values)

@@ -13,10 +13,10 @@ import pytest
 from autograder.audit import wrappings
 from autograder.core import WHOLE, Assignment
 from autograder.hw11 import ASSIGNMENT
-from autograder.hw11.solutions import RIGHT
 from autograder.sandbox.host.wall import Pool, Wall
 from tests.helpers import UTILS, VAE, Files, Graded, grade, solved
 from tests.sandbox.test_notebooks import NAME, notebook
+from tests.solutions import RIGHT
 
 PG = replace(
     ASSIGNMENT,
@@ -329,23 +329,23 @@ def test_no_message_names_a_place_of_ours(pool: Pool) -> None:
 
 # -------------------------------------------------------------------------------------------- the sweep
 
-PAIRS = [(variant, one) for variant in RIGHT for one in wrappings.fitting(variant)]
+PAIRS = [(solution, one) for solution in RIGHT for one in wrappings.fitting(solution)]
 
 
 def test_every_right_solution_has_at_least_25_wrappings() -> None:
-    assert all(len(wrappings.fitting(variant)) >= 25 for variant in RIGHT)
+    assert all(len(wrappings.fitting(solution)) >= 25 for solution in RIGHT)
     assert len({one.id for one in wrappings.WRAPPINGS}) == len(wrappings.WRAPPINGS)
 
 
 @pytest.mark.parametrize("wrapping", wrappings.WRAPPINGS, ids=lambda one: one.id)
 def test_a_right_solution_keeps_its_points_in_every_wrapping(wrapping: wrappings.Wrapping) -> None:
     """One solution for each; the audit takes all. Which one it is follows from the wrapping's name."""
-    fitting = [variant for variant in RIGHT if variant.file.endswith(wrapping.kind)]
+    fitting = [solution for solution in RIGHT if solution.file.endswith(wrapping.kind)]
     start = sum(wrapping.id.encode()) % len(fitting)
-    for variant in (*fitting[start:], *fitting[:start]):
-        row = wrappings.graded("autograder.hw11", variant, wrapping.id)
+    for solution in (*fitting[start:], *fitting[:start]):
+        row = wrappings.graded("autograder.hw11", solution, wrapping.id)
         if row["fits"]:
-            assert row["lost"] == 0, (variant.id, row["why"])
+            assert row["lost"] == 0, (solution.id, row["why"])
             return
     raise AssertionError("it fits no solution")
 

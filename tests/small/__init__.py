@@ -32,4 +32,5 @@ ASSIGNMENT = Assignment(
     probes="tests.small",
     reference=HERE / "reference",
     template=HERE / "template",
+    solutions=(HERE / "solutions.cases",),
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from autograder.audit import bank
-from autograder.audit.variants import Variant
+from autograder.audit.solutions import Solution
 from autograder.hw11 import ASSIGNMENT
-from autograder.hw11.solutions import HALF_RIGHT, RIGHT, WRONG
+from tests.solutions import BANK, HALF_RIGHT, RIGHT, WRONG
 
 CHECKS = {
     check.id: check
@@ -20,18 +20,18 @@ ALARM = 0.2
 """A right answer that uses more than this share of a rounding bound is too near to being failed."""
 
 
-def graded(variant: Variant, *, terse: bool = False, whole: bool = True) -> bank.Outcome:
-    own = bank.of(ASSIGNMENT, variant)
+def graded(solution: Solution, *, terse: bool = False, whole: bool = True) -> bank.Outcome:
+    own = bank.of(ASSIGNMENT, solution)
     own = bank.terse(own) if terse else own
     if not whole:
-        asks = {CHECKS[check].ask for check in variant.caught_by}
+        asks = {CHECKS[check].ask for check in solution.fails}
         own = bank.only(own, {check for check in CHECKS if CHECKS[check].ask in asks})
-    with bank.submitted(variant, own) as received:
+    with bank.submitted(solution, own) as received:
         return bank.outcome(received, own)
 
 
-def named(variant: Variant) -> str:
-    return variant.id
+def named(solution: Solution) -> str:
+    return solution.id
 
 
 def assert_helpful(message: str) -> None:
@@ -42,51 +42,48 @@ def assert_helpful(message: str) -> None:
     assert "/autograder/" not in message
 
 
-@pytest.mark.parametrize("variant", RIGHT, ids=named)
-def test_right_solutions_get_full_marks_with_room_to_spare(variant: Variant) -> None:
-    outcome = graded(variant)
+@pytest.mark.parametrize("solution", RIGHT, ids=named)
+def test_right_solutions_get_full_marks_with_room_to_spare(solution: Solution) -> None:
+    outcome = graded(solution)
     lost = {result.check.id: result.verdict.message for result in outcome.results if result.verdict.score < 1}
     assert lost == {}
     assert max(result.verdict.used or 0.0 for result in outcome.results) <= ALARM
     assert all(result.attempts == 1 for result in outcome.results)
 
 
-@pytest.mark.parametrize(("place", "variant"), enumerate(WRONG), ids=lambda x: getattr(x, "id", ""))
-def test_wrong_solutions_fail_the_checks_that_they_name(place: int, variant: Variant) -> None:
+@pytest.mark.parametrize(("place", "solution"), enumerate(WRONG), ids=lambda x: getattr(x, "id", ""))
+def test_wrong_solutions_fail_the_checks_that_they_name(place: int, solution: Solution) -> None:
     """Every fourth is put all asks of its question, the others those that it must fail (`bench --question`: all)."""
-    outcome = graded(variant, terse=True, whole=place % 4 == 0)  # the smallest examples are audited with the feedback
-    expected = set(variant.caught_by)
+    outcome = graded(solution, terse=True, whole=place % 4 == 0)  # the smallest examples are audited with the feedback
+    expected = set(solution.fails)
     assert expected <= outcome.failed
     # Beyond those only a statistical check may fail (where noise is shared or seeded the others see fewer values than
     # they count on), or what comes of a whole training.
-    extras = (CHECKS[extra] for extra in outcome.failed - expected - set(variant.sometimes))
+    extras = (CHECKS[extra] for extra in outcome.failed - expected - set(solution.sometimes))
     assert all(check.judge.alpha > 0 or check.ask.fixed for check in extras)
-    if variant.diagnosis:
-        assert variant.diagnosis in outcome.diagnoses
+    if solution.diagnosis:
+        assert solution.diagnosis in outcome.diagnoses
     for result in outcome.results:
         if result.verdict.score < 1:
             assert_helpful(result.verdict.message)
 
 
-@pytest.mark.parametrize(
-    ("variant", "lost"), [(v, lost) for v, lost, _ in HALF_RIGHT], ids=lambda x: getattr(x, "id", "")
-)
-def test_half_right_solutions_lose_what_a_fair_ta_would_take(variant: Variant, lost: float) -> None:
-    outcome = graded(variant)
-    assert outcome.failed == set(variant.caught_by)
-    assert outcome.score == sum(result.check.points for result in outcome.results) - lost
+@pytest.mark.parametrize("solution", HALF_RIGHT, ids=named)
+def test_half_right_solutions_lose_what_a_fair_ta_would_take(solution: Solution) -> None:
+    outcome = graded(solution)
+    assert outcome.failed == set(solution.fails)
+    assert outcome.score == sum(result.check.points for result in outcome.results) - solution.lost
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_check_is_the_only_one_to_catch_something(check: str) -> None:
-    half = [variant for variant, _, _ in HALF_RIGHT]
-    assert any(variant.caught_by == (check,) for variant in [*WRONG, *half])
+    assert any(solution.fails == (check,) for solution in (*WRONG, *HALF_RIGHT))
 
 
-def test_the_bank_is_large_and_every_variant_is_named_once() -> None:
-    everything = [*WRONG, *RIGHT, *(variant for variant, _, _ in HALF_RIGHT)]
-    assert len({variant.id for variant in everything}) == len(everything)
+def test_the_bank_is_large_and_every_solution_is_named_once() -> None:
+    everything = BANK.everything
+    assert len({solution.id for solution in everything}) == len(everything)
     assert len(WRONG) >= 30
     assert len(RIGHT) >= 12
-    assert all(variant.caught_by and {*variant.caught_by, *variant.sometimes} <= set(CHECKS) for variant in WRONG)
-    assert not any(variant.caught_by for variant in RIGHT)
+    assert all(solution.fails and {*solution.fails, *solution.sometimes} <= set(CHECKS) for solution in WRONG)
+    assert not any(solution.fails for solution in RIGHT)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from autograder.audit.draws import Method
-from autograder.audit.variants import written
+from autograder.audit.solutions import Solution
 
 HEAD = """
 def fit_gaussian(target, direction):
@@ -217,11 +216,12 @@ BY_SAMPLES = """    if direction == "forward":
 
 
 def _methods() -> Iterator[Method]:
-    method = partial(written, "method", "comparing_distributions.ipynb")
     along = COSTS["a grid that goes along"]
 
     def made(name: str, *parts: str, sound: bool = True, imports: str = "") -> Method:
-        return Method(method(name, name, HEAD + "".join(parts), prelude=imports), "check_fit_gaussian", sound)
+        source = (HEAD + "".join(parts)).strip("\n")
+        solution = Solution(f"method-{name}", name, "comparing_distributions.ipynb", source, prelude=imports)
+        return Method(solution, "check_fit_gaussian", sound)
 
     yield made("closed form and Newton", FORWARD, along, PARTS, NEWTON)
     for place, cost in COSTS.items():

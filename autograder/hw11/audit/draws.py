@@ -15,10 +15,10 @@ from autograder.audit.draws import Method
 from autograder.core import Array, Reject, Trial, Values
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.audit import training
+from autograder.hw11.audit.methods import METHODS
 from autograder.hw11.distributions import fit, kl
 from autograder.hw11.distributions import probes as probe
 from autograder.hw11.policy_gradient import training as marks
-from autograder.hw11.solutions.methods import METHODS
 from autograder.sandbox.guest.student import Student
 
 __all__ = ["CHOSEN", "METHODS", "ROUNDS", "STUDIES", "studied", "tried"]
@@ -45,12 +45,12 @@ def tried(method: Method, draws: int) -> Mapping[str, Any]:
 
     The same function is given the same targets again and again: what it made of one is kept.
     """
-    with bank.submitted(method.variant, ASSIGNMENT) as received, contextlib.redirect_stdout(io.StringIO()):
+    with bank.submitted(method.solution, ASSIGNMENT) as received, contextlib.redirect_stdout(io.StringIO()):
         student = Student(received.box, received.absent)
         own, classes = probe.loaded(student, "fit_gaussian")
         refused = ""
         try:
-            getattr(student.definitions(method.variant.file, method.check), method.check)()
+            getattr(student.definitions(method.solution.file, method.check), method.check)()
         except Exception as error:  # whatever stops the check stops the student
             refused = f"{type(error).__name__}: {error}"[:200]
 

@@ -7,8 +7,8 @@ _CELLS = "tests/sandbox/test_notebooks.py::"
 _RUN = "tests/sandbox/test_notebook_runs.py::"
 
 
-def _bank(place: str, what: str, *variants: str) -> Variation:
-    return Variation(place, what, variants=variants)
+def _bank(place: str, what: str, *solutions: str) -> Variation:
+    return Variation(place, what, solutions=solutions)
 
 
 def _test(place: str, what: str, *tests: str) -> Variation:
