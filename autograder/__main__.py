@@ -73,7 +73,18 @@ def _parser() -> argparse.ArgumentParser:
     course.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything goes")
     course.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
     course.add_argument(
-        "--again", nargs="?", const="", metavar="QUESTION", help="grade all anew, or that question's id"
+        "--again",
+        nargs="*",
+        metavar="WHAT",
+        help="grade all anew, or only these questions, checks and students (a check of ada's: --again vae.kl ada)",
+    )
+    course.add_argument(
+        "--only-student",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="WHO",
+        help="grade nobody else: ids, emails, student numbers, names",
     )
     course.add_argument("--no-runs", action="store_true", help="leave out the checks that run a notebook whole")
     course.add_argument("--scheduler", default="", metavar="ADDRESS", help="a Dask cluster that grades in our place")
@@ -189,7 +200,9 @@ def _run(options: argparse.Namespace) -> int:
             from autograder.output import terminal
 
             chosen = batch.Options(
-                *(options.path, options.out, options.homework, max(1, options.jobs), options.seconds, options.again),
+                *(options.path, options.out, options.homework, max(1, options.jobs), options.seconds),
+                again=None if options.again is None else tuple(options.again),
+                students=tuple(options.only_student),
                 runs=not options.no_runs,
                 scheduler=options.scheduler,
             )

@@ -24,7 +24,7 @@ from autograder.audit.solutions import CaseError, Solution
 from autograder.core import Assignment, Check, Question, Reject
 from autograder.grade import Grading
 from autograder.intake import submission
-from autograder.sandbox.host.scratch import alone
+from autograder.storage import alone
 from autograder.sandbox.host.wall import Pool, Wall
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder import version
+from autograder import storage, version
 from autograder.audit import section
 from autograder.audit.section import Promise, Section, Table, Tell
 from autograder.audit.solutions import CaseError
 from autograder.core import Assignment, Reject
 from autograder.output import pages
-from autograder.sandbox.host.scratch import alone
+from autograder.storage import alone
 from autograder.text import many
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -118,14 +118,14 @@ def write(out: Path, assignment: Assignment, measured: Mapping[str, Done]) -> No
     machine = f"{many(os.cpu_count() or 1, 'core')}, {platform.system()} {platform.machine()}"
     left_out = [part.about for name, part in PARTS.items() if name not in measured]
     told = page.render(assignment=assignment, parts=parts, machine=machine, left_out=left_out, plain=section.plain)
-    pages.save(out / REPORT, told)
+    storage.save(out / REPORT, told)
 
 
 # ------------------------------------------------------------------------------------ kept sections
 
 
 def _save(out: Path, parts: Mapping[str, Done]) -> None:
-    pages.save(out / SECTIONS, json.dumps({name: asdict(done) for name, done in parts.items()}, ensure_ascii=False))
+    storage.save(out / SECTIONS, json.dumps({name: asdict(done) for name, done in parts.items()}, ensure_ascii=False))
 
 
 def _load(out: Path) -> dict[str, Done]:

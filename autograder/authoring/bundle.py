@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import stat
 import sys
 import zipfile
@@ -12,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from autograder import storage
 from autograder.authoring import template
 
 GRADESCOPE, STUDENTS = "autograder.zip", "student_template.zip"
@@ -97,7 +97,7 @@ def run(root: Path, out: Path, *, leaderboard: bool = False) -> int:
         return _refuse(str(error))
     for name, content in contents.items():
         try:
-            _write(out / name, content)
+            storage.save(out / name, content)
         except OSError as error:
             return _refuse(f"{out / name} cannot be written: {error.strerror}. Choose another folder with --out.")
         print(f"{out / name}: {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
@@ -108,14 +108,3 @@ def run(root: Path, out: Path, *, leaderboard: bool = False) -> int:
 def _refuse(sentence: str) -> int:
     print(sentence, file=sys.stderr)
     return 2
-
-
-def _write(path: Path, content: bytes) -> None:
-    """By rename, so that whoever reads `path` finds either the old or the new whole file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        new.write_bytes(content)
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import difflib
 import importlib
 import json
 import multiprocessing
 import os
 import signal
+import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -24,34 +27,53 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from autograder import version
-from autograder.classroom import gradebook, jobs, report, roster
+from autograder import storage, version
+from autograder.classroom import cluster, gradebook, jobs, report, roster
 from autograder.classroom.gradebook import Gradebook
 from autograder.classroom.jobs import Task
-from autograder.classroom.records import Records, holds, merged
+from autograder.classroom.records import FORMER, Records, merged, why
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment, Reject
-from autograder.output.terminal import GRADED, NOT_GRADABLE, OUR_FAULT
-from autograder.sandbox.host.scratch import alone
+from autograder.output.terminal import GRADED, NOT_GRADABLE, OUR_FAULT, STOPPED
+from autograder.storage import alone
 from autograder.text import many
 
 ATTEMPTS = 2
 """Times that an upload is tried at which the grader's own process dies."""
 MARKER = ".again.json"
+NAMED = 12
+"""Submissions that are named where many could be."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line said. `again` is None, "" (everything) or a question's id."""
+    """What the command line said.
+
+    `again` is None, or what to grade anew: questions, checks and students by any of their names, none of them for all.
+    `students` are the only ones to grade, none for all.
+    """
 
     path: Path
     out: Path
     homework: str
     jobs: int
     seconds: float = 480.0
-    again: str | None = None
+    again: tuple[str, ...] | None = None
     runs: bool = True
     scheduler: str = ""
+    students: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a run is asked to do: `checks` to grade anew (none: all) where `anew`, and whom it may touch (None: all)."""
+
+    anew: bool
+    checks: tuple[str, ...]
+    ids: frozenset[str] | None
+
+    def __contains__(self, upload: Upload) -> bool:
+        return self.ids is None or upload.id in self.ids
 
 
 @dataclass
@@ -77,76 +99,132 @@ class Count:
         return told + (f", {self.faults} with a fault of ours" if self.faults else "")
 
 
-class Stopped(Exception):
+class Stopped(BaseException):
     """We were told to stop."""
 
 
 def run(options: Options, secret: bytes) -> int:
     """Grades what has to be graded and writes everything. Returns 0, 2 (no class there) or 3 (a fault of ours)."""
     assignment: Assignment = importlib.import_module(options.homework).ASSIGNMENT
-    known = [question.id for question in assignment.questions]
-    if options.again and options.again not in known:
-        return _refuse(f"--again {options.again} names no question. There are: {', '.join(known)}.")
     try:
         uploads = [upload for upload in roster.read(options.path) if upload.path.resolve() != options.out.resolve()]
+        scope = scope_of(options, assignment, uploads)
+        if options.scheduler:  # its workers have working folders of their own
+            uploads = [replace(upload, path=upload.path.absolute()) for upload in uploads]
         with alone(options.out):
-            return _run(options, assignment, uploads, secret)
+            return _run(options, assignment, uploads, scope, secret)
     except Reject as fault:
         return _refuse(str(fault))
     except OSError as error:
         return _refuse(f"{error.filename or options.out} cannot be used: {error.strerror or error}.", OUR_FAULT)
+    except sqlite3.Error as error:  # of a full disk, or of a file that is no gradebook
+        return _refuse(f"The gradebook in {options.out} cannot be used: {error}.", OUR_FAULT)
 
 
-def _run(options: Options, assignment: Assignment, uploads: list[Upload], secret: bytes) -> int:
+def scope_of(options: Options, assignment: Assignment, uploads: list[Upload]) -> Scope:
+    """What the words of `--again` and `--only-student` mean. Raises `Reject` for a word that means nothing here."""
+    known = {check.id: (check.id,) for each in assignment.questions for check in each.checks}
+    known |= {each.id: tuple(check.id for check in each.checks) for each in assignment.questions}
+    words = dict.fromkeys(options.again or ())
+    checks = tuple(dict.fromkeys(check for word in words if word in known for check in known[word]))
+    ids = _called(options.students, uploads, "--only-student", "")
+    questions = ", ".join(each.id for each in assignment.questions)
+    named = _called(
+        [word for word in words if word not in known],
+        uploads,
+        "--again",
+        f" Nor is it a check, or one of the questions {questions}.",
+    )
+    if ids is not None and named is not None:
+        ids &= named
+        if not ids:
+            raise Reject("--only-student and --again name different students, so there is nobody to grade.")
+    return Scope(options.again is not None, checks, named if ids is None else ids)
+
+
+def _called(words: Iterable[str], uploads: list[Upload], option: str, more: str) -> frozenset[str] | None:
+    """The ids of the uploads that the words name; None where there is no word."""
+    found: set[str] | None = None
+    for word in words:
+        ids = {upload.id for upload in uploads if upload.is_called(word)}
+        if not ids:
+            near = difflib.get_close_matches(word, [upload.id for upload in uploads], 3, 0.5)
+            raise Reject(
+                f"{option} {word}: no submission here has this id, name, email or student number.{more}"
+                + (f" Near it: {', '.join(near)}." if near else "")
+            )
+        found = (found or set()) | ids
+    return None if found is None else frozenset(found)
+
+
+def _run(options: Options, assignment: Assignment, uploads: list[Upload], scope: Scope, secret: bytes) -> int:
     grader = version.of(assignment)
-    task = Task(options.homework, grader, secret, options.seconds, options.again or "", options.runs)
+    checks = tuple(check for check in scope.checks if check in _checks(jobs.narrowed(assignment, runs=options.runs)))
+    if scope.checks and not checks:
+        return _refuse(f"--no-runs leaves out all that --again names: {', '.join(scope.checks)}.")
+    task = Task(options.homework, grader, secret, options.seconds, checks, options.runs)
     assignment = jobs.narrowed(assignment, runs=options.runs)
-    again = _again(options, grader)
+    again = _again(options, scope, grader) if scope.anew else ""
     records = Records(options.out)
     prints = {upload.id: upload.fingerprint() for upload in uploads}
-    todo = [upload for upload in uploads if not holds(records.load(upload.id), task, prints[upload.id], again)]
+    for line in _put_away(records, uploads, prints):
+        print(line)
+    reasons = {
+        upload.id: why(records.load(upload.id), task, prints[upload.id], again) for upload in uploads if upload in scope
+    }
+    todo = [upload for upload in uploads if reasons.get(upload.id)]
     where = f"on the cluster at {options.scheduler}" if options.scheduler else f"with {many(options.jobs, 'process')}"
+    held = sum(reason == "" for reason in reasons.values())
     print(
-        f"{many(len(uploads), 'submission')} in {options.path}; {len(uploads) - len(todo)} graded before by this "
+        f"{many(len(uploads), 'submission')} in {options.path}; {held} graded before by this "
         f"grader ({grader}). Grading {len(todo)} {where}; results go to {options.out}",
-        flush=True,
     )
-    book = Gradebook(options.out / "gradebook.sqlite")
-    with book.open() as open_book:
-        number = gradebook.begin(
-            open_book, assignment, grader=grader, jobs=where, question=options.again or "", now=_now()
-        )
-    count = Count(len(todo))
-
-    def keep(upload: Upload, content: dict[str, Any]) -> None:
-        old = records.load(upload.id) if task.question else None
-        if old is not None and old["extra_data"].get("outcome") == content["extra_data"]["outcome"] == "graded":
-            content = merged(old, content, task.question)
-        if again:
-            content["extra_data"]["again"] = again
-        records.save(upload.id, content)
+    for line in _plan(options, scope, uploads, todo, reasons):
+        print(line)
+    sys.stdout.flush()
+    book = Gradebook(options.out / roster.BOOK)
+    with _executor(options) as make:
+        if options.scheduler and todo:
+            cluster.check(options.scheduler, task, [upload for upload in todo if not upload.reason], print)
         with book.open() as open_book:
-            gradebook.record(open_book, upload, content, number)
-        count.add(content)
+            said = " ".join(options.again or ())
+            number = gradebook.begin(open_book, assignment, grader=grader, jobs=where, question=said, now=_now())
+        count = Count(len(todo))
 
-    started = time.monotonic()
-    try:
-        with _executor(options) as make, _progress(count) as tell:
-            _all(
-                todo,
-                lambda upload: replace(task, question=_scope(records, upload, task)),
-                prints,
-                make,
-                options,
-                keep,
-                tell,
+        def keep(upload: Upload, content: dict[str, Any]) -> None:
+            old = records.load(upload.id) if _part(records, upload, task, prints[upload.id]) else None
+            if old is not None and content["extra_data"]["outcome"] != "not gradable":
+                content = merged(old, content)
+            if again:
+                content["extra_data"]["again"] = again
+            records.save(upload.id, content)
+            with book.open() as open_book:
+                gradebook.record(open_book, upload, content, number)
+            count.add(content)
+
+        started = time.monotonic()
+        try:
+            with _progress(count) as tell:
+                _all(
+                    todo,
+                    lambda upload: replace(task, checks=_part(records, upload, task, prints[upload.id])),
+                    prints,
+                    make,
+                    options,
+                    keep,
+                    tell,
+                )
+        except Stopped:
+            print(f"\nStopped: {count}. The same command goes on from here.", file=sys.stderr)
+            return STOPPED
+        except _Unreachable as error:
+            return _refuse(f"{error} {count}. The same command goes on from here.", OUR_FAULT)
+        except (OSError, sqlite3.Error) as error:
+            told = getattr(error, "strerror", None) or error
+            return _refuse(
+                f"{options.out} cannot be written: {told}. {count}. The same command goes on from here, once it can.",
+                OUR_FAULT,
             )
-    except Stopped:
-        print(f"\nStopped: {count}. The same command goes on from here.", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(128 + signal.SIGINT)  # the processes of the pool go with us
-    except _Unreachable as error:
-        return _refuse(f"{error} {count}. The same command goes on from here.", OUR_FAULT)
     (options.out / MARKER).unlink(missing_ok=True)
     with book.open() as open_book:
         for upload in uploads:  # a kill can come between a result file and its line in the book
@@ -163,9 +241,12 @@ def _run(options: Options, assignment: Assignment, uploads: list[Upload], secret
             "SELECT COUNT(DISTINCT submission) FROM verdicts WHERE status = 'unjudgeable'"
         ).fetchone()[0]
         faults = open_book.execute("SELECT COUNT(*) FROM submissions WHERE outcome = 'grader error'").fetchone()[0]
+        missing = len(uploads) - open_book.execute("SELECT COUNT(*) FROM submissions").fetchone()[0]
     if gone:
         print(f"{many(gone, 'submission')} of an earlier run are no longer in {options.path} and left the gradebook.")
     print(f"{count} in {time.monotonic() - started:.0f} s.")
+    if missing:
+        print(f"{many(missing, 'submission')} outside of this run were never graded and are in no table yet.")
     print(
         f"Report: {options.out / 'report.html'}\nGrades: {options.out / 'grades.csv'} (Gradescope), grades-canvas.csv"
     )
@@ -177,10 +258,68 @@ def _run(options: Options, assignment: Assignment, uploads: list[Upload], secret
     return OUR_FAULT if faults or odd else GRADED
 
 
-def _scope(records: Records, upload: Upload, task: Task) -> str:
-    """One question is enough only where the others were graded before."""
-    old = records.load(upload.id) if task.question else None
-    return task.question if old is not None and old["extra_data"].get("outcome") == "graded" else ""
+def _checks(assignment: Assignment) -> frozenset[str]:
+    return frozenset(check.id for each in assignment.questions for check in each.checks)
+
+
+def _plan(
+    options: Options, scope: Scope, uploads: list[Upload], todo: list[Upload], reasons: dict[str, str]
+) -> Iterator[str]:
+    """What this run will do, and what it will not."""
+    if todo:
+        counts = Counter(reasons[upload.id] for upload in todo)
+        yield "To grade: " + ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) + "."
+    if scope.anew:
+        yield f"Anew, whether or not it changed: {', '.join(options.again or ()) or 'everything'}."
+    if scope.ids is not None:
+        others = len(uploads) - len(scope.ids)
+        yield f"Of {_listed(sorted(scope.ids))} alone; the other {others} stay as they are."
+    unread = [upload.id for upload in todo if upload.reason]
+    if unread:
+        yield f"{len(unread)} of these cannot be graded, which their rows say: {_listed(unread)}."
+    if nobodys := roster.passed_over(options.path):
+        yield f"Passed over, being nobody's work: {_listed(nobodys)}."
+
+
+def _listed(items: Sequence[str]) -> str:
+    return ", ".join(items[:NAMED]) + (f" and {len(items) - NAMED} more" if len(items) > NAMED else "")
+
+
+def _put_away(records: Records, uploads: list[Upload], prints: dict[str, str]) -> Iterator[str]:
+    """Moves results of ids that are not among the uploads out of the way; says so.
+
+    An earlier version of this command gave other ids. Its result is taken over where the upload has the very same
+    bytes, since nothing in it depends on the id.
+    """
+    stray = records.stray({upload.id for upload in uploads})
+    if not stray:
+        return
+    by_print: dict[str, dict[str, Any]] = {}
+    for path in stray:
+        content = records.load(path.stem)
+        if content is not None:
+            by_print.setdefault(str(content["extra_data"].get("upload")), content)
+    taken = 0
+    for upload in uploads:
+        if prints[upload.id] in by_print and records.load(upload.id) is None:
+            records.save(upload.id, by_print[prints[upload.id]])
+            taken += 1
+    for path in stray:
+        records.put_away(path)
+    yield (
+        f"{many(len(stray), 'result')} in {records.out} belong to no submission here and went to "
+        f"{records.out / FORMER}: {_listed([path.stem for path in stray])}."
+    )
+    if taken:
+        yield f"{many(taken, 'submission')} with the same content under another id took over what was graded."
+
+
+def _part(records: Records, upload: Upload, task: Task, fingerprint: str) -> tuple[str, ...]:
+    """Some checks are enough only where the others were graded before, of these very bytes."""
+    old = records.load(upload.id) if task.checks else None
+    if old is None or old["extra_data"].get("outcome") != "graded" or old["extra_data"].get("runs") != task.runs:
+        return ()
+    return task.checks if old["extra_data"].get("upload") == fingerprint else ()
 
 
 # ----------------------------------------------------------------------------------------- the loop
@@ -209,39 +348,58 @@ def _all(
     waiting = list(reversed(todo))
     tries: dict[str, int] = {}
     running: dict[Future[dict[str, Any]], Upload] = {}
-    executor = make()
     ahead = 2 * options.jobs if not options.scheduler else 1000
     alone = False
-    while waiting or running:
-        while waiting and len(running) < (1 if alone else ahead):
-            upload = waiting.pop()
-            running[executor.submit(jobs.grade, task_of(upload), upload, prints[upload.id])] = upload
-        done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
-        tell()
-        broken = False
-        for future in done:
-            upload = running.pop(future)
-            try:
-                content = future.result()
-            except BrokenProcessPool:
-                broken = True
-                tries[upload.id] = tries.get(upload.id, 0) + alone
-                if tries[upload.id] < ATTEMPTS:
-                    waiting.append(upload)
-                    continue
-                content = jobs.broken(task_of(upload), prints[upload.id], "its process died")
-            except OSError as error:
-                raise _Unreachable(f"The cluster at {options.scheduler} does not answer: {error}.") from None
-            except Exception as error:  # of the cluster: its workers died at this one, again and again
-                content = jobs.broken(task_of(upload), prints[upload.id], type(error).__name__)
-            keep(upload, content)
+    grade = cluster.grade if options.scheduler else jobs.grade
+    executor = make()
+    try:
+        while waiting or running:
+            while waiting and len(running) < (1 if alone else ahead):
+                upload = waiting.pop()
+                with _undisturbed():
+                    future = executor.submit(grade, task_of(upload), upload, prints[upload.id])
+                running[future] = upload
+            done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
             tell()
-        if broken:
-            waiting += running.values()
-            running.clear()
-            executor.shutdown(wait=False)
-            executor, alone = make(), True
+            broken = False
+            for future in done:
+                upload = running.pop(future)
+                try:
+                    content = future.result()
+                except BrokenProcessPool:
+                    broken = True
+                    tries[upload.id] = tries.get(upload.id, 0) + alone
+                    if tries[upload.id] < ATTEMPTS:
+                        waiting.append(upload)
+                        continue
+                    content = jobs.broken(task_of(upload), prints[upload.id], "its process died")
+                except OSError as error:
+                    raise _Unreachable(f"The cluster at {options.scheduler} does not answer: {error}.") from None
+                except Exception as error:  # of the cluster: its workers died at this one, again and again
+                    content = jobs.broken(task_of(upload), prints[upload.id], type(error).__name__)
+                keep(upload, content)
+                tell()
+            if broken:
+                waiting += running.values()
+                running.clear()
+                executor.shutdown(wait=False)
+                executor, alone = make(), True
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():  # or what they grade would hold us up for minutes
+            process.terminate()
+        raise
     executor.shutdown()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A process that is started here is not told of Ctrl-C, which is for us; see jobs.begin for what comes after."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -269,20 +427,21 @@ def _executor(options: Options) -> Iterator[Make]:
         yield lambda: client.get_executor(pure=False, retries=ATTEMPTS)
 
 
-def _again(options: Options, grader: str) -> str:
-    """The id under which all is graded anew, "" where nothing is. The one of a run that did not finish goes on."""
+def _again(options: Options, scope: Scope, grader: str) -> str:
+    """The id under which is graded anew what was asked for. The one of a run that did not finish goes on."""
     marker = options.out / MARKER
-    if options.again is None:
-        return ""
-    scope = {"question": options.again, "grader": grader, "runs": options.runs}
+    asked = {
+        "checks": sorted(scope.checks),
+        "students": None if scope.ids is None else sorted(scope.ids),
+        "grader": grader,
+        "runs": options.runs,
+    }
     with contextlib.suppress(OSError, ValueError, AttributeError):
         old = json.loads(marker.read_bytes())
-        if {key: old.get(key) for key in scope} == scope:
+        if {key: old.get(key) for key in asked} == asked:
             return str(old["id"])
     name = f"{time.time_ns():x}"
-    beside = marker.with_suffix(".new")
-    beside.write_text(json.dumps({**scope, "id": name}))
-    beside.replace(marker)
+    storage.save(marker, json.dumps({**asked, "id": name}))
     return name
 
 

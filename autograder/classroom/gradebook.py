@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import io
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autograder import storage
 from autograder.classroom.records import said_by
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment
@@ -207,8 +209,6 @@ def _rows(book: sqlite3.Connection, assignment: Assignment) -> Iterator[list[obj
 
 
 def _write(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    """Writes by rename."""
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([cell(value) for value in row] for row in rows)
-    beside.replace(path)
+    table = io.StringIO(newline="")
+    csv.writer(table).writerows([cell(value) for value in row] for row in rows)
+    storage.save(path, table.getvalue())

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -47,29 +47,35 @@ GRACE = 60.0
 class Task:
     """What is the same for the whole class.
 
-    `secret` is the key of all seeds: given, so that every machine of a cluster draws the same inputs. `question` is
-    the id of the only one to grade, "" for all; `runs` says whether notebooks are also run whole.
+    `secret` is the key of all seeds: given, so that every machine of a cluster draws the same inputs. `checks` are
+    the ids of the only ones to grade, none for all; `runs` says whether notebooks are also run whole.
     """
 
     homework: str
     grader: str
     secret: bytes = b""
     seconds: float = 480.0
-    question: str = ""
+    checks: tuple[str, ...] = ()
     runs: bool = True
 
     def assignment(self) -> Assignment:
         """The homework's, with what this task leaves out taken away."""
         whole: Assignment = importlib.import_module(self.homework).ASSIGNMENT
-        return narrowed(whole, question=self.question, runs=self.runs)
+        return narrowed(whole, checks=self.checks, runs=self.runs)
 
 
-def narrowed(assignment: Assignment, *, question: str = "", runs: bool = True) -> Assignment:
-    """The assignment with one question alone, or without the checks that run a notebook whole."""
+def narrowed(assignment: Assignment, *, checks: Collection[str] = (), runs: bool = True) -> Assignment:
+    """The assignment with some checks alone (none: all), or without those that run a notebook whole."""
     kept = (
-        replace(each, checks=tuple(check for check in each.checks if runs or not check.ask.collector))
+        replace(
+            each,
+            checks=tuple(
+                check
+                for check in each.checks
+                if (runs or not check.ask.collector) and (not checks or check.id in checks)
+            ),
+        )
         for each in assignment.questions
-        if question in ("", each.id)
     )
     return replace(assignment, questions=tuple(each for each in kept if each.checks))
 
@@ -86,6 +92,8 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
     cpu, memory = 0.0, 0
     outcome: Outcome = "graded"
     try:
+        if upload.reason:
+            raise Reject(upload.reason)
         station = _station(task.homework)
         pool, isolation = station.pool, station.isolation
         with station.lock, _deadline(task.seconds), scratch() as folder:
@@ -189,6 +197,11 @@ def _station(homework: str) -> _Station:
     return _Station(pool, line, judging=Guarded(checks))
 
 
+def sandbox(homework: str) -> str:
+    """What this process's sandbox holds, in a line. Starts it; raises whatever goes wrong there."""
+    return _station(homework).isolation
+
+
 def begin(parent: int) -> None:
     """Called once in every process of a local pool: ends it, and its workers, when `parent` is gone."""
 
@@ -196,6 +209,7 @@ def begin(parent: int) -> None:
         raise SystemExit(128 + signal.SIGTERM)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then goes
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     signal.signal(signal.SIGTERM, stop)
     with suppress(confine.Unavailable, OSError):
         confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -5,7 +5,9 @@ Everything else (gradebook, tables, report) is made from them, so a run that was
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from autograder.classroom.jobs import Task
 from autograder.output import gradescope
 
 FOLDER = "results"
+FORMER = "results-former"
+"""Where results go whose submissions are there no more, or under another id."""
 MAX_BYTES = 64 * 1024**2
 
 
@@ -33,52 +37,113 @@ class Records:
             content = json.loads(path.read_bytes()) if path.stat().st_size <= MAX_BYTES else None
         except (OSError, ValueError, RecursionError):
             return None
-        if not isinstance(content, dict) or not isinstance(content.get("extra_data"), dict):
-            return None
-        return content if isinstance(content.get("tests"), list) else None
+        return content if _is_record(content) else None
+
+    def stray(self, known: Collection[str]) -> list[Path]:
+        """Result files of none of these ids, sorted."""
+        return sorted(path for path in (self.out / FOLDER).glob("*.json") if path.stem not in known)
+
+    def put_away(self, path: Path) -> Path:
+        """Moves a result file out of the way, to where nothing is ever overwritten; returns its new place."""
+        folder = self.out / FORMER
+        folder.mkdir(exist_ok=True)
+        places = itertools.chain([path.name], (f"{path.stem}.{count}{path.suffix}" for count in itertools.count(2)))
+        target = next(folder / name for name in places if not (folder / name).exists())
+        return path.rename(target)
 
     def save(self, upload: str, content: dict[str, Any]) -> None:
         gradescope.write(self.path(upload), content)
 
 
+def _is_record(content: object) -> bool:
+    """Whether all is there that is looked for in a record. One that was edited by hand may lack something."""
+    if not isinstance(content, dict) or not isinstance(content.get("extra_data"), dict):
+        return False
+    tests = content.get("tests")
+    return isinstance(tests, list) and all(
+        isinstance(test, dict)
+        and isinstance(test.get("extra_data"), dict)
+        and isinstance(test["extra_data"].get("check"), str)
+        and isinstance(test.get("tags"), list)
+        and len(test["tags"]) > 0
+        for test in tests
+    )
+
+
 def holds(record: dict[str, Any] | None, task: Task, fingerprint: str, again: str = "") -> bool:
-    """Whether a record is this grader's word on this very upload, so that it need not be graded anew.
+    """Whether a record is this grader's word on this very upload, so that it need not be graded anew."""
+    return not why(record, task, fingerprint, again)
+
+
+def why(record: dict[str, Any] | None, task: Task, fingerprint: str, again: str = "") -> str:
+    """Why an upload has to be graded, as people count such cases: "new", "changed since", ...; "" where it need not.
 
     With `again`, the id of a run that was asked to grade anew, only what that run wrote holds. A fault of ours is
     always tried again.
     """
     if record is None:
-        return False
+        return "new"
     extra = record["extra_data"]
-    others = extra.get("regraded", {})
-    graders = [others[task.question]] if task.question in others else [extra.get("grader"), *others.values()]
-    return (
-        extra.get("upload") == fingerprint
-        and all(grader == task.grader for grader in graders)
-        and extra.get("outcome") != "grader error"
-        and extra.get("runs") == task.runs
-        and (not again or extra.get("again") == again)
-    )
+    if extra.get("upload") != fingerprint:
+        return "changed since"
+    if extra.get("outcome") == "grader error":
+        return "with a fault of ours before"
+    if again and extra.get("again") != again:
+        return "graded before"
+    graders = {check: by for check, by in _graders(record).items() if not task.checks or check in task.checks}
+    if extra.get("runs") != task.runs or not graders.keys() >= set(task.checks):
+        return "graded for other checks before"
+    return "" if set(graders.values()) <= {task.grader} and graders else "graded by another grader before"
 
 
-def merged(old: dict[str, Any], new: dict[str, Any], question: str) -> dict[str, Any]:
-    """The old record with the tests of one question taken from the new one, in the old order.
+def _graders(record: dict[str, Any]) -> dict[str, str]:
+    """Whose word each check's result is."""
+    extra = record["extra_data"]
+    others, usual = extra.get("regraded", {}), str(extra.get("grader"))
+    return {
+        test["extra_data"]["check"]: others.get(test["extra_data"]["check"]) or others.get(_question(test), usual)
+        for test in record["tests"]
+    }
 
-    Where the grader has changed since, `regraded` names the questions that are the word of another one than `grader`,
-    so that a later run grades the rest anew as well.
+
+def _question(test: dict[str, Any]) -> str:
+    return str(test["tags"][0])
+
+
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The old record with the tests that the new one has taken from there, in the old order.
+
+    Where the grader has changed since, `regraded` names the questions, or the single checks, that are the word of
+    another one than `grader`, so that a later run grades the rest anew as well.
     """
     fresh = {test["extra_data"]["check"]: test for test in new["tests"]}
-    others = [test for test in old["tests"] if test["tags"] != [question]]
-    place = next((at for at, test in enumerate(old["tests"]) if test["tags"] == [question]), len(others))
-    tests = [*others[:place], *fresh.values(), *others[place:]]
+    tests = []
+    for test in old["tests"]:
+        mine = fresh.pop(test["extra_data"]["check"], None)
+        # A check keeps its number: of a part, checks are counted anew.
+        tests.append(test if mine is None else {**mine, "number": test["number"]} if "number" in test else mine)
+    tests += fresh.values()
     score = round(sum(test.get("score", 0.0) for test in tests), 4)
-    grader = old["extra_data"].get("grader")
-    graders = {**old["extra_data"].get("regraded", {}), question: new["extra_data"]["grader"]}
-    extra = {**new["extra_data"], "grader": grader, "regraded": {q: g for q, g in graders.items() if g != grader}}
+    grader = str(old["extra_data"].get("grader"))
+    graders = {**_graders(old), **dict.fromkeys(_graders(new), str(new["extra_data"]["grader"]))}
+    extra = {**new["extra_data"], "grader": grader, "regraded": _others(tests, graders, grader)}
     return {**new, "tests": tests, "score": score, "output": old["output"], "extra_data": extra}
+
+
+def _others(tests: list[dict[str, Any]], graders: dict[str, str], usual: str) -> dict[str, str]:
+    """Who else had a word: by question where it is one's in whole, else by check."""
+    found = {}
+    for question in dict.fromkeys(map(_question, tests)):
+        own = {
+            check: graders[check]
+            for test in tests
+            if _question(test) == question and (check := test["extra_data"]["check"])
+        }
+        found |= {question: next(iter(own.values()))} if len(set(own.values())) == 1 else own
+    return {name: grader for name, grader in found.items() if grader != usual}
 
 
 def said_by(extra: dict[str, Any]) -> str:
     """Whose word a record is, for people: "1.2", or "1.2 (gan by 1.3)"."""
-    others = ", ".join(f"{question} by {version}" for question, version in sorted(extra.get("regraded", {}).items()))
+    others = ", ".join(f"{name} by {version}" for name, version in sorted(extra.get("regraded", {}).items()))
     return str(extra.get("grader", "")) + (f" ({others})" if others else "")

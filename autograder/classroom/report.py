@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from autograder import storage
 from autograder.classroom import similarity
 from autograder.core import Array, Assignment, Check, Question
 from autograder.output import pages
@@ -99,7 +100,7 @@ def write(book: sqlite3.Connection, assignment: Assignment, out: Path) -> None:
     """Writes report.html and students/ID.html, each by rename, and removes pages of those who are not in the book."""
     entries = _entries(book)
     made = pages.environment(TEMPLATES)
-    pages.save(out / "report.html", made.get_template("report.html.j2").render(_report(book, assignment, entries)))
+    storage.save(out / "report.html", made.get_template("report.html.j2").render(_report(book, assignment, entries)))
     folder = out / "students"
     folder.mkdir(parents=True, exist_ok=True)
     page = made.get_template("student.html.j2")
@@ -110,7 +111,7 @@ def write(book: sqlite3.Connection, assignment: Assignment, out: Path) -> None:
         "extra": assignment.extra,
     }
     for entry in entries:
-        pages.save(folder / f"{entry.id}.html", page.render(same, entry=entry))
+        storage.save(folder / f"{entry.id}.html", page.render(same, entry=entry))
     known = {f"{entry.id}.html" for entry in entries}
     for path in folder.iterdir():
         if path.name not in known and path.suffix in (".html", ".new"):

@@ -1,7 +1,9 @@
 """Who handed in what: a Gradescope export, a folder of zips or a folder of folders as a list of uploads.
 
-Nothing is unpacked before its turn, and no name of a student's or a file's is trusted: an upload's id, which
-names its result file, is made of letters, digits, dots, dashes and underscores.
+Nobody is left out without a word: every entry is an upload, if only with the reason why it cannot be graded; what tools
+and earlier runs left there is named by `passed_over`. Nothing is unpacked before its turn, and no name of a student's
+or a file's is trusted: an upload's id, which names its result file, is made of letters, digits, dots, dashes and
+underscores, and follows from its own name alone.
 """
 
 from __future__ import annotations
@@ -12,14 +14,16 @@ import os
 import re
 import stat
 import time
+import unicodedata
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autograder.core import Reject
-from autograder.intake import metadata, names
+from autograder.intake import archives, metadata, names
 from autograder.intake.metadata import MAX_BYTES, Student
 from autograder.intake.uploads import (
     MAX_ENTRIES,
@@ -33,8 +37,15 @@ from autograder.intake.uploads import (
 )
 
 METADATA = metadata.NAMES[0]
-SINGLE = (".zip", ".ipynb", ".py")
-"""What an upload of one file may be."""
+WORK = (".ipynb", ".py")
+"""What an upload of one file may be, but for archives."""
+PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,78}[a-z0-9]|[a-z0-9]")
+"""A name that is an id as it is. Names with capitals are none: to some file systems Ada and ada are one file."""
+DIGITS = 10
+"""Hexadecimal, of a name's hash: of a thousand names two have the same with a probability below 1e-6."""
+LEFT_BY_SYSTEMS = frozenset(("thumbs.db", "desktop.ini"))
+BOOK = "gradebook.sqlite"
+"""What tells a folder that a run of this command wrote into."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,7 @@ class Upload:
     """One submission of a class: its `id` (a safe file name), where it is, and who handed it in.
 
     `inside` is the folder within the zip at `path` where `path` is a whole export, "" where it is the upload itself.
+    `entry` is what the file or folder is called. `reason` is why it cannot be graded, if that is known before.
     """
 
     id: str
@@ -49,6 +61,8 @@ class Upload:
     inside: str = ""
     students: tuple[Student, ...] = ()
     created_at: str = ""
+    entry: str = ""
+    reason: str = ""
 
     def fetch(self, scratch: Path) -> Path:
         """Where the upload can be received from: its own path, or a copy in `scratch` of its part of an export."""
@@ -61,7 +75,9 @@ class Upload:
     def fingerprint(self) -> str:
         """A digest of the upload's bytes and names: equal as long as nobody has changed it."""
         digest = hashlib.sha256()
-        if self.inside:
+        if self.reason:
+            digest.update(self.reason.encode("utf-8", "replace"))
+        elif self.inside:
             with zipfile.ZipFile(self.path) as archive:
                 for entry in _inside(archive, self.inside):
                     digest.update(f"{entry.filename}\0{entry.file_size}\0{entry.CRC}\0".encode("utf-8", "replace"))
@@ -73,13 +89,23 @@ class Upload:
             _feed(digest, self.path)
         return digest.hexdigest()[:32]
 
+    def is_called(self, word: str) -> bool:
+        """Whether a word names this upload: its id, what the file or folder is called, or one of its students."""
+        names_of = (one for student in self.students for one in (student.email, student.sid, student.name))
+        known = (self.id, self.entry, _label(self.entry), *names_of)
+        return _folded(word) in {_folded(one) for one in known if one}
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
 
 def read(path: Path) -> list[Upload]:
     """Every upload at `path`, in the order of their ids. Raises `Reject` where there is none."""
     try:
         if path.is_dir():
-            listed = [path / name for name in metadata.NAMES if (path / name).is_file()]
-            found = _exported(path, listed[0]) if listed else _beside(path)
+            listed = _listed(path)
+            found = _exported(path, listed) if listed else _beside(path)
         elif zipfile.is_zipfile(path):
             found = _exported_zip(path)
         else:
@@ -91,38 +117,72 @@ def read(path: Path) -> list[Upload]:
             f"There is no submission in {path}. Expected: Gradescope's export of a class (a zip, or a "
             f"folder with {METADATA}), a folder of zips, or a folder of folders."
         )
-    return _named_apart(sorted(found, key=lambda upload: (upload.id, str(upload.path), upload.inside)))
+    return _named_apart(sorted(found, key=lambda upload: (upload.entry, str(upload.path), upload.inside)))
+
+
+def passed_over(path: Path) -> list[str]:
+    """What lies beside the uploads in the folder `path` and is nobody's: left by tools, hidden, or an earlier run's."""
+    if not path.is_dir():
+        return []
+    return sorted(shown(one.name) for one in path.iterdir() if one.name not in metadata.NAMES and _is_nobodys(one))
 
 
 # ------------------------------------------------------------------------------------------ folders
 
 
 def _beside(folder: Path) -> list[Upload]:
-    """An upload for each zip, notebook or folder; what begins with a dot and what is junk is passed over."""
+    """An upload for each file and folder that may be somebody's."""
     return [
-        Upload(path.stem if path.is_file() else path.name, path)
+        Upload("", path, students=_called(path.name), entry=path.name, reason=_reason(path))
         for path in folder.iterdir()
-        if not path.name.startswith((".", "__")) and not path.is_symlink() and not names.is_never((path.name,))
-        if (path.is_dir() and not _is_junk(path)) or (path.is_file() and path.suffix.lower() in SINGLE)
+        if not _is_nobodys(path)
     ]
 
 
-def _is_junk(folder: Path) -> bool:
-    """Whether it is called like junk and holds no work, so that it is nobody's: a student may be called Data."""
-    if not names.doubtful((folder.name,)):
+def _reason(path: Path) -> str:
+    """Why an entry is not even opened, "" for nothing."""
+    if path.is_symlink():
+        return f"{shown(path.name)} is a link, which is not followed. Put there what it leads to."
+    if not path.is_dir() and not path.is_file():
+        return f"{shown(path.name)} is neither a file nor a folder."
+    return ""
+
+
+def _is_nobodys(path: Path) -> bool:
+    """Whether it is what tools or earlier runs leave behind. A hidden folder with work in it is somebody's."""
+    if names.is_never((path.name,)) or path.name.casefold() in LEFT_BY_SYSTEMS:
+        return True
+    if (path / BOOK).is_file() or (names.doubtful((path.name,)) and (path / "pyvenv.cfg").is_file()):
+        return True
+    if not path.name.startswith("."):
         return False
-    inside = itertools.chain(folder.glob("*"), folder.glob("*/*"))
-    return not any(path.suffix.lower() in SINGLE for path in inside) or (folder / "pyvenv.cfg").exists()
+    if path.is_symlink() or not path.is_dir():
+        return not _may_be_work(path)
+    return not any(map(_may_be_work, itertools.chain(path.glob("*"), path.glob("*/*"))))
+
+
+def _may_be_work(path: Path) -> bool:
+    return path.suffix.lower() in WORK or archives.is_read(path.name) or archives.is_unread(path.name)
+
+
+def _listed(folder: Path) -> Path | None:
+    return next((folder / name for name in metadata.NAMES if (folder / name).is_file()), None)
 
 
 def _exported(folder: Path, file: Path) -> list[Upload]:
     if file.stat().st_size > MAX_BYTES:
         raise Reject(f"{file.name} is larger than {MAX_BYTES // 1024**2} MB.")
-    return [
-        Upload(one.folder, folder / one.folder, students=one.students, created_at=one.created_at)
-        for one in metadata.read(file.read_bytes(), file.name)
-        if (folder / one.folder).is_dir() and not (folder / one.folder).is_symlink()
-    ]
+    found = []
+    for one in metadata.read(file.read_bytes(), file.name):
+        path = folder / one.folder
+        reason = _reason(path) if path.is_symlink() or path.exists() else _missing(one.folder, file.name)
+        found.append(Upload("", path, "", one.students, one.created_at, one.folder, reason))
+    known = {upload.entry for upload in found} | set(metadata.NAMES)
+    return found + [upload for upload in _beside(folder) if upload.entry not in known]
+
+
+def _missing(folder: str, listed_in: str) -> str:
+    return f"{listed_in} lists {shown(folder)}, but there is no such folder in the export. Please export it again."
 
 
 # ---------------------------------------------------------------------------------------- the export
@@ -147,13 +207,19 @@ def _exported_zip(path: Path) -> list[Upload]:
         raise Reject(f"{shown(path.name)} is not a zip archive that can be read.") from None
     if data is None:
         raise Reject(f"{PurePosixPath(at).name} in {shown(path.name)} cannot be unpacked.")
-    top = at.removesuffix(PurePosixPath(at).name)
-    folders = {name[len(top) :].partition("/")[0] for name in listed if name.startswith(top)}
-    return [
-        Upload(one.folder, path, f"{top}{one.folder}/", one.students, one.created_at)
-        for one in metadata.read(data, PurePosixPath(at).name)
-        if one.folder in folders
-    ]
+    top, told = at.removesuffix(PurePosixPath(at).name), PurePosixPath(at).name
+    below = {name[len(top) :].partition("/") for name in listed if name.startswith(top)}
+    folders = {folder for folder, slash, _ in below if slash}
+    found = []
+    for one in metadata.read(data, told):
+        reason = "" if one.folder in folders else _missing(one.folder, told)
+        found.append(Upload("", path, f"{top}{one.folder}/", one.students, one.created_at, one.folder, reason))
+    known = {one.entry for one in found} | set(metadata.NAMES)
+    for entry, slash in sorted({(folder, slash) for folder, slash, _ in below if folder and folder not in known}):
+        if not (slash == "" and entry in folders) and not _is_nobodys(Path(os.devnull, entry)):
+            reason = "" if slash else f"{shown(entry)} lies beside the folders of the export; {told} does not list it."
+            found.append(Upload("", path, f"{top}{entry}/", _called(entry), entry=entry, reason=reason))
+    return found
 
 
 def _inside(archive: zipfile.ZipFile, folder: str) -> Iterator[zipfile.ZipInfo]:
@@ -196,7 +262,7 @@ def _unpack(export: Path, folder: str, target: Path) -> None:
 def _relative(name: str) -> PurePosixPath | None:
     """Where a file of an export goes, None where nothing of it could be graded."""
     path = PurePosixPath(name.replace("\\", "/"))
-    if names.is_never(path.parts) or not (names.Name(path.name).kept or path.suffix.lower() == ".zip"):
+    if names.is_never(path.parts) or not _is_kept(path.name):
         return None
     try:
         place = names.place(name)
@@ -208,19 +274,52 @@ def _relative(name: str) -> PurePosixPath | None:
 # -------------------------------------------------------------------------------------------- names
 
 
+def _called(entry: str) -> tuple[Student, ...]:
+    """Whose an entry is, as far as its name says so: nobody's more than the id would say, where that is the same."""
+    label = metadata.shown(os.fsencode(_label(entry)).decode("utf-8", "replace"))
+    return (Student(label),) if label and label != _plain(entry) else ()
+
+
+def _label(entry: str) -> str:
+    """What an upload is called, without what its file ends in."""
+    known = (*archives.ZIPS, *archives.TARS, *archives.UNREAD, *WORK)
+    ending = max((one for one in known if entry.casefold().endswith(one)), key=len, default="")
+    return entry[: len(entry) - len(ending)] or entry
+
+
+def _plain(entry: str) -> str:
+    """The id of an entry that is called like one, "" for any other. Of bob.zip it is bob, of bob.tar.gz the whole."""
+    stem = entry.removesuffix(next((one for one in (*archives.ZIPS, *WORK) if entry.endswith(one)), ""))
+    return stem if PLAIN.fullmatch(stem) else ""
+
+
+def _hashed(entry: str, digits: int = DIGITS) -> str:
+    """An id for any name: what of it is safe, and a hash of all its bytes."""
+    plain = unicodedata.normalize("NFKD", _label(entry)).encode("ascii", "ignore").decode()
+    stem = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:60] or "submission"
+    return f"{stem}-{hashlib.sha256(os.fsencode(entry)).hexdigest()[:digits]}"
+
+
 def _named_apart(uploads: Sequence[Upload]) -> list[Upload]:
-    """Ids that are safe file names, each once whatever the case of its letters."""
-    taken: set[str] = set()
-    named = []
-    for upload in uploads:
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", upload.id).strip("._")[:80] or "submission"
-        name, count = stem, 1
-        while name.casefold() in taken:
-            count += 1
-            name = f"{stem}-{count}"
-        taken.add(name.casefold())
-        named.append(replace(upload, id=name))
-    return named
+    """Ids that are safe file names, each once whatever the case of its letters.
+
+    An id follows from the upload's own name, so that no other upload changes it. The exception is a name that is there
+    in two forms, as the folder bob and bob.zip: both get a hash then, and none of them the id of the other.
+    """
+    ids = [_plain(upload.entry) or _hashed(upload.entry) for upload in uploads]
+    twice = {name for name, count in Counter(one.casefold() for one in ids).items() if count > 1}
+    return sorted(
+        (
+            replace(upload, id=_hashed(upload.entry, 2 * DIGITS) if own.casefold() in twice else own)
+            for upload, own in zip(uploads, ids, strict=True)
+        ),
+        key=lambda upload: upload.id,
+    )
+
+
+def _is_kept(name: str) -> bool:
+    """Whether a file of this name may matter to a grade, or to what is said of the upload."""
+    return names.Name(name).kept or archives.is_read(name) or archives.is_unread(name)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -228,7 +327,7 @@ def _files(folder: Path) -> list[Path]:
     found = []
     for place, folders, held in os.walk(folder):  # links are not followed
         folders[:] = sorted(one for one in folders if not names.is_never((one,)))
-        paths = [Path(place, name) for name in held if names.Name(name).kept or name.lower().endswith(".zip")]
+        paths = [Path(place, name) for name in held if _is_kept(name)]
         found += [path for path in paths if path.is_file() and not path.is_symlink()]
         if len(found) > MAX_ENTRIES:
             break

@@ -368,7 +368,7 @@ def _inside(listing: Listing, sought: Sequence[PurePosixPath], template: _Templa
 
 
 def _listed(file: File, around: Listing, wanted: Sequence[PurePosixPath]) -> Listing:
-    """The listing of a zip within an upload, whose bytes count with those around it."""
+    """The listing of an archive within an upload, whose bytes count with those around it."""
     around.total += file.size
     if around.total > MAX_TOTAL:
         around.total -= file.size
@@ -377,7 +377,7 @@ def _listed(file: File, around: Listing, wanted: Sequence[PurePosixPath]) -> Lis
     data = file.reader()
     if data is None:
         raise Reject("it could not be read.")
-    uploads.list_zip(data, inner, str(file.path))
+    uploads.list_archive(data, inner, str(file.path))
     inner.zips.clear()
     return inner
 

@@ -1,4 +1,4 @@
-"""What is in an upload, a zip or a folder: every file that may be of the work, by its cleaned path, read when needed.
+"""What is in an upload, packed or not: every file that may be of the work, by its cleaned path, read when needed.
 
 Nothing of the upload is trusted: links and special files are left out, every byte is counted before it is unpacked.
 """
@@ -14,10 +14,11 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from autograder.core import Reject
-from autograder.intake import names
+from autograder.intake import archives, names
 from autograder.text import clean
 
 MAX_ENTRIES = 20_000
@@ -96,32 +97,40 @@ class Listing:
     def alike(self, name: names.Name) -> bool:
         return any(name.alike(graded) for graded in self.sought)
 
-    def add(self, name: str, size: int, date: int, reader: Callable[[], bytes | None]) -> None:
-        """Lists a file if it is of a kind that is kept. Counts its bytes before any is unpacked."""
-        kept = names.Name(name.replace("\\", "/").rpartition("/")[2])
-        zipped = kept.plain.suffix == ".zip"
-        if not (kept.kept or zipped) or names.is_never(name.replace("\\", "/").split("/")):
-            return
+    def add(self, name: str, size: int, date: int, reader: Callable[[], bytes | None]) -> bool:
+        """Lists a file if it is of a kind that is kept; says whether. Counts its bytes before any is unpacked."""
+        last = name.replace("\\", "/").rpartition("/")[2]
+        kept = names.Name(last)
+        packed = archives.is_read(str(kept.plain)) or archives.is_read(last)
+        unread = archives.is_unread(last)
+        if not (kept.kept or packed or unread) or names.is_never(name.replace("\\", "/").split("/")):
+            return False
         try:
             place = names.place(name)
         except names.Refused as fault:
             self.remark(f"{shown(name)} {fault} and was left out.")
-            return
+            return False
         if place is None:
-            return
+            return False
         junk = names.doubtful(place.path.parts[:-1])
         one = File(place.path, size, date, junk, reader)
-        if zipped:
+        if packed:
             if not junk and size <= MAX_TOTAL:
                 self.zips.append(one)
-            return
+                return True
+            return False
+        if unread:
+            if not junk:
+                self.note("is an archive of a kind that is not read here. Please upload a zip.", name)
+            return False
         if junk:
             if len(self.spare) < MAX_SPARE and size <= MAX_FILE and (kept.plain.suffix == ".py" or self.alike(kept)):
                 self.spare[place.path] = one
-            return
+                return True
+            return False
         if size > MAX_FILE:
             self.remark(f"{shown(name)} is larger than 50 MB and was left out.")
-            return
+            return False
         if place.absolute:
             self.note("the path begins at the root of a disk; it was read from the upload's top.", name)
         elif place.upwards:
@@ -139,6 +148,7 @@ class Listing:
                 f"The upload holds more than {MAX_ENTRIES} files; at most {MAX_ENTRIES} are read. "
                 "Please leave data and other people's code out of it."
             )
+        return True
 
     def count(self) -> None:
         """One more entry of any kind."""
@@ -166,10 +176,56 @@ def of(upload: Path, sought: Collection[str]) -> Listing:
             data = upload.read_bytes() if upload.stat().st_size <= MAX_TOTAL else b""
         except OSError as error:
             raise Reject(f"{shown(upload.name)} cannot be read: {error.strerror}.") from None
-        list_zip(data, listing, upload.name)
+        list_archive(data, listing, upload.name)
     else:
         raise Reject(f"There is no file or folder {shown(str(upload))}.")
     return listing
+
+
+# ------------------------------------------------------------------------------------------ archives
+
+
+def list_archive(data: bytes, listing: Listing, name: str) -> None:
+    """Adds the entries of a zip or a tar, whatever its file is called. Raises `Reject` where it is neither."""
+    if not data:
+        raise Reject(f"{shown(name)} is empty or larger than 200 MB.")
+    match archives.kind(data):
+        case "tar" | "gzip" | "bzip2" | "xz" as packed:
+            _list_tar(data, listing, name, packed)
+        case "zip" | "":  # a zip may begin with something else
+            list_zip(data, listing, name)
+        case packed:
+            raise Reject(f"{shown(name)} {archives.advice(packed)}")
+
+
+def _list_tar(data: bytes, listing: Listing, name: str, packed: str) -> None:
+    """What is kept is held in memory at once: nothing in a stream can be gone back to. Counted before it is unpacked.
+
+    Of two entries of one name the last counts, as for tar.
+    """
+    total = 0
+    try:
+        for entry in archives.entries(data):
+            listing.count()
+            if entry.link:
+                if _may_matter(entry.name):
+                    listing.remark(f"{shown(entry.name)} is a link and was left out.")
+                continue
+            held = list[bytes]()
+            if listing.add(entry.name, entry.size, entry.date, partial(_first, held)):
+                total += entry.size
+                if total > 2 * MAX_TOTAL:
+                    raise Reject("The upload unpacks to more than 200 MB. Please leave data and checkpoints out of it.")
+                held.append(entry.read())
+    except archives.Unreadable as fault:
+        packing = "" if packed == "tar" else f"is packed by {packed} and "
+        raise Reject(
+            f"{shown(name)} {packing}{fault} Please zip your homework folder and upload the .zip file."
+        ) from None
+
+
+def _first(held: list[bytes]) -> bytes | None:
+    return held[0] if held else None
 
 
 # ---------------------------------------------------------------------------------------------- zips
@@ -182,8 +238,6 @@ UNREADABLE = (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, ValueError
 
 def list_zip(data: bytes, listing: Listing, name: str) -> None:
     """Adds a zip's entries. Of two of one name the last counts, as for unzip."""
-    if not data:
-        raise Reject(f"{shown(name)} is empty or larger than 200 MB.")
     if data.count(ENTRY) > MAX_LISTED:  # before zipfile makes an object of each
         raise Reject(f"The zip holds far more than {MAX_ENTRIES} entries, which is the most that is read.")
     try:
@@ -261,7 +315,7 @@ def _reader(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, listing: Listing) 
 def _may_matter(name: str) -> bool:
     """Whether its loss is told: it is of a kind that is read, and in no folder that is junk."""
     path = PurePosixPath(name.replace("\\", "/"))
-    kept = names.Name(path.name).kept or path.suffix.casefold() == ".zip"
+    kept = names.Name(path.name).kept or archives.is_read(path.name)
     return kept and not names.is_never(path.parts) and not names.doubtful(path.parts[:-1])
 
 

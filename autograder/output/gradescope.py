@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from autograder import storage
 from autograder.core import Assignment, Result, Status
 from autograder.text import clean
 
@@ -129,18 +128,8 @@ def _extra(check: str, result: Result | None) -> dict[str, Any]:
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Writes by rename, so that whoever reads `path` finds either the old or the new whole file."""
-    text = json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".results-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), 0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)  # a signal can come right after the rename
-        raise
+    """Writes it as `storage.save` does: whoever reads `path` finds either the old or the new whole file."""
+    storage.save(path, json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False))
 
 
 def logs(results: Sequence[Result]) -> str:

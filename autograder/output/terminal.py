@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 GRADESCOPE = Path("/autograder")
-GRADED, NOT_GRADABLE, OUR_FAULT = 0, 2, 3
+GRADED, NOT_GRADABLE, OUR_FAULT, STOPPED = 0, 2, 3, 130
 BRIEF = 80
 """Characters of an answer for a person that the table shows."""
 

@@ -15,7 +15,7 @@ from autograder import version
 from autograder.audit import bench, command, parallel, section
 from autograder.audit.section import Promise, Section, Table
 from autograder.output import pages
-from autograder.sandbox.host.scratch import alone
+from autograder.storage import alone
 from tests import small
 from tests.helpers import ROOT
 

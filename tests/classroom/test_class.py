@@ -61,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         archive.writestr("homework/answer.py", RIGHT)
     (place / "gus").mkdir()
     (place / ".hidden").mkdir()
-    (place / "notes.txt").write_text("no submission")
+    (place / "notes.txt").write_text("no work")
     return place
 
 
@@ -74,7 +74,7 @@ def graded(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "7 submissions" in done.stdout
+    assert "8 submissions" in done.stdout
     assert str(out / "report.html") in done.stdout
     return out
 
@@ -103,7 +103,7 @@ def rows(out: Path, query: str) -> list[tuple]:
 
 def test_every_submission_has_its_results(graded: Path) -> None:
     scores = {name: content["score"] for name, content in results(graded).items()}
-    assert scores == {"ada": 3, "bert": 1, "cleo": 2, "dora": 3, "emil": 0, "frida": 3, "gus": 0}
+    assert scores == {"ada": 3, "bert": 1, "cleo": 2, "dora": 3, "emil": 0, "frida": 3, "gus": 0, "notes.txt": 0}
     for path in (graded / "results").glob("*.json"):
         helpers.is_valid_results(path)
 
@@ -117,7 +117,7 @@ def test_the_book_says_the_same(graded: Path) -> None:
         ("bert", "numbers.twice")
     ]
     assert rows(graded, "SELECT outcome FROM submissions WHERE id = 'gus'") == [("not gradable",)]
-    assert rows(graded, "SELECT graded, question FROM runs") == [(7, "")]
+    assert rows(graded, "SELECT graded, question FROM runs") == [(8, "")]
     assert rows(graded, "SELECT COUNT(*) FROM fingerprints WHERE submission = 'ada'") == [(1,)]
     same = rows(graded, "SELECT hashes FROM fingerprints WHERE submission IN ('ada', 'dora')")
     assert same[0] == same[1], "a comment makes no other code"
@@ -152,7 +152,7 @@ def test_a_changed_submission_is_graded_anew_and_one_question_by_itself(folder: 
     assert said["numbers"] == "an earlier grader's word"
     assert said["words"].startswith("hello() was called")
     assert results(out)["ada"]["score"] == 3
-    assert "names no question" in run(place, out, "--again", "nothing").stderr
+    assert "--again nothing: no submission here has this id" in run(place, out, "--again", "nothing").stderr
     assert run(place, out, "--again").returncode == 0
     assert "an earlier" not in path.read_text()
 
@@ -202,7 +202,7 @@ def test_killed_while_it_grades_and_started_again(folder: Path, graded: Path, tm
     process.kill()
     process.wait()
     done = run(folder, out)
-    assert (done.returncode, "Grading 7" in done.stdout) == (0, False), done.stderr
+    assert (done.returncode, "Grading 8" in done.stdout) == (0, False), done.stderr
     assert results(out) == results(graded)
 
 
@@ -310,6 +310,7 @@ def test_an_export_is_graded_as_it_was_downloaded(tmp_path: Path, top: str) -> N
     assert {name: found["score"] for name, found in results(tmp_path / "out").items()} == {
         "submission_11": 3,
         "submission_12": 1,
+        "submission_13": 0,
     }
     with (tmp_path / "out" / "grades.csv").open(newline="") as file:
         first = next(csv.DictReader(file))
@@ -319,7 +320,7 @@ def test_an_export_is_graded_as_it_was_downloaded(tmp_path: Path, top: str) -> N
         with zipfile.ZipFile(zipped) as archive:
             archive.extractall(tmp_path / "unpacked")
         uploads = roster.read(tmp_path / "unpacked")
-        assert [upload.id for upload in uploads] == ["submission_11", "submission_12"]
+        assert [upload.id for upload in uploads] == ["submission_11", "submission_12", "submission_13"]
         assert uploads[0].students == (roster.Student("Student 11", "11", "11@school.edu"),)
 
 
@@ -381,7 +382,8 @@ def test_two_runs_do_not_share_a_folder(folder: Path, tmp_path: Path) -> None:
 
 def test_a_record_holds_for_this_grader_and_this_upload_only() -> None:
     task = Task("tests.small", "abc")
-    record = {"extra_data": {"upload": "1", "grader": "abc", "outcome": "graded", "runs": True}, "tests": []}
+    tests = [{"extra_data": {"check": "a.one"}, "tags": ["a"]}]
+    record = {"extra_data": {"upload": "1", "grader": "abc", "outcome": "graded", "runs": True}, "tests": tests}
 
     def but(**fields: object) -> dict:
         return {**record, "extra_data": {**record["extra_data"], **fields}}
@@ -401,13 +403,13 @@ def test_a_question_graded_anew_by_a_changed_grader_leaves_the_others_to_be_grad
         return {"tests": tests, "output": "", "score": 2, "extra_data": extra}
 
     new = {**record("new"), "tests": record("new")["tests"][1:]}
-    mixed = records.merged(record("old"), new, "b")
+    mixed = records.merged(record("old"), new)
     assert [test["output"] for test in mixed["tests"]] == ["old", "new"]
     assert records.said_by(mixed["extra_data"]) == "old (b by new)"
-    assert records.holds(mixed, Task("tests.small", "new", question="b"), "1")
-    for task in (Task("tests.small", "new"), Task("tests.small", "old"), Task("tests.small", "new", question="a")):
+    assert records.holds(mixed, Task("tests.small", "new", checks=("b.one",)), "1")
+    for task in (Task("tests.small", "new"), Task("tests.small", "old"), Task("tests.small", "new", checks=("a.one",))):
         assert not records.holds(mixed, task, "1")
-    again = records.merged(mixed, {**record("old"), "tests": record("old")["tests"][1:]}, "b")
+    again = records.merged(mixed, {**record("old"), "tests": record("old")["tests"][1:]})
     assert records.said_by(again["extra_data"]) == "old"
     assert records.holds(again, Task("tests.small", "old"), "1")
 
@@ -437,7 +439,7 @@ def test_compare_says_who_lost_what_and_why(folder: Path, graded: Path, tmp_path
     )
     assert told.returncode == 0, told.stderr
     assert "1 gained points, 1 lost points, 3 kept theirs" in told.stdout
-    assert "2 only in the old grading: frida, gus" in told.stdout
+    assert "3 only in the old grading: frida, gus, notes.txt" in told.stdout
     assert "2 handed in anew" in told.stdout
     lines = told.stdout.splitlines()
     at = next(index for index, line in enumerate(lines) if line.startswith("-2.00  ada"))

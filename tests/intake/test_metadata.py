@@ -173,8 +173,8 @@ def test_without_libyaml_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.parametrize("name", metadata.NAMES)
 def test_from_the_command_line(text: str, name: str, tmp_path: Path) -> None:
-    """The export has no submission that is listed, so that the end is always a sentence and status 2."""
-    (tmp_path / "class" / "submission_1").mkdir(parents=True)
+    """What can be read lists a folder that is not there; the end is always a sentence, never a traceback."""
+    (tmp_path / "class").mkdir()
     (tmp_path / "class" / name).write_text(text)
     command = [
         sys.executable,
@@ -190,9 +190,10 @@ def test_from_the_command_line(text: str, name: str, tmp_path: Path) -> None:
         [*command, "--homework", "tests.small"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    unreadable = name.endswith("json") or text.startswith("[")
+    assert done.returncode == (2 if unreadable else 0), done.stderr
+    assert len(done.stderr.strip().splitlines()) == unreadable
+    assert unreadable or " not gradable" in done.stdout
 
 
 def test_a_slice_of_the_damaged_files() -> None:
@@ -214,9 +215,9 @@ def test_ids_of_an_export_of_any_words() -> None:
 
 
 def test_a_student_called_data(tmp_path: Path) -> None:
-    """is a student; a folder of data is none, nor is an environment."""
+    """is a student, with or without work in the folder; an environment is none."""
     for name in ("data/hw/answer.py", "env/x.ipynb", "wandb/run/log.json", "venv/pyvenv.cfg", "venv/x.py", "ann/a.py",
                  "__pycache__/x.py", "node_modules/x/y.py", "checkpoints/a.pt"):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
-    assert [upload.id for upload in roster.read(tmp_path)] == ["ann", "data", "env"]
+    assert [upload.id for upload in roster.read(tmp_path)] == ["ann", "checkpoints", "data", "env", "wandb"]

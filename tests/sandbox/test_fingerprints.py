@@ -92,7 +92,8 @@ def test_every_graded_file_with_code_is_compared_notebooks_too(tmp_path: Path) -
     """By way of a class's grading, of a question whose code is quick."""
     files = {path: (REFERENCE / path).read_bytes() for path in ASSIGNMENT.graded if path != "policy_gradient.ipynb"}
     upload = zip_of(files, tmp_path / "upload.zip")
-    task = jobs.Task("autograder.hw11", "test", secret(), question="answers", runs=False)
+    checks = tuple(check.id for each in ASSIGNMENT.questions if each.id == "answers" for check in each.checks)
+    task = jobs.Task("autograder.hw11", "test", secret(), checks=checks, runs=False)
     content = jobs.grade(task, Upload("one", upload), "print")
     assert content["extra_data"]["outcome"] == "graded", json.dumps(content)
     code = content["extra_data"]["code"]

@@ -51,7 +51,7 @@ def main(folder: Path, graded: Path, place: Path, kills: int, *, again: bool) ->
         content: dict[str, Any] = json.loads((graded / "results" / f"{upload.id}.json").read_bytes())
         return content
 
-    def start(out: Path, scope: str | None) -> int:
+    def start(out: Path, scope: tuple[str, ...] | None) -> int:
         pid = os.fork()
         if pid == 0:
             status = 70
@@ -63,7 +63,7 @@ def main(folder: Path, graded: Path, place: Path, kills: int, *, again: bool) ->
                 os._exit(status)
         return pid
 
-    def finish(out: Path, scope: str | None) -> float:
+    def finish(out: Path, scope: tuple[str, ...] | None) -> float:
         started = time.monotonic()
         status = os.waitstatus_to_exitcode(os.waitpid(start(out, scope), 0)[1])
         assert status == 0, status
@@ -76,7 +76,7 @@ def main(folder: Path, graded: Path, place: Path, kills: int, *, again: bool) ->
 
     batch._executor = here  # type: ignore[assignment]
     jobs.grade = recorded
-    scope = "" if again else None
+    scope = () if again else None
     finish(place / "before", None)
     shutil.copytree(place / "before", place / "timed") if again else None
     usual, chance = finish(place / "timed", scope), random.Random(1)

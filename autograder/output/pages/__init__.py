@@ -46,10 +46,3 @@ def _shown(value: object) -> object:
 def digest(text: str) -> str:
     """How a Content-Security-Policy names an inline script or style that it allows."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def save(path: Path, text: str) -> None:
-    """Writes by rename."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

@@ -1,4 +1,4 @@
-"""Folders for one grading that workers can reach, removed at its end; and folders that one run has to itself.
+"""Folders for one grading that workers can reach, removed at its end.
 
 A folder is held by a lock, which the system lets go of when its owner ends, however that happens. So what a grader that
 was killed left behind is known at once, and the next one removes it. A process id would not do: a folder in /tmp can be
@@ -17,8 +17,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from autograder.core import Reject
 
 FIRST_UID = 0x10000000
 """Workers of the judge with process id p run as user FIRST_UID + p: one user per judge, nobody's else."""
@@ -89,15 +87,3 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         subprocess.run(["rm", "-rf", "--", str(folder)], check=False, stderr=subprocess.DEVNULL)
-
-
-@contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """Makes the folder and keeps other runs out: two would write over each other. Raises `Reject` if one is in."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Reject(f"Another run is writing to {out} at this moment.") from None
-        yield
