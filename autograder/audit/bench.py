@@ -24,8 +24,8 @@ from autograder.audit.solutions import CaseError, Solution
 from autograder.core import Assignment, Check, Question, Reject
 from autograder.grade import Grading
 from autograder.intake import submission
-from autograder.storage import alone
 from autograder.sandbox.host.wall import Pool, Wall
+from autograder.storage import alone
 
 ROOT = Path(__file__).resolve().parents[2]
 CLEAN = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "HOME": "/"}

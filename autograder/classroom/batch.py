@@ -123,7 +123,9 @@ def run(options: Options, secret: bytes) -> int:
 
 def scope_of(options: Options, assignment: Assignment, uploads: list[Upload]) -> Scope:
     """What the words of `--again` and `--only-student` mean. Raises `Reject` for a word that means nothing here."""
-    known = {check.id: (check.id,) for each in assignment.questions for check in each.checks}
+    known: dict[str, tuple[str, ...]] = {
+        check.id: (check.id,) for each in assignment.questions for check in each.checks
+    }
     known |= {each.id: tuple(check.id for check in each.checks) for each in assignment.questions}
     words = dict.fromkeys(options.again or ())
     checks = tuple(dict.fromkeys(check for word in words if word in known for check in known[word]))

@@ -72,7 +72,7 @@ def check(address: str, task: Task, uploads: Sequence[Upload], tell: Callable[[s
 
     few = uploads[:: max(1, len(uploads) // SAMPLE)][:SAMPLE]
     prints = [(upload, upload.fingerprint()) for upload in few]
-    with Client(address, timeout=10) as client:
+    with Client(address, timeout=10) as client:  # type: ignore[no-untyped-call]
         workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
         if not workers:
             raise Reject(f"The Dask scheduler at {address} has no worker. Start some: dask worker {address}")

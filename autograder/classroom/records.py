@@ -132,7 +132,7 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 def _others(tests: list[dict[str, Any]], graders: dict[str, str], usual: str) -> dict[str, str]:
     """Who else had a word: by question where it is one's in whole, else by check."""
-    found = {}
+    found: dict[str, str] = {}
     for question in dict.fromkeys(map(_question, tests)):
         own = {
             check: graders[check]

@@ -215,10 +215,10 @@ def _exported_zip(path: Path) -> list[Upload]:
         reason = "" if one.folder in folders else _missing(one.folder, told)
         found.append(Upload("", path, f"{top}{one.folder}/", one.students, one.created_at, one.folder, reason))
     known = {one.entry for one in found} | set(metadata.NAMES)
-    for entry, slash in sorted({(folder, slash) for folder, slash, _ in below if folder and folder not in known}):
-        if not (slash == "" and entry in folders) and not _is_nobodys(Path(os.devnull, entry)):
-            reason = "" if slash else f"{shown(entry)} lies beside the folders of the export; {told} does not list it."
-            found.append(Upload("", path, f"{top}{entry}/", _called(entry), entry=entry, reason=reason))
+    for name, slash in sorted({(folder, slash) for folder, slash, _ in below if folder and folder not in known}):
+        if not (slash == "" and name in folders) and not _is_nobodys(Path(os.devnull, name)):
+            reason = "" if slash else f"{shown(name)} lies beside the folders of the export; {told} does not list it."
+            found.append(Upload("", path, f"{top}{name}/", _called(name), entry=name, reason=reason))
     return found
 
 

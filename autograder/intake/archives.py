@@ -203,7 +203,7 @@ class _Stream:
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes; none where the stream is at its end. Raises EOFError where it ends in between."""
-        parts = []
+        parts = list[bytes]()
         while count > 0:
             if self._used == len(self._chunk) and not self._more():
                 if not parts:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder import archives, submission, uploads
 from autograder.core import Reject, Submission
+from autograder.intake import archives, submission, uploads
 from tests.helpers import UTILS, VAE, VAE_ONLY, zip_of
 
 SMALL = {UTILS: b"x = 1\n", VAE: b"y = 2\n"}
