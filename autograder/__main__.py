@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,8 @@ def _in_environment() -> None:
         os.execve(program[0], program, environment)
 
 
-EPILOG = """exit status of every command: 0 it did what it says, 2 what it was given cannot be used, 3 a fault of ours.
+EPILOG = """exit status of every command: 0 it did what it says, 2 what it was given cannot be used, 3 a fault of ours
+(also a full disk), 130 it was stopped by Ctrl-C. What it wrote counts, not whether its words could be printed.
 ./run_autograder PATH is the short form of `grade PATH`. Each command has a --help of its own."""
 STAFFS_ROOMS = ("autograder.audit", "autograder.classroom", "autograder.output.pages")
 STAFFS = "This command is not in this copy; it comes with the whole repository."
@@ -214,13 +216,29 @@ def _run(options: argparse.Namespace) -> int:
     return terminal.grade(options.path, options.out, options.homework, options.seconds, leaderboard=options.leaderboard)
 
 
+ONLY_WORDS = ("compare", "doctor")
+"""Commands of which nothing is left but what they print."""
+
+
+def entry(arguments: list[str]) -> int:
+    """Runs one command as a program: whatever becomes of its output, its status is one of the documented ones."""
+    from autograder.output import streams
+
+    with streams.forgiving() as out:
+        try:
+            status = main(arguments)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever presses it again does not want to wait
+            print("\nStopped.", file=sys.stderr)
+            status = 130
+        out.flush()
+        if out.fault:
+            print(f"Not all could be printed: {out.fault}.", file=sys.stderr)
+            status = 3 if status == 0 and arguments[:1] and arguments[0] in ONLY_WORDS else status
+    return status
+
+
 if __name__ == "__main__":
     if not sys.path or Path(sys.path[0]).resolve() != ROOT:
         sys.path.insert(0, str(ROOT))
-    try:
-        status = main(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    sys.exit(status)
+    sys.exit(entry(sys.argv[1:]))

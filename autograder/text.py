@@ -17,7 +17,7 @@ def many(count: int, noun: str) -> str:
 
 
 def clean(text: str, *, limit: int = 16 * 1024, line: bool = False, numbers: bool = False) -> str:
-    """`text` without control, format and private characters, cut to `limit`.
+    """`text` without control, format and private characters, cut to at most `limit` at the end of a word.
 
     With `line=True` it becomes one line for a student's feedback: numbers with more than two decimals,
     which could be hidden inputs, are masked, also in hexadecimal, but where `numbers` says that nothing hidden was
@@ -31,4 +31,11 @@ def clean(text: str, *, limit: int = 16 * 1024, line: bool = False, numbers: boo
     if line:
         kept = " ".join(kept.split()).translate(_BRACKETS)
         kept = kept if numbers else _LONG_NUMBER.sub("#", kept)
-    return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+    return kept if len(kept) <= limit else _cut(kept, limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    """Ends at a word, unless that would leave less than two thirds: then the word is as good as endless."""
+    kept = text[: limit - 1]
+    at = len(kept) if text[limit - 1].isspace() else max(kept.rfind(" "), kept.rfind("\n"))
+    return (kept[:at].rstrip() if at > 2 * limit // 3 else kept) + "…"

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.text import clean
+from autograder.text import clean, many
 
 COMPARED, NOT_COMPARABLE = 0, 2
 SHOWN = 200
-"""Changes that are listed; the counts are of all."""
+"""Kinds of changes that are listed; the counts are of all."""
+NAMED = 10
+"""Submissions that are named where many could be."""
+NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,12 @@ class Book:
 class Change:
     submission: str
     check: str
-    old: Line | None
-    new: Line | None
+    old: Line
+    new: Line
 
     @property
     def gain(self) -> float:
-        return round(((self.new and self.new.score) or 0.0) - ((self.old and self.old.score) or 0.0), 4)
+        return round((self.new.score or 0.0) - (self.old.score or 0.0), 4)
 
 
 def read(place: Path) -> Book:
@@ -81,16 +86,42 @@ def read(place: Path) -> Book:
 
 
 def changes(old: Book, new: Book) -> list[Change]:
-    """Every check of a submission in both books whose points, status or diagnoses differ, the largest loss first."""
-    both = old.totals.keys() & new.totals.keys()
-    keys = sorted(key for key in old.lines.keys() | new.lines.keys() if key[0] in both)
-    found = [Change(*key, old.lines.get(key), new.lines.get(key)) for key in keys]
+    """Every check of a submission in both books whose points, status or diagnoses differ, the largest loss first.
+
+    What only one of the books has of a submission, the other grading left out: it is nobody's gain or loss.
+    """
+    keys = sorted(old.lines.keys() & new.lines.keys())
+    found = [Change(*key, old.lines[key], new.lines[key]) for key in keys]
     differing = [change for change in found if _essence(change.old) != _essence(change.new)]
-    return sorted(differing, key=lambda change: (change.gain, change.submission))
+    return sorted(differing, key=lambda change: (change.gain, change.check, change.submission))
 
 
-def _essence(line: Line | None) -> object:
-    return None if line is None else (line.score, line.points, line.status, line.diagnoses)
+def left_out(one: Book, other: Book) -> list[tuple[str, int, int]]:
+    """Checks that `one` has and `other` lacks of submissions in both: the check, of how many, and of how many it has.
+
+    A grading leaves out checks that its options say, as --no-runs does, and those that its grader does not know.
+    """
+    both = one.totals.keys() & other.totals.keys()
+    held = Counter(check for submission, check in one.lines if submission in both)
+    lost = Counter(key[1] for key in one.lines.keys() - other.lines.keys() if key[0] in both)
+    return [(check, lost[check], held[check]) for check in dict.fromkeys(key[1] for key in one.lines) if lost[check]]
+
+
+def folded(found: Sequence[Change]) -> list[list[Change]]:
+    """Changes of one check that are equal, together, in the order of the first of each: but for numbers in messages."""
+    groups: dict[object, list[Change]] = {}
+    for change in found:
+        key = change.check, _essence(change.old), _essence(change.new), _gist(change.old), _gist(change.new)
+        groups.setdefault(key, []).append(change)
+    return list(groups.values())
+
+
+def _essence(line: Line) -> object:
+    return line.score, line.points, line.status, line.diagnoses
+
+
+def _gist(line: Line) -> str:
+    return NUMBER.sub("#", line.message)
 
 
 def run(old_place: Path, new_place: Path) -> int:
@@ -115,7 +146,9 @@ def show(old_place: Path, new_place: Path, old: Book, new: Book) -> None:
     console = Console(highlight=False)
     found = changes(old, new)
     both = old.totals.keys() & new.totals.keys()
-    moved = {name: round(new.totals[name] - old.totals[name], 4) for name in both}
+    moved = dict.fromkeys(both, 0.0)  # by the checks of both gradings alone
+    for change in found:
+        moved[change.submission] = round(moved[change.submission] + change.gain, 4)
     console.print(Text(f"{old_place} (grader {old.grader})  ->  {new_place} (grader {new.grader})", style="bold"))
     for text, names in (
         ("only in the old grading", old.totals.keys() - both),
@@ -123,8 +156,11 @@ def show(old_place: Path, new_place: Path, old: Book, new: Book) -> None:
         ("handed in anew in between", {name for name in both if old.contents[name] != new.contents[name]}),
     ):
         if names:
+            console.print(Text(f"{len(names)} {text}: {_names(sorted(names))}"), soft_wrap=True)
+    for which, missing in (("new", left_out(old, new)), ("old", left_out(new, old))):
+        if missing:
             console.print(
-                Text(f"{len(names)} {text}: {', '.join(sorted(names)[:10])}" + (" ..." if len(names) > 10 else ""))
+                Text(f"the {which} grading left out {many(len(missing), 'check')}, not compared: {_checks(missing)}")
             )
     gained, lost = (sum(sign * value > 0 for value in moved.values()) for sign in (1, -1))
     console.print(
@@ -142,16 +178,29 @@ def show(old_place: Path, new_place: Path, old: Book, new: Book) -> None:
         table.add_row(Text(check), *map(str, counts), f"{sum(own):+.2f}")
     console.print(table)
     console.print(Text("\nlosses first", style="bold"))
-    for change in found[:SHOWN]:
+    groups = folded(found)
+    for group in groups[:SHOWN]:
+        change = group[0]
         style = "red" if change.gain < 0 else "green" if change.gain > 0 else "dim"
-        line = change.new or change.old
-        assert line is not None
-        console.print(Text(f"{change.gain:+.2f}  {change.submission}  {line.number} {line.name}", style=style))
+        line = change.new
+        if len(group) == 1:
+            console.print(Text(f"{change.gain:+.2f}  {change.submission}  {line.number} {line.name}", style=style))
+        else:
+            console.print(Text(f"{change.gain:+.2f}  {len(group)} students: {line.number} {line.name}", style=style))
+            console.print(Text(f"       who: {_names([one.submission for one in group])}"))
         for when, side in (("old", change.old), ("new", change.new)):
-            told = "not there" if side is None else f"{_points(side)}  {clean(side.message, limit=600)}"
-            console.print(Text(f"       {when}: {told}"))
-    if len(found) > SHOWN:
-        console.print(f"... and {len(found) - SHOWN} more.")
+            console.print(Text(f"       {when}: {_points(side)}  {clean(side.message, limit=600)}"))
+    if len(groups) > SHOWN:
+        console.print(f"... and {sum(map(len, groups[SHOWN:]))} more.")
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def _checks(missing: Sequence[tuple[str, int, int]]) -> str:
+    """With of how many submissions, where not of all that have it."""
+    return _names([check if lost == held else f"{check} (of {lost})" for check, lost, held in missing])
 
 
 def _points(line: Line) -> str:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from autograder import storage
 from autograder.core import Reject
 from autograder.intake import archives, metadata, names
 from autograder.intake.metadata import MAX_BYTES, Student
@@ -255,7 +256,9 @@ def _unpack(export: Path, folder: str, target: Path) -> None:
                     place.write_bytes(data)
                     written = time.mktime((*entry.date_time, 0, 0, -1))
                     os.utime(place, (written, written))
-            except (ValueError, OSError, OverflowError):
+            except (ValueError, OSError, OverflowError) as error:
+                if isinstance(error, OSError) and error.errno in storage.NO_SPACE:
+                    raise  # a full disk: to leave the file out would cost points
                 continue
 
 

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from autograder import storage
 from autograder.core import GIVEN, PACKAGES, Assignment, Reject, Submission
 from autograder.intake import names, uploads
 from autograder.intake.uploads import MAX_ENTRIES, MAX_TOTAL, File, Listing, shown
@@ -524,7 +525,9 @@ def _write(box: Path, files: dict[PurePosixPath, bytes], group: int | None) -> N
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as file:
                 file.write(data)
-        except (OSError, ValueError):  # a full disk, a file system with stranger rules
+        except (OSError, ValueError) as error:  # a file system with stranger rules
+            if isinstance(error, OSError) and error.errno in storage.NO_SPACE:
+                raise  # our disk is full, which is not the submission's fault
             raise Reject(f"{shown(str(path))} could not be unpacked.") from None
     for target in [box, *box.rglob("*")]:
         if group is not None:

@@ -129,7 +129,7 @@ def _extra(check: str, result: Result | None) -> dict[str, Any]:
 
 def write(path: Path, content: dict[str, Any]) -> None:
     """Writes it as `storage.save` does: whoever reads `path` finds either the old or the new whole file."""
-    storage.save(path, json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False))
+    storage.save(path, json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False) + "\n")
 
 
 def logs(results: Sequence[Result]) -> str:

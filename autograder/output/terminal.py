@@ -27,12 +27,18 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 GRADESCOPE = Path("/autograder")
 GRADED, NOT_GRADABLE, OUR_FAULT, STOPPED = 0, 2, 3, 130
+NARROW = 50
+"""Columns of a terminal in which a table leaves no room for sentences: there they stand below each other."""
 BRIEF = 80
 """Characters of an answer for a person that the table shows."""
 
 
 def grade(path: Path | None, out: Path | None, homework: str, seconds: float, *, leaderboard: bool = False) -> int:
-    """Grades `path` and writes results.json. Returns 0 graded, 2 cannot be graded, 3 a fault of ours."""
+    """Grades `path` and writes results.json. Returns 0 graded, 2 cannot be graded, 3 a fault of ours, 130 for Ctrl-C.
+
+    A file that can be replaced is there from the start and grows with each result, so that a kill leaves what was
+    graded until then. Into a pipe or a device the result is written once, at the end.
+    """
     started = time.monotonic()
     confine.shield()
     on_gradescope = path is None
@@ -60,6 +66,7 @@ def _grade(
     path: Path, out: Path, homework: str, seconds: float, started: float, on_gradescope: bool, leaderboard: bool,
     pool: Pool, box: Path,
 ) -> int:  # fmt: skip
+    from autograder import storage
     from autograder.core import Reject
     from autograder.grade import Grading
     from autograder.intake import submission
@@ -71,25 +78,37 @@ def _grade(
     remarks: list[str] = []
     isolation = ""
 
-    def write(reason: str = "") -> None:
+    unwritten: list[OSError] = []
+
+    def write(reason: str = "", *, last: bool = False) -> None:
+        """In between a full disk is let pass: what was written before stays, and there may be room later."""
         spent = time.monotonic() - started
         content = gradescope.document(
             assignment, results, remarks=remarks, seconds=spent, isolation=isolation, reason=reason,
             leaderboard=leaderboard,
         )  # fmt: skip
-        gradescope.write(out, content)
+        unwritten.clear()
+        try:
+            if last or storage.keeps_one(out):
+                gradescope.write(out, content)
+        except OSError as error:
+            unwritten.append(error)
+
+    def lost() -> int:
+        print(f"{out} cannot be written: {unwritten[0].strerror or unwritten[0]}.", file=sys.stderr)
+        return OUR_FAULT
 
     def refuse(reason: str, status: int) -> int:
-        write(reason)
+        write(reason, last=True)
         print(reason)
+        if unwritten:
+            return lost()
         print(f"Nothing could be graded. The reason stands in {out}")
         return status
 
-    try:
-        write("Grading began but did not finish.")
-    except OSError as error:
-        print(f"{out} cannot be written: {error.strerror}.", file=sys.stderr)
-        return OUR_FAULT
+    write("Grading began but did not finish.")
+    if unwritten:
+        return lost()
     try:
         received = submission.receive(path, assignment, box, group=pool.uid)
         remarks += received.remarks
@@ -110,6 +129,11 @@ def _grade(
         for result in grading.results():
             results.append(result)
             write()
+        write(last=True)
+    except KeyboardInterrupt:
+        write("Grading was stopped before its end.", last=True)
+        print(f"\nStopped. What was graded until then stands in {out}", file=sys.stderr)
+        return STOPPED
     except Reject as fault:
         return refuse(str(fault), NOT_GRADABLE)
     except Exception as error:  # our bug: what was graded so far stays, the reason is told, the status says so
@@ -124,6 +148,8 @@ def _grade(
         print(f"\nWhat the submission printed (for the staff only):\n{logged}")
     if stopped and not on_gradescope:
         print("\nFor the staff: these checks did not end as they should.", *stopped, sep="\n")
+    if unwritten:
+        return lost()
     return OUR_FAULT if stopped else GRADED
 
 
@@ -183,17 +209,19 @@ def show(
     from rich.table import Table
     from rich.text import Text
 
+    from autograder.output import streams
     from autograder.text import clean
 
     console = Console(highlight=False, soft_wrap=False)
+    narrow = console.width < NARROW
+    right, wrong, for_people = "✓✗·" if streams.can_show("✓✗·") else "+x."
     for question in assignment.questions:
         own = [result for result in results if result.question == question]
         score = sum(result.score for result in own)
         kind = " (optional)" if question.optional else ""
         title = f"Question {question.number}: {question.title}{kind}   {_points(score)} of {_points(question.points)}"
-        table = Table(
-            title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False
-        )
+        console.print(Text(title, style="bold"), soft_wrap=True)
+        table = Table(show_header=False, box=None, pad_edge=False)
         table.add_column(justify="left", no_wrap=True)
         table.add_column(justify="right", no_wrap=True, style="dim")
         table.add_column(justify="right", no_wrap=True)
@@ -202,20 +230,25 @@ def show(
         for group in _alike(own):
             result = group[0]
             full, ours = result.verdict.score == 1, result.status in ("grader error", "unjudgeable")
-            mark, style = ("?", "yellow") if ours else ("✓", "green") if full else ("✗", "red")
+            mark, style = ("?", "yellow") if ours else (right, "green") if full else (wrong, "red")
             words = Text("; ".join(each.check.name for each in group))
             number = result.number if len(group) == 1 else f"{result.number}-{group[-1].number.partition('.')[2]}"
             scored, most = (sum(values) for values in zip(*((r.score, r.check.points) for r in group), strict=True))
             points = f"{_points(scored)}/{_points(most)}"
             if result.check.manual and not ours:
-                mark, style, points = "·", "dim", ""
+                mark, style, points = for_people, "dim", ""
                 words.append(f"\nfor manual grading: {clean(result.verdict.message, limit=BRIEF, line=True)}", style)
             elif not full or ours:
                 first = said.setdefault(result.verdict.message, result.number)
                 again = first != result.number
                 words.append(f"\nThe same as in {first}." if again else f"\n{result.verdict.message}", style=style)
-            table.add_row(Text(mark, style=style), number, points, words)
-        console.print(table)
+            if narrow:
+                console.print(Text(f"{mark} {number} {points}".rstrip(), style=style))
+                console.print(words)
+            else:
+                table.add_row(Text(mark, style=style), number, points, words)
+        if not narrow:
+            console.print(table)
     for remark in remarks:
         console.print(Text(f"note: {remark}", style="yellow"))
     total, most = sum(result.score for result in results), assignment.points
