@@ -103,7 +103,7 @@ def entries(data: bytes) -> Iterator[Entry]:
 def _entries(stream: _Stream) -> Iterator[Entry]:
     long, found = "", 0
     while True:
-        block = stream.take(BLOCK)
+        block = stream.take(BLOCK, short=not found)
         if not block.strip(b"\0"):  # the end, or zeros up to it
             if found or block:
                 return
@@ -201,13 +201,16 @@ class _Stream:
         self._chunk, self._used = b"", 0
         self.at = 0
 
-    def take(self, count: int) -> bytes:
-        """The next `count` bytes; none where the stream is at its end. Raises EOFError where it ends in between."""
+    def take(self, count: int, *, short: bool = False) -> bytes:
+        """The next `count` bytes; none where the stream is at its end.
+
+        Where it ends in between, raises EOFError, or with `short` gives what there is.
+        """
         parts = list[bytes]()
         while count > 0:
             if self._used == len(self._chunk) and not self._more():
-                if not parts:
-                    return b""
+                if short or not parts:
+                    break
                 raise EOFError
             parts.append(self._chunk[self._used : self._used + count])
             self._step(len(parts[-1]))
@@ -245,7 +248,7 @@ class _Stream:
                 self._unpacker = self._make[self._kind]()
             new = self._input() if self._unpacker.needs_input else b""
             if self._unpacker.needs_input and not new:
-                raise EOFError  # it was cut off
+                raise Unreadable("was cut off: its end is missing.")
             self._chunk = self._unpacker.decompress(new, CHUNK)
         return True
 

@@ -225,5 +225,5 @@ def _scalar(event: yaml.ScalarEvent) -> str:
             return base64.b64decode(text.encode(), validate=False).decode("utf-8", "replace")
         except (binascii.Error, ValueError):
             return text
-    plain = not event.style and event.tag is None
+    plain = not event.style and event.tag in (None, "tag:yaml.org,2002:null")
     return "" if plain and text in NULL else text
