@@ -35,7 +35,7 @@ def clean(text: str, *, limit: int = 16 * 1024, line: bool = False, numbers: boo
 
 
 def _cut(text: str, limit: int) -> str:
-    """Ends at a word, unless that would leave less than two thirds: then the word is as good as endless."""
+    """Ends at a word, unless that would leave less than half: then the word is as good as endless."""
     kept = text[: limit - 1]
     at = len(kept) if text[limit - 1].isspace() else max(kept.rfind(" "), kept.rfind("\n"))
-    return (kept[:at].rstrip() if at > 2 * limit // 3 else kept) + "…"
+    return (kept[:at].rstrip() if at > limit // 2 else kept) + "…"

@@ -64,10 +64,15 @@ def packed(folder: Path, paths: Iterable[Path], more: Mapping[str, bytes] = Mapp
             entry.create_system = 3  # UNIX, on whatever machine: only so is the mode read
             mode = 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
             entry.external_attr = (stat.S_IFREG | mode) << 16
-            archive.writestr(entry, path.read_bytes())
+            archive.writestr(entry, runnable(path.read_bytes()))
         for name, content in sorted(more.items()):
             archive.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), content)
     return buffer.getvalue()
+
+
+def runnable(content: bytes) -> bytes:
+    """A script with the line ends that Linux can run, which git on Windows may have changed; all else as it is."""
+    return content.replace(b"\r\n", b"\n") if content.startswith(b"#!") else content
 
 
 def run(root: Path, out: Path, *, leaderboard: bool = False) -> int:
@@ -95,6 +100,8 @@ def run(root: Path, out: Path, *, leaderboard: bool = False) -> int:
         return _refuse(f"{error.filename} cannot be read: {error.strerror}.")
     except ValueError as error:  # a solution marker that is not right
         return _refuse(str(error))
+    if mended := [path.name for path in files(root) if path.read_bytes() != runnable(path.read_bytes())]:
+        print(f"Packed with the line ends of Linux, without which they would not run there: {', '.join(mended)}.")
     for name, content in contents.items():
         try:
             storage.save(out / name, content)

@@ -26,7 +26,8 @@ class Forgiving(io.TextIOBase):
         self.fault = ""
         self._dropped = False
         if isinstance(held, io.TextIOWrapper):
-            held.reconfigure(errors="replace")
+            with suppress(ValueError):  # it is closed
+                held.reconfigure(errors="replace")
 
     def write(self, text: str) -> int:
         self._try(lambda: self.held.write(text))

@@ -161,6 +161,30 @@ def test_what_cannot_be_packed_is_refused_with_a_sentence(small, capsys, name):
     assert sorted(small.parent.rglob("*")) == before
 
 
+def test_scripts_that_git_on_windows_changed_are_mended(small, capsys):
+    """And only scripts: of a data file every byte counts."""
+    (small / "setup.sh").write_bytes(b"#!/bin/sh\r\necho 1\r\n")
+    (small / "run_autograder").write_bytes(b"#!/bin/sh\necho 1\n")
+    (small / "autograder" / "data.bin").write_bytes(b"1\r\n")
+    assert bundle.run(small, small.parent / "out") == 0
+    assert (
+        "Packed with the line ends of Linux, without which they would not run there: setup.sh.\n"
+        in capsys.readouterr().out
+    )
+    with zipfile.ZipFile(small.parent / "out" / bundle.GRADESCOPE) as archive:
+        assert archive.read("setup.sh") == b"#!/bin/sh\necho 1\n"
+        assert archive.read("autograder/data.bin") == b"1\r\n"
+
+
+def test_git_keeps_the_line_ends_of_scripts():
+    """Whatever a machine's git is set to."""
+    told = subprocess.run(
+        ["git", "check-attr", "eol", "run_autograder", "setup.sh", "run_tests", "autograder/__main__.py"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert [line.rpartition(": ")[2] for line in told.splitlines()] == ["lf"] * 4
+
+
 def test_the_zips_are_written_by_rename(small):
     """Whoever has the old one open keeps it whole."""
     new, old = small.parent / "out" / bundle.GRADESCOPE, small.parent / "old.zip"

@@ -68,7 +68,7 @@ NOT_GRADABLE = {  # and a part of the reason
     "oli.pdf": (b"%PDF-1.7", "is not a zip archive that can be read"),
     "pat.zip": (b"", "is empty or larger than 200 MB"),
     "quin.zip": (zip_of(RIGHT)[:60], "is not a zip archive that can be read"),
-    "rob.tgz": (gzip.compress(tar_of(RIGHT))[:60], "is damaged"),
+    "rob.tgz": (gzip.compress(tar_of(RIGHT))[:60], "was cut off"),
     "sue.gz": (gzip.compress(b"print()"), "holds no tar archive"),
     "notes.txt": (b"no work", "None of the files that are graded"),
     "tim.tar.zst": (b"\x28\xb5\x2f\xfd" + bytes(9), "is packed by zstd"),
