@@ -238,7 +238,12 @@ def entry(arguments: list[str]) -> int:
     return status
 
 
+def program() -> None:
+    """The whole process, as pip installs it."""
+    sys.exit(entry(sys.argv[1:]))
+
+
 if __name__ == "__main__":
     if not sys.path or Path(sys.path[0]).resolve() != ROOT:
         sys.path.insert(0, str(ROOT))
-    sys.exit(entry(sys.argv[1:]))
+    program()

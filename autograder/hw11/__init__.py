@@ -4,6 +4,7 @@
 optional questions (3 and 5) the points add to 100.
 """
 
+import sys
 from pathlib import Path
 
 from autograder.core import Assignment
@@ -12,6 +13,8 @@ from autograder.hw11.summarization import log
 from autograder.hw11.vae import answers
 
 ROOT = Path(__file__).resolve().parents[2]
+if not (ROOT / "reference").is_dir():  # installed by pip
+    ROOT = Path(sys.prefix, "share", "hw11")
 SOLUTIONS = Path(__file__).resolve().with_name("solutions")
 FUNCTIONS = (
     *("transformer_layer", "transformer_stack", "greedy_decode", "beam_search"),
