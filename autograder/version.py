@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from pathlib import Path
 
 from autograder.authoring import bundle
@@ -16,6 +17,7 @@ def of(assignment: Assignment) -> str:
     digest = hashlib.sha256()
     folders = {
         ROOT / "autograder": bundle.STAFFS,
+        **dict.fromkeys(_homework(assignment), (*bundle.STAFFS, *bundle.LEFT_BY_RUNS)),
         assignment.reference: bundle.LEFT_BY_RUNS,
         assignment.template: (*bundle.LEFT_BY_RUNS, bundle.LOG),
     }
@@ -25,3 +27,10 @@ def of(assignment: Assignment) -> str:
             name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:12]
+
+
+def _homework(assignment: Assignment) -> list[Path]:
+    """The folders of the homework's checks and probes, where they lie outside of the engine's."""
+    found = importlib.util.find_spec(assignment.probes)
+    folders = [Path(folder).resolve() for folder in (found and found.submodule_search_locations) or ()]
+    return [folder for folder in folders if not folder.is_relative_to(ROOT / "autograder")]
