@@ -96,7 +96,7 @@ STUDIES: Mapping[str, tuple[str, str, int]] = {
     "argmax": ("policy gradient, the most probable action taken, 3,000 steps", f"{MARK:g} %", 64),
     "sampled": ("policy gradient, actions drawn from the policy, 3,000 steps", f"{MARK:g} %", 64),
 }
-"""By name: what is trained, the mark, how many seeds. `python -m autograder.audit.training` takes thousands."""
+"""By name: what is trained, the mark, how many seeds. `python -m autograder.hw11.audit.training` takes thousands."""
 
 
 def studied(name: str, seeds: int) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """Makes the digits that pictures are judged by, and measures where right and wrong pictures lie.
 
-`python -m autograder.audit.pictures digits` writes hw11/pictures/digits.npz. `... thresholds FOLDER vae:0:10000
+`python -m autograder.hw11.audit.pictures digits` writes hw11/pictures/digits.npz. `... thresholds FOLDER vae:0:10000
 gan:0:6000` trains the reference's models (kind, seed, iterations), keeps grids of 200 samples in FOLDER as it goes, and
 prints the table of all grids there and of pictures that are no answers.
 """
