@@ -1,6 +1,6 @@
 """Measures the accuracy that right and wrong policy gradients reach over many seeds, to find where a pass mark can lie.
 
-`python -m autograder.hw11.audit.training FOLDER SEEDS SEEDS_OF_MISTAKES` prints the table and keeps the arrays in FOLDER.
+`python -m autograder.hw11.audit.training FOLDER SEEDS SEEDS_OF_MISTAKES` prints the table, keeps the arrays in FOLDER.
 """
 
 from __future__ import annotations

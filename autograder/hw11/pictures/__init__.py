@@ -3,7 +3,7 @@
 `tiling.py` finds the grid and cuts the tiles out, `digits.py` says how much each looks like a real digit and like
 which, and the verdict is here. The file is decoded in a worker (`pictures/probes.py`).
 
-Where right and wrong pictures lie (`python -m autograder.hw11.audit.pictures thresholds FOLDER vae:0:10000 ...`): of 200
+Where right and wrong pictures lie (`python -m autograder.hw11.audit.pictures thresholds FOLDER vae:0:10000`): of 200
 tiles those like digits, the classes with six such or more, tiles that may be real digits, changed or not (below), tiles
 that are there twice.
 

