@@ -124,6 +124,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="what a class of N costs instead (default: 200), beside otter-grader and no sandbox",
     )
+    bench.add_argument(
+        "--profile",
+        nargs="?",
+        type=Path,
+        const=Path(),
+        metavar="PATH",
+        help="where the CPU of grading one submission goes instead, by phase (default: the reference)",
+    )
     homework(bench)
 
     audit = add("audit", "grade the grader: mutants, false fails, attacks, feedback; writes a report")
@@ -174,6 +182,10 @@ def _run(options: argparse.Namespace) -> int:
         case "bench":
             from autograder.audit import bench
 
+            if options.profile is not None:
+                from autograder.audit import profile
+
+                return profile.run(options.homework, options.profile if options.profile != Path() else None)
             if options.students is not None:
                 from autograder.audit import class_bench
 

@@ -62,7 +62,9 @@ class Ask:
     `inputs` draws nothing: to ask again would tell nothing new. `file` names the one of the question's files that
     it is about, where it is about one alone. `rung` is how much of a notebook is run for what is asked, more on each
     rung of a ladder (notebooks.Source.definitions); on the last one, `WHOLE`, the whole notebook `file` is run in a
-    kernel and the probe is put to what that holds then. Nobody but the grading sets it.
+    kernel and the probe is put to what that holds then. Nobody but the grading sets it. `reads` says that the probe
+    only reads files: no code of the student's runs, and its module imports nothing of torch. `needs` are graded files:
+    where the upload lacks one of them nothing is asked, and the first that it lacks is told, with `expected` behind it.
 
     `returns` declares, for the inputs that were drawn, every value that the probe may answer with (see `returns.py`,
     which checks it): a name that is not declared reaches no judge. None declares nothing, for probes of tests.
@@ -78,6 +80,9 @@ class Ask:
     file: str = ""
     rung: int = 0
     returns: Callable[[Values], Specs] | None = None
+    reads: bool = False
+    needs: tuple[str, ...] = ()
+    expected: str = ""
 
     @property
     def private(self) -> bool:

@@ -25,7 +25,7 @@ from autograder.core import (
     Values,
     Verdict,
 )
-from autograder.sandbox import returns
+from autograder.sandbox import faults, returns
 from autograder.sandbox.host import discreet
 from autograder.sandbox.host.judging import Inside, Judging
 
@@ -259,7 +259,9 @@ class Grading:
 
     def _observe(self, ask: Ask, attempt: int) -> tuple[Observation, Trial | None]:
         key = ask.name, attempt, ask.rung
-        if key not in self._seen:
+        if key not in self._seen and (lacking := self._lacking(ask)) is not None:
+            self._seen[key] = lacking, None
+        elif key not in self._seen:
             seed = self._seed(ask, attempt)
             given = ask.inputs(np.random.Generator(np.random.Philox(seed)))
             seconds = min(ask.seconds, self.left())
@@ -278,6 +280,13 @@ class Grading:
             trial = None if got.values is None else Trial(given, got.values, want, got.cpu, want_cpu)
             self._seen[key] = got, trial
         return self._seen[key]
+
+    def _lacking(self, ask: Ask) -> Observation | None:
+        """What is told where a file is not in the upload that the ask needs: no worker is started to find that out."""
+        for file in ask.needs:
+            if file in self.submission.absent:
+                return faults.told(faults.Fault("missing", f"{file} is not in the upload{ask.expected}"))
+        return None
 
     def _kept(self, seen: Observation, ask: Ask) -> Observation:
         """The observation without words of a private probe's worker that are for the staff alone."""

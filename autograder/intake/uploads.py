@@ -5,6 +5,7 @@ Nothing of the upload is trusted: links and special files are left out, every by
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import os
@@ -36,6 +37,28 @@ ENTRY = b"PK\x01\x02"
 """What every entry of a zip's directory begins with."""
 UTF_8 = 0x800
 """The flag of an entry whose name is said to be UTF-8."""
+
+
+CODE = (b".py", b".ipynb", b".zip")
+"""What stands in the name of a file that may hold something to run, wherever: "policy_gradient.ipynb.txt"."""
+PEEKED = 2_000
+"""Names of a folder that are looked at before an upload is read; where there are more, something is taken to run."""
+TAIL = 1 << 20
+"""Bytes at the end of a zip, where its names are."""
+
+
+def may_run(path: Path) -> bool:
+    """Whether by its files' names the upload may hold anything to run. A guess: a wrong one costs time alone."""
+    with contextlib.suppress(OSError):  # the intake will say what is wrong with it
+        if path.is_dir():
+            walked = (os.fsencode(name) for _, _, files in os.walk(path) for name in files)
+            names = list(itertools.islice(walked, PEEKED))
+            return len(names) == PEEKED or any(mark in name.lower() for name in names for mark in CODE)
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+            tail = file.read(TAIL).lower()
+        return any(mark in tail for mark in CODE)
+    return False
 
 
 @dataclass(eq=False)

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from autograder.authoring.bundle import LEADERBOARD
+from autograder.intake import uploads
 from autograder.sandbox import confine
 from autograder.sandbox.host import canary
 from autograder.sandbox.host.scratch import scratch
@@ -55,7 +56,7 @@ def grade(path: Path | None, out: Path | None, homework: str, seconds: float, *,
         _close_to_others()
     out = out or Path("results.json")
     # The zygote begins to import torch now, beside everything that the judge still has to do.
-    with Pool(Wall(homework)) as pool, _tidy() as box:
+    with Pool(Wall(homework), runs=uploads.may_run(path)) as pool, _tidy() as box:
         if sys.stderr.isatty():
             pool.tell = _tell
         leaderboard = leaderboard or (ROOT / LEADERBOARD).exists()

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograder.hw11.log import probes as log
-from autograder.sandbox.guest.student import Missing, Student
+from autograder.sandbox.guest.contents import Contents, Missing
 
 FILE = "answers.toml"
 MAX_BYTES = 64 * 1024
@@ -44,7 +44,7 @@ FIELDS = {
 """The sections' fields, without question 2's, whose fields are the student's choice."""
 
 
-def answers(_given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+def answers(_given: Mapping[str, Any], student: Contents) -> dict[str, Any]:
     """What answers.toml holds (see `held`), and `log.*`: the ROUGE figures that submission_log.json claims."""
     seen = held(student)
     if seen["file.kind"] == "absent":
@@ -52,7 +52,7 @@ def answers(_given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     return {**seen, **{f"log.{key}": value for key, value in _logged(student).items()}}
 
 
-def held(student: Student) -> dict[str, Any]:
+def held(student: Contents) -> dict[str, Any]:
     """What the file holds: `file.*` (its form), and each section's fields, such as `vae.kl`.
 
     `file.kind` is "" where the file is TOML, else what keeps it from being that, and then nothing else is told. A
@@ -330,7 +330,7 @@ def _float(value: float) -> float:
 # ---------------------------------------------------------------------------------------------- the log
 
 
-def _logged(student: Student) -> dict[str, Any]:
+def _logged(student: Contents) -> dict[str, Any]:
     """The log's `kind`, "" where it is a JSON object, else "absent" or "unreadable"; and its claims, by log.rouge."""
     path = student.box / log.FILE
     if log.FILE in student.absent or not path.is_file():

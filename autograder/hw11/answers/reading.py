@@ -27,7 +27,7 @@ def _nothing(_rng: Generator) -> Values:
     return {}
 
 
-ASK = Ask("answers.probes:answers", _nothing, fixed=True, file=FILE, returns=returns)
+ASK = Ask("answers.probes:answers", _nothing, fixed=True, file=FILE, returns=returns, reads=True, needs=(FILE,))
 
 
 def opened(trial: Trial) -> Values:

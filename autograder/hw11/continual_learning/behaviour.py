@@ -51,7 +51,14 @@ def _returns(_given: Values) -> Specs:
     return parts(**{method: {"first": named, "last": named} for method in ("naive", "ewc", "rehearsal")})
 
 
-ASK = Ask("continual_learning.probes:behaviour", _fixed, seconds=30.0, fixed=True, returns=_returns)
+ASK = Ask(
+    "continual_learning.probes:behaviour",
+    _fixed,
+    seconds=30.0,
+    fixed=True,
+    returns=_returns,
+    needs=("continual_learning.ipynb",),
+)
 
 
 def right_share(trial: Trial, method: str) -> tuple[float, float, float]:

@@ -41,7 +41,7 @@ def _permuted(_given: Values) -> Specs:
     }
 
 
-PERMUTE = Ask("continual_learning.probes:permute", _permute, returns=_permuted)
+PERMUTE = Ask("continual_learning.probes:permute", _permute, returns=_permuted, needs=("continual_learning.ipynb",))
 EXPECTED = "Expected: one permutation of the 784 pixels, drawn from the seed, for all images of all arrays."
 
 
@@ -143,7 +143,9 @@ def _set_returns(_given: Values) -> Specs:
     return parts(all=one, some=one, again=one)
 
 
-REHEARSAL = Ask("continual_learning.probes:rehearsal", _rehearsal, returns=_set_returns)
+REHEARSAL = Ask(
+    "continual_learning.probes:rehearsal", _rehearsal, returns=_set_returns, needs=("continual_learning.ipynb",)
+)
 
 
 def in_one_piece(sizes: tuple[int, ...]) -> float:

@@ -77,7 +77,7 @@ def _returns(given: Values) -> Specs:
     return numbered(2, one)
 
 
-ASK = Ask("continual_learning.probes:update", _update, returns=_returns)
+ASK = Ask("continual_learning.probes:update", _update, returns=_returns, needs=("continual_learning.ipynb",))
 
 # ------------------------------------------------------------------------------------ forms of the Fisher
 

@@ -112,8 +112,12 @@ def _training_returns(given: Values) -> Specs:
     return parts(**{name: _steps(given, name) for name in ("plain", "earlier", "later")})
 
 
-PENALTY = Ask("continual_learning.probes:penalty", _penalty, returns=_penalty_returns)
-TRAINING = Ask("continual_learning.probes:training", _training, returns=_training_returns)
+PENALTY = Ask(
+    "continual_learning.probes:penalty", _penalty, returns=_penalty_returns, needs=("continual_learning.ipynb",)
+)
+TRAINING = Ask(
+    "continual_learning.probes:training", _training, returns=_training_returns, needs=("continual_learning.ipynb",)
+)
 
 # ------------------------------------------------------------------------------------ forms of the penalty
 

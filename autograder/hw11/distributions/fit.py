@@ -403,8 +403,12 @@ def _returns(given: Values) -> Specs:
     return parts(**fits, unknown={"raised": text(60)})
 
 
-FORWARD = Ask("distributions.probes:forward", _mixtures, seconds=30.0, returns=_returns)
-REVERSE = Ask("distributions.probes:reverse", _mixtures, seconds=60.0, returns=_returns)
+FORWARD = Ask(
+    "distributions.probes:forward", _mixtures, seconds=30.0, returns=_returns, needs=("comparing_distributions.ipynb",)
+)
+REVERSE = Ask(
+    "distributions.probes:reverse", _mixtures, seconds=60.0, returns=_returns, needs=("comparing_distributions.ipynb",)
+)
 """Some hundred starts of an optimiser on a fine grid take seconds."""
 
 # ------------------------------------------------------------------------------------ how it is judged

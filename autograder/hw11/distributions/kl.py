@@ -96,7 +96,7 @@ def _returns(given: Values) -> Specs:
     return parts(**{part: {f"value{case}": one for case in range(many)} for part, many in pairs.items()})
 
 
-ASK = Ask("distributions.probes:kl", _kl, returns=_returns)
+ASK = Ask("distributions.probes:kl", _kl, returns=_returns, needs=("comparing_distributions.ipynb",))
 
 # ------------------------------------------------------------------------------------ reading numbers
 

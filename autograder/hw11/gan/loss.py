@@ -108,7 +108,7 @@ def _returns(given: Values) -> Specs:
     return parts(values=values, extreme=extreme, noise=noise)
 
 
-ASK = Ask("gan.private_probes:loss", _everything, returns=_returns)
+ASK = Ask("gan.private_probes:loss", _everything, returns=_returns, needs=("gan_vae/models/gan.py",))
 
 # ------------------------------------------------------------------------------------ how it is judged
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.sandbox.guest.student import Missing, Student
+from autograder.sandbox.guest.contents import Contents, Missing
 
 FILE = "submission_log.json"
 MAX_BYTES = 8 * 1024**2
@@ -45,7 +45,7 @@ OWN = ("torch", "transformers", "device", "data", "references", *(f"{m}.{k}" for
 """Keys that only our notebook writes."""
 
 
-def log(_given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+def log(_given: Mapping[str, Any], student: Contents) -> dict[str, Any]:
     """What the file holds: `file.*` (its form), `entry0.*` ... (modules' outputs), `rouge.*`, `print.*` (digests).
 
     `file.kind` is "" where the file is a JSON object, else what keeps it from being one, and then nothing else is told.

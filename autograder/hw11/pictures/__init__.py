@@ -118,7 +118,17 @@ def _returns(_given: Values) -> Specs:
 def check(model: str, points: float) -> Check:
     """The check of one model's picture."""
     inputs = {"vae": vae, "gan": gan}[model]
-    ask = Ask("pictures.probes:pictures", inputs, seconds=20.0, fixed=True, file=FILES[model], returns=_returns)
+    ask = Ask(
+        "pictures.probes:pictures",
+        inputs,
+        seconds=20.0,
+        fixed=True,
+        file=FILES[model],
+        returns=_returns,
+        reads=True,
+        needs=(FILES[model],),
+        expected="; expected: the picture of 200 sampled digits",
+    )
     return Check(f"{model}.picture", "picture: 200 sampled digits", points, ask, Exact(picture))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.sandbox.guest.student import Missing, Student
+from autograder.sandbox.guest.contents import Contents, Missing
 
 MAX_BYTES = 16 * 1024**2
 MAX_PIXELS = 16_000_000
@@ -24,7 +24,7 @@ MAX_PICTURES = 4
 """Of one model: a frame holds 16 MB."""
 
 
-def pictures(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+def pictures(given: Mapping[str, Any], student: Contents) -> dict[str, Any]:
     """The picture `given["file"]`, and those beside it whose name begins like its: `picture0.*`, `picture1.*` ...
 
     Of each `kind`, "" or what keeps it from being read, and then `pixels` (height, width), uint8, or `found`, a number.

@@ -123,7 +123,7 @@ def _returns(given: Values) -> Specs:
     return parts(values={**_losses(take(given, "values")), "labels": text(40), "batch": count()}, **slopes)
 
 
-ASK = Ask("policy_gradient.probes:loss", _loss, seconds=30.0, returns=_returns)
+ASK = Ask("policy_gradient.probes:loss", _loss, seconds=30.0, returns=_returns, needs=("policy_gradient.ipynb",))
 
 # ---------------------------------------------------------------------------------- reading gradients
 

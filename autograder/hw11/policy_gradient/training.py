@@ -77,7 +77,14 @@ def _steps(given: Values) -> Specs:
     return {**paths, "slopes": numbers(steps, rows, CLASSES), "actions": numbers(steps, rows)}
 
 
-TRAINING = Ask("policy_gradient.probes:training", _fixed, seconds=60.0, fixed=True, returns=_steps)
+TRAINING = Ask(
+    "policy_gradient.probes:training",
+    _fixed,
+    seconds=60.0,
+    fixed=True,
+    returns=_steps,
+    needs=("policy_gradient.ipynb",),
+)
 TRAINED = 0.6
 """The pass mark. The problem is fixed, numbers to draw with included: a right loss takes the reference's path, to 67 %,
 and baselines change that by 1 %. A loop's own draws are others: over 25 streams of them right losses, with and without
@@ -243,7 +250,12 @@ def _run(_given: Values) -> Specs:
 
 
 NOTEBOOK = Ask(
-    *("policy_gradient.probes:notebook", _nothing), seconds=300.0, collector="Trained", fixed=True, returns=_run
+    *("policy_gradient.probes:notebook", _nothing),
+    seconds=300.0,
+    collector="Trained",
+    fixed=True,
+    returns=_run,
+    needs=("policy_gradient.ipynb",),
 )
 REACHED = 0.62
 """The pass mark for the notebook's own network, from `python -m autograder.audit.training`: over 704 seeds of data

@@ -502,8 +502,8 @@ def _returns(given: Values) -> Specs:
     return {**parts(tokens=tokens, work=work), "neither": flag(), "library": flag()}
 
 
-GREEDY = Ask("summarization.probes:greedy", _greedy, seconds=20.0, returns=_returns)
-BEAM = Ask("summarization.probes:beam", _beam, seconds=20.0, returns=_returns)
+GREEDY = Ask("summarization.probes:greedy", _greedy, seconds=20.0, returns=_returns, needs=("summarization.ipynb",))
+BEAM = Ask("summarization.probes:beam", _beam, seconds=20.0, returns=_returns, needs=("summarization.ipynb",))
 
 # ------------------------------------------------------------------------------------------- the judges
 

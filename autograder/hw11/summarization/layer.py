@@ -118,7 +118,7 @@ def _returns(given: Values) -> Specs:
     return parts(**each)
 
 
-ASK = Ask("summarization.probes:layer", _layer, seconds=20.0, returns=_returns)
+ASK = Ask("summarization.probes:layer", _layer, seconds=20.0, returns=_returns, needs=("summarization.ipynb",))
 
 # ------------------------------------------------------------------------------------- what is expected
 

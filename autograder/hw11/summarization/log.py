@@ -66,7 +66,7 @@ def _returns(_given: Values) -> Specs:
     return specs
 
 
-LOG = Ask("log.probes:log", _nothing, seconds=60.0, fixed=True, file="submission_log.json", returns=_returns)
+LOG = Ask("log.probes:log", _nothing, seconds=60.0, fixed=True, file=FILE, returns=_returns, reads=True, needs=(FILE,))
 
 # ---------------------------------------------------------------------- what the notebook's tests give
 

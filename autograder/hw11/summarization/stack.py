@@ -102,7 +102,7 @@ def _returns(given: Values) -> Specs:
     return parts(**each)
 
 
-ASK = Ask("summarization.private_probes:stack", _stack, seconds=40.0, returns=_returns)
+ASK = Ask("summarization.private_probes:stack", _stack, seconds=40.0, returns=_returns, needs=("summarization.ipynb",))
 
 # ------------------------------------------------------------------------------------- what is expected
 

@@ -70,7 +70,9 @@ def _returns(given: Values) -> Specs:
     }
 
 
-ASK = Ask("summarization.probes:work", _given, seconds=40.0, yardstick=True, returns=_returns)
+ASK = Ask(
+    "summarization.probes:work", _given, seconds=40.0, yardstick=True, returns=_returns, needs=("summarization.ipynb",)
+)
 
 RECOMPUTED = "sum_recomputed"
 

@@ -93,7 +93,7 @@ def _returns(given: Values) -> Specs:
     return parts(values=_bounds(take(given, "values")), noise={"z": numbers(None, None, None, most=most)}, again=again)
 
 
-ASK = Ask("vae.private_probes:bound", _everything, returns=_returns)
+ASK = Ask("vae.private_probes:bound", _everything, returns=_returns, needs=("gan_vae/models/vae.py",))
 
 # ------------------------------------------------------------------------------------ how it is judged
 

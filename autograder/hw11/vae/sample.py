@@ -77,7 +77,7 @@ def _returns(given: Values) -> Specs:
     )
 
 
-ASK = Ask("vae.probes:sample", _everything, returns=_returns)
+ASK = Ask("vae.probes:sample", _everything, returns=_returns, needs=("gan_vae/utils.py",))
 
 # ------------------------------------------------------------------------------------ how it is judged
 

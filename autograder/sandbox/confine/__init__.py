@@ -25,7 +25,7 @@ from autograder.sandbox.confine.process import (
     prctl,
     shield,
 )
-from autograder.sandbox.confine.user import NOBODY, become, worker_uid
+from autograder.sandbox.confine.user import NOBODY, become, is_made_up, worker_uid
 
 __all__ = [
     "LAYERS",
@@ -38,6 +38,7 @@ __all__ = [
     "Sockets",
     "Unavailable",
     "confine",
+    "is_made_up",
     "prctl",
     "preload",
     "python_folders",

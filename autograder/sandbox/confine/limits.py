@@ -6,7 +6,6 @@ import contextlib
 import os
 import resource
 from dataclasses import dataclass
-from pathlib import Path
 
 from autograder.sandbox.confine.user import is_made_up
 
@@ -28,13 +27,21 @@ class Limits:
 def first_to_go() -> None:
     """In a container that runs out of memory the kernel is to end the worker, never the judge."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)  # a file of Python's costs 0.2 ms more
+        try:
+            os.write(descriptor, b"1000")
+        finally:
+            os.close(descriptor)
 
 
 def mapped() -> int:
     """Bytes of address space in use: torch alone maps far more than it touches."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        descriptor = os.open("/proc/self/statm", os.O_RDONLY)
+        try:
+            return int(os.read(descriptor, 100).split()[0]) * resource.getpagesize()
+        finally:
+            os.close(descriptor)
     except OSError:
         return 8 * 1024**3
 
@@ -50,10 +57,8 @@ def limit(limits: Limits, baseline: int) -> None:
         "RLIMIT_CORE": 0,
         "RLIMIT_MSGQUEUE": 0,
     }
-    if os.geteuid() != 0 and is_made_up():
+    if os.geteuid() != 0 and is_made_up(os.getuid()):
         wanted["RLIMIT_NPROC"] = limits.processes  # counts the whole user: only where it is ours alone
-    with contextlib.suppress(OSError):  # where memory runs out all the same, the kernel is to take us first
-        Path("/proc/self/oom_score_adj").write_text("1000")
     for name, value in wanted.items():
         kind = getattr(resource, name, None)
         if kind is None:

@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import sys
+from functools import cache
 
 from autograder.sandbox.confine.layer import Unavailable
 
@@ -17,9 +18,13 @@ def prctl(option: int, value: int) -> None:
     """prctl(2), on Linux. Raises Unavailable elsewhere, OSError where the kernel refuses."""
     if not sys.platform.startswith("linux"):
         raise Unavailable("prctl exists on Linux only")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+    if _libc().prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def shield() -> None:

@@ -6,6 +6,7 @@ import os
 import pwd
 import stat
 import sys
+from functools import cache
 from pathlib import Path
 
 from autograder.sandbox.confine.layer import Unavailable
@@ -55,9 +56,10 @@ def become(uid: int | None) -> None:
         raise RuntimeError("the worker is still root")
 
 
-def is_made_up() -> bool:
+@cache
+def is_made_up(uid: int) -> bool:
     """Whether this user was made up for the worker: it has no entry in the user database."""
     try:
-        return pwd.getpwuid(os.getuid()).pw_uid == NOBODY
+        return pwd.getpwuid(uid).pw_uid == NOBODY
     except KeyError:
         return True

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from autograder.core import Values
-from autograder.sandbox.guest.student import Student
+from autograder.sandbox.guest.contents import Contents
 
 
-def attempt(given: Mapping[str, Any], _student: Student) -> Values:
+def attempt(given: Mapping[str, Any], _student: Contents) -> Values:
     """Tries everything; returns {aspect: what worked, as words}."""
     trials: dict[str, list[tuple[str, Callable[[], object]]]] = {
         "files": [
@@ -47,7 +47,7 @@ def attempt(given: Mapping[str, Any], _student: Student) -> Values:
     return {aspect: "; ".join(_worked(tries)) for aspect, tries in trials.items()}
 
 
-def ping(_given: Mapping[str, Any], _student: Student) -> Values:
+def ping(_given: Mapping[str, Any], _student: Contents) -> Values:
     """Nothing but an answer."""
     return {"pong": True}
 

@@ -342,6 +342,7 @@ def _command_line() -> None:
 
 
 _calm: list[bool] = []
+_prepared: list[bool] = []
 _ordinary: list[State] = []
 
 
@@ -364,11 +365,18 @@ def calm() -> None:
         torch.set_num_interop_threads = _returning(None)  # which may be called only once in a process
 
 
-def furnish() -> None:
-    """Puts in place the rest of students' machines, in a process that runs their code alone."""
+def prepare() -> None:
+    """Puts in place the rest of students' machines, in a process that runs their code, or forks those that do."""
     calm()
-    _processes()
-    _command_line()
+    if not _prepared:
+        _prepared.append(True)
+        _processes()
+        _command_line()
+
+
+def furnish() -> None:
+    """Prepares this process, which runs students' code alone, and notes its state for `settle`."""
+    prepare()
     _ordinary.append(State.now())
 
 

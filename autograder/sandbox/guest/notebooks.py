@@ -15,7 +15,7 @@ import textwrap
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,7 +23,6 @@ from autograder.sandbox.guest.statements import (
     Effects,
     Statement,
     Unparsed,
-    binds_unseen,
     execute,
     place,
     split,
@@ -235,10 +234,10 @@ class Source:
             self._binding[name] = [statement for statement in self.statements if statement.binds_one(name)]
         return self._binding[name]
 
-    @property
+    @cached_property
     def unseen(self) -> list[Statement]:
         """The statements that may bind names which do not stand in them: `exec(open("loss.py").read())`."""
-        found = [one for one in self.statements if binds_unseen(one)]
+        found = [one for one in self.statements if one.unseen]
         trainers = self._trainers() if found else frozenset()
         return [one for one in found if not _is_heavy(one, trainers)]
 
@@ -280,7 +279,7 @@ class Source:
         statements = [
             (
                 *(one.cell, one.line, one.text, one.flags, one.origin),
-                *(sorted(one.binds), sorted(one.uses), one.effects.packed()),
+                *(sorted(one.binds), sorted(one.uses), one.effects.packed(), one.unseen),
             )
             for one in self.statements
         ]
@@ -295,9 +294,9 @@ class Source:
         packed = json.loads(text)
         statements = (
             Statement(cell, text, line, flags, origin).known(
-                _names=(frozenset(binds), frozenset(uses)), effects=Effects.unpacked(effects)
+                _names=(frozenset(binds), frozenset(uses)), effects=Effects.unpacked(effects), unseen=bool(unseen)
             )
-            for cell, line, text, flags, origin, binds, uses, effects in packed["statements"]
+            for cell, line, text, flags, origin, binds, uses, effects, unseen in packed["statements"]
         )
         broken = (Unparsed(cell, line, words, frozenset(binds)) for cell, line, words, binds in packed["broken"])
         faults = {int(cell): str(words) for cell, words in packed["faults"].items()}

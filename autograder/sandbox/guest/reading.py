@@ -14,11 +14,11 @@ import numpy as np
 
 from autograder.sandbox import fingerprints
 from autograder.sandbox.guest import notebooks
-from autograder.sandbox.guest.student import Student
+from autograder.sandbox.guest.contents import Contents
 from autograder.sandbox.protocol import MOST_READ
 
 
-def of_files(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+def of_files(given: Mapping[str, Any], student: Contents) -> dict[str, Any]:
     """What can be read of the notebooks, and the fingerprints of the files `compared`, whose names stand in lines.
 
     `notebookN.name` and `notebookN.source`, the UTF-8 bytes (n,) of a packed Source; `fileN.name` and `fileN.hashes`.

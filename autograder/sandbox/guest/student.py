@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from autograder.core import GIVEN, WHOLE
-from autograder.sandbox.guest import beside, notebooks
+from autograder.sandbox.guest import notebooks
 from autograder.sandbox.guest.absent import Absent, fault_of
+from autograder.sandbox.guest.contents import Contents
+from autograder.sandbox.guest.contents import Missing as Missing
 from autograder.sandbox.guest.imports import Importer
 from autograder.sandbox.guest.kernel import Kernel
 from autograder.sandbox.guest.loader import FileLoader, Finder
@@ -36,10 +38,6 @@ DEPTH = 10
 """Faults behind faults that are followed to the first one."""
 
 
-class Missing(Exception):
-    """The submission lacks a file or a name that is graded."""
-
-
 class ImportFault(Exception):
     """A file of the submission could not be loaded as far as the graded name; `cause` is why."""
 
@@ -48,8 +46,8 @@ class ImportFault(Exception):
         self.cause = cause
 
 
-class Student:
-    """The submission in `box`. `absent` are graded files that it lacks (the box may hold the template's).
+class Student(Contents):
+    """The submission in `box`, whose code runs: see `Contents`.
 
     `kernel` is there where the ask is for a notebook's whole run, `seconds` the time for all of the ask. `rung` is
     how much of a notebook is run for a name: see Source.definitions; `further` is the next rung that would run more.
@@ -64,14 +62,11 @@ class Student:
         seconds: float = 10.0,
         rung: int = 0,
     ) -> None:
-        self.box = box
-        self.absent = frozenset(absent)
+        super().__init__(box, absent)
         self.kernel, self.seconds, self.rung = kernel, seconds, rung
         self.faults = Faults()
         self._loading_ends = time.monotonic() + seconds / 2
         self._asked: set[tuple[str, tuple[str, ...]]] = set()
-        self._cells: dict[str, tuple[notebooks.Cell, ...]] = {}
-        self._sources: dict[str, notebooks.Source] = {}
         self._finder = Finder(box, self.faults, self._loading_left)
         self.loaded: Callable[[Mapping[str, Any]], None] = lambda _space: None
         """Called with the namespace of what was just loaded, before anything of it is: it may have seeded itself."""
@@ -113,7 +108,8 @@ class Student:
         root, _, path = file.partition("/") if "/" in file else ("", "", file)
         self._finder.use(self.box / root)
         try:
-            module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+            with self.phases.within("load"):
+                module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
         finally:
             settle()
         self.loaded(module.__dict__)
@@ -127,28 +123,12 @@ class Student:
         """Whether anything in this Python file, once it was asked for, could not be loaded."""
         return file in self.faults.by_file
 
-    def cells(self, file: str) -> tuple[notebooks.Cell, ...]:
-        """The code cells of the notebook `file`, read once."""
-        if file in self.absent:
-            raise Missing(f"{file} is not in the upload")
-        if file not in self._cells:
-            try:
-                self._cells[file] = notebooks.read((self.box / file).read_bytes())
-            except (notebooks.Unreadable, OSError) as fault:
-                raise Missing(f"{file} could not be read: {fault}") from None
-        return self._cells[file]
-
-    def source(self, file: str) -> notebooks.Source:
-        """The statements of the notebook `file`, parsed once."""
-        if file in self.absent:
-            raise Missing(f"{file} is not in the upload")
-        if file not in self._sources:
-            kept = beside.kept(self.box, file)
-            self._sources[file] = kept or notebooks.source_of(self.cells(file), beside.beside(self.box, file))
-        return self._sources[file]
-
     def definitions(self, file: str, *names: str) -> types.ModuleType:
         """A fresh module of a notebook's `names` and what they need: neither its training nor its downloads."""
+        with self.phases.within("load"):
+            return self._definitions(file, names)
+
+    def _definitions(self, file: str, names: tuple[str, ...]) -> types.ModuleType:
         source = self.source(file)
         self._asked.add((file, names))
         root = (self.box / file).parent

@@ -10,8 +10,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -20,73 +20,45 @@ import numpy as np
 import torch
 
 from autograder.core import WHOLE, Array, Value, Values
-from autograder.sandbox import confine, wire
+from autograder.sandbox import wire
 from autograder.sandbox.faults import Fault
 from autograder.sandbox.guest import files, frozen, kernel, machine, probe_modules
 from autograder.sandbox.guest.absent import Absent, require
+from autograder.sandbox.guest.contents import Missing
+from autograder.sandbox.guest.job import Job, receive, send
 from autograder.sandbox.guest.noise import Noise
-from autograder.sandbox.guest.student import Held, ImportFault, Missing, Student, describe
+from autograder.sandbox.guest.student import Held, ImportFault, Student, describe
+from autograder.sandbox.phases import Phases
 
 Probe = Callable[[Mapping[str, Any], Student], Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
-class Job:
-    """What the zygote is told about a worker: whose files, which probe, under which limits.
-
-    With a `collector` (a class in the probe's module) a notebook's kernel runs beside it, in `scratch`.
-    """
-
-    box: str
-    absent: tuple[str, ...]
-    probe: str
-    probes: str
-    uid: int | None
-    seconds: float
-    memory: int
-    layers: tuple[str, ...]
-    collector: str = ""
-    scratch: str = ""
-    rung: int = 0
-    file: str = ""
-
-    def confined(self, *, sockets: confine.Sockets = "none", writable: Sequence[Path] = ()) -> None:
-        """Confines this process by what the job allows."""
-        notebook = bool(self.scratch)
-        confine.confine(
-            uid=self.uid,
-            limits=confine.Limits(
-                seconds=self.seconds,
-                memory=2 * self.memory if writable else self.memory,
-                files=256 if notebook else confine.Limits.files,
-                written=confine.SCRATCH if writable else 0,
-            ),
-            readable=[Path(self.box), *([Path(self.scratch)] if self.scratch else []), *confine.python_folders()],
-            writable=writable,
-            sockets=sockets,
-            layers=self.layers,
-        )
-
-
 def live(job: Job, channel: int) -> NoReturn:
     """The whole life of a worker, in its own process; never returns."""
+    phases = Phases()
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         module = load_probe(job.probes, job.probe.partition(":")[0])  # while our files can still be read
         os.chdir(job.box)
         running = _start_kernel(job, module) if job.scratch else None
+        phases.begin("confine")
         job.confined(sockets="connect" if running else "none")
+        phases.begin("furnish")
         files.install(disk_first=False)
         machine.furnish()
-        request = wire.read(lambda count: _receive(channel, count))
+        request = wire.read(lambda count: receive(channel, count))
         student = Student(Path(job.box), job.absent, kernel=running, seconds=job.seconds, rung=job.rung)
+        student.phases = phases
+        phases.begin("probe")
         if job.rung == WHOLE:
             reply = whole(request, job.file, student)
         else:
             reply = answer(request, module, job.probe.partition(":")[2], student)
         with contextlib.suppress(Exception):  # what was printed is for the staff; os._exit would drop it
             sys.stdout.flush()
-        _send(channel, reply)
+            if job.profiled:
+                os.write(2, phases.line())
+        send(channel, reply)
     except BaseException:  # whatever it is, this process must not go on as a second zygote
         os._exit(70)
     os._exit(0)
@@ -114,13 +86,11 @@ def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
 
 
 UNFILLED = ("it only returns names that nothing sets", "NotImplementedError was raised")
-OWN = {"canary": "autograder.sandbox.guest.canary", "reading": "autograder.sandbox.guest.reading"}
-"""Probes that belong to no homework."""
 
 
 def load_probe(package: str, name: str) -> ModuleType:
     """The probes' module `name`, or one of the engine's own, with what it uses of other packages bound (frozen.py)."""
-    return probe_modules.load(OWN.get(name, f"{package}.{name}"))
+    return frozen.freeze(probe_modules.load(probe_modules.name_of(package, name)))
 
 
 def answer(request: wire.Frame, module: ModuleType, function: str, student: Student) -> bytes:
@@ -131,6 +101,7 @@ def answer(request: wire.Frame, module: ModuleType, function: str, student: Stud
     probe: Probe = getattr(module, function)
     try:
         values = run(probe, inputs, seed, student)
+        student.phases.begin("answer")
         return wire.encode(wire.Frame(request.id, values=values, further=student.further))
     except BaseException as error:
         return wire.encode(wire.Frame(request.id, fault=fault(error, student), further=_further(student)))
@@ -213,20 +184,3 @@ def _array(tensor: torch.Tensor) -> Array:
         raise wire.Breach(f"a tensor of type {plain.dtype} cannot be handed to the judge")
     array: Array = plain.numpy().copy()
     return array
-
-
-def _receive(channel: int, count: int) -> bytes:
-    chunks, missing = [], count
-    while missing:
-        chunk = os.read(channel, min(missing, 1 << 20))
-        if not chunk:
-            raise EOFError("the judge went away")
-        chunks.append(chunk)
-        missing -= len(chunk)
-    return b"".join(chunks)
-
-
-def _send(channel: int, message: bytes) -> None:
-    view = memoryview(message)
-    while view:
-        view = view[os.write(channel, view) :]

@@ -1,4 +1,4 @@
-"""The process that imports torch once and forks a worker for every ask. It never runs students' code.
+"""The process that imports torch once, if it is needed, and forks a worker for every ask. It never runs students' code.
 
 It is started by exec with a clean environment, speaks JSON lines with the judge over one socket, and
 does two things: `spawn` (fork a worker; its channel and its log pipe come along as descriptors) and
@@ -31,27 +31,39 @@ MANY = 60
 HUGE, MADV_COLLAPSE = 1 << 21, 25
 
 
+def warm_to_read() -> None:
+    """Imports what workers need that only read files: a tenth of a second, without torch."""
+    import numpy  # noqa: F401
+
+    from autograder.sandbox import confine
+
+    confine.preload()
+    for name in ("job", "reading", "canary"):
+        importlib.import_module(f"autograder.sandbox.guest.{name}")
+
+
+@functools.cache
 def warm(probes: str) -> None:
     """Imports and runs once what every worker would otherwise import and run for itself."""
     import pdb  # noqa: F401  (a leftover `import pdb` is common; it costs 40 ms)
 
-    import numpy  # noqa: F401
     import torch
     import torch.distributions
 
-    from autograder.sandbox import confine
-    from autograder.sandbox.guest import probe_modules
+    from autograder.sandbox.guest import frozen, machine, probe_modules
 
     torch.set_num_threads(1)
-    confine.preload()
     importlib.import_module("autograder.sandbox.guest.worker")
-    importlib.import_module("autograder.sandbox.guest.canary")
     for name in probe_modules.public(probes):
-        probe_modules.load(name)
+        frozen.freeze(probe_modules.load(name))
     layer = torch.nn.Linear(2, 2)
     loss = torch.nn.functional.binary_cross_entropy_with_logits(layer(torch.ones(1, 2)), torch.ones(1, 2))
     loss.backward()  # type: ignore[no-untyped-call]
     torch.distributions.Normal(torch.zeros(1), torch.ones(1)).rsample()
+    machine.prepare()  # behind the probes, whose own names of packages are bound to what these were before
+    assert threading.active_count() == 1
+    gc.collect()
+    gc.freeze()  # the collector's marks would copy every shared page in every worker
 
 
 @functools.cache
@@ -68,11 +80,20 @@ def warm_for_notebooks() -> None:
 
 
 @functools.cache
-def warm_for_probe(name: str) -> None:
-    """Does once what a probe's module says, in a function `warm`, that all its workers would otherwise do."""
+def warm_for_probe(name: str, *, reads: bool = False) -> None:
+    """Does once what a probe's module says, in a function `warm`, that all its workers would otherwise do.
+
+    The module of a probe that only reads is imported now, if it may be seen by all workers.
+    """
+    from autograder.sandbox.guest import probe_modules
+    from autograder.sandbox.protocol import PRIVATE
+
+    if reads and PRIVATE not in name.split("."):
+        probe_modules.load(name)
     prepare = getattr(sys.modules.get(name), "warm", None)
     if prepare is not None:
         prepare()
+    if reads or prepare is not None:
         gc.collect()
         gc.freeze()
 
@@ -168,15 +189,22 @@ class Zygote:
                 self.control.send(json.dumps(reply).encode())
 
     def spawn(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
-        from autograder.sandbox.guest.worker import Job, live
+        from autograder.sandbox import confine
+        from autograder.sandbox.guest import probe_modules
+        from autograder.sandbox.guest.job import Job, live
 
         channel, log = descriptors
-        if any(Path(request["spawn"]["box"]).glob("*.ipynb")):
-            warm_for_notebooks()
         job = Job(**{**request["spawn"], "absent": tuple(request["spawn"]["absent"])})
-        warm_for_probe(f"{job.probes}.{job.probe.partition(':')[0]}")
-        for package in used(job.box):
-            warm_for_package(package)
+        if any(Path(job.box).glob("*.ipynb")):
+            warm_for_notebooks()
+        if not job.reads:
+            warm(job.probes)
+            live = importlib.import_module("autograder.sandbox.guest.worker").live
+            for package in used(job.box):
+                warm_for_package(package)
+        warm_for_probe(probe_modules.name_of(job.probes, job.probe), reads=job.reads)
+        if job.uid is not None:
+            confine.is_made_up(job.uid)
         self.forks += 1
         if self.forks == MANY:
             gather()
@@ -218,6 +246,7 @@ class Zygote:
             "exit": os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0,
             "cpu": usage.ru_utime + usage.ru_stime + spent,
             "memory": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+            "faults": usage.ru_minflt,
             "escaped": escaped,
         }
 
@@ -264,8 +293,11 @@ def _kill_all_of(uid: int) -> None:
     os.waitpid(pid, 0)
 
 
-def main(descriptor: int, probes: str) -> None:
-    """Entry of the exec'ed process: warm up, say that it is ready, serve until the judge goes away."""
+def main(descriptor: int, probes: str, *, runs: bool) -> None:
+    """Entry of the exec'ed process: warm up, say that it is ready, serve until the judge goes away.
+
+    Without `runs` it imports torch no sooner than a worker needs it, and never for an upload without code.
+    """
     from autograder.sandbox import confine
 
     for option, value in (
@@ -277,8 +309,9 @@ def main(descriptor: int, probes: str) -> None:
             confine.prctl(option, value)
     control = socket.socket(fileno=descriptor)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the judge, which then ends us
-    warm(probes)
-    assert threading.active_count() == 1
+    if runs:
+        warm(probes)
+    warm_to_read()
     gc.collect()
     gc.freeze()  # the collector's marks would copy every shared page in every worker
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -289,4 +322,4 @@ def main(descriptor: int, probes: str) -> None:
 if __name__ == "__main__":
     # Run by path with `python -I`, so that nothing of the caller's environment is imported.
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], runs=sys.argv[3] == "runs")

@@ -85,7 +85,7 @@ def inspect(pool: Pool, *, beside: Path, results: Path) -> Report:
                 "port": listener.getsockname()[1],
                 "judge": os.getpid(),
             }
-            ask = Ask("canary:attempt", lambda _rng: {})
+            ask = Ask("canary:attempt", lambda _rng: {}, reads=True)
             seen = pool.ask(Submission(Path(empty), ""), ask, given, seed=0, seconds=20)
         if seen.cause == "grader" or seen.values is None:
             raise RuntimeError(f"the canary could not run: {seen.error}")

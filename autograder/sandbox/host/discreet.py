@@ -108,7 +108,7 @@ class Sentences:
         return any(one is not None and all(self.has(part, depth + 1) for part in one.groups()) for one in found)
 
 
-SOURCES = ("student.py", "worker.py", "notebooks.py")
+SOURCES = ("contents.py", "student.py", "worker.py", "notebooks.py")
 """Where the engine's own sentences stand."""
 
 

@@ -129,6 +129,11 @@ class Guarded:
         self._held: list[Trial] = []  # the trials that the process has already, the oldest first
         self._learn(checks)
 
+    @property
+    def pid(self) -> int:
+        """The process that judges, for those who measure it; 0 where there is none."""
+        return self._pid if self._channel is not None else 0
+
     def judge(self, check: Check, trial: Trial, seconds: float) -> Ruling:
         return self._asked("judge", check, [trial], seconds)
 

@@ -14,7 +14,7 @@ import numpy as np
 from autograder.core import Ask, Values
 from autograder.sandbox.protocol import MOST_READ, READ
 
-READING = Ask("reading:of_files", lambda _rng: {})
+READING = Ask("reading:of_files", lambda _rng: {}, reads=True)
 
 
 def keep(values: Values, box: Path, group: int | None) -> None:

@@ -17,14 +17,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from autograder.core import WHOLE, Ask, Observation, Submission, Values
-from autograder.sandbox import confine, wire
+from autograder.sandbox import confine, phases, wire
 from autograder.sandbox.host.discreet import observed
 from autograder.sandbox.host.reading import READING, keep
 from autograder.sandbox.host.scratch import FIRST_UID, held
@@ -40,7 +40,7 @@ START_SECONDS = 120.0
 
 PROGRESS = b"\x1e"
 """What a line of a worker's log begins with that is meant for whoever waits at the terminal."""
-PING = Ask("canary:ping", lambda _rng: {})
+PING = Ask("canary:ping", lambda _rng: {}, reads=True)
 """The ask that touches nothing of the submission: whether the wall works at all."""
 
 
@@ -65,11 +65,13 @@ class Wall:
 class Pool:
     """A zygote, and the workers forked from it one after the other. A context manager.
 
-    `tell`, if set, is called with a short line for whoever waits while a notebook runs.
+    Where nothing is known that `runs`, torch is imported when the first worker needs it, and never if none does.
+    `tell`, if set, is called with a short line for whoever waits while a notebook runs; `profile` with an ask, its
+    worker's CPU seconds and page faults, and how they fall on its phases.
     """
 
-    def __init__(self, wall: Wall) -> None:
-        self.wall = wall
+    def __init__(self, wall: Wall, *, runs: bool = True) -> None:
+        self.wall, self.runs = wall, runs
         self.uid = confine.worker_uid(FIRST_UID + os.getpid()) if "user" in wall.layers else None
         self.memory = 0  # the largest peak of a worker, in bytes
         self.cpu = 0.0  # seconds of all workers
@@ -77,6 +79,7 @@ class Pool:
         self._control: socket.socket | None = None
         self._ready = False
         self.tell: Callable[[str], None] | None = None
+        self.profile: Callable[[Ask, float, int, Mapping[str, tuple[float, int]]], None] | None = None
 
     def __enter__(self) -> Pool:
         self.start()
@@ -101,7 +104,14 @@ class Pool:
         with theirs:
             program = Path(__file__).parents[1] / "guest" / "zygote.py"
             self._zygote = subprocess.Popen(
-                [sys.executable, "-I", str(program), str(theirs.fileno()), self.wall.probes],
+                [
+                    sys.executable,
+                    "-I",
+                    str(program),
+                    str(theirs.fileno()),
+                    self.wall.probes,
+                    "runs" if self.runs else "reads",
+                ],
                 pass_fds=[theirs.fileno()],
                 env=ENVIRONMENT,
                 cwd="/",
@@ -192,6 +202,8 @@ class Pool:
                     "rung": ask.rung,
                     "file": ask.file,
                     "scratch": str(scratch or ""),
+                    "profiled": self.profile is not None,
+                    "reads": ask.reads,
                 }
                 pid = self._command({"spawn": job}, [theirs.fileno(), log_in])["pid"]
                 theirs.close()
@@ -211,6 +223,8 @@ class Pool:
                     os.close(log_in)
         self.memory = max(self.memory, usage["memory"])
         self.cpu += usage["cpu"]
+        if self.profile is not None:
+            self.profile(ask, usage["cpu"], usage["faults"], phases.told(bytes(conversation.log)))
         frame = conversation.frame
         if ended == "answered" and frame is not None and frame.id == identity and frame.fault is not None:
             seen = replace(observed(frame.fault, ask, submission, self.wall.probes), further=frame.further)
