@@ -67,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("path", nargs="?", type=Path, help="zip or folder (default: where Gradescope puts it)")
     grade.add_argument("--out", type=Path, metavar="FILE", help="the result (default: ./results.json)")
     grade.add_argument("--leaderboard", action="store_true", help="also write the leaderboard's entries")
+    grade.add_argument(
+        "--one-at-a-time", action="store_true", help="run a notebook after the other checks, never beside them"
+    )
     _limit(grade)
     homework(grade)
 
@@ -225,7 +228,11 @@ def _run(options: argparse.Namespace) -> int:
 
     if options.command == "doctor":
         return terminal.doctor(options.homework)
-    return terminal.grade(options.path, options.out, options.homework, options.seconds, leaderboard=options.leaderboard)
+    return terminal.grade(
+        *(options.path, options.out, options.homework, options.seconds),
+        leaderboard=options.leaderboard,
+        two=not options.one_at_a_time,
+    )
 
 
 ONLY_WORDS = ("compare", "doctor")

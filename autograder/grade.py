@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -86,6 +86,14 @@ class Asker(Protocol):
     def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation: ...
 
 
+class Beside(Protocol):
+    """Puts an ask beside those that are put meanwhile; what is returned waits for what came back, None if nothing."""
+
+    def begin(
+        self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float
+    ) -> Callable[[], Observation | None]: ...
+
+
 @dataclass
 class Grading:
     """One submission's grading: who is asked, what was already asked, and how much time is left.
@@ -93,6 +101,7 @@ class Grading:
     The seed of every ask comes from `secret`, the submission's content, the ask and the attempt: the
     same upload gets the same grade, another upload gets other inputs. `yardsticks` are the reference's CPU seconds
     by ask: whoever grades many submissions hands the same dictionary to all of these. `judging` is where judges run.
+    With `beside` a notebook's whole run goes on beside the checks before its own: the results are the same.
     """
 
     asker: Asker
@@ -103,6 +112,8 @@ class Grading:
     started: float = field(default_factory=time.monotonic)
     yardsticks: dict[str, float] = field(default_factory=dict)
     judging: Judging = field(default_factory=Inside)
+    beside: Beside | None = None
+    _begun: dict[tuple[str, int, int], Callable[[], Observation | None]] = field(default_factory=dict)
     _seen: dict[tuple[str, int, int], tuple[Observation, Trial | None]] = field(default_factory=dict)
     _looks: dict[tuple[str, int, int], Look] = field(default_factory=dict)
     _rungs: dict[str, Rung] = field(default_factory=dict)
@@ -110,6 +121,8 @@ class Grading:
 
     def results(self) -> Iterator[Result]:
         """Every check's result, as soon as it is known."""
+        if self.beside is not None:
+            self._begin_run(self.beside)
         for question in self.assignment.questions:
             for check in question.checks:
                 yield self.check(question, check)
@@ -265,8 +278,11 @@ class Grading:
             seed = self._seed(ask, attempt)
             given = ask.inputs(np.random.Generator(np.random.Philox(seed)))
             seconds = min(ask.seconds, self.left())
-            got = self.asker.ask(self.submission, ask, given, seed=seed % 2**63, seconds=seconds)
-            got = self._kept(returns.admitted(ask, given, got), ask)
+            begun = self._begun.pop(key, None)
+            seen = begun() if begun is not None else None
+            if seen is None or seen.cause == "grader":
+                seen = self.asker.ask(self.submission, ask, given, seed=seed % 2**63, seconds=seconds)
+            got = self._kept(returns.admitted(ask, given, seen), ask)
             want: Values = {}
             want_cpu = self.yardsticks.get(ask.name, 0.0)
             if (ask.reference or (ask.yardstick and ask.name not in self.yardsticks)) and got.values is not None:
@@ -280,6 +296,17 @@ class Grading:
             trial = None if got.values is None else Trial(given, got.values, want, got.cpu, want_cpu)
             self._seen[key] = got, trial
         return self._seen[key]
+
+    def _begin_run(self, beside: Beside) -> None:
+        """Begins the first whole run of a notebook, whose answer `_observe` waits for when its turn has come."""
+        for ask in (check.ask for question in self.assignment.questions for check in question.checks):
+            if ask.collector and self._lacking(ask) is None:
+                seed = self._seed(ask, 0)
+                given = ask.inputs(np.random.Generator(np.random.Philox(seed)))
+                seconds = min(ask.seconds, self.left())
+                begun = beside.begin(self.submission, ask, given, seed=seed % 2**63, seconds=seconds)
+                self._begun[ask.name, 0, ask.rung] = begun
+                return
 
     def _lacking(self, ask: Ask) -> Observation | None:
         """What is told where a file is not in the upload that the ask needs: no worker is started to find that out."""

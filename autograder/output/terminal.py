@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from autograder.authoring.bundle import LEADERBOARD
 from autograder.intake import uploads
 from autograder.sandbox import confine
-from autograder.sandbox.host import canary
+from autograder.sandbox.host import canary, room
 from autograder.sandbox.host.scratch import scratch
 from autograder.sandbox.host.wall import Pool, Wall
 
@@ -34,11 +34,14 @@ BRIEF = 80
 """Characters of an answer for a person that the table shows."""
 
 
-def grade(path: Path | None, out: Path | None, homework: str, seconds: float, *, leaderboard: bool = False) -> int:
+def grade(
+    path: Path | None, out: Path | None, homework: str, seconds: float, *, leaderboard: bool = False, two: bool = True
+) -> int:
     """Grades `path` and writes results.json. Returns 0 graded, 2 cannot be graded, 3 a fault of ours, 130 for Ctrl-C.
 
     A file that can be replaced is there from the start and grows with each result, so that a kill leaves what was
-    graded until then. Into a pipe or a device the result is written once, at the end.
+    graded until then. Into a pipe or a device the result is written once, at the end. With `two` a notebook runs beside
+    the other checks, where there is room for that.
     """
     started = time.monotonic()
     confine.shield()
@@ -60,12 +63,12 @@ def grade(path: Path | None, out: Path | None, homework: str, seconds: float, *,
         if sys.stderr.isatty():
             pool.tell = _tell
         leaderboard = leaderboard or (ROOT / LEADERBOARD).exists()
-        return _grade(path, out.absolute(), homework, seconds, started, on_gradescope, leaderboard, pool, box)
+        return _grade(path, out.absolute(), homework, seconds, started, on_gradescope, leaderboard, two, pool, box)
 
 
 def _grade(
     path: Path, out: Path, homework: str, seconds: float, started: float, on_gradescope: bool, leaderboard: bool,
-    pool: Pool, box: Path,
+    two: bool, pool: Pool, box: Path,
 ) -> int:  # fmt: skip
     from autograder import storage
     from autograder.core import Reject
@@ -126,7 +129,11 @@ def _grade(
         pool.read(received)
         left = seconds - (time.monotonic() - started)
         judging = Guarded([check for question in assignment.questions for check in question.checks])
-        grading = Grading(pool, received, assignment, secret(), left, judging=judging)
+        beside = None
+        if two and report.strong and pool.may_run_two and room.for_two():
+            judging.start()
+            beside = pool
+        grading = Grading(pool, received, assignment, secret(), left, judging=judging, beside=beside)
         for result in grading.results():
             results.append(result)
             write()

@@ -62,6 +62,7 @@ def preload() -> None:
 def confine(
     *,
     uid: int | None,
+    group: int | None = None,
     limits: Limits,
     readable: Sequence[Path],
     writable: Sequence[Path] = (),
@@ -77,7 +78,7 @@ def confine(
     first_to_go()  # while /proc/self is still ours to write
     steps: dict[str, Callable[[], None]] = {
         # The user first: changing it clears the death signal and needs what seccomp takes away.
-        "user": lambda: become(uid),
+        "user": lambda: become(uid, group),
         "prctl": no_return,
         "rlimits": lambda: limit(limits, baseline),
         "landlock": lambda: landlock.restrict(readable, writable, sockets),

@@ -42,12 +42,14 @@ def _is_mapped(uid: int, table: str) -> bool:
     return any(first <= uid < first + count for first, _, count in ranges)
 
 
-def become(uid: int | None) -> None:
+def become(uid: int | None, group: int | None = None) -> None:
+    """Goes on as this user, in the group of the same number if no other is given."""
     if uid is None or os.geteuid() != 0:
         raise Unavailable("only root can change its user")
     os.setgroups([])
     try:
-        os.setresgid(uid, uid, uid)
+        gid = uid if group is None else group
+        os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
     except OSError:  # a container that maps few users
         os.setresgid(NOBODY, NOBODY, NOBODY)

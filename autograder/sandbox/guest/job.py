@@ -34,6 +34,7 @@ class Job:
     probe: str
     probes: str
     uid: int | None
+    group: int | None
     seconds: float
     memory: int
     layers: tuple[str, ...]
@@ -49,6 +50,7 @@ class Job:
         notebook = bool(self.scratch)
         confine.confine(
             uid=self.uid,
+            group=self.group,
             limits=confine.Limits(
                 seconds=self.seconds,
                 memory=2 * self.memory if writable else self.memory,

@@ -140,6 +140,10 @@ class Guarded:
     def describe(self, check: Check, failed: Trial, tiny: Trial, seconds: float) -> Ruling:
         return self._asked("describe", check, [failed, tiny], seconds)
 
+    def start(self) -> None:
+        """Starts the process now: who has threads later should fork before."""
+        self._started()
+
     def close(self) -> None:
         """Ends the process, if there is one."""
         if self._end is not None:

@@ -20,6 +20,8 @@ from pathlib import Path
 
 FIRST_UID = 0x10000000
 """Workers of the judge with process id p run as user FIRST_UID + p: one user per judge, nobody's else."""
+SECOND_UID = FIRST_UID + 0x400000
+"""The same for a worker that runs beside another: Linux has no more process ids than lie between the two."""
 
 DAY = 86400.0
 PREFIX, HELD = "autograder-", ".held"

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from autograder.core import WHOLE, Ask, Observation, Submission, Values
 from autograder.sandbox import confine, phases, wire
 from autograder.sandbox.host.discreet import observed
 from autograder.sandbox.host.reading import READING, keep
-from autograder.sandbox.host.scratch import FIRST_UID, held
+from autograder.sandbox.host.scratch import FIRST_UID, SECOND_UID, held
 from autograder.sandbox.protocol import ENVIRONMENT, MAX_MESSAGE
 from autograder.sandbox.returns import largest
 from autograder.text import clean
@@ -72,12 +73,16 @@ class Pool:
 
     def __init__(self, wall: Wall, *, runs: bool = True) -> None:
         self.wall, self.runs = wall, runs
-        self.uid = confine.worker_uid(FIRST_UID + os.getpid()) if "user" in wall.layers else None
+        self.uid, self._second = (
+            confine.worker_uid(first + os.getpid()) if "user" in wall.layers else None
+            for first in (FIRST_UID, SECOND_UID)
+        )
         self.memory = 0  # the largest peak of a worker, in bytes
         self.cpu = 0.0  # seconds of all workers
         self._zygote: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ready = False
+        self._turn = threading.Lock()  # for the zygote, which answers one message before it reads the next
         self.tell: Callable[[str], None] | None = None
         self.profile: Callable[[Ask, float, int, Mapping[str, tuple[float, int]]], None] | None = None
 
@@ -151,6 +156,36 @@ class Pool:
             seen = Observation(error="The code ended the process that runs it, twice.", diagnosis="crashed")
         return replace(seen, seconds=time.monotonic() - started)
 
+    @property
+    def may_run_two(self) -> bool:
+        """Whether a worker beside another one would have a user of its own; without users there is none to tell."""
+        return self.uid is None or self.uid != self._second
+
+    def begin(
+        self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float
+    ) -> Callable[[], Observation | None]:
+        """Puts `ask` beside those that are put meanwhile; what is returned waits for the answer, None where none came.
+
+        One at a time. Its worker has a user of its own, so that it can no more reach the others than a judge.
+        """
+        self._wait_until_ready()
+        found: list[Observation] = []
+
+        def converse() -> None:
+            started = time.monotonic()
+            with contextlib.suppress(Exception):  # whoever waits for it asks once more
+                seen = self._converse(submission, ask, given, seed, seconds, self._second)
+                found.append(replace(seen, seconds=time.monotonic() - started))
+
+        thread = threading.Thread(target=converse, daemon=True)
+        thread.start()
+
+        def end() -> Observation | None:
+            thread.join()
+            return found[0] if found else None
+
+        return end
+
     def read(self, submission: Submission, *, compared: Sequence[str] = ()) -> Values:
         """Has one worker read the submission's notebooks for those that are asked later; costs nothing if it fails.
 
@@ -166,7 +201,7 @@ class Pool:
 
     def _try(self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float) -> Observation:
         try:
-            return self._converse(submission, ask, given, seed, seconds)
+            return self._converse(submission, ask, given, seed, seconds, self.uid)
         except (OSError, WallError, json.JSONDecodeError) as error:
             self.close()
             with contextlib.suppress(OSError):
@@ -175,12 +210,21 @@ class Pool:
 
     # --------------------------------------------------------------------------------------------------
 
-    def _converse(self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float) -> Observation:
-        with _scratch(submission, ask, self.uid) as scratch:
-            return self._converse_in(scratch, submission, ask, given, seed, seconds)
+    def _converse(
+        self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float, uid: int | None
+    ) -> Observation:
+        with _scratch(submission, ask, uid) as scratch:
+            return self._converse_in(scratch, submission, ask, given, seed, seconds, uid)
 
     def _converse_in(
-        self, scratch: Path | None, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float
+        self,
+        scratch: Path | None,
+        submission: Submission,
+        ask: Ask,
+        given: Values,
+        seed: int,
+        seconds: float,
+        uid: int | None,
     ) -> Observation:
         identity = secrets.token_hex(16)
         request = wire.encode(wire.Frame(identity, values={**given, "seed": seed}))
@@ -194,7 +238,8 @@ class Pool:
                     "absent": list(submission.absent),
                     "probe": ask.probe,
                     "probes": self.wall.probes,
-                    "uid": None if submission.ours else self.uid,
+                    "uid": None if submission.ours else uid,
+                    "group": None if submission.ours else self.uid,
                     "seconds": seconds,
                     "memory": self.wall.memory,
                     "layers": list(self.wall.layers),
@@ -205,7 +250,8 @@ class Pool:
                     "profiled": self.profile is not None,
                     "reads": ask.reads,
                 }
-                pid = self._command({"spawn": job}, [theirs.fileno(), log_in])["pid"]
+                zygote = self._zygote
+                pid = self._command({"spawn": job}, [theirs.fileno(), log_in], zygote)["pid"]
                 theirs.close()
                 os.close(log_in)
                 log_in = -1
@@ -215,7 +261,7 @@ class Pool:
                 try:
                     ended = conversation.run()
                 finally:
-                    usage = self._command({"reap": pid}, [])
+                    usage = self._command({"reap": pid}, [], zygote)
                     conversation.drain()
             finally:
                 os.close(log_out)
@@ -234,16 +280,22 @@ class Pool:
         return replace(seen, log=clean(log), cpu=usage["cpu"])
 
     def _wait_until_ready(self) -> None:
-        if self._control is None:
-            self.start()
-        if not self._ready:
-            self.memory = max(self.memory, self._receive()["memory"])
-            self._ready = True
+        with self._turn:
+            if self._control is None:
+                self.start()
+            if not self._ready:
+                self.memory = max(self.memory, self._receive()["memory"])
+                self._ready = True
 
-    def _command(self, message: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
-        assert self._control is not None
-        socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
-        return self._receive()
+    def _command(
+        self, message: dict[str, Any], descriptors: list[int], zygote: subprocess.Popen[bytes] | None
+    ) -> dict[str, Any]:
+        """The answer to a message. Raises `WallError` where this zygote is gone: another knows none of its workers."""
+        with self._turn:
+            if self._control is None or self._zygote is not zygote:
+                raise WallError("the process that forks the workers was ended")
+            socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
+            return self._receive()
 
     def _receive(self) -> dict[str, Any]:
         assert self._control is not None
