@@ -15,8 +15,8 @@ from autograder import storage
 from autograder.authoring import template
 
 GRADESCOPE, STUDENTS = "autograder.zip", "student_template.zip"
-LEFT_BY_RUNS = ("data", "results")
-"""By training and by the notebooks; caches and hidden names never count."""
+LEFT_BY_RUNS = ("data", "results", "submission.zip")
+"""By training, by the notebooks and by check.py; caches and hidden names never count."""
 LEADERBOARD = "leaderboard"
 """The file beside setup.sh that turns the leaderboard on."""
 LOG = "submission_log.json"

@@ -23,7 +23,7 @@ _BEGIN = re.compile(r"(?P<indent>[ \t]*)# BEGIN SOLUTION (?P<hint>\S.*)")
 _END = re.compile(r"(?P<indent>[ \t]*)# END SOLUTION")
 _DEFINITION = re.compile(r"(?P<indent>[ \t]*)(?:async[ \t]+)?def[ \t]+(?P<name>\w+)")
 _LEFT_BY_RUNS = {  # and whatever begins with a dot
-    *("__pycache__", "data", "results", "submission_log.json", "vae_samples.png", "gan_samples.png")
+    *("__pycache__", "data", "results", "submission_log.json", "vae_samples.png", "gan_samples.png", "submission.zip")
 }
 _WIDTH = 100  # columns of a raised sentence
 

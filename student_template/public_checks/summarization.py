@@ -1,0 +1,122 @@
+"""The checks of question 1 in summarization.ipynb, once more; check.py runs them beside your definitions."""
+
+# ruff: noqa: F821
+# The names that are not defined here are those of the notebook.
+
+# Both ways compute the same sums in another order: some ten steps in a row, of sums of up to 32 terms about 1 in size,
+# rounded by 2^-24 relative each, differ by 10 * 32 * 6e-8 = 2e-5 at most. A wrong cache is off by 0.1 and more.
+ROUNDING = 1e-4
+
+
+def check_layer():
+    """Stops with a sentence if a decoder layer with its cache is not what it is without."""
+    torch.manual_seed(0)
+    layer = TransformerLayer(is_decoder=True, d_model=16, n_heads=4, d_ffn=32, p_drop=0.1).eval()
+    x, encoder_out = torch.randn(3, 6, 16), torch.randn(3, 5, 16)  # (batch, n, d_model), (batch, m, d_model)
+    mask, encoder_mask = torch.zeros(3, 6), torch.tensor([[0, 0, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 1, 1, 1]])
+    expected = layer(x, mask, encoder_out, encoder_mask)
+    assert expected.shape == x.shape, f"The layer's output has shape {tuple(expected.shape)}; (3, 6, 16) was expected."
+    past = None
+    for i in range(6):
+        given, before = x[:, i : i + 1].clone(), None if past is None else past.clone()
+        answer = layer(given, mask[:, i : i + 1], encoder_out, encoder_mask, use_cache=True, past_kv=past)
+        assert isinstance(answer, tuple) and len(answer) == 2, (
+            "With use_cache the output and the new cache are asked for."
+        )
+        assert before is None or torch.equal(past, before), "The cache that was handed in has been changed in place."
+        assert torch.equal(given, x[:, i : i + 1]), "The layer's input has been changed in place."
+        out, past = answer
+        assert out.shape == (3, 1, 16), f"The newest output has shape {tuple(out.shape)}; (3, 1, 16) was expected."
+        assert past.shape == (3, i + 1, 16), f"The cache has shape {tuple(past.shape)}; (3, {i + 1}, 16) was expected."
+        off = (out[:, 0] - expected[:, i]).abs().max().item()
+        assert off < ROUNDING, f"At position {i} the cached output is off by {off:.2g} from that of teacher forcing."
+
+
+def check_stack():
+    """Stops with a sentence if a decoder step by step is not what it is all at once."""
+    torch.manual_seed(0)
+    model = Seq2Seq(Config(vocab_size=20, d_model=16, d_ffn=32, max_positions=10)).eval()
+    for weight in model.parameters():
+        nn.init.normal_(weight, std=0.5)  # larger than for training, so that mistakes show
+    documents, summaries = torch.randint(3, 20, (3, 7)), torch.randint(3, 20, (3, 8))
+    documents[1, 5:] = documents[2, 2:] = model.config.pad_token_id
+    encoder_out, encoder_mask = model.encode(documents)
+    padding = documents == model.config.pad_token_id
+    assert torch.equal(encoder_mask.bool(), padding), "The encoder's second value is 1 at padding, 0 elsewhere."
+    expected, past = model.decode(summaries, encoder_out, encoder_mask)  # (3, 8, 20)
+    assert past is None, "Without use_cache the third value is None."
+    for i in range(8):
+        logits, past = model.decode(
+            summaries[:, i : i + 1], encoder_out, encoder_mask, use_cache=True, past_key_values=past
+        )
+        shapes = [tuple(cache.shape) for cache in past]
+        assert shapes == [(3, i + 1, 16)] * 2, f"The two layers' caches have the shapes {shapes} after {i + 1} tokens."
+        off = (logits[:, 0] - expected[:, i]).abs().max().item()
+        assert off < ROUNDING * 20, f"At position {i} the cached logits are off by {off:.2g} from teacher forcing's."
+
+
+class Example:
+    """The model of the example; its two layers' caches hold the tokens so far, (batch, i, 1)."""
+
+    def __init__(self):
+        self.config = Config(vocab_size=5)  # padding 0, beginning 1, end 2, A 3, B 4
+        self.table = {(): (0.5, 0.4, 0.1), (3,): (0.4, 0.3, 0.3), (4,): (0.05, 0.05, 0.9), (3, 3): (0.2, 0.2, 0.6)}
+        self.table[4, 3] = (0.9, 0.1, 0.0)  # B A is never kept: only a cache that stayed behind leads there
+
+    def next(self, document, so_far):
+        """The probabilities of A, B and the end behind the tokens `so_far`."""
+        return self.table.get(so_far, (0.0, 0.0, 1.0))
+
+    def encode(self, input_ids):
+        return input_ids[:, :, None].float(), torch.zeros_like(input_ids)
+
+    def decode(self, decoder_input_ids, encoder_out, encoder_padding_mask, use_cache=None, past_key_values=None):
+        assert use_cache and decoder_input_ids.shape[1] == 1, "One new token at a time is asked for, and the cache."
+        newest = decoder_input_ids[:, :, None]  # (batch, 1, 1)
+        past = [newest[:, :0]] * 2 if past_key_values is None else past_key_values
+        assert torch.equal(*past), "The caches of the two layers come from different beams."
+        cache = torch.cat([past[0], newest], dim=1)
+        logits = torch.full((len(newest), 1, 5), -torch.inf)
+        for row, (document, so_far) in enumerate(zip(encoder_out.tolist(), cache[:, 1:, 0].tolist(), strict=True)):
+            a, b, end = self.next(document, tuple(so_far))
+            logits[row, 0, 2:] = torch.tensor([end, a, b]).log()
+        return logits, (cache, cache)
+
+
+class Drawn(Example):
+    """A model of random probabilities, others for each document and behind each prefix."""
+
+    def next(self, document, so_far):
+        chance = random.Random(f"{document} {so_far}")
+        return chance.random(), chance.random(), 0.3 * chance.random()  # in proportion
+
+
+def check_greedy():
+    """Stops with a sentence if greedy decoding does not find what the example says."""
+    found = greedy_decode(Example(), torch.tensor([[3, 4]]), max_length=6).tolist()
+    assert found == [[3, 3, 2]], (
+        f"In the example greedy decoding finds [[3, 3, 2]], which is A A and the end, not {found}."
+    )
+
+
+def check_beam():
+    """Stops with a sentence if beam search does not find what the example says, or what greedy decoding finds."""
+    for penalty, expected in ((0.0, [4, 2]), (1.0, [4, 2]), (2.0, [3, 3, 2])):
+        found = beam_search(Example(), torch.tensor([[3, 4]]), 2, 6, penalty).tolist()
+        assert found == [expected], (
+            f"With length_penalty {penalty:g} the example ends with [{expected}], not {found}. Do the tokens, the "
+            "log p and the cache of a beam all come from the same beam?"
+        )
+    documents = torch.arange(20)[:, None]
+    greedy, beam = greedy_decode(Drawn(), documents, 10), beam_search(Drawn(), documents, 1, 10, 1.0)
+    assert greedy.shape == beam.shape and torch.equal(greedy, beam), (
+        f"A beam of width 1 finds what greedy decoding finds; of 20 rows beam_search returned {tuple(beam.shape)} ids, "
+        f"greedy_decode {tuple(greedy.shape)}, and they are not the same."
+    )
+    for row, found in enumerate(beam_search(Drawn(), documents, 3, 10, 1.0).tolist()):
+        [alone] = beam_search(Drawn(), documents[row : row + 1], 3, 10, 1.0).tolist()
+        beside = [token for token in found if token]  # without padding
+        assert beside == alone, (
+            f"For document {row} beam search finds {alone} if it is alone, {beside} beside others. Does all that is "
+            "kept of a beam stay with its document?"
+        )
