@@ -8,6 +8,7 @@ import importlib.util
 import json
 import linecache
 import os
+import pdb
 import sys
 import traceback
 from pathlib import Path
@@ -25,6 +26,7 @@ GIVEN = {"model": None, "optimizer": None, "fisher_dict": {}, "optpar_dict": {},
 def main(question, path, out, first):
     """Makes the checks of a question (by id) from number `first` on with the code in `path`; results go to `out`."""
     question = next(one for one in QUESTIONS if one.id == question)
+    sys.breakpointhook = pdb.set_trace = lambda *_, **__: None  # nobody is there to answer
     with Path(out).open("a", encoding="utf-8") as file:
 
         def tell(**values):

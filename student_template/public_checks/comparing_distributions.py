@@ -21,12 +21,13 @@ def check_kl_divergence():
         for p, q, expected, swapped in ((one, other, first, second), (other, one, second, first)):
             given = [np.array(d) if isinstance(d, list) else d for d in (p, q)]
             seen = kl_divergence(*given)
-            assert np.ndim(seen) == 0 and isinstance(seen, float | np.floating), (
+            assert seen is not None and np.ndim(seen) == 0, (
                 f"A single float was expected for p = {p} and q = {q}; {seen!r} was returned."
             )
-            # Gaussians: some thirty roundings of numbers below 30. Tables: 1e-6 added against zeros moves these sums by
+            seen = float(seen)
+            # Gaussians: some thirty roundings of numbers below 30, 30 * 30 * 6e-8 = 6e-5 in float32. Tables: 1e-6 added against zeros moves these sums by
             # 1e-6 (0.93 / 0.07 + ...) or, where p is 0, by 1e-6 log 1e-6: by less than 2e-5.
-            if np.isclose(seen, expected, rtol=0, atol=1e-12 if isinstance(p, Gaussian) else 2e-5):
+            if np.isclose(seen, expected, rtol=0, atol=1e-4 if isinstance(p, Gaussian) else 2e-5):
                 continue
             hint = ""
             if np.isclose(seen, expected / np.log(2)):
@@ -42,8 +43,8 @@ def check_kl_divergence():
     first, second = table_of(p, x), table_of(q, x)
     closed, summed = kl_divergence(p, q), np.sum(first * (np.log(first) - np.log(second)))
     # On this grid sums are integrals up to exp(-50), the mass beyond 10 standard deviations; what is left are n
-    # roundings of terms whose sizes add up to less than 10: below 1e-12 for n = 288.
-    assert abs(closed - summed) < 1e-12, (
+    # roundings of terms whose sizes add up to less than 10: below 1e-12 for n = 288. The closed form may be in float32.
+    assert abs(closed - summed) < 1e-4, (
         f"The closed form for {p} and {q} gives {closed:.6f}, but the same two as tables on a fine grid {summed:.6f}; "
         "the same value was expected."
     )
@@ -74,6 +75,8 @@ def check_fit_gaussian():
             target = Mixture(weights, tuple(sign * mean for mean in means), stds)
             for direction, possible in zip(("forward", "reverse"), least, strict=True):
                 fit = fit_gaussian(target, direction)
+                if isinstance(fit, tuple | list) and len(fit) == 2:  # a pair, which the grader takes, too
+                    fit = Gaussian(*map(float, fit))
                 assert isinstance(fit, Gaussian), f"A Gaussian was expected; {type(fit).__name__} was returned."
                 assert np.isfinite(fit.mean) and 0 < fit.std < np.inf, f"A mean and a width were expected, not {fit}."
                 seen = to_minimise(target, fit, direction)

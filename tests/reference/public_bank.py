@@ -1,4 +1,4 @@
-"""What check.py's public checks say of the bank's solutions; `python -m tests.public_bank` counts over all of it."""
+"""What check.py's public checks say of the bank; `python -m tests.reference.public_bank` counts over all of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from autograder.audit.variants import Variant, write
 from autograder.hw11 import ASSIGNMENT
-from autograder.hw11 import mistakes as bank
+from autograder.hw11 import solutions as bank
 
 REFERENCE = ASSIGNMENT.reference
 SECONDS = 60.0
