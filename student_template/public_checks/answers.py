@@ -216,7 +216,7 @@ def number(value):
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
-        return float(value) if abs(value) < 1e300 else math.copysign(ANY, value)
+        return float(value) if not abs(value) > 1e300 else ANY if value > 0 else -ANY
     found = FIGURE.findall(value.replace("\u2212", "-")) if isinstance(value, str) else []
     return float(found[-1].replace(",", ".")) if found else None
 

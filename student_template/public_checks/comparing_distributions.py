@@ -25,8 +25,9 @@ def check_kl_divergence():
                 f"A single float was expected for p = {p} and q = {q}; {seen!r} was returned."
             )
             seen = float(seen)
-            # Gaussians: some thirty roundings of numbers below 30, 30 * 30 * 6e-8 = 6e-5 in float32. Tables: 1e-6 added against zeros moves these sums by
-            # 1e-6 (0.93 / 0.07 + ...) or, where p is 0, by 1e-6 log 1e-6: by less than 2e-5.
+            # Gaussians: some thirty roundings of numbers below 30, which are 30 * 30 * 6e-8 = 6e-5 in float32. Tables:
+            # 1e-6 added against zeros moves these sums by 1e-6 (0.93 / 0.07 + ...) or, where p is 0, by
+            # 1e-6 log 1e-6: by less than 2e-5.
             if np.isclose(seen, expected, rtol=0, atol=1e-4 if isinstance(p, Gaussian) else 2e-5):
                 continue
             hint = ""

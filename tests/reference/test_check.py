@@ -299,9 +299,12 @@ def test_it_compiles_on_every_python_that_is_here() -> None:
         ast.parse(path.read_text("utf-8"), feature_version=(3, 11))
     ast.parse((TEMPLATE / "check.py").read_text("utf-8"), feature_version=(3, 8))  # or an old one could not say so
     compiles = "import sys; [compile(open(p, encoding='utf-8').read(), p, 'exec') for p in sys.argv[1:]]"
-    for minor in (11, 12, 13, 14):
-        if found := shutil.which(f"python3.{minor}"):
-            subprocess.run([found, "-W", "error", "-c", compiles, *map(str, files)], check=True)
+    pythons = [shutil.which(f"python3.{minor}") for minor in (11, 12, 13, 14)]
+    pythons += map(str, Path.home().glob(".pyenv/versions/3.1[1-9]*/bin/python3.1?"))
+    for found in {
+        one for one in pythons if one and not subprocess.run([one, "-c", ""], stderr=-3, check=False).returncode
+    }:
+        subprocess.run([found, "-W", "error", "-c", compiles, *map(str, files)], check=True)
 
 
 # -------------------------------------------------------------------------------------- code that misbehaves
@@ -467,7 +470,7 @@ def line(name: str, value: str) -> Any:
         ("vae", line("kl", "2026-11-30"), "wrong", "kl is a date or a time. Expected: nats"),
         ("vae", line("kl", '"about right"'), "wrong", 'kl is "about right". Expected: nats'),
         ("vae", line("kl", "20.0"), "wrong", "nelbo is 102.23, and kl + rec is 97.86. Expected: nelbo = kl + rec"),
-        ("vae", line("kl", "24,37"), "wrong", "is not TOML: kl = 24,37 Expected: hours = 12.5 or"),
+        ("vae", line("kl", "24,37"), "wrong", "is not TOML: kl = 24,37. Expected: hours = 12.5 or"),
         ("vae", line("kl", "24.37\nkl = 3"), "wrong", "is not TOML"),
         ("vae", lambda text: text.replace("[vae]", "[vea]"), "unfilled", "The section [vae] is missing."),
         ("vae", lambda text: f"vae = 3\n{text.replace('[vae]', '[other]')}", "wrong", "vae is a number. Expected"),
