@@ -354,7 +354,7 @@ def test_a_right_function_in_a_notebook_without_check_cells(check: Any, tmp_path
         ("    raise NotImplementedError('mine')", "Still to be written: mine"),
         ("    assert reward.mean() > 9", "Your code stopped with AssertionError"),
         ("    return undefined_name", "Your code stopped with NameError: name 'undefined_name' is not defined"),
-        ("    print('x' * 10**7); return logprob", "A scalar was expected; a tensor of shape (1, 4) was returned."),
+        ("    print('x' * 10**7); return logprob", "A scalar was expected; a tensor of shape (6, 4) was returned."),
     ],
 )
 def test_what_misbehaves_is_told(check: Any, tmp_path: Path, body: str, sentence: str) -> None:
@@ -378,7 +378,7 @@ def test_an_exception_is_shown_by_the_students_own_lines(check: Any, tmp_path: P
     mine = f"import helper\n{HEAD}    return helper.chosen(logprob, predicted)\n"
     state, lines = of_policy_gradient(check, tmp_path, "x = 1", mine, helper=helper)
     assert state == "wrong"
-    assert lines[0] == "Your code stopped with ValueError: no [31m such column"
+    assert lines[0] == "Your code stopped with ValueError: no  [31m such column"
     assert re.fullmatch(r"    helper.py, line [57]: raise ValueError\('no .* such column'\) from error", lines[1])
     assert lines[2] == "    policy_gradient.ipynb, code cell 3, line 3: return helper.chosen(logprob, predicted)"
     assert lines[3].startswith("It was raised while another exception was handled: ")

@@ -588,7 +588,7 @@ def test_kl_check_explains(body, sentence, capsys):
         (other_fit(starts="[whole]"), "reverse: the smallest"),
         (other_fit(starts="[Gaussian(target.means[0], target.stds[0])]"), "reverse: the smallest"),
         (other_fit(reverse="whole.mean, whole.std"), "reverse: the smallest"),
-        (other_fit(forward="(whole.mean, whole.std)"), "A Gaussian was expected; tuple was returned"),
+        (other_fit(forward="(whole.mean, whole.std, 1.0)"), "A Gaussian was expected; tuple was returned"),
         (other_fit(reverse="best.x[0] + 0.05 * np.exp(best.x[1]), np.exp(best.x[1])"), "reverse: .* It is no minimum"),
         (other_fit(starts="[Gaussian(target.means[0], target.stds[0])]"), "there is a lower one elsewhere"),
         (other_fit().replace("raise ValueError(direction)", "direction = 'reverse'"), "a ValueError was expected"),

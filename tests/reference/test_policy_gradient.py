@@ -324,7 +324,7 @@ CHOSEN = "logprob.gather(1, predicted[:, None])"
         (f"return -(reward * {CHOSEN}[:, 0]).sum()", "average of the six losses"),
         (f"return -(reward * {CHOSEN}).mean()", r"the shape \(6, 6\)"),
         ("return -(reward * logprob[:, predicted]).mean()", r"the shape \(6, 6\)"),
-        (f"return -(reward * {CHOSEN}[:, 0])", r"A scalar was expected; a tensor of shape \(1,\)"),
+        (f"return -(reward * {CHOSEN}[:, 0])", r"A scalar was expected; a tensor of shape \(6,\)"),
         (f"return -(reward * {CHOSEN}[:, 0]).mean().item()", "float was returned"),
         ("return -reward.mean()", "no gradient leads back"),
     ],
