@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autograder.audit.variants import Variant, write
+from autograder.audit.solutions import Solution, write
 from autograder.hw11 import ASSIGNMENT
-from autograder.hw11 import solutions as bank
+from tests import solutions as bank
 
 REFERENCE = ASSIGNMENT.reference
 SECONDS = 60.0
@@ -35,12 +35,12 @@ CHILD, PACKING = _checker()
 QUESTIONS = CHILD.QUESTIONS
 
 
-def question_of(variant: Variant) -> Any:
+def question_of(variant: Solution) -> Any:
     """The question whose checks look at the variant's file."""
     return next(question for question in QUESTIONS if variant.file in question.files)
 
 
-def outcomes(variant: Variant) -> dict[str, tuple[str, list[str]]]:
+def outcomes(variant: Solution) -> dict[str, tuple[str, list[str]]]:
     """State and lines of each public check of the variant's question, by its title, made in a fork of this process.
 
     What has not ended within SECONDS is told as the state "late".
