@@ -205,10 +205,8 @@ def test_wrong_solutions_fail_the_public_check_that_is_about_them(torch: types.M
     found = public_bank.outcomes(variant)
     lines = next(lines for title, (state, lines) in found.items() if title.startswith(CAUGHT[id]) and state == "wrong")
     said = " ".join(lines)
-    assert re.search(
-        r"expected|Expected|average|the standard deviation there is|that negative_elbo_bound|off by|changed in place|what was returned is",
-        said,
-    )
+    told = ("expected", "Expected", "average", "the standard deviation there is", "that negative_elbo_bound", "off by")
+    assert any(words in said for words in (*told, "changed in place", "what was returned is"))
     assert "public_checks" not in said and "Traceback" not in said and len(said) < 900
 
 
