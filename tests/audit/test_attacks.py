@@ -25,7 +25,7 @@ from autograder.grade import Grading, Rung
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.audit.attacks import ATTACKS, BESIDE, CLASSES, LOOK, NOISE, Attack
 from autograder.output import gradescope, terminal
-from autograder.sandbox import confine
+from autograder.sandbox import confine, protocol
 from autograder.sandbox.confine import user
 from autograder.sandbox.guest import worker
 from autograder.sandbox.host import canary
@@ -294,11 +294,12 @@ def test_everything_that_is_asked_for_is_there(homework: str) -> None:
             made = getattr(found, ask.collector)()
             assert callable(made.after_cell) and callable(made.values), ask.collector
         assert callable(ask.inputs)
-        where = Path(inspect.getsourcefile(getattr(found, function)) or "").name
-        assert where == f"{module}.py", f"{ask.probe} lies in {where}"
+        where = getattr(found, function).__module__
+        assert where == f"{assignment.probes}.{module}", f"{ask.probe} lies in {where}"
     used = {ask.probe.partition(":")[0] for ask in asks}
-    there = {path.stem for path in Path(importlib.import_module(assignment.probes).__path__[0]).glob("*.py")}
-    there -= {"__init__"}
+    folder = Path(importlib.import_module(assignment.probes).__path__[0])
+    parts = [path.relative_to(folder).with_suffix("").parts for path in protocol.probe_files(folder)]
+    there = {".".join(part for part in names if part != "__init__") for names in parts}
     shared = {name for name in there - used if not _probes_in(worker.load_probe(assignment.probes, name))}
     assert used == there - shared
     for question in assignment.questions:

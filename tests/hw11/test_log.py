@@ -942,7 +942,7 @@ def test_a_log_alone_is_graded_and_a_missing_one_costs_its_own_points(pool: Pool
     assert [result.status for result in graded.results] == ["graded"] * 3
     assert "summarization.ipynb was not found" in graded.document["output"]
     notes = [test["extra_data"].get("notes", []) for test in graded.document["tests"]]
-    assert notes[0][0].startswith("log.probes:")
+    assert notes[0][0].startswith("log:")
     shown = " ".join(test["output"] for test in graded.document["tests"])
     assert notes[0][0].partition(":")[2] not in shown
     graded = helpers.grade(pool, {"summarization.ipynb": b"{}"}, assignment=HOMEWORK)
