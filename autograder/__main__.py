@@ -74,14 +74,16 @@ def _parser() -> argparse.ArgumentParser:
     homework(grade)
 
     course = add("class", "grade a whole class: results, gradebook, grades.csv, report")
-    course.add_argument("path", type=Path, help="Gradescope's export (zip or folder), a folder of zips or of folders")
+    course.add_argument(
+        "path", type=Path, help="Gradescope's export (zip or folder), a folder of zips, tars or folders"
+    )
     course.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything goes")
     course.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
     course.add_argument(
         "--again",
         nargs="*",
         metavar="WHAT",
-        help="grade all anew, or only these questions, checks and students (a check of ada's: --again vae.kl ada)",
+        help="grade all anew, or only what is named: questions and checks by id, students as for --only-student",
     )
     course.add_argument(
         "--only-student",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import tempfile
@@ -31,7 +30,7 @@ def save(path: Path, content: str | bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            os.fchmod(file.fileno(), 0o644)
+        Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:
         with suppress(OSError):
@@ -74,6 +73,8 @@ def alone(out: Path) -> Iterator[None]:
 
     What a run that was killed had not finished writing there is removed.
     """
+    import fcntl  # which Windows lacks, where a bundle can be packed all the same
+
     out.mkdir(parents=True, exist_ok=True)
     with (out / ".lock").open("a") as lock:
         try:

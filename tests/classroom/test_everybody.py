@@ -9,6 +9,8 @@ import io
 import json
 import lzma
 import os
+import subprocess
+import sys
 import tarfile
 import unicodedata
 import zipfile
@@ -23,6 +25,7 @@ from autograder.core import Reject
 from autograder.intake import metadata
 from tests import small
 from tests.classroom.test_class import RIGHT, SILENT, THRICE, results, rows, run
+from tests.small import killed
 
 NFC, NFD = (unicodedata.normalize(form, "José") for form in ("NFC", "NFD"))
 SEVEN, RAR = b"7z\xbc\xaf\x27\x1c" + bytes(90), b"Rar!\x1a\x07\x01\x00" + bytes(90)
@@ -223,6 +226,24 @@ def test_what_is_in_an_export_and_what_its_list_says(tmp_path: Path) -> None:
 def test_a_time_that_is_null_is_empty(null: str) -> None:
     (one,) = metadata.read(f"s:\n  :created_at: {null}\n  :submitters: []\n".encode())
     assert one.created_at == ""
+
+
+def test_killed_24_times_it_loses_nobody(place: Path, out: Path, tmp_path: Path) -> None:
+    """SIGKILL at 24 random moments of a run over the 60, each started again: the same rows and the same table."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", killed.__file__, place, out, tmp_path, "24"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    kills = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(kills) == 24
+    assert all(kill["whole"] and not kill["marker"] for kill in kills)
+    assert len({kill["files"] for kill in kills}) > 4, "kills fell at different moments"
+    whole, book = results(out), "SELECT id, score, outcome FROM submissions ORDER BY id"
+    for kill in range(24):
+        assert results(tmp_path / str(kill)) == whole
+        assert rows(tmp_path / str(kill), book) == rows(out, book)
+        assert (tmp_path / str(kill) / "grades.csv").read_text() == (out / "grades.csv").read_text()
 
 
 # --------------------------------------------------------------------------------------- grading anew
