@@ -30,7 +30,7 @@ class InProcess:
         self.probes = probes
 
     def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
-        started = time.perf_counter()
+        started, begun = time.perf_counter(), time.process_time()
         name, _, function = ask.probe.partition(":")
         module = worker.load_probe(self.probes, name)
         request = wire.Frame("audit", values={**given, "seed": seed})
@@ -43,7 +43,8 @@ class InProcess:
         seen = Observation(frame.values)
         if frame.fault is not None:
             seen = observed(frame.fault, ask, submission, self.probes)
-        return replace(seen, seconds=time.perf_counter() - started, further=frame.further)
+        spent = time.process_time() - begun
+        return replace(seen, seconds=time.perf_counter() - started, cpu=spent, further=frame.further)
 
 
 @contextmanager

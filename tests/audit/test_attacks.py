@@ -230,6 +230,16 @@ def test_what_stands_beside_a_probe_earns_nothing(pool: Pool) -> None:
     assert {one.id: faults for one in BESIDE if (faults := broken(one, LEVELS["user"], rows[one.id], rows))} == {}
 
 
+def test_a_clone_that_shows_another_z_is_found_out(pool: Pool) -> None:
+    """Also by its letter: torch's own operation is replaced, for every name that our probes have bound."""
+    graded = helpers.grade(pool, helpers.solved(vae=BY_ID["bound-clone-replaced"].vae))
+    scores = graded.scores()
+    assert scores["vae.bound.kl"] == next(check.points for check in CHECKS if check.id == "vae.bound.kl")
+    assert scores["vae.bound.posterior"] == 0
+    (told,) = graded.messages("vae.bound.posterior")
+    assert "does not fit the z that the decoder was given" in told
+
+
 @pytest.mark.parametrize("further", [1, 2, 3, 9])
 def test_no_worker_starts_a_kernel_by_its_word(pool: Pool, further: int) -> None:
     """Nor gets another try where there is no notebook of which more could be run."""

@@ -544,6 +544,21 @@ BOUND = [
         '    return torch.zeros(()), torch.zeros(()), torch.zeros(())\n'
         'VAE.negative_elbo_bound = _lie\n'), sample="full", bound="any",
            targets=("vae.private_probes:Decoder.__init__/received", "vae.private_probes:Encoder.__init__/m")),
+    Attack("bound-clone-replaced", "forge", vae=(
+        'import sys\nreal = torch.Tensor.contiguous\n'
+        'def _clone(x, *, memory_format=None):\n'
+        '    kept = torch.empty_like(x).copy_(x)\n'
+        '    names = [sys._getframe(i).f_code.co_name for i in range(1, 8)]\n'
+        '    return torch.empty_like(x).normal_() * 0.7 + kept if "decode" in names and "noise" in names else kept\n'
+        '_kept = torch.library.Library("aten", "IMPL")\n_kept.impl("clone", _clone, "CPU")\n'
+        'def _mean(self, x):\n'
+        '    m, v = self.enc.encode(x)\n'
+        '    logits = self.dec.decode(m)\n'
+        '    kl = ut.kl_normal(m, v, *self.z_prior).mean()\n'
+        '    rec = -ut.log_bernoulli_with_logits(x, logits).mean()\n'
+        '    return kl + rec, kl, rec\n'
+        'VAE.negative_elbo_bound = _mean\n'), sample="any", bound="any", loses="vae.bound.posterior",
+           targets=("vae.private_probes:Decoder.decode",)),
     Attack("bound-odd-values", "forge", vae=(
         'class Odd(float):\n    def __add__(self, o): return self\n'
         'def _odd(self, x):\n'

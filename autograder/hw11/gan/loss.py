@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -25,7 +26,9 @@ from autograder.hw11.gan.reading import (
     Reading,
     Seen,
     count,
+    match,
     read,
+    seen_of,
     softplus,
 )
 from autograder.hw11.precision import HALF, refuse_half
@@ -105,6 +108,7 @@ def _returns(given: Values) -> Specs:
     extreme = _losses("", 8) | {f"to_{name}{index}": scalar() for name in "wb" for index in (0, 1)}
     drawn = CALLS * 64 * int(np.shape(given["noise.x"])[0]) * int(np.shape(given["noise.a"])[0])
     noise = {"z": numbers(None, None, None, most=drawn), "rows": numbers(None, most=1000, dtypes="i")}
+    noise |= {f"loss{index}": entries(CALLS * int(np.shape(given["noise.x"])[0])) for index in (0, 1)}
     return parts(values=values, extreme=extreme, noise=noise)
 
 
@@ -404,6 +408,7 @@ def _drawn(trial: Trial) -> Array:
             f"[{batch}, {dim}].",
             diagnosis="wrong_shape",
         )
+    _made_of(trial, noise, z, rows)
     whole = [z[:, at : at + batch] for at in range(0, z.shape[1], batch)]
     counted = _counted(trial)
     if counted is not None and counted and max(counted) < len(whole):
@@ -415,6 +420,33 @@ def _drawn(trial: Trial) -> Array:
             distinct.append(one)
     drawn: Array = np.concatenate(distinct, 1)
     return drawn
+
+
+def _made_of(trial: Trial, noise: Trial, z: Array, rows: Sequence[int]) -> None:
+    """Raises `Reject` where the losses of these calls are not made of the z (calls, rows, dim) that came with them.
+
+    Whose losses are right, or wrong in a known way, makes them so of any z. Code that knows what is done with its z
+    can show others, and a tensor's clone can be made something else; but then the losses do not fit.
+    """
+    try:
+        reading = read(section(trial, "values"))
+    except Reject:
+        return  # what is wrong there has cost its points
+    x, a, b, w = (array(noise.given, name) for name in "xabw")
+    c = float(array(noise.given, "c"))
+    losses = [array(noise.got, f"loss{index}", what=f"Loss {index + 1} of the two") for index in (0, 1)]
+    cases = []
+    for call in range(CALLS):
+        found = [loss[call] if loss.shape[:1] == (CALLS,) and loss.ndim == 2 else np.empty(0) for loss in losses]
+        cases.append(seen_of(x, a, b, w, c, z[call], rows, (found[0], found[1])))
+    for which in (D, G):
+        right = RIGHT[which] if reading.found[which] is not None else reading.known(which)
+        if right is not None and match(tuple(cases), reading.index(which), right) is None:
+            raise Reject(
+                f"In {CALLS} calls with one batch the {WORDS[which]} does not fit the z that the generator was given. "
+                "Expected: the losses are made of the images that the generator makes of z.",
+                diagnosis="z_exchanged",
+            )
 
 
 def _counted(trial: Trial) -> list[int] | None:

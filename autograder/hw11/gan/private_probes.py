@@ -5,6 +5,7 @@ They get the sampler of the VAE's private probes, for whoever draws z by their o
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -176,21 +177,31 @@ def losses(real: torch.Tensor, fake: torch.Tensor, models: Models) -> tuple[list
 
 
 def noise(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
-    """`calls` calls with the same batch: the z of each call of the generator, (calls, rows, dim) and its rows."""
+    """`calls` calls with the same batch: the z of each call of the generator, (calls, rows, dim) and its rows.
+
+    The losses of each call, loss0 and loss1 (calls, entries), show that it is these z that they are made of.
+    """
     x = given["x"]
     gan = _filled(models, *(given[name] for name in "abwc"))
     generator = gan.g
     drawn, rows = [], set()
+    found: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
     for _ in range(given["calls"]):
         generator.received.clear()
-        gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU)
+        returned = gan.loss_nonsaturating(x.reshape(SHAPE), device=CPU)
+        with contextlib.suppress(Breach):  # what cannot be read costs its points where values are judged
+            for kept, part in zip(found, several(returned, 2, NAMES, METHOD), strict=False):
+                kept.append(torch.as_tensor(part).detach().flatten())
         if not generator.received:
             raise Breach(f"{METHOD} returned without calling the generator, but one batch of fakes was expected")
         drawn.append(torch.cat(generator.received))
         rows.add(tuple(len(z) for z in generator.received))
     if len(rows) > 1:
         raise Breach("the number of z given to the generator changes from call to call")
-    return {"z": torch.stack(drawn), "rows": torch.tensor(rows.pop())}
+    if any(len({len(each) for each in kept}) > 1 for kept in found):
+        raise Breach("the shape of a loss changes from call to call")
+    values = {f"loss{index}": torch.stack(kept) for index, kept in enumerate(found) if kept}
+    return {"z": torch.stack(drawn), "rows": torch.tensor(rows.pop()), **values}
 
 
 def _slopes(parts: list[Any], **places: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -514,14 +514,21 @@ def _read(trial: Trial, case: int) -> Seen:
             "deviations. Expected: one draw from N(0, I) for each image; this cannot be judged."
         )
     losses = tuple(array(got, f"{case}.loss{i}", what=f"Loss {i + 1} of the two") for i in range(2))
-    fakes = _fakes(z, rows, batch, a, b, w, c)
+    return seen_of(x, a, b, w, c, z, rows, losses)  # type: ignore[arg-type]
+
+
+def seen_of(
+    x: Array, a: Array, b: Array, w: Array, c: float, z: Array, rows: Sequence[int], losses: tuple[Array, Array]
+) -> Seen:
+    """The case of a batch x, the two networks' weights, the z (rows, dim) of all calls, and what was returned."""
+    fakes = _fakes(z, rows, len(x), a, b, w, c)
     # A logit 3.5 tanh(s), s = x w + c, errs by 3.5 times what s does: SEEN products, and pixels that err by
     # gamma (|z| |A| + |b|) themselves.
-    pixels = gamma(dim + 8) * (np.abs(z) @ np.abs(a) + 2 * np.abs(b)).max(0)
+    pixels = gamma(len(a) + 8) * (np.abs(z) @ np.abs(a) + 2 * np.abs(b)).max(0)
     largest = np.max([np.abs(x).max(0), *(np.abs(fake.x).max(0) for fake in fakes)], axis=0)
     slack = STEEPEST * (float(pixels @ np.abs(w)) + gamma(SEEN + 8) * (float(largest @ np.abs(w)) + abs(c)))
     real = STEEPEST * np.tanh(x @ w + c)
-    return Seen(batch, x, w, c, real, fakes, losses, pixels, slack)  # type: ignore[arg-type]
+    return Seen(len(x), x, w, c, real, fakes, losses, pixels, slack)
 
 
 def factors(batch: int) -> dict[str, float]:

@@ -52,10 +52,9 @@ class Layer(nn.Module):
     """All that were made, in order; the probe empties it before it makes a stack."""
     pairs = False
     """Whether it returns (output, None) without use_cache, for stacks that unpack what their own layers return."""
-    calls = 0
-    """How often layers were called since the last `thrifty` step began."""
     thrifty = False
-    """Whether it refuses more than one position at once: a stack that has outputs of such layers computes no more."""
+    """Whether it refuses more than one position at once, which tells what is wrong. Code that changes this is judged by
+    the kernel's count of CPU time."""
     shared: list[nn.Module]
     """The embeddings of words and of positions, and their norm, which the last stack was made with."""
 
@@ -93,7 +92,6 @@ class Layer(nn.Module):
         past_kv: Any,
     ) -> Any:
         to, n = x, x.shape[1]
-        Layer.calls += 1
         if Layer.thrifty and n > 1:
             raise Refused("several")
         if use_cache:
@@ -121,7 +119,7 @@ class Layer(nn.Module):
 
 
 def stack(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """The parts `encoder`, `decoder`, `cached`, `again`, `work`, `training`: the student's stack, layers of ours.
+    """The parts `encoder`, `decoder`, `cached`, `again`, `work`, `training`, `long`: the student's stack, our layers.
 
     A case holds ids and other (batch, n), memory (batch, m, d), memory_padding (batch, m), the embeddings' weights
     "w.emb_word.weight", ..., those of layer 0 "l0.NAME", ..., a cache for it "past0" (batch, n, d), ..., heads and the
@@ -162,6 +160,7 @@ def stack(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         again=every(again),
         work=every(work),
         training=every(training),
+        long=lambda: long(sections.take(given, "long"), kind.found()),
     )
 
 
@@ -266,32 +265,50 @@ def training(case: dict[str, Any], kind: Any) -> dict[str, Any]:
 def work(case: dict[str, Any], kind: Any) -> dict[str, Any]:
     """One step behind caches that were handed over, with layers that take one position at a time.
 
-    Returns out (batch, 1, d), the new caches "cache0", ..., or "form0", ..., and how many `calls` of layers it took; or
-    `refused`.
+    Returns out (batch, 1, d) and the new caches "cache0", ..., or "form0", ...; or `refused`.
     """
-    one, layers = stacked(case, kind, decodes=True), case["layers"]
-    encoder = {"encoder_hidden_states": case["memory"], "encoder_padding_mask": case["memory_padding"]}
-    newest = case["other"][:, :1]
-    Layer.thrifty = True
+    newest, layers = case["other"][:, :1], case["layers"]
     try:
-        with torch.no_grad():
-            first = one(newest, **encoder, use_cache=True, past_key_values=None)
-            answered(first)
-            handed = [case[f"past{index}"].clone() for index in range(layers)]
-            # In the form in which the stack returns them: who fills in a list of its own may rely on that.
-            past = handed if isinstance(first[2], list) else tuple(handed)
-            Layer.calls = 0
-            returned = one(newest, **encoder, use_cache=True, past_key_values=past)
-            state, caches = answered(returned)[0], returned[2]
+        ((state, caches),) = behind(case, kind, newest)
     except Refused as refusal:
         return {"refused": refusal.kind}
-    finally:
-        Layer.thrifty = False
-    seen: dict[str, Any] = {"out": state, "calls": Layer.calls}
+    seen: dict[str, Any] = {"out": state}
     several = caches if isinstance(caches, tuple | list) else []
     for index, each in enumerate([*several, *[None] * layers][:layers]):
         seen |= kept(each, str(index), most=case["past0"].numel() + newest.numel() * state.shape[-1])
     return seen
+
+
+def behind(case: Mapping[str, Any], kind: Any, ids: torch.Tensor) -> list[tuple[torch.Tensor, Any]]:
+    """For each column of the ids (batch, n) the state (batch, 1, d) behind the case's caches, and the new caches."""
+    one, found = stacked(case, kind, decodes=True), []
+    encoder = {"encoder_hidden_states": case["memory"], "encoder_padding_mask": case["memory_padding"]}
+    Layer.thrifty = True
+    try:
+        with torch.no_grad():
+            first = one(ids[:, :1], **encoder, use_cache=True, past_key_values=None)
+            answered(first)
+            for column in range(ids.shape[1]):
+                newest = ids[:, column : column + 1]
+                handed = [case[f"past{index}"].clone() for index in range(case["layers"])]
+                # In the form in which the stack returns them: who fills in a list of its own may rely on that.
+                past = handed if isinstance(first[2], list) else tuple(handed)
+                returned = one(newest, **encoder, use_cache=True, past_key_values=past)
+                found.append((answered(returned)[0], returned[2]))
+    finally:
+        Layer.thrifty = False
+    return found
+
+
+def long(case: Mapping[str, Any], kind: Any) -> dict[str, Any]:
+    """`out` (batch, n, d), one state behind a long cache for each of `ids` (batch, n), or `refused`.
+
+    They are many, and the cache is long, for the kernel, which counts the CPU time of all of it.
+    """
+    try:
+        return {"out": torch.cat([state for state, _ in behind(case, kind, case["ids"])], dim=1)}
+    except Refused as refusal:
+        return {"refused": refusal.kind}
 
 
 def steps(one: Any, case: Mapping[str, Any], ids: torch.Tensor, *, turned: bool = False) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,7 +26,8 @@ from autograder.hw11.vae.reading import (
     WORDS,
     Reading,
     Seen,
-    is_mistake,
+    explanation,
+    is_bound,
     read,
     readings,
     weight,
@@ -89,8 +91,11 @@ def _bounds(given: Values) -> dict[str, Spec]:
 def _returns(given: Values) -> Specs:
     noise = take(given, "noise")
     most = int(noise["calls"]) * MOST_SAMPLES * int(np.size(noise["m"]))
+    calls, entries = int(noise["calls"]), 4 * int(np.size(noise["x"]))
+    drawn = {f"part{index}": numbers(calls, None, most=calls * entries) for index in range(3)}
     again = {f"{call}.part{index}": numbers(most=4 * PIXELS) for call in range(2) for index in range(3)}
-    return parts(values=_bounds(take(given, "values")), noise={"z": numbers(None, None, None, most=most)}, again=again)
+    drawn["z"] = numbers(None, None, None, most=most)
+    return parts(values=_bounds(take(given, "values")), noise=drawn, again=again)
 
 
 ASK = Ask("vae.private_probes:bound", _everything, returns=_returns, needs=("gan_vae/models/vae.py",))
@@ -173,13 +178,13 @@ def _wrong_term(trial: Trial, reading: Reading, which: str, mistakes: tuple[Misc
     begin = f"For one example with {seen.dim} latent dimensions the {WORDS[which]} was {told}; expected {wanted}" + (
         " at the z that was decoded." if which == "rec" else "."
     )
-    for known in mistakes:
-        if all(is_mistake(reading.single(c, which), known, reading.cases[c]) for c in ALONE):
-            detail = known.sentence
-            if known.id in ("kl_sign", "rec_sign") and _signs_right(reading):
-                detail = "In the negative ELBO its sign is right, but this part of it is returned with the wrong sign."
-                return Verdict(0.0, f"{begin} {detail}", "wrong_signed_part")
-            return Verdict(0.0, f"{begin} {detail}", known.id)
+    known = explanation(mistakes, [(reading.single(c, which), reading.cases[c]) for c in ALONE])
+    if known is not None:
+        detail = known.sentence
+        if known.id in ("kl_sign", "rec_sign") and _signs_right(reading):
+            detail = "In the negative ELBO its sign is right, but this part of it is returned with the wrong sign."
+            return Verdict(0.0, f"{begin} {detail}", "wrong_signed_part")
+        return Verdict(0.0, f"{begin} {detail}", known.id)
     bounds = [(c, s.kl_bound if which == "kl" else s.rec_bound) for c, s in enumerate(reading.cases)]
     factor = weight(
         [(reading.single(c, which), float(getattr(reading.cases[c], which).mean()), bounds[c][1]) for c in ALONE]
@@ -317,6 +322,18 @@ def _signs_right(reading: Reading) -> bool:
     return reading.nelbo_right() or all(_Sum.of(reading, case, signs).used(1, 1) <= 1 for case in ALONE)
 
 
+SUMS = (
+    ("kl_subtracted", -1, 1, "KL was subtracted: the bound subtracts it, so the negative bound adds it."),
+    ("rec_subtracted", 1, -1, "The reconstruction loss was subtracted, but the negative bound adds -log p(x|z)."),
+    ("elbo_not_negated", -1, -1, "It is the negative of their sum."),
+    ("mean_over_pixels", 1 / PIXELS, 1 / PIXELS, "It was divided by the number of pixels."),
+    ("mean_over_pixels", 1, 1 / PIXELS, "The reconstruction in it was divided by the number of pixels."),
+    ("kl_ignored", 0, 1, "KL was left out."),
+    ("rec_ignored", 1, 0, "The reconstruction was left out."),
+)
+"""Known ways to add KL and reconstruction up: the mistake's id, the two weights, and a sentence."""
+
+
 def adds_up(trial: Trial) -> Verdict:
     trial = section(trial, "values")
     reading = read(trial)
@@ -345,17 +362,13 @@ def adds_up(trial: Trial) -> Verdict:
         f"With KL {kl_told} and reconstruction {rec_told} the negative ELBO was "
         f"{contrast(first.nelbo, first.kl + first.rec).replace('expected', 'expected their sum,')}"
     )
-    for diagnosis, of_kl, of_rec, sentence in (
-        ("kl_subtracted", -1, 1, "KL was subtracted: the bound subtracts it, so the negative bound adds it."),
-        ("rec_subtracted", 1, -1, "The reconstruction loss was subtracted, but the negative bound adds -log p(x|z)."),
-        ("elbo_not_negated", -1, -1, "It is the negative of their sum."),
-        ("mean_over_pixels", 1 / PIXELS, 1 / PIXELS, "It was divided by the number of pixels."),
-        ("mean_over_pixels", 1, 1 / PIXELS, "The reconstruction in it was divided by the number of pixels."),
-        ("kl_ignored", 0, 1, "KL was left out."),
-        ("rec_ignored", 1, 0, "The reconstruction was left out."),
-    ):
-        if all(one.used(of_kl, of_rec) <= 1 for one in sums):
-            return Verdict(0.0, f"{begin} {sentence}", diagnosis)
+    sentences = [
+        (diagnosis, sentence)
+        for diagnosis, of_kl, of_rec, sentence in SUMS
+        if all(one.used(of_kl, of_rec) <= 1 for one in sums)
+    ]
+    if len({diagnosis for diagnosis, _ in sentences}) == 1:
+        return Verdict(0.0, f"{begin} {sentences[0][1]}", sentences[0][0])
     for diagnosis, name, pairs in (
         ("kl_weighted", "KL", [(one.nelbo - one.rec, one.kl, one.slack) for one in sums]),
         ("rec_weighted", "the reconstruction", [(one.nelbo - one.kl, one.rec, one.slack) for one in sums]),
@@ -591,13 +604,69 @@ def gradient_decoder(trial: Trial) -> Verdict:
     return passed("The gradient of the negative ELBO to the decoder is right.", used=used)
 
 
+def _made_of(asked: Trial, noise: Trial, z: Array) -> None:
+    """Raises `Reject` where the values of these calls are not made of the z (calls, rows, dim) that came with them.
+
+    Whose reconstruction or bound is right for single examples makes it so of any z, up to how a batch is averaged. Code
+    that knows what is done with its z can show others, and a tensor's clone can be made something else; but then these
+    values do not fit.
+    """
+    try:
+        reading = read(section(asked, "values"))
+    except Reject:
+        return  # what is wrong there has cost its points
+    sign = reading.sign("rec")
+    which = "rec" if sign else "nelbo" if reading.nelbo_right() else ""
+    if not which:
+        return
+    signed = 0 if which == "nelbo" else sign
+    of_batch = [
+        factor
+        for factor in FACTORS
+        if all(
+            (part := reading.part(case, which)).size in (1, CASES[case][0])
+            and _fits(float(part.mean()), factor(CASES[case][0]) if part.size == 1 else 1.0, seen, signed)
+            for case, seen in ((case, reading.cases[case]) for case in TOGETHER)
+        )
+    ]
+    if not of_batch:
+        return  # how it treats a batch is another check's matter
+    m, batch = array(noise.given, "m"), len(array(noise.given, "m"))
+    parts = array(noise.got, f"part{reading.order.index(which)}", what=f"The {WORDS[which]}")
+    given = {f"{name}0": noise.given[name] for name in "xmvwb"}
+    for call, rows in enumerate(z):
+        got = {f"0.part{index}": parts[call] for index in range(3)}
+        got |= {"0.z": rows, "0.rows": np.array([len(rows)]), "0.other_x": False}
+        seen = readings(Trial(given, got), 0, batch, m.shape[1])
+        value = float(parts[call].mean())
+        factors = [factor(batch) if parts.shape[1] == 1 else 1.0 for factor in of_batch]
+        if not any(_fits(value, factor, one, signed) for one in seen for factor in factors):
+            raise Reject(
+                f"In {len(z)} calls with one batch the {WORDS[which]} does not fit the z that the decoder was given. "
+                "Expected: the values are made of the z that is decoded.",
+                diagnosis="z_exchanged",
+            )
+
+
+FACTORS: tuple[Callable[[int], float], ...] = (lambda batch: 1.0, float, lambda batch: 1 / batch)
+"""What the average over a batch may be multiplied by: nothing, the batch in a sum, or it was divided by it twice."""
+
+
+def _fits(value: float, factor: float, seen: Seen, sign: int) -> bool:
+    """Whether the value is `factor` times the reconstruction term with this sign, or the bound where it is 0."""
+    if sign:
+        return fits(value, factor * sign * float(seen.rec.mean()), factor * seen.rec_bound)
+    return is_bound(value / factor, seen)
+
+
 def posterior(trial: Trial, alpha: float) -> Verdict:
-    trial = section(trial, "noise")
+    asked, trial = trial, section(trial, "noise")
     m, v = array(trial.given, "m"), array(trial.given, "v")
     calls, (batch, dim) = int(trial.given["calls"]), m.shape
     z = array(trial.got, "z", what="The decoded z")
     if z.ndim != 3 or z.shape[0] != calls or z.shape[2] != dim or z.shape[1] % batch or not z.shape[1]:
         raise Reject(f"The z given to the decoder have shape {list(z.shape[1:])}; expected [{batch}, {dim}].")
+    _made_of(asked, trial, z)
     # Of many samples the first few of each call are enough, and keep the judge's work bounded.
     stacked = z.reshape(calls, -1, batch, dim)[:, :4].reshape(-1, batch, dim)
     interleaved = z.reshape(calls, batch, -1, dim)[:, :, :4].swapaxes(1, 2).reshape(-1, batch, dim)

@@ -7,6 +7,7 @@ where the student's code is meant to be able to call it, and nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ NO_ENCODE = (
     "negative_elbo_bound returned without calling self.enc.encode(x), but the mean and the variance of q(z|x) were "
     "expected to come from there"
 )
+METHOD = "negative_elbo_bound"
 NAMES = "negative ELBO, KL, reconstruction"
 VAE, UTILS = "gan_vae/models/vae.py", "gan_vae/utils.py"
 STEEPEST = 3.5
@@ -167,7 +169,7 @@ def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
 
 def _bound(model: Any, x: torch.Tensor) -> list[Any]:
     """What negative_elbo_bound(x) returned; `Breach` where it used neither our encoder nor our decoder."""
-    parts = several(model.negative_elbo_bound(x), 3, NAMES, "negative_elbo_bound")
+    parts = several(model.negative_elbo_bound(x), 3, NAMES, METHOD)
     if not model.enc.called:
         raise Breach(NO_ENCODE)
     if not model.dec.received:
@@ -205,18 +207,28 @@ def values(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
 
 
 def noise(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
-    """`calls` calls with the same x, m, v: the z that each decoded, (calls, rows, dim)."""
+    """`calls` calls with the same x, m, v: the z that each decoded, (calls, rows, dim).
+
+    The values of each call, part0, part1 and part2 (calls, entries), show that it is these z that they are made of.
+    """
     model = models(given)
     drawn = []
+    found: tuple[list[torch.Tensor], ...] = ([], [], [])
     for _ in range(given["calls"]):
         model.dec.received.clear()
-        model.negative_elbo_bound(given["x"])
+        returned = model.negative_elbo_bound(given["x"])
         if not model.dec.received:
             raise Breach(NO_DECODE)
+        with contextlib.suppress(Breach):  # what cannot be read costs its points where values are judged
+            for kept, part in zip(found, several(returned, 3, NAMES, METHOD), strict=False):
+                kept.append(torch.as_tensor(part).detach().flatten())
         drawn.append(torch.cat(model.dec.received))
     if len({len(z) for z in drawn}) > 1:
         raise Breach("the number of z given to the decoder changes from call to call")
-    return {"z": torch.stack(drawn)}
+    if any(len({len(each) for each in kept}) > 1 for kept in found):
+        raise Breach("the shape of a value changes from call to call")
+    values = {f"part{index}": torch.stack(kept) for index, kept in enumerate(found) if kept}
+    return {"z": torch.stack(drawn), **values}
 
 
 def again(given: Mapping[str, Any], models: Models) -> dict[str, Any]:

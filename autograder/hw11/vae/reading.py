@@ -434,12 +434,13 @@ class Reading:
         """Whether nelbo is the bound itself at the decoded z, whatever the returned parts are."""
         for case in cases:
             s, part = self.cases[case], self.part(case, "nelbo")
-            if part.size != 1 or not _is_bound(sign * float(part.reshape(())), s):
+            if part.size != 1 or not is_bound(sign * float(part.reshape(())), s):
                 return False
         return True
 
 
-def _is_bound(value: float, s: Seen) -> bool:
+def is_bound(value: float, s: Seen) -> bool:
+    """Whether the value is the negative bound at the z that was decoded, with either KL."""
     rec = float(s.rec.mean())
     return any(
         fits(value, rec + float(kl.mean()), s.rec_bound + bound + gamma(4) * (abs(rec) + abs(float(kl.mean()))))
@@ -484,7 +485,7 @@ def _score(s: Seen, place: int, which: str) -> int:
         return 0
     value = float(s.parts[place].reshape(()))
     if which == "nelbo":
-        return RIGHT if _is_bound(value, s) else int(_is_bound(-value, s))
+        return RIGHT if is_bound(value, s) else int(is_bound(-value, s))
     truths, mistakes = (s.kl_truths, KL_MISTAKES) if which == "kl" else (((s.rec, s.rec_bound),), REC_MISTAKES)
     if any(fits(value, truth.mean(), bound) for truth, bound in truths):
         return RIGHT
@@ -495,7 +496,7 @@ def _score(s: Seen, place: int, which: str) -> int:
 def read(trial: Trial) -> Reading:
     """The best reading of all cases: one order of the three values, and for each case the z that count.
 
-    A wrong order is believed only where it explains more than both right ones.
+    A wrong order is believed only where it explains more than both right ones, and does so in every single example.
     """
     found = [readings(trial, case, *CASES[case]) for case in range(len(CASES))]
     scores: dict[tuple[int, int, str], int] = {}
@@ -510,22 +511,45 @@ def read(trial: Trial) -> Reading:
         """For each case and reading, how well this order explains its three values."""
         return [[sum(score(s, place, which) for place, which in enumerate(order)) for s in ones] for ones in found]
 
-    def total(quality: list[list[int]]) -> int:
-        return sum(map(max, quality))
-
-    best, best_quality = ORDERS[0], qualities(ORDERS[0])
-    for order in (*ORDERS[1:], *WRONG_ORDERS):
-        if total(best_quality) == 3 * RIGHT * len(CASES):
-            break  # all of it is explained: the usual case
+    for order in ORDERS:
         quality = qualities(order)
-        if total(quality) > total(best_quality):
-            best, best_quality = order, quality
+        if sum(map(max, quality)) == 3 * RIGHT * len(CASES):  # all of it is explained: the usual case
+            alike = tuple(
+                tuple(seen for seen, points in zip(ones, each, strict=True) if points == max(each))
+                for ones, each in zip(found, quality, strict=True)
+            )
+            place = order.index("rec")
+            return Reading(tuple(min(ones, key=lambda seen: _far(seen, place)) for ones in alike), alike, order)
+
+    def explained(order: Order, kind: int) -> tuple[int, int]:
+        """How well the order and one choice of z explain each value in every single example; and all of it, summed.
+
+        In one of the examples anything can come within the bounds by chance; not in all of them.
+        """
+        chosen = [ones[min(kind, len(ones) - 1)] for ones in found]
+        places = list(enumerate(order))
+        throughout = sum(min(score(chosen[case], place, which) for case in ALONE) for place, which in places)
+        return throughout, sum(score(seen, place, which) for seen in chosen for place, which in places)
+
+    kinds = range(max(map(len, found)))
+    best = max((*ORDERS, *WRONG_ORDERS), key=lambda order: max(explained(order, kind)[0] for kind in kinds))
+    kind = max(kinds, key=lambda each: explained(best, each))
+    cases = tuple(ones[min(kind, len(ones) - 1)] for ones in found)
     alike = tuple(
-        tuple(seen for seen, points in zip(ones, quality, strict=True) if points == max(quality))
-        for ones, quality in zip(found, best_quality, strict=True)
+        tuple(seen for seen, points in zip(ones, each, strict=True) if points == each[min(kind, len(ones) - 1)])
+        for ones, each in zip(found, qualities(best), strict=True)
     )
-    place = best.index("rec")
-    return Reading(tuple(min(ones, key=lambda seen: _far(seen, place)) for ones in alike), alike, best)
+    return Reading(cases, alike, best)
+
+
+def explanation(mistakes: Sequence[Misconception], pairs: Sequence[tuple[float, Seen]]) -> Misconception | None:
+    """The mistake that explains the value of every (value, case); None where none does, or several that differ do."""
+    found = [known for known in mistakes if all(is_mistake(value, known, seen) for value, seen in pairs)]
+    for other in found[1:]:
+        first, second = ([float(np.mean(one.formula(seen))) for _, seen in pairs] for one in (found[0], other))
+        if other.id != found[0].id and not np.allclose(first, second, rtol=1e-9, atol=1e-9):
+            return None  # not one formula in two forms
+    return found[0] if found else None
 
 
 def _far(s: Seen, place: int) -> float:

@@ -1,0 +1,122 @@
+"""A decoder whose every answer takes real work: its states follow from one another by products that nothing shortens.
+
+What a worker says of its own work counts for nothing, since code in it can reach whatever keeps the account. But the
+kernel counts its CPU time. So one search runs on a model of which each state costs a fifth of a millisecond, and can
+be had from the state before it, which the caches hold, or from the whole past, at the cost of all of it. Behind some
+hundred tokens that is the difference between 0.1 and 10 CPU seconds, whatever is patched, reset or called by another
+name. The numbers are whole and below 2^53, so they are exact in float64, in any order of addition, here and in torch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from autograder.core import Array, Values
+
+PAD, BOS, EOS = 0, 1, 2
+VOCAB, STATES, LIKELY = 48, 1024, 3
+KEY, WIDTH, PRIME = 4, 256, 2**20 - 3
+"""A state is KEY numbers below PRIME. A round makes products of WIDTH numbers below 2^20 and of entries below 2^8,
+which sum up to less than 2^36, and squares below 2^40; a state's sum is below 2^26."""
+ROUNDS = 4
+NEVER, FAVOURITE = -60.0, 6.0
+"""Logits of what no search may end with, and what the likeliest token has more than the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """The model's numbers: mix (WIDTH, WIDTH), and logits (sources, STATES, VOCAB)."""
+
+    mix: Array
+    tables: Array
+
+    @cached_property
+    def _mix(self) -> Array:
+        return self.mix.astype(np.float64)
+
+    def begin(self, sources: Sequence[int]) -> Array:
+        """The states (rows, KEY) before the first token."""
+        return np.repeat(np.asarray(sources, float)[:, None] + 1, KEY, axis=1)
+
+    def advance(self, keys: Array, tokens: Array) -> Array:
+        """The states (rows, KEY) behind these and the tokens (rows,)."""
+        x = (np.tile(keys, WIDTH // KEY) * np.arange(1, WIDTH + 1) + 31 * tokens[:, None]) % PRIME
+        for _ in range(ROUNDS):
+            x = ((x @ self._mix % PRIME) ** 2 + 1) % PRIME
+        found: Array = x.reshape(len(x), WIDTH // KEY, KEY).sum(1) % PRIME
+        return found
+
+    def at(self, sources: Array, keys: Array) -> Array:
+        """The logits (rows, VOCAB) in these states."""
+        found: Array = self.tables[sources, keys.sum(1).astype(int) % STATES]
+        return found
+
+
+def drawn(rng: Generator, sources: int) -> Chain:
+    """In every state some words are likely, each time others, and one of them is by far the likeliest; none ends."""
+    logits = np.full((sources, STATES, VOCAB), NEVER)
+    words = np.argsort(rng.random((sources, STATES, VOCAB - 3)), axis=2)[:, :, :LIKELY] + 3
+    values = rng.standard_normal(words.shape)
+    values[:, :, 0] += FAVOURITE
+    np.put_along_axis(logits, words, values, axis=2)
+    return Chain(rng.integers(0, 256, (WIDTH, WIDTH), dtype=np.uint8), logits.astype(np.float32))
+
+
+def ended(chain: Chain, lengths: Sequence[int]) -> Chain:
+    """The same where the likeliest sequence of source i ends after lengths[i] tokens, or soon after them."""
+    sources, tables = np.arange(len(lengths)), chain.tables.copy()
+    keys, tokens = chain.begin(sources.tolist()), np.full(len(lengths), BOS)
+    passed = np.zeros(tables.shape[:2], bool)
+    open_ = np.ones(len(lengths), bool)
+    for step in range(1, max(lengths) + STATES):
+        keys = chain.advance(keys, tokens)
+        places = keys.sum(1).astype(int) % STATES
+        ends = open_ & (step >= np.asarray(lengths)) & ~passed[sources, places]
+        tables[sources[ends], places[ends], EOS] = 2 * FAVOURITE + 6
+        open_ &= ~ends
+        passed[sources, places] = True
+        tokens = tables[sources, places].argmax(1)
+        if not open_.any():
+            break
+    return Chain(chain.mix, tables)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Along rows of tokens: how many of each row's were likely where they came, and the CPU seconds of a state."""
+
+    likely: Array
+    seconds: float
+
+
+def walked(chain: Chain, sources: Sequence[int], rows: Sequence[Sequence[int]], *, first: int) -> Walk:
+    """Follows the rows' tokens, each behind the token `first`."""
+    longest = max(map(len, rows), default=0)
+    tokens = np.full((len(rows), longest), PAD)
+    for place, row in enumerate(rows):
+        tokens[place, : len(row)] = row
+    lengths, of = np.array([len(row) for row in rows]), np.asarray(sources)
+    keys, before, likely = chain.begin(sources), np.full(len(rows), first), np.zeros(len(rows), int)
+    begun = time.process_time()
+    for step in range(longest):
+        keys = chain.advance(keys, before)
+        before = tokens[:, step]
+        seen = chain.at(of, keys)[np.arange(len(rows)), before] > NEVER
+        likely += seen & (step < lengths)
+    return Walk(likely, (time.process_time() - begun) / max(longest, 1))
+
+
+def given(chain: Chain) -> Values:
+    """What the probe is given of it."""
+    return {"mix": chain.mix, "tables": chain.tables}
+
+
+def of(values: dict[str, Any] | Values) -> Chain:
+    return Chain(np.asarray(values["mix"]), np.asarray(values["tables"]))
