@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -135,6 +136,20 @@ def test_the_policy_gradients_network_counts_where_its_name_is_used_again(pool: 
     assert alone.score == again.score == POINTS
     assert told(alone).partition("; ")[2] == told(again).partition("; ")[2]
     assert run(pool, WRONG, RIGHT).score == ALL_RAN
+
+
+def test_a_run_draws_what_its_upload_decides(pool: Pool) -> None:
+    """Each generator: the same in two runs of one upload, and other numbers where one comment is another."""
+    cell = (
+        "import random, numpy, torch\n"
+        "raise ValueError([torch.rand(()).item(), torch.randn(()).item(), numpy.random.rand(), random.random()])"
+    )
+
+    uploads = [notebook("# one", cell)] * 2 + [notebook("# other", cell)]
+    one, again, other = (re.findall(r"-?\d\.\d{4,}", told(run(pool, data=data))) for data in uploads)
+    assert len(one) == 4
+    assert one == again
+    assert not set(one) & set(other)
 
 
 def test_output_that_the_file_holds_and_tags_change_nothing(pool: Pool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -165,8 +166,8 @@ class Case:
         """The state (1, n, d) of each of the ids behind the drawn cache of the only layer, all computed at once."""
         weights = {name: weight.astype(float) for name, weight in take(self.values, "w").items()}
         past = exact(self.values["past0"].astype(float), self.u)
-        place = int(form.positions(past.value.shape[1] + 1)[-1])
-        state = form.embed(self.values["ids"], weights, self.u, places=np.full(self.values["ids"].shape[1], place))
+        places = np.full(self.values["ids"].shape[1], form.positions(past.value.shape[1] + 1)[-1])
+        state = form.embed(self.values["ids"], weights, self.u, places=places)
         n = state.value.shape[1]
         own = np.zeros((n, past.value.shape[1] + n), bool)
         own[:, past.value.shape[1] :] = ~np.eye(n, dtype=bool)
@@ -622,22 +623,39 @@ def work(trial: Trial) -> Verdict:
             "caches stand for all others.",
             diagnosis="sum_recomputed",
         )
+    outs = [(case, _stepped_out(case, one)) for case, one in cases]
+    known = any(
+        all(_steps_so(case, out, form) for case, out in outs) for form in (Form(), *FORMS, *IN_CACHE, *OF_CACHES)
+    )
+    case, out = Case(long.given, SINGLE), single(long, "out", (1, STEPS, LONG_D), "The state behind a long cache")
     begun = time.process_time()
-    out = single(long, "out", (1, STEPS, LONG_D), "The state behind a long cache")
-    wants = (Case(long.given, SINGLE).behind(form) for form in (Form(), *FORMS, *IN_CACHE, *OF_CACHES))
-    if not any(fits(out, want.value, 2 * want.error + 1e-9) for want in wants):
+    right = case.behind(Form())
+    own = time.process_time() - begun
+    wants = itertools.chain([right], (case.behind(form) for form in FORMS))
+    known_long = any(fits(out, want.value, 2 * want.error + 1e-9) for want in wants)
+    if not (known or all(_of_a_layer(*each) for each in outs)) or not (known_long or _of_a_layer(case, out)):
         raise Reject(
-            f"Behind a cache of {LONG} positions the stack's state is wrong, and it is not clear why. So this check "
-            "cannot tell how much work the expected one would be. Look at the check of the stack step by step first."
+            "From caches that were handed over the stack made a wrong state, which is none that its layers return. So "
+            "this check cannot tell how much work the expected one would be. Look at the check of the stack step by "
+            "step first."
         )
-    allowed = ALLOWED + OWN_ALLOWED * (time.process_time() - begun)
-    if trial.got_cpu > allowed:
+    if trial.got_cpu > ALLOWED + OWN_ALLOWED * own:
         raise Reject(
             f"All states of the stack took {trial.got_cpu:.1f} s of CPU time, {STEPS} of them behind a cache of {LONG} "
             "positions. Expected: below 1 s. Is everything computed anew in each step?",
             diagnosis="sum_recomputed",
         )
     return passed("With use_cache each layer gets the newest position alone.")
+
+
+def _of_a_layer(case: Case, out: Array) -> bool:
+    """Whether wrong states came out of one of the layers, so that it was called: they have the form of its last norm.
+
+    Without its weight and bias each state has mean 0 and variance 1, but for the norm's epsilon and rounding, which are
+    below a thousandth where what is normed has a variance of 0.1 or more.
+    """
+    plains = ((out - layer["ffn_ln.bias"]) / layer["ffn_ln.weight"] for layer in case.layers)
+    return any(max(np.abs(one.mean(-1)).max(), np.abs(one.var(-1) - 1).max()) < 1e-3 for one in plains)
 
 
 ALLOWED, OWN_ALLOWED = 3.0, 30.0

@@ -76,11 +76,15 @@ def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
         machine.settle()
         return answer(request, module, job.probe.partition(":")[2], held)
 
+    def begun() -> None:
+        job.confined(sockets="listen", writable=[scratch])
+        Noise((job.seed + 1) % 2**63).renew()  # not the states that a probe has afterwards
+
     return kernel.start(
         scratch,
         getattr(module, job.collector)() if job.collector else kernel.Unwatched(),
         _plain,
-        lambda: job.confined(sockets="listen", writable=[scratch]),
+        begun,
         respond if job.rung == WHOLE else None,
     )
 

@@ -246,6 +246,7 @@ class Pool:
                     "collector": ask.collector,
                     "rung": ask.rung,
                     "file": ask.file,
+                    "seed": seed,
                     "scratch": str(scratch or ""),
                     "profiled": self.profile is not None,
                     "reads": ask.reads,
