@@ -19,7 +19,7 @@ from autograder.hw11 import ASSIGNMENT, epsilon
 from autograder.hw11.gan import loss as gan
 from autograder.hw11.vae import bound, reading, sample
 from autograder.judging import stats
-from autograder.judging.judges import parts_of
+from autograder.judging.judges import Misconception, parts_of
 from autograder.sandbox.parts import section
 from tests.solutions import BANK
 
@@ -171,6 +171,24 @@ EXACTLY = {
 }  # fmt: skip
 
 
+def test_a_name_holds_for_every_example_whatever_is_drawn() -> None:
+    """In one example of six a value may fit another order or another mistake by chance: that is no reason to say so."""
+    variant = VARIANTS["bound-importance-weighted"]
+    own = bank.terse(bank.only(ASSIGNMENT, [id for id in CHECKS if id.startswith("vae.bound.")]))
+    with bank.submitted(variant, own) as received:
+        for draw in range(8):  # of which three were named otherwise
+            assert bank.outcome(received, own, salt=str(draw)).diagnoses == {"log_of_average"}
+
+
+def test_nothing_is_named_where_two_mistakes_explain() -> None:
+    given, got = asked(bound.ASK, "bound-prior-unpacked")
+    seen = reading.read(section(Trial(given, got), "values")).cases[1]
+    ids = (("a", 5.0), ("b", 5.0), ("c", 5.0 + 1e-7))
+    one, same, other = (Misconception(id, "", lambda _, value=value: value) for id, value in ids)
+    found = [reading.explanation(mistakes, [(5.0, seen)]) for mistakes in ((one,), (one, same), (one, other), (other,))]
+    assert found == [one, one, None, other]
+
+
 @pytest.mark.parametrize("id", EXACTLY)
 def test_an_error_costs_what_it_touches_and_no_more(id: str) -> None:
     assert set(failed(verdicts(BANK[id]))) == EXACTLY[id]
@@ -268,6 +286,19 @@ def test_as_many_z_as_are_allowed_cost_less_than_a_second() -> None:
         with contextlib.suppress(Reject):
             assert judge(Trial(given, got)).score == 0
         assert time.process_time() - started < 1
+
+
+def test_values_are_compared_with_many_z_in_less_than_a_second() -> None:
+    """64 copies of each z: their average is the same, so that the values fit; but no copy is a draw of its own."""
+    given, got = asked(bound.ASK, "bound-prior-unpacked")
+    started = time.process_time()
+    found = bound.posterior(Trial(given, got | {"noise.z": np.tile(got["noise.z"], (1, 64, 1))}), 1e-10)
+    assert found.diagnosis != "z_exchanged"
+    assert found.score == 0
+    with pytest.raises(Reject, match="does not fit the z") as caught:
+        bound.posterior(Trial(given, got | {"noise.z": got["noise.z"] + 0.01}), 1e-10)
+    assert caught.value.diagnosis == "z_exchanged"
+    assert time.process_time() - started < 1
 
 
 def test_far_too_many_numbers_are_refused_before_they_are_copied() -> None:

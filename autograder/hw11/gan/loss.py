@@ -32,6 +32,7 @@ from autograder.hw11.gan.reading import (
     softplus,
 )
 from autograder.hw11.precision import HALF, refuse_half
+from autograder.hw11.vae.reading import looked_at
 from autograder.hw11.vae.sample import family, same, unrepeated
 from autograder.judging.judges import array, contrast, fits, luck, parts_of, passed, share, shown
 from autograder.judging.stats import dependence, gamma, marginal, repetition
@@ -436,7 +437,7 @@ def _made_of(trial: Trial, noise: Trial, z: Array, rows: Sequence[int]) -> None:
     c = float(array(noise.given, "c"))
     losses = [array(noise.got, f"loss{index}", what=f"Loss {index + 1} of the two") for index in (0, 1)]
     cases = []
-    for call in range(CALLS):
+    for call in looked_at(z, len(x)):
         found = [loss[call] if loss.shape[:1] == (CALLS,) and loss.ndim == 2 else np.empty(0) for loss in losses]
         cases.append(seen_of(x, a, b, w, c, z[call], rows, (found[0], found[1])))
     for which in (D, G):

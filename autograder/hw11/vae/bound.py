@@ -28,6 +28,7 @@ from autograder.hw11.vae.reading import (
     Seen,
     explanation,
     is_bound,
+    looked_at,
     read,
     readings,
     weight,
@@ -634,7 +635,8 @@ def _made_of(asked: Trial, noise: Trial, z: Array) -> None:
     m, batch = array(noise.given, "m"), len(array(noise.given, "m"))
     parts = array(noise.got, f"part{reading.order.index(which)}", what=f"The {WORDS[which]}")
     given = {f"{name}0": noise.given[name] for name in "xmvwb"}
-    for call, rows in enumerate(z):
+    for call in looked_at(z, batch):
+        rows = z[call]
         got = {f"0.part{index}": parts[call] for index in range(3)}
         got |= {"0.z": rows, "0.rows": np.array([len(rows)]), "0.other_x": False}
         seen = readings(Trial(given, got), 0, batch, m.shape[1])

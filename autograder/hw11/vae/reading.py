@@ -542,6 +542,18 @@ def read(trial: Trial) -> Reading:
     return Reading(cases, alike, best)
 
 
+def looked_at(z: Array, batch: int) -> list[int]:
+    """The calls of z (calls, rows, dim) whose values are compared with their z: all, or of many samples some.
+
+    So many that the judge computes as much as for four z for each example; which ones, the z themselves decide.
+    """
+    calls, copies = len(z), max(1, z.shape[1] // batch)
+    if copies <= 4:
+        return list(range(calls))
+    chosen = np.argsort(z[:, 0, 0], kind="stable")[: max(2, 4 * calls // copies)]
+    return [int(call) for call in chosen]
+
+
 def explanation(mistakes: Sequence[Misconception], pairs: Sequence[tuple[float, Seen]]) -> Misconception | None:
     """The mistake that explains the value of every (value, case); None where none does, or several that differ do."""
     found = [known for known in mistakes if all(is_mistake(value, known, seen) for value, seen in pairs)]
