@@ -33,6 +33,7 @@ from autograder.intake.uploads import (
     MAX_TOTAL,
     UNREADABLE,
     bytes_of,
+    opened,
     shown,
     unpackable,
 )
@@ -79,7 +80,7 @@ class Upload:
         if self.reason:
             digest.update(self.reason.encode("utf-8", "replace"))
         elif self.inside:
-            with zipfile.ZipFile(self.path) as archive:
+            with opened(self.path) as archive:
                 for entry in _inside(archive, self.inside):
                     digest.update(f"{entry.filename}\0{entry.file_size}\0{entry.CRC}\0".encode("utf-8", "replace"))
         elif self.path.is_dir():
@@ -192,7 +193,7 @@ def _missing(folder: str, listed_in: str) -> str:
 def _exported_zip(path: Path) -> list[Upload]:
     """The export as it was downloaded, with or without a folder around it; else a zip of folders."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(path) as archive:
             listed = archive.namelist()
             at = min((one for one in listed if PurePosixPath(one).name in metadata.NAMES), key=len, default="")
             if not at:
@@ -235,7 +236,7 @@ def _unpack(export: Path, folder: str, target: Path) -> None:
     """
     target.mkdir()
     total = 0
-    with zipfile.ZipFile(export) as archive:
+    with opened(export) as archive:
         last: dict[PurePosixPath, zipfile.ZipInfo] = {}
         for entry in _inside(archive, folder):
             if (path := _relative(entry.filename[len(folder) :])) is not None:

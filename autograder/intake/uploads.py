@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import mmap
 import os
 import stat
 import struct
@@ -17,6 +18,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from autograder.core import Reject
 from autograder.intake import archives, names
@@ -35,6 +37,8 @@ SHOWN = 3
 """Names that one remark gives as examples."""
 ENTRY = b"PK\x01\x02"
 """What every entry of a zip's directory begins with."""
+END = b"PK\x05\x06"
+"""What the record behind the directory begins with."""
 UTF_8 = 0x800
 """The flag of an entry whose name is said to be UTF-8."""
 
@@ -285,19 +289,44 @@ def list_zip(data: bytes, listing: Listing, name: str) -> None:
             listing.add(entry.filename, entry.file_size, date_of(entry), _reader(archive, entry, listing))
 
 
-def opened(data: bytes) -> zipfile.ZipFile:
+def opened(archive: bytes | Path) -> zipfile.ZipFile:
     """The archive. Names that are said to be UTF-8 and are none are read as what old zips hold, code page 437."""
     try:
-        return zipfile.ZipFile(io.BytesIO(data))
+        return zipfile.ZipFile(archive if isinstance(archive, Path) else io.BytesIO(archive))
     except UnicodeDecodeError:
-        mended, at = bytearray(data), -1
+        mended: Any = _Copy.of(archive)  # which is less than an io.BytesIO, and enough
+        at = _directory(mended) - 1
         while (at := mended.find(ENTRY, at + 1)) >= 0 and at + 46 <= len(mended):
             flags, length = struct.unpack("<H18xH", mended[at + 8 : at + 30])
             try:
                 mended[at + 46 : at + 46 + length].decode()
             except UnicodeDecodeError:
                 mended[at + 8 : at + 10] = struct.pack("<H", flags & ~UTF_8)
-        return zipfile.ZipFile(io.BytesIO(bytes(mended)))
+        return zipfile.ZipFile(mended)
+
+
+class _Copy(mmap.mmap):
+    """The bytes of an archive, which may be changed in memory and are read as from a file. Nothing else is copied."""
+
+    @classmethod
+    def of(cls, archive: bytes | Path) -> _Copy:
+        if isinstance(archive, Path):
+            with archive.open("rb") as file:
+                return cls(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        copy = cls(-1, len(archive))
+        copy[:] = archive
+        return copy
+
+    def seekable(self) -> bool:
+        """It is; mmap says so itself from Python 3.13 on."""
+        return True
+
+
+def _directory(archive: mmap.mmap) -> int:
+    """Where the archive's own directory begins, so that a zip within it stays as it is; 0 where that is not told."""
+    end = archive.rfind(END)
+    size = struct.unpack("<L", archive[end + 12 : end + 16])[0] if 0 <= end <= len(archive) - 22 else 0
+    return max(0, end - size)
 
 
 def unpackable(entry: zipfile.ZipInfo) -> str:

@@ -325,6 +325,87 @@ def test_an_export_is_graded_as_it_was_downloaded(tmp_path: Path, top: str) -> N
         assert uploads[0].students == (roster.Student("Student 11", "11", "11@school.edu"),)
 
 
+def badly_named(data: bytes) -> bytes:
+    """The zip with the first letter u-umlaut of each name in code page 1252, and still said to be UTF-8."""
+    assert "ü".encode() in data
+    return data.replace("ü".encode(), "ü_".encode("cp1252"))
+
+
+@pytest.mark.parametrize("name", ["hw/grün.py", "hw/ü/helper.py", "readme-ü.txt"])
+def test_a_bad_name_in_an_export_costs_itself(tmp_path: Path, name: str) -> None:
+    """And a zip within the export, whose own names are no better, keeps its bytes."""
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("helper_ü.py", "x = 1")
+    within = badly_named(inner.getvalue())
+    zipped = export(
+        tmp_path / "export.zip", extra={f"submission_12/{name}": b"y = 2", "submission_12/hw/within.zip": within}
+    )
+    zipped.write_bytes(badly_named(zipped.read_bytes()))
+    with pytest.raises(UnicodeDecodeError), zipfile.ZipFile(zipped):
+        pass
+    uploads = roster.read(zipped)
+    (tmp_path / "scratch").mkdir()
+    fetched = uploads[1].fetch(tmp_path / "scratch")
+    assert (fetched / "hw" / "within.zip").read_bytes() == within
+    assert (fetched / "answer.py").read_text() == THRICE
+    assert run(zipped, tmp_path / "out").returncode == 0
+    assert {id: found["score"] for id, found in results(tmp_path / "out").items()} == {
+        "submission_11": 3,
+        "submission_12": 1,
+    }
+
+
+HOSTILE = {
+    "exits": "import os\nos._exit(0)\n",
+    "ends-its-parent": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n",
+    "ends-all": "import os, signal\nos.kill(-1, signal.SIGKILL)\n",
+    "forges-a-frame": "import os\nos.write(3, b'x' * 64)\n",
+    "fills-memory": "kept = [bytes(1 << 30) for _ in range(64)]\n",
+    "writes-results": "open('/tmp/results.json', 'w').write('{}')\nraise SystemExit(0)\n",
+}
+
+
+def test_hostile_uploads_stop_nobody_and_earn_nothing(tmp_path: Path) -> None:
+    for name, text in {**HOSTILE, "good": ""}.items():
+        (tmp_path / "class" / name).mkdir(parents=True)
+        (tmp_path / "class" / name / "answer.py").write_text(text + (RIGHT if name == "good" else THRICE))
+    (tmp_path / "class" / "links").mkdir()
+    (tmp_path / "class" / "links" / "answer.py").symlink_to(
+        helpers.ROOT / "tests" / "small" / "reference" / "answer.py"
+    )
+    assert run(tmp_path / "class", tmp_path / "out").returncode == 0
+    found = results(tmp_path / "out")
+    # Code of theirs that fails at its first line costs what stands behind it at most: hello() is right.
+    assert found.pop("good")["score"] == 3
+    assert set(found) == {*HOSTILE, "links"}
+    assert all(one["score"] <= 1 and one["extra_data"]["outcome"] != "grader error" for one in found.values())
+    assert found["links"]["score"] == 0
+
+
+WATCHED = """
+import sys
+from autograder.classroom import jobs
+jobs.GRACE = 0.1
+with jobs._deadline(0.1):
+    pass
+print("an upload in time", flush=True)
+with jobs._deadline(0.2):
+    3 ** (10 ** 9)  # in C, which hears no signal
+print("never", flush=True)
+"""
+
+
+def test_the_watchdog_ends_what_no_limit_reaches() -> None:
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED], cwd=helpers.ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.split("\n") == ["an upload in time", ""]
+    assert done.returncode == 1, done.stderr
+    assert time.monotonic() - begun < 60
+
+
 def test_names_that_lead_out_of_an_export_lead_nowhere(tmp_path: Path) -> None:
     hostile = {
         "submission_11/../../escaped.py": b"x",

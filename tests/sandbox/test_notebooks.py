@@ -377,3 +377,22 @@ def test_a_statement_that_parses_but_makes_no_sense_costs_itself_alone() -> None
     source = notebooks.source_of(cells)
     assert [(one.cell, one.line, one.binds) for one in source.broken] == [(1, 2, {"f"})]
     assert [one.binds for one in source.statements] == [{"x"}, {"y"}]
+
+
+TRAINS = (
+    "@timed\ndef train(net):\n    loss = net(1).sum()\n    loss.backward()\n    opt.step()\n",
+    "async def train(net):\n    net(1).sum().backward()\n    opt.step()\n",
+    "@torch.compile(dynamic=True)\n@timed\ndef train(net):\n    net(1).sum().backward()\n    opt.step()\n",
+    "@register\nclass Trainer:\n    def fit(self):\n        loss.backward()\n        opt.step()\n",
+)
+
+
+@pytest.mark.parametrize("text", TRAINS)
+def test_a_decorated_definition_is_one(text: str) -> None:
+    """What trains in it runs when it is called: to define it costs nothing, and to call it is heavy."""
+    name = "Trainer" if "Trainer" in text else "train"
+    cells = ["K = 1", text, f"{name}(net)", "MORE = 2", "def wanted():\n    return K"]
+    source = notebooks.source_of(tuple(notebooks.Cell(number, cell) for number, cell in enumerate(cells, 1)))
+    assert [one.defines for one in source.statements] == [False, True, False, False, True]
+    taken = [one.cell for one in source.definitions(["wanted"], rung=2)]
+    assert taken == [1, 2, 4, 5]

@@ -268,7 +268,7 @@ class Source:
 
     def _trainers(self) -> frozenset[str]:
         """The functions that train when they are called."""
-        defined = [one for one in self.statements if one.text.lstrip("@").startswith(("def ", "async ", "class "))]
+        defined = [one for one in self.statements if one.defines]
         found = {name for one in defined if one.trains for name in one.binds}
         while more := {name for one in defined if one.uses & found for name in one.binds} - found:
             found |= more
@@ -378,8 +378,7 @@ LIBRARIES = frozenset(
 
 def _is_heavy(statement: Statement, trainers: frozenset[str]) -> bool:
     """Whether it trains a network, which a definition does not need."""
-    defines = statement.text.lstrip("@").startswith(("def ", "async ", "class "))
-    return not defines and (statement.trains or bool(statement.uses & trainers))
+    return not statement.defines and (statement.trains or bool(statement.uses & trainers))
 
 
 def file_of(place: str) -> str:

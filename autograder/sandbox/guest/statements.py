@@ -28,6 +28,7 @@ from autograder.sandbox.guest import syntax
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What Python raises on source that it cannot read: it holds NUL, or is nested too deep."""
 LOOP = re.compile(r"(for|while)\b")
+DEFINES = re.compile(r"@|class\b|def\b|async\s+def\b")
 ANNOTATIONS = __future__.annotations.compiler_flag
 FUTURE = {name: getattr(__future__, name).compiler_flag for name in __future__.all_feature_names}
 
@@ -73,6 +74,11 @@ class Statement:
     def loops(self) -> bool:
         """Whether it is a `for` or `while`."""
         return LOOP.match(self.text) is not None
+
+    @property
+    def defines(self) -> bool:
+        """Whether it defines a function or a class, decorated or not: what stands in it runs later, if at all."""
+        return DEFINES.match(self.text) is not None
 
     def binds_one(self, name: str) -> bool:
         """Whether it binds this name, said without reading the whole statement where its first word tells."""
@@ -138,7 +144,7 @@ class Statement:
     @cached_property
     def unseen(self) -> bool:
         """Whether it may bind names that do not stand in it: `exec(open("loss.py").read())`."""
-        if not any(word in self.text for word in UNSEEN_WORDS) or self.text.startswith(DEFINES):
+        if not any(word in self.text for word in UNSEEN_WORDS) or self.defines:
             return False
         return UNSEEN.search(self.text) is not None
 
@@ -555,7 +561,6 @@ UNSEEN = re.compile(
 """What may bind names that do not stand in a statement."""
 UNSEEN_WORDS = ("globals()", "exec(", "__main__", "user_", ".push(", "run_cell")
 """One of these is in all that it finds, and to look for them takes a hundredth of the time."""
-DEFINES = ("def ", "async ", "class ", "@")
 
 
 def _bound(statement: Statement) -> frozenset[str]:
