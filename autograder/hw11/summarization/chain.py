@@ -90,26 +90,32 @@ def ended(chain: Chain, lengths: Sequence[int]) -> Chain:
 
 @dataclass(frozen=True)
 class Walk:
-    """Along rows of tokens: how many of each row's were likely where they came, and the CPU seconds of a state."""
+    """Along rows of tokens: which of them were likely where they came, and the CPU seconds of a state."""
 
-    likely: Array
+    likely: Array  # (rows, longest), False behind a row's end
     seconds: float
 
+    @property
+    def most(self) -> int:
+        """How many were likely of the row that has most."""
+        return int(self.likely.sum(1).max(initial=0))
 
-def walked(chain: Chain, sources: Sequence[int], rows: Sequence[Sequence[int]], *, first: int) -> Walk:
-    """Follows the rows' tokens, each behind the token `first`."""
+
+def walked(chain: Chain, sources: Sequence[int], rows: Sequence[Sequence[int]], *, first: Array | int) -> Walk:
+    """Follows the rows' tokens, each behind the token `first` or its own of these (rows,)."""
     longest = max(map(len, rows), default=0)
     tokens = np.full((len(rows), longest), PAD)
     for place, row in enumerate(rows):
         tokens[place, : len(row)] = row
     lengths, of = np.array([len(row) for row in rows]), np.asarray(sources)
-    keys, before, likely = chain.begin(sources), np.full(len(rows), first), np.zeros(len(rows), int)
+    keys, before = chain.begin(sources), np.broadcast_to(np.asarray(first), len(rows))
+    likely = np.zeros((len(rows), longest), bool)
     begun = time.process_time()
     for step in range(longest):
         keys = chain.advance(keys, before)
         before = tokens[:, step]
         seen = chain.at(of, keys)[np.arange(len(rows)), before] > NEVER
-        likely += seen & (step < lengths)
+        likely[:, step] = seen & (step < lengths)
     return Walk(likely, (time.process_time() - begun) / max(longest, 1))
 
 
