@@ -173,9 +173,9 @@ EXACTLY = {
 
 def test_a_name_holds_for_every_example_whatever_is_drawn() -> None:
     """In one example of six a value may fit another order or another mistake by chance: that is no reason to say so."""
-    variant = VARIANTS["bound-importance-weighted"]
+    solution = BANK["bound-importance-weighted"]
     own = bank.terse(bank.only(ASSIGNMENT, [id for id in CHECKS if id.startswith("vae.bound.")]))
-    with bank.submitted(variant, own) as received:
+    with bank.submitted(solution, own) as received:
         for draw in range(8):  # of which three were named otherwise
             assert bank.outcome(received, own, salt=str(draw)).diagnoses == {"log_of_average"}
 
