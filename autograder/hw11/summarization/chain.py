@@ -102,11 +102,14 @@ class Walk:
 
 
 def walked(chain: Chain, sources: Sequence[int], rows: Sequence[Sequence[int]], *, first: Array | int) -> Walk:
-    """Follows the rows' tokens, each behind the token `first` or its own of these (rows,)."""
+    """Follows the rows' tokens, each behind the token `first` or its own of these (rows,).
+
+    What is no token, whatever a worker may send, is as unlikely as padding.
+    """
     longest = max(map(len, rows), default=0)
     tokens = np.full((len(rows), longest), PAD)
     for place, row in enumerate(rows):
-        tokens[place, : len(row)] = row
+        tokens[place, : len(row)] = [int(one) if one in range(VOCAB) else PAD for one in row]
     lengths, of = np.array([len(row) for row in rows]), np.asarray(sources)
     keys, before = chain.begin(sources), np.broadcast_to(np.asarray(first), len(rows))
     likely = np.zeros((len(rows), longest), bool)

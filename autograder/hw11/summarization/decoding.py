@@ -827,9 +827,11 @@ def beam_work(trial: Trial) -> Verdict:
     return _economical(trial, "beam_search", THRIFTY.most - 1)
 
 
+FOLLOWED = 320
+"""Tokens of a row that are looked at: more than are expected, and no more than the judge has time for."""
 ENOUGH = 0.9
 """Of the expected tokens; a search that ends sooner had less to waste. Tokens that are taken at random of 48, 3 of them
-likely for each of three sources, are likely 115 times in 600; 252 times with a probability below 1e-35."""
+likely for each of three sources, are likely 56 times in 320; 252 times with a probability below 1e-100."""
 ALLOWED, STATES_ALLOWED = 3.5, 6_000
 """CPU seconds of a worker that come with its start, the small cases and the notebook (to import transformers takes 2 to
 3 s), and the price of so many states. Chosen, not derived: the reference takes 0.2 s where these are 4.7 s, and who
@@ -873,7 +875,7 @@ def _walked(long: chain.Chain, one: Trial, rows: Sequence[Row], enough: int) -> 
 
     To begin with another token, and to take one that is likely for another row, have cost their points elsewhere.
     """
-    tokens, ids = [row.tokens for row in rows], np.asarray(one.given["ids"])
+    tokens, ids = [row.tokens[:FOLLOWED] for row in rows], np.asarray(one.given["ids"])
     sources = [source.number for source in _sources(one.given)]
     walk = chain.walked(long, sources[: len(rows)], tokens, first=BOS)
     for first in (BOS, PAD, EOS, ids[:, 0], ids[:, -1]) if rows else ():
