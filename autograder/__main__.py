@@ -8,6 +8,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autograder.intake.chosen import Asked
 
 ROOT = Path(__file__).resolve().parents[1]
 for _pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -71,21 +75,22 @@ def _parser() -> argparse.ArgumentParser:
         "--one-at-a-time", action="store_true", help="run a notebook after the other checks, never beside them"
     )
     _limit(grade)
+    _settings(grade)
     homework(grade)
 
-    course = add("class", "grade a whole class: results, gradebook, grades.csv, report")
-    course.add_argument(
+    many = add("class", "grade a whole class: results, gradebook, grades.csv, report")
+    many.add_argument(
         "path", type=Path, help="Gradescope's export (zip or folder), a folder of zips, tars or folders"
     )
-    course.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything goes")
-    course.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
-    course.add_argument(
+    many.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything goes")
+    many.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
+    many.add_argument(
         "--again",
         nargs="*",
         metavar="WHAT",
         help="grade all anew, or only what is named: questions and checks by id, students as for --only-student",
     )
-    course.add_argument(
+    many.add_argument(
         "--only-student",
         nargs="+",
         action="extend",
@@ -93,16 +98,24 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WHO",
         help="grade nobody else: ids, emails, student numbers, names",
     )
-    course.add_argument("--no-runs", action="store_true", help="leave out the checks that run a notebook whole")
-    course.add_argument("--scheduler", default="", metavar="ADDRESS", help="a Dask cluster that grades in our place")
-    _limit(course)
-    homework(course)
+    many.add_argument("--no-runs", action="store_true", help="leave out the checks that run a notebook whole")
+    many.add_argument("--scheduler", default="", metavar="ADDRESS", help="a Dask cluster that grades in our place")
+    _limit(many)
+    _settings(many)
+    homework(many)
 
     compare = add("compare", "say who gained or lost what between two gradings of a class, and why")
     compare.add_argument("old", type=Path, help="the folder that `class --out` wrote before")
     compare.add_argument("new", type=Path, help="and the one it wrote now")
 
-    homework(add("doctor", "try the sandbox, list versions, say what to do about weaknesses"))
+    doctor = add("doctor", "try the sandbox, list versions and settings, say what to do about weaknesses")
+    _settings(doctor)
+    homework(doctor)
+
+    course = add("course", "check a file of the course's own settings, or show an example of it")
+    course.add_argument("path", nargs="?", type=Path, metavar="FILE", help="default: course.toml beside run_autograder")
+    course.add_argument("--example", action="store_true", help="print a file that shows and explains every key")
+    homework(course)
 
     add("template", "make student_template/ from reference/")
 
@@ -110,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     bundle.add_argument("--out", type=Path, default=Path("dist"), metavar="DIR", help="where they go (default: ./dist)")
 
     bundle.add_argument("--leaderboard", action="store_true", help="Gradescope shows the leaderboard's entries")
+    bundle.add_argument("--each", action="store_true", help="one zip for each question and each part of its own")
+    _settings(bundle)
+    homework(bundle)
 
     bench = add("bench", "measure the figures that the README states")
     bench.add_argument("--quick", action="store_true", help="fewer repetitions")
@@ -151,8 +167,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _limit(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--seconds", type=float, metavar="S", help="for a whole submission (default: 480)")
+
+
+def _settings(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--seconds", type=float, default=480, metavar="S", help="for a whole submission (default: %(default)s)"
+        "--only",
+        action="append",
+        default=[],
+        metavar="PARTS",
+        help='that part alone: questions, groups or checks by id or number, as in vae,4.3 or "summarization.log*"',
+    )
+    command.add_argument(
+        "--course", type=Path, metavar="FILE", help="the course's settings (default: course.toml beside run_autograder)"
     )
 
 
@@ -163,7 +190,7 @@ def main(arguments: list[str]) -> int:
     if options.command is None:
         parser.print_help()
         return 0
-    if options.command not in ("template", "bundle"):  # these need nothing but Python
+    if _needs_environment(options):
         _in_environment()
     try:
         return _run(options)
@@ -172,6 +199,15 @@ def main(arguments: list[str]) -> int:
             raise
         print(STAFFS, file=sys.stderr)
         return 2
+
+
+def _needs_environment(options: argparse.Namespace) -> bool:
+    """To make the template, and to pack the whole homework as it is, nothing but Python is needed."""
+    if options.command == "bundle":
+        from autograder.authoring.bundle import is_of_parts
+
+        return is_of_parts(ROOT, None, each=bool(options.each or options.only or options.course))
+    return bool(options.command != "template")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -183,7 +219,21 @@ def _run(options: argparse.Namespace) -> int:
         case "bundle":
             from autograder.authoring import bundle
 
-            return bundle.run(ROOT, options.out, leaderboard=options.leaderboard)
+            asked = _asked(options) if _needs_environment(options) else None
+            if asked is None and options.only:
+                return 2
+            return bundle.run(
+                ROOT,
+                options.out,
+                leaderboard=options.leaderboard,
+                homework=options.homework,
+                asked=asked,
+                each=options.each,
+            )
+        case "course":
+            from autograder.intake import course_command
+
+            return course_command.run(options.path, options.homework, example=options.example)
         case "bench":
             from autograder.audit import bench
 
@@ -218,23 +268,39 @@ def _run(options: argparse.Namespace) -> int:
             from autograder.classroom import batch
             from autograder.output import terminal
 
+            if (asked := _asked(options)) is None:
+                return 2
             chosen = batch.Options(
-                *(options.path, options.out, options.homework, max(1, options.jobs), options.seconds),
+                *(options.path, options.out, options.homework, max(1, options.jobs)),
                 again=None if options.again is None else tuple(options.again),
                 students=tuple(options.only_student),
                 runs=not options.no_runs,
                 scheduler=options.scheduler,
+                asked=asked,
             )
             return batch.run(chosen, terminal.secret())
     from autograder.output import terminal
 
+    if (asked := _asked(options)) is None:
+        return 2
     if options.command == "doctor":
-        return terminal.doctor(options.homework)
-    return terminal.grade(
-        *(options.path, options.out, options.homework, options.seconds),
-        leaderboard=options.leaderboard,
-        two=not options.one_at_a_time,
-    )
+        return terminal.doctor(options.homework, asked)
+    return terminal.grade(options.path, options.out, options.homework, asked, two=not options.one_at_a_time)
+
+
+def _asked(options: argparse.Namespace) -> Asked | None:
+    """The part and the settings that were asked for; None, with a sentence on stderr, where they are none."""
+    from autograder.core import Reject
+    from autograder.intake import parts
+    from autograder.intake.chosen import Asked
+
+    given = vars(options)
+    try:
+        only = parts.split(options.only) if options.only else ()
+    except Reject as fault:
+        print(fault, file=sys.stderr)
+        return None
+    return Asked(only, options.course, given.get("seconds"), given.get("leaderboard", False))
 
 
 ONLY_WORDS = ("compare", "doctor")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -197,7 +197,9 @@ class Check:
 class Question:
     """A question of the handout; its checks are numbered `number`.1, `number`.2, ...
 
-    `files` must come from the student, as paths below the template.
+    `files` must come from the student, as paths below the template. Where only some of a question's checks are graded,
+    `places` are the numbers that they have in the whole question, so that students see the same ones. Points are
+    rounded to `decimals` places.
     """
 
     id: str
@@ -206,10 +208,45 @@ class Question:
     files: tuple[str, ...]
     checks: tuple[Check, ...]
     optional: bool = False
+    places: tuple[int, ...] = ()
+    decimals: int = 4
 
     @property
     def points(self) -> float:
-        return sum(check.points for check in self.checks)
+        return round(sum(check.points for check in self.checks), 10)
+
+    @property
+    def numbered(self) -> tuple[tuple[str, Check], ...]:
+        """Each check behind the number that students see: ("4.1", ...)."""
+        places = self.places or range(1, len(self.checks) + 1)
+        return tuple((f"{self.number}.{place}", check) for place, check in zip(places, self.checks, strict=True))
+
+    def needs(self, check: Check) -> tuple[str, ...]:
+        """The files that this check of the question is about: its own one, or those that no check has for its own."""
+        if check.ask.file:
+            return (check.ask.file,)
+        own = {other.ask.file for other in self.checks}
+        return tuple(file for file in self.files if file not in own) or self.files
+
+    def missing(self, absent: Collection[str]) -> tuple[Check, ...]:
+        """The checks that an upload without the files `absent` cannot pass, if it lacks all the main ones; else none.
+
+        The main files are those of the checks that have no file of their own: of a notebook's question the notebook.
+        Without them the question is told in one line, and its checks on files that are there are graded.
+        """
+        main = {file for check in self.checks if not check.ask.file for file in self.needs(check)} or set(self.files)
+        if not main <= set(absent):
+            return ()
+        return tuple(check for check in self.checks if set(self.needs(check)) <= set(absent))
+
+
+@dataclass(frozen=True)
+class Part:
+    """What students hand in to an assignment of its own: the checks that `only` selects, as `--only` does."""
+
+    id: str
+    title: str
+    only: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -220,7 +257,8 @@ class Assignment:
     the package below which the probes' modules are found: those called `probes`, and `private_probes` where they hold
     something right that only the worker of their own ask may see. `leaderboard` has the entries that course staff may
     turn on, with their order: "asc" where less is better, else "desc". `solutions` are the case files with the
-    right and wrong solutions that the grader is graded with (docs/solutions.md); no grade depends on them.
+    right and wrong solutions that the grader is graded with (docs/solutions.md); no grade depends on them. `parts` are
+    what students hand in to an assignment of its own beside the questions.
     """
 
     id: str
@@ -231,21 +269,24 @@ class Assignment:
     template: Path
     leaderboard: Mapping[str, Literal["asc", "desc"]] = field(default_factory=dict)
     solutions: tuple[Path, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def graded(self) -> tuple[str, ...]:
-        """The files of all questions, each once."""
-        return tuple(dict.fromkeys(file for question in self.questions for file in question.files))
+        """The files of all questions and of their checks, each once."""
+        files = [file for question in self.questions for file in question.files]
+        files += [check.ask.file for question in self.questions for check in question.checks if check.ask.file]
+        return tuple(dict.fromkeys(files))
 
     @property
     def points(self) -> float:
         """What a submission without the optional questions can get."""
-        return sum(question.points for question in self.questions if not question.optional)
+        return round(sum(question.points for question in self.questions if not question.optional), 10)
 
     @property
     def extra(self) -> float:
         """What the optional questions add."""
-        return sum(question.points for question in self.questions if question.optional)
+        return round(sum(question.points for question in self.questions if question.optional), 10)
 
     @property
     def alpha(self) -> float:
@@ -300,8 +341,8 @@ class Result:
 
     @property
     def number(self) -> str:
-        return f"{self.question.number}.{self.question.checks.index(self.check) + 1}"
+        return self.question.numbered[self.question.checks.index(self.check)][0]
 
     @property
     def score(self) -> float:
-        return round(self.check.points * self.verdict.score, 4)
+        return round(self.check.points * self.verdict.score, self.question.decimals)

@@ -16,6 +16,11 @@ def many(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith("s") else "s")
 
 
+def shown(points: float) -> str:
+    """Points as people read them: with at most two decimals."""
+    return f"{points:.2f}".rstrip("0").rstrip(".")
+
+
 def clean(text: str, *, limit: int = 16 * 1024, line: bool = False, numbers: bool = False) -> str:
     """`text` without control, format and private characters, cut to at most `limit` at the end of a word.
 

@@ -12,8 +12,11 @@ from autograder.core import Assignment
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def of(assignment: Assignment) -> str:
-    """Twelve hexadecimal digits for the engine, the homework's checks, its reference and its template."""
+def of(assignment: Assignment, settings: str = "") -> str:
+    """Twelve hexadecimal digits for the engine, the homework's checks, its reference and its template.
+
+    And for the course's settings and the part that is graded, as `chosen.digest` gives them; "" where there are none.
+    """
     digest = hashlib.sha256()
     folders = {
         ROOT / "autograder": bundle.STAFFS,
@@ -26,6 +29,7 @@ def of(assignment: Assignment) -> str:
             content = path.read_bytes()
             name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    digest.update(settings.encode())
     return digest.hexdigest()[:12]
 
 

@@ -145,7 +145,8 @@ def is_valid_results(path: Path) -> dict[str, Any]:
     unscored = [test for test in content["tests"] if "score" not in test]
     assert all("(for manual grading)" in test["name"] and "status" not in test for test in unscored)
     assert all({"name", "number", "output", "tags", "visibility"} <= test.keys() for test in content["tests"])
-    assert all(re.fullmatch(r"[1-7]\.\d+", test["number"]) for test in content["tests"])
+    assert all(re.fullmatch(r"[1-7](\.\d+)?", test["number"]) for test in content["tests"])
+    assert all(("." not in test["number"]) == ("checks" in test["extra_data"]) for test in content["tests"])
     assert abs(content["score"] - sum(test["score"] for test in graded)) < 1e-6
     text = json.dumps(content, ensure_ascii=False)
     assert "Traceback" not in text

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import stat
 import sys
 import zipfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from autograder import storage
 from autograder.authoring import template
+from autograder.intake.places import COURSE, LEADERBOARD, ONLY
+from autograder.text import shown
+
+if TYPE_CHECKING:  # at run time only for parts and settings: else nothing but Python is needed
+    from autograder.core import Assignment
+    from autograder.intake.chosen import Asked
 
 GRADESCOPE, STUDENTS = "autograder.zip", "student_template.zip"
 LEFT_BY_RUNS = ("data", "results", "submission.zip")
 """By training, by the notebooks and by check.py; caches and hidden names never count."""
-LEADERBOARD = "leaderboard"
-"""The file beside setup.sh that turns the leaderboard on."""
 LOG = "submission_log.json"
 """What running the template's notebook leaves beside it."""
 STAFFS = ("audit", "classroom", "solutions", "pages")
@@ -75,30 +82,77 @@ def runnable(content: bytes) -> bytes:
     return content.replace(b"\r\n", b"\n") if content.startswith(b"#!") else content
 
 
-def run(root: Path, out: Path, *, leaderboard: bool = False) -> int:
+@dataclass(frozen=True)
+class Piece:
+    """What one assignment on Gradescope gets: the homework, or of the `whole` the `part` that `only` selects.
+
+    `name` is the end of its zips' names.
+    """
+
+    name: str = ""
+    only: tuple[str, ...] = ()
+    whole: Assignment | None = None
+    part: Assignment | None = None
+
+    def zips(self) -> tuple[str, str]:
+        """The names of Gradescope's and of the students' zip."""
+        gradescope, students = (f"{Path(zip).stem}{self.name}.zip" for zip in (GRADESCOPE, STUDENTS))
+        return gradescope, students
+
+    def handed_out(self, template: Path) -> list[Path]:
+        """The files of the students' zip."""
+        listed = below(template, _ROOMS["student_template"])
+        if self.whole is None or self.part is None or not self.only:
+            return listed
+        from autograder.intake import parts
+
+        return parts.handed_out(self.whole, self.part, template, listed)
+
+    def line(self) -> str:
+        """What it is worth, and which files it expects."""
+        assert self.part is not None
+        extra = f" and {shown(self.part.extra)} optional" if self.part.extra else ""
+        files = ", ".join(self.part.graded)
+        return f"{self.zips()[0]}: {self.part.title}, {shown(self.part.points)}{extra} points; it expects {files}"
+
+
+def run(
+    root: Path,
+    out: Path,
+    *,
+    leaderboard: bool = False,
+    homework: str = "autograder.hw11",
+    asked: Asked | None = None,
+    each: bool = False,
+) -> int:
     """Writes both zips of the repository `root` into the folder `out`, and tells their digests.
 
-    With `leaderboard` the grader shows the homework's leaderboard entries. Returns 0, or 2 with a sentence on stderr.
-    Nothing is written before all was read and the template was found to be what the reference gives; each zip is
-    written by rename.
+    With `leaderboard` the grader shows the homework's leaderboard entries. The zips hold what was `asked` of settings
+    and parts, so that the grader finds it there; with `each` every question gets two zips, and so does every part that
+    the homework names. Returns 0, or 2 with a sentence on stderr. Nothing is written before all was read and the
+    template was found to be what the reference gives; each zip is written by rename.
     """
-    homework = root / "student_template"
+    students = root / "student_template"
     print(f"Packing {root}: {GRADESCOPE} for Gradescope and {STUDENTS} for the students, into {out.absolute()}.")
     if any((root / room).resolve() in (out.resolve(), *out.resolve().parents) for room in _ROOMS):
         return _refuse(f"{out} lies in a folder that is packed, so the next zips would hold these. Give another --out.")
     try:
-        if stale := template.differences(root / "reference", homework):
+        if stale := template.differences(root / "reference", students):
             return _refuse(
                 f"student_template/ is not what reference/ gives, in {len(stale)} of its files: {stale[0]} "
                 "Run `python3 -m autograder template`, which makes it anew, and look at what changed."
             )
-        contents = {
-            GRADESCOPE: packed(root, files(root), {LEADERBOARD: b""} if leaderboard else {}),
-            STUDENTS: packed(homework, below(homework, _ROOMS["student_template"])),
-        }
+        pieces, more, notes = _pieces(root, homework, asked, each=each)
+        more |= {LEADERBOARD: b""} if leaderboard else {}
+        contents = {}
+        for piece in pieces:
+            only = {ONLY: "".join(f"{one}\n" for one in piece.only).encode()} if piece.only else {}
+            gradescopes, students_own = piece.zips()
+            contents[gradescopes] = packed(root, files(root), more | only)
+            contents[students_own] = packed(students, piece.handed_out(students))
     except OSError as error:
         return _refuse(f"{error.filename} cannot be read: {error.strerror}.")
-    except ValueError as error:  # a solution marker that is not right
+    except ValueError as error:  # a solution marker that is not right, a part or settings that cannot be used
         return _refuse(str(error))
     if mended := [path.name for path in files(root) if path.read_bytes() != runnable(path.read_bytes())]:
         print(f"Packed with the line ends of Linux, without which they would not run there: {', '.join(mended)}.")
@@ -108,8 +162,58 @@ def run(root: Path, out: Path, *, leaderboard: bool = False) -> int:
         except OSError as error:
             return _refuse(f"{out / name} cannot be written: {error.strerror}. Choose another folder with --out.")
         print(f"{out / name}: {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
-    print(f"Upload {GRADESCOPE} as it is; hand {STUDENTS} to the students. The same files give the same digests.")
+    for line in (*(piece.line() for piece in pieces if piece.part is not None), *notes):
+        print(line)
+    if each:
+        print("Upload each zip as it is to its assignment on Gradescope. The same files give the same digests.")
+    else:
+        print(f"Upload {GRADESCOPE} as it is; hand {STUDENTS} to the students. The same files give the same digests.")
     return 0
+
+
+def is_of_parts(root: Path, asked: Asked | None, *, each: bool) -> bool:
+    """Whether settings or parts are packed, for which the homework is imported."""
+    given = asked is not None and bool(asked.only or asked.course)
+    return each or given or any((root / name).exists() for name in (COURSE, ONLY))
+
+
+def _pieces(
+    root: Path, homework: str, asked: Asked | None, *, each: bool
+) -> tuple[list[Piece], dict[str, bytes], list[str]]:
+    """What is packed; which files it holds beside the repository's; and what the staff should know.
+
+    Without settings, parts and `each` no homework is imported: all is packed as it is. Raises ValueError and OSError.
+    """
+    if not is_of_parts(root, asked, each=each):
+        return [Piece()], {}, []
+    from autograder.core import Reject
+    from autograder.intake import parts
+    from autograder.intake.chosen import Asked, chosen
+
+    try:
+        own = chosen(homework, asked or Asked(), root=root)
+    except Reject as fault:
+        raise ValueError(str(fault)) from None
+    whole: Assignment = importlib.import_module(homework).ASSIGNMENT
+    more: dict[str, bytes] = {}
+    notes: list[str] = []
+    if own.settings is not None:
+        more[COURSE] = own.settings.text.encode()
+        if own.settings.course.late is not None and own.settings.course.late.extensions is not None:
+            more[own.settings.course.late.extensions] = own.settings.data
+        notes = [f"mind: {line}" for line in own.settings.warnings(own.assignment)]
+    if not each:
+        return [Piece("", own.only, whole, own.assignment)], more, notes
+    pieces = []
+    for question in own.assignment.questions:
+        only = tuple(check.id for check in question.checks) if own.only else (question.id,)
+        pieces.append(Piece(f"-{question.number}-{question.id}", only, whole, parts.selected(own.assignment, only)))
+    held = set(parts.checks(own.assignment))
+    for part in whole.parts:
+        if held >= set(parts.checks(parts.selected(whole, part.only))):
+            made = replace(parts.selected(own.assignment, part.only), title=part.title)
+            pieces.append(Piece(f"-{part.id}", part.only, whole, made))
+    return pieces, more, notes
 
 
 def _refuse(sentence: str) -> int:

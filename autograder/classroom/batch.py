@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import difflib
-import importlib
 import json
 import multiprocessing
 import os
@@ -34,6 +33,8 @@ from autograder.classroom.jobs import Task
 from autograder.classroom.records import FORMER, Records, merged, why
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment, Reject
+from autograder.intake.chosen import Asked, Chosen, chosen, digest
+from autograder.output import gradescope
 from autograder.output.terminal import GRADED, NOT_GRADABLE, OUR_FAULT, STOPPED
 from autograder.storage import alone
 from autograder.text import many
@@ -57,11 +58,11 @@ class Options:
     out: Path
     homework: str
     jobs: int
-    seconds: float = 480.0
     again: tuple[str, ...] | None = None
     runs: bool = True
     scheduler: str = ""
     students: tuple[str, ...] = ()
+    asked: Asked = Asked()  # noqa: RUF009 (frozen)
 
 
 @dataclass(frozen=True)
@@ -105,20 +106,28 @@ class Stopped(BaseException):
 
 def run(options: Options, secret: bytes) -> int:
     """Grades what has to be graded and writes everything. Returns 0, 2 (no class there) or 3 (a fault of ours)."""
-    assignment: Assignment = importlib.import_module(options.homework).ASSIGNMENT
     try:
+        own = chosen(options.homework, options.asked)
+        if own.settings is not None and own.settings.course.late is not None and own.settings.course.late.due is None:
+            raise Reject(NO_DUE_DATE.format(name=own.settings.name))
         uploads = [upload for upload in roster.read(options.path) if upload.path.resolve() != options.out.resolve()]
-        scope = scope_of(options, assignment, uploads)
+        scope = scope_of(options, own.assignment, uploads)
         if options.scheduler:  # its workers have working folders of their own
             uploads = [replace(upload, path=upload.path.absolute()) for upload in uploads]
         with alone(options.out):
-            return _run(options, assignment, uploads, scope, secret)
+            return _run(options, own, uploads, scope, secret)
     except Reject as fault:
         return _refuse(str(fault))
     except OSError as error:
         return _refuse(f"{error.filename or options.out} cannot be used: {error.strerror or error}.", OUR_FAULT)
     except sqlite3.Error as error:  # of a full disk, or of a file that is no gradebook
         return _refuse(f"The gradebook in {options.out} cannot be used: {error}.", OUR_FAULT)
+
+
+NO_DUE_DATE = (
+    "{name} has a late policy but no due date, and a class's export has none either. "
+    "Expected: due in [late], such as due = 2026-11-23T23:59:00-08:00."
+)
 
 
 def scope_of(options: Options, assignment: Assignment, uploads: list[Upload]) -> Scope:
@@ -159,12 +168,13 @@ def _called(words: Iterable[str], uploads: list[Upload], option: str, more: str)
     return None if found is None else frozenset(found)
 
 
-def _run(options: Options, assignment: Assignment, uploads: list[Upload], scope: Scope, secret: bytes) -> int:
-    grader = version.of(assignment)
+def _run(options: Options, own: Chosen, uploads: list[Upload], scope: Scope, secret: bytes) -> int:
+    assignment = own.assignment
+    grader = version.of(assignment, digest(own.settings, own.only))
     checks = tuple(check for check in scope.checks if check in _checks(jobs.narrowed(assignment, runs=options.runs)))
     if scope.checks and not checks:
         return _refuse(f"--no-runs leaves out all that --again names: {', '.join(scope.checks)}.")
-    task = Task(options.homework, grader, secret, options.seconds, checks, options.runs)
+    task = Task(options.homework, grader, secret, own.seconds, checks, options.runs, own.only, own.settings)
     assignment = jobs.narrowed(assignment, runs=options.runs)
     again = _again(options, scope, grader) if scope.anew else ""
     records = Records(options.out)
@@ -191,12 +201,15 @@ def _run(options: Options, assignment: Assignment, uploads: list[Upload], scope:
         with book.open() as open_book:
             said = " ".join(options.again or ())
             number = gradebook.begin(open_book, assignment, grader=grader, jobs=where, question=said, now=_now())
+            gradebook.keep_settings(open_book, grader, in_force(own))
         count = Count(len(todo))
 
         def keep(upload: Upload, content: dict[str, Any]) -> None:
             old = records.load(upload.id) if _part(records, upload, task, prints[upload.id]) else None
             if old is not None and content["extra_data"]["outcome"] != "not gradable":
                 content = merged(old, content)
+                if own.settings is not None:
+                    content = gradescope.settled(content, assignment, own.settings, jobs.handed_in(upload))
             if again:
                 content["extra_data"]["again"] = again
             records.save(upload.id, content)
@@ -322,6 +335,16 @@ def _part(records: Records, upload: Upload, task: Task, fingerprint: str) -> tup
     if old is None or old["extra_data"].get("outcome") != "graded" or old["extra_data"].get("runs") != task.runs:
         return ()
     return task.checks if old["extra_data"].get("upload") == fingerprint else ()
+
+
+def in_force(own: Chosen) -> dict[str, str]:
+    """The settings by key, with the part, for the book."""
+    said = {"--only": ", ".join(own.only)} if own.only else {}
+    if own.settings is not None:
+        from autograder.intake import course_command
+
+        said |= course_command.flat(own.settings)
+    return said
 
 
 # ----------------------------------------------------------------------------------------- the loop

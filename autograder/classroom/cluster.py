@@ -16,6 +16,7 @@ from autograder.classroom import jobs
 from autograder.classroom.jobs import Task
 from autograder.classroom.roster import Upload
 from autograder.core import Reject
+from autograder.intake.chosen import digest
 
 PATIENCE = 300.0
 """Seconds for all workers together; each starts a zygote, which imports torch, and tries its sandbox."""
@@ -36,7 +37,7 @@ def inspect(task: Task, prints: Sequence[tuple[Upload, str]]) -> Found:
     """Runs on a worker: looks for the grader, the uploads and the sandbox there."""
     machine = f"{socket.gethostname()}, Python {platform.python_version()}, process {os.getpid()}"
     lacks, sandbox = [], ""
-    own = _grader(task.homework)
+    own = _grader(task.homework, digest(task.settings, task.only))
     if own != task.grader:
         lacks.append(f"it has another grader or homework ({own}; here it is {task.grader})")
     for upload, fingerprint in prints:
@@ -55,15 +56,15 @@ def inspect(task: Task, prints: Sequence[tuple[Upload, str]]) -> Found:
 
 def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
     """`jobs.grade` on a worker. One that came when all were inspected already blames no student for what it lacks."""
-    own = _grader(task.homework)
+    own = _grader(task.homework, digest(task.settings, task.only))
     if own != task.grader or not (upload.reason or upload.path.exists()):
         return jobs.broken(task, fingerprint, f"a worker on {socket.gethostname()} has another grader or no uploads")
     return jobs.grade(task, upload, fingerprint)
 
 
 @lru_cache(maxsize=4)
-def _grader(homework: str) -> str:
-    return version.of(importlib.import_module(homework).ASSIGNMENT)
+def _grader(homework: str, settings: str) -> str:
+    return version.of(importlib.import_module(homework).ASSIGNMENT, settings)
 
 
 def check(address: str, task: Task, uploads: Sequence[Upload], tell: Callable[[str], None]) -> None:

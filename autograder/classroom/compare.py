@@ -36,12 +36,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Book:
-    """A grading as it is compared: its grader, the totals, and every line by submission and check."""
+    """A grading as it is compared: its grader, the totals, and every line by submission and check.
+
+    `settings` are those of the course by key, of the graders whose word it holds.
+    """
 
     grader: str
     totals: dict[str, float]
     contents: dict[str, str]
     lines: dict[tuple[str, str], Line]
+    settings: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -76,13 +80,33 @@ def read(place: Path) -> Book:
             )
         }
         rows = book.execute("SELECT id, score, content, grader FROM submissions ORDER BY id").fetchall()
+        settings = _settings(book)
     graders = Counter(row["grader"] for row in rows)
     return Book(
         ", ".join(name for name, _ in graders.most_common()) or "none",
         {row["id"]: row["score"] for row in rows},
         {row["id"]: row["content"] for row in rows},
         lines,
+        settings,
     )
+
+
+def _settings(book: sqlite3.Connection) -> dict[str, str]:
+    """Those of the last run; none in a book of a grader that knew no settings."""
+    try:
+        rows = book.execute(
+            "SELECT key, value FROM settings WHERE grader = (SELECT grader FROM runs ORDER BY id DESC LIMIT 1)"
+        ).fetchall()
+    except sqlite3.OperationalError:
+        return {}
+    return {row["key"]: row["value"] for row in rows}
+
+
+def differing(old: Book, new: Book) -> list[str]:
+    """The settings that are not the same, a line each: "total: not set -> 100.0"."""
+    keys = dict.fromkeys((*old.settings, *new.settings))
+    pairs = ((key, old.settings.get(key, "not set"), new.settings.get(key, "not set")) for key in keys)
+    return [f"{key}: {before} -> {after}" for key, before, after in pairs if before != after]
 
 
 def changes(old: Book, new: Book) -> list[Change]:
@@ -162,6 +186,10 @@ def show(old_place: Path, new_place: Path, old: Book, new: Book) -> None:
             console.print(
                 Text(f"the {which} grading left out {many(len(missing), 'check')}, not compared: {_checks(missing)}")
             )
+    if settings := differing(old, new):
+        console.print(Text("The course's settings differ, so the points cannot be compared one to one:", style="bold"))
+        for setting in settings:
+            console.print(Text(f"  {setting}"))
     gained, lost = (sum(sign * value > 0 for value in moved.values()) for sign in (1, -1))
     console.print(
         f"{len(both)} in both: {gained} gained points, {lost} lost points, {len(both) - gained - lost} kept theirs"

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from autograder import storage
 from autograder.classroom.records import said_by
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment
+from autograder.output import gradescope
 from autograder.sandbox import fingerprints
 
 SCHEMA = """
@@ -51,6 +52,17 @@ CREATE TABLE IF NOT EXISTS notes (
 CREATE TABLE IF NOT EXISTS fingerprints ( -- submission '' is the template; hashes are sorted little-endian int64
     submission TEXT NOT NULL, file TEXT NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (submission, file)
 );
+CREATE TABLE IF NOT EXISTS missing ( -- checks that are one line of the results: their files are not in the upload
+    submission TEXT NOT NULL REFERENCES submissions ON DELETE CASCADE, check_id TEXT NOT NULL, number TEXT NOT NULL,
+    PRIMARY KEY (submission, check_id)
+);
+CREATE TABLE IF NOT EXISTS settled ( -- what the course's settings made of the points, where there are any
+    submission TEXT PRIMARY KEY REFERENCES submissions ON DELETE CASCADE, required REAL NOT NULL,
+    optional REAL NOT NULL, counted REAL NOT NULL, before REAL NOT NULL, late REAL NOT NULL, told TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS settings ( -- of the course, by the grader that they are a part of
+    grader TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (grader, key)
+);
 CREATE INDEX IF NOT EXISTS diagnoses_of ON diagnoses (submission);
 CREATE INDEX IF NOT EXISTS notes_of ON notes (submission);
 """
@@ -78,14 +90,14 @@ def begin(book: sqlite3.Connection, assignment: Assignment, *, grader: str, jobs
     book.execute("DELETE FROM checks")
     place = 0
     for each in assignment.questions:
-        for index, check in enumerate(each.checks, 1):
+        for number, check in each.numbered:
             place += 1
             row = (
                 check.id,
                 each.id,
                 each.title,
                 each.optional,
-                f"{each.number}.{index}",
+                number,
                 check.name,
                 check.points,
                 place,
@@ -111,6 +123,12 @@ def _code(path: Path) -> list[str]:
     return ["".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
 
 
+def keep_settings(book: sqlite3.Connection, grader: str, settings: Mapping[str, str]) -> None:
+    """Notes by which settings of the course this grader grades; none are noted where there are none."""
+    rows = [(grader, key, value) for key, value in settings.items()]
+    book.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?, ?)", rows)
+
+
 def finish(book: sqlite3.Connection, run: int, *, graded: int, now: str) -> None:
     book.execute("UPDATE runs SET finished = ?, graded = ? WHERE id = ?", (now, graded, run))
 
@@ -121,7 +139,7 @@ def record(book: sqlite3.Connection, upload: Upload, content: dict[str, Any], ru
     if run is None:
         old = book.execute("SELECT run FROM submissions WHERE id = ?", (upload.id,)).fetchone()
         run = None if old is None else old["run"]
-    for table in ("students", "verdicts", "diagnoses", "notes", "fingerprints"):
+    for table in ("students", "verdicts", "diagnoses", "notes", "fingerprints", "missing", "settled"):
         book.execute(f"DELETE FROM {table} WHERE submission = ?", (upload.id,))
     row: tuple[object, ...] = (
         *(upload.id, run, upload.created_at, extra.get("upload", ""), extra.get("content", "")),
@@ -134,17 +152,29 @@ def record(book: sqlite3.Connection, upload: Upload, content: dict[str, Any], ru
         book.execute("INSERT INTO students VALUES (?, ?, ?, ?, ?)", row)
     for file, hashes in extra.get("code", {}).items():
         book.execute("INSERT INTO fingerprints VALUES (?, ?, ?)", (upload.id, file, base64.b64decode(hashes)))
+    if "points" in extra:
+        told = " ".join(test["output"] for test in content["tests"] if test["tags"] == [gradescope.COURSE])
+        points = [extra["points"][name] for name in ("required", "optional", "counted", "before", "late")]
+        book.execute("INSERT INTO settled VALUES (?, ?, ?, ?, ?, ?, ?)", (upload.id, *points, told))
     for test in content["tests"]:
         own = test["extra_data"]
-        check = own["check"]
-        row = (
-            *(upload.id, check, test.get("score"), test.get("max_score"), own.get("status", "not reached")),
-            *(test["output"], own.get("seconds"), own.get("attempts"), own.get("p"), own.get("tolerance_used")),
-        )
-        book.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        for table, values in (("diagnoses", own.get("diagnoses", ())), ("notes", own.get("notes", ()))):
-            rows = [(upload.id, check, value) for value in values]
-            book.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
+        if test["tags"] == [gradescope.COURSE]:
+            continue
+        one = {own["check"]: test.get("max_score")}
+        if "checks" in own:  # each of them has the line's words, and no points
+            one = own["checks"]
+            rows = [(upload.id, check, test["number"]) for check in one]
+            book.executemany("INSERT INTO missing VALUES (?, ?, ?)", rows)
+        for check, points in one.items():
+            row = (
+                *(upload.id, check, None if points is None else test.get("score"), points),
+                *(own.get("status", "not reached"), test["output"], own.get("seconds"), own.get("attempts")),
+                *(own.get("p"), own.get("tolerance_used")),
+            )
+            book.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            for table, values in (("diagnoses", own.get("diagnoses", ())), ("notes", own.get("notes", ()))):
+                rows = [(upload.id, check, value) for value in values]
+                book.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
 
 
 def keep_only(book: sqlite3.Connection, uploads: Sequence[Upload]) -> int:
@@ -174,7 +204,17 @@ def grades(book: sqlite3.Connection, assignment: Assignment, path: Path) -> None
     """grades.csv: a row for each student, in the columns that Gradescope exports and imports, and one per question."""
     titles = [f"{question.number}: {question.title} ({question.points:g} pts)" for question in assignment.questions]
     head = ["Name", "SID", "Email", "Total Score", "Max Points", "Status", "Submission ID", "Submission Time", *titles]
-    _write(path, [head, *_rows(book, assignment)])
+    settled = {row["submission"]: row for row in book.execute("SELECT * FROM settled")}
+    rows = list(_rows(book, assignment))
+    if settled:  # by a course's settings: what counted before lateness, and what that took
+        head += ["Before Lateness", "Lateness", "Why"]
+        none: dict[str, object] = {"before": None, "late": None, "told": ""}
+        rows = [[*row, *(settled.get(str(row[ID]), none)[key] for key in ("before", "late", "told"))] for row in rows]
+    _write(path, [head, *rows])
+
+
+ID = 6
+"""The column of a submission's id."""
 
 
 def canvas(book: sqlite3.Connection, assignment: Assignment, path: Path) -> None:

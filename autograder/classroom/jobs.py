@@ -21,14 +21,15 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from types import FrameType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from autograder.classroom.roster import Upload
-from autograder.core import Assignment, Reject, Result, Values
+from autograder.core import Assignment, Question, Reject, Result, Values
 from autograder.grade import Grading
-from autograder.intake import submission
+from autograder.intake import parts, submission
+from autograder.intake.late import HandedIn, time_of
 from autograder.output import gradescope
 from autograder.sandbox import confine, fingerprints
 from autograder.sandbox.host import canary
@@ -36,6 +37,9 @@ from autograder.sandbox.host.judging import Guarded
 from autograder.sandbox.host.scratch import scratch
 from autograder.sandbox.host.wall import Pool, Wall
 from autograder.text import clean
+
+if TYPE_CHECKING:  # at run time only where a course.toml is: pydantic takes a moment
+    from autograder.intake.settings import Settings
 
 Outcome = Literal["graded", "not gradable", "grader error", "unjudgeable"]
 """`unjudgeable`: graded, but values of it broke a judge; the staff has to look, and grading it anew changes nothing."""
@@ -48,7 +52,8 @@ class Task:
     """What is the same for the whole class.
 
     `secret` is the key of all seeds: given, so that every machine of a cluster draws the same inputs. `checks` are
-    the ids of the only ones to grade, none for all; `runs` says whether notebooks are also run whole.
+    the ids of the only ones to grade, none for all; `runs` says whether notebooks are also run whole. `only` and
+    `settings` say what is graded, and how, for everybody.
     """
 
     homework: str
@@ -57,34 +62,42 @@ class Task:
     seconds: float = 480.0
     checks: tuple[str, ...] = ()
     runs: bool = True
+    only: tuple[str, ...] = ()
+    settings: Settings | None = None
+
+    def whole(self) -> Assignment:
+        """The homework's, as the course has it, and of that the part to grade."""
+        whole: Assignment = importlib.import_module(self.homework).ASSIGNMENT
+        return parts.selected(self.settings.applied(whole) if self.settings else whole, self.only)
 
     def assignment(self) -> Assignment:
-        """The homework's, with what this task leaves out taken away."""
-        whole: Assignment = importlib.import_module(self.homework).ASSIGNMENT
-        return narrowed(whole, checks=self.checks, runs=self.runs)
+        """Of the whole, what this task grades."""
+        return narrowed(self.whole(), checks=self.checks, runs=self.runs)
 
 
 def narrowed(assignment: Assignment, *, checks: Collection[str] = (), runs: bool = True) -> Assignment:
     """The assignment with some checks alone (none: all), or without those that run a notebook whole."""
-    kept = (
-        replace(
-            each,
-            checks=tuple(
-                check
-                for check in each.checks
-                if (runs or not check.ask.collector) and (not checks or check.id in checks)
-            ),
-        )
-        for each in assignment.questions
-    )
+    kept = (each if runs else _without_runs(each) for each in assignment.questions)
+    if checks:
+        kept = (parts.narrowed(each, checks) for each in kept)
     return replace(assignment, questions=tuple(each for each in kept if each.checks))
+
+
+def _without_runs(question: Question) -> Question:
+    """Without its checks that run a notebook whole. Of a part the numbers stay; else they are counted anew."""
+    kept = [at for at, check in enumerate(question.checks) if not check.ask.collector]
+    return replace(
+        question,
+        checks=tuple(question.checks[at] for at in kept),
+        places=tuple(question.places[at] for at in kept) if question.places else (),
+    )
 
 
 def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
     """The upload's results.json as plain data, with what tells later runs whether it still holds."""
     started = time.monotonic()
-    whole: Assignment = importlib.import_module(task.homework).ASSIGNMENT
-    assignment = task.assignment()
+    whole, assignment = task.whole(), task.assignment()
+    absent: tuple[str, ...] = ()
     results: list[Result] = []
     remarks: tuple[str, ...] = ()
     reason, digest, isolation = "", "", ""
@@ -102,7 +115,7 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
             # Files are placed as the whole homework has them, so that one question's grading reads the same upload.
             received = submission.receive(upload.fetch(folder), whole, folder / "box", group=pool.uid)
             code = pool.read(received, compared=whole.graded)
-            remarks, digest = received.remarks, received.digest
+            remarks, digest, absent = received.remarks, received.digest, received.absent
             left = task.seconds - (time.monotonic() - started)
             grading = Grading(
                 *(pool, received, assignment, task.secret, left),
@@ -113,6 +126,7 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
             cpu, memory = pool.cpu + time.process_time() - own, pool.memory
     except Reject as fault:
         reason, outcome = str(fault), "not gradable"
+        absent = whole.graded if isinstance(fault, submission.Empty) else absent
     except SystemExit:  # told to stop: the scratch folder is gone, and an executor would only catch this
         os._exit(128 + signal.SIGTERM)
     except Exception as error:  # our bug, or a disk that is full: this submission is graded anew next time
@@ -125,7 +139,15 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
         outcome = "unjudgeable"
     spent = time.monotonic() - started
     content = gradescope.document(
-        assignment, results, remarks=remarks, seconds=spent, isolation=isolation, reason=reason
+        assignment,
+        results,
+        remarks=remarks,
+        seconds=spent,
+        isolation=isolation,
+        reason=reason,
+        absent=absent,
+        settings=task.settings,
+        handed_in=handed_in(upload),
     )
     content["extra_data"] |= {
         "upload": fingerprint,
@@ -138,6 +160,12 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
         "code": _encoded(code),
     }
     return content
+
+
+def handed_in(upload: Upload) -> HandedIn:
+    """When, and by whom, as the export has it. The due date is for the course's settings to tell."""
+    emails = tuple(student.email for student in upload.students if student.email)
+    return HandedIn(time_of(upload.created_at), emails=emails)
 
 
 def _encoded(values: Values) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from autograder.classroom.jobs import Task
 from autograder.output import gradescope
+from autograder.text import shown
 
 FOLDER = "results"
 FORMER = "results-former"
@@ -101,9 +102,21 @@ def _graders(record: dict[str, Any]) -> dict[str, str]:
     extra = record["extra_data"]
     others, usual = extra.get("regraded", {}), str(extra.get("grader"))
     return {
-        test["extra_data"]["check"]: others.get(test["extra_data"]["check"]) or others.get(_question(test), usual)
-        for test in record["tests"]
+        check: others.get(check) or others.get(_question(test), usual)
+        for test in _checked(record)
+        for check in _ids(test)
     }
+
+
+def _checked(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entries that are about checks; the others say what a course's settings made of the points."""
+    return [test for test in record["tests"] if test["tags"] != [gradescope.COURSE]]
+
+
+def _ids(test: dict[str, Any]) -> tuple[str, ...]:
+    """The check that an entry is about, or the checks, where their files are not in the upload."""
+    extra = test["extra_data"]
+    return tuple(extra["checks"]) if isinstance(extra.get("checks"), dict) else (extra["check"],)
 
 
 def _question(test: dict[str, Any]) -> str:
@@ -116,29 +129,60 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     Where the grader has changed since, `regraded` names the questions, or the single checks, that are the word of
     another one than `grader`, so that a later run grades the rest anew as well.
     """
-    fresh = {test["extra_data"]["check"]: test for test in new["tests"]}
-    tests = []
-    for test in old["tests"]:
-        mine = fresh.pop(test["extra_data"]["check"], None)
-        # A check keeps its number: of a part, checks are counted anew.
-        tests.append(test if mine is None else {**mine, "number": test["number"]} if "number" in test else mine)
-    tests += fresh.values()
+    tests = _merged(_checked(old), _checked(new))
     score = round(sum(test.get("score", 0.0) for test in tests), 4)
     grader = str(old["extra_data"].get("grader"))
     graders = {**_graders(old), **dict.fromkeys(_graders(new), str(new["extra_data"]["grader"]))}
     extra = {**new["extra_data"], "grader": grader, "regraded": _others(tests, graders, grader)}
+    extra |= {"said": old["extra_data"]["said"]} if "said" in old["extra_data"] else {}
     return {**new, "tests": tests, "score": score, "output": old["output"], "extra_data": extra}
+
+
+def _merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries of both, the new ones in the places of the old.
+
+    A line for what is not in the upload stays if a new one says so of no more checks than it does.
+    """
+    fresh = {check: test for test in new for check in _ids(test)}
+    tests: list[dict[str, Any]] = []
+    placed = set[int]()
+    for test in old:
+        mine = {id(fresh[check]): fresh[check] for check in _ids(test) if check in fresh}
+        is_line = "checks" in test["extra_data"]
+        if not mine:
+            tests.append(test)
+        elif is_line and all(
+            "checks" in one["extra_data"] and set(_ids(one)) <= set(_ids(test)) for one in mine.values()
+        ):
+            tests.append(test)
+        else:
+            first = [one for place, one in mine.items() if place not in placed]
+            # A check keeps its number: of a part, checks are counted anew.
+            tests += [one if is_line or "checks" in one["extra_data"] else _numbered(one, test) for one in first]
+            tests += _without(test, fresh) if is_line else []
+        placed.update(mine)
+    return [*tests, *(test for test in new if id(test) not in placed)]
+
+
+def _numbered(test: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
+    return {**test, "number": like["number"]} if "number" in like else test
+
+
+def _without(line: dict[str, Any], checks: Collection[str]) -> list[dict[str, Any]]:
+    """A line for what is not in the upload without some of its checks; none where it has no other."""
+    left = {check: points for check, points in line["extra_data"]["checks"].items() if check not in checks}
+    if not left:
+        return []
+    most = round(sum(points or 0.0 for points in left.values()), 10)
+    told = f"{line['output'].rpartition(': 0 of ')[0]}: 0 of {shown(most)}."
+    return [{**line, "max_score": most, "output": told, "extra_data": {**line["extra_data"], "checks": left}}]
 
 
 def _others(tests: list[dict[str, Any]], graders: dict[str, str], usual: str) -> dict[str, str]:
     """Who else had a word: by question where it is one's in whole, else by check."""
     found: dict[str, str] = {}
     for question in dict.fromkeys(map(_question, tests)):
-        own = {
-            check: graders[check]
-            for test in tests
-            if _question(test) == question and (check := test["extra_data"]["check"])
-        }
+        own = {check: graders[check] for test in tests if _question(test) == question for check in _ids(test)}
         found |= {question: next(iter(own.values()))} if len(set(own.values())) == 1 else own
     return {name: grader for name, grader in found.items() if grader != usual}
 

@@ -6,7 +6,7 @@ import math
 import re
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,17 @@ STOPPED = ("unjudgeable", "grader error", "not reached")
 
 @dataclass(frozen=True)
 class Entry:
-    """A submission with its verdicts by check."""
+    """A submission with its verdicts by check.
+
+    `missing` are the checks that are one line, since their files are not there, with that line's number; `settled` is
+    what a course's settings made of the points, None without any.
+    """
 
     row: sqlite3.Row
     students: tuple[sqlite3.Row, ...]
     verdicts: dict[str, sqlite3.Row]
+    missing: Mapping[str, str]
+    settled: sqlite3.Row | None
 
     @property
     def id(self) -> str:
@@ -106,7 +112,8 @@ def write(book: sqlite3.Connection, assignment: Assignment, out: Path) -> None:
     page = made.get_template("student.html.j2")
     same = {
         "assignment": assignment,
-        "numbered": _numbered,
+        "required": [question for question in assignment.questions if not question.optional],
+        "optional": [question for question in assignment.questions if question.optional],
         "most": assignment.points,
         "extra": assignment.extra,
     }
@@ -126,11 +133,14 @@ def _entries(book: sqlite3.Connection) -> list[Entry]:
     for row in book.execute("SELECT * FROM verdicts"):
         verdicts[row["submission"]][row["check_id"]] = row
     rows = book.execute("SELECT * FROM submissions ORDER BY id").fetchall()
-    return [Entry(row, tuple(students[row["id"]]), verdicts[row["id"]]) for row in rows]
-
-
-def _numbered(question: Question) -> list[tuple[str, Check]]:
-    return [(f"{question.number}.{index}", check) for index, check in enumerate(question.checks, 1)]
+    missing: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in book.execute("SELECT * FROM missing"):
+        missing[row["submission"]][row["check_id"]] = row["number"]
+    settled = {row["submission"]: row for row in book.execute("SELECT * FROM settled")}
+    return [
+        Entry(row, tuple(students[row["id"]]), verdicts[row["id"]], missing.get(row["id"], {}), settled.get(row["id"]))
+        for row in rows
+    ]
 
 
 def _report(book: sqlite3.Connection, assignment: Assignment, entries: list[Entry]) -> dict[str, Any]:
@@ -187,7 +197,7 @@ def _report(book: sqlite3.Connection, assignment: Assignment, entries: list[Entr
 
 def analyse(assignment: Assignment, read: Sequence[Entry]) -> list[Item]:
     """Classical item analysis of every check over the submissions at which it was judged."""
-    places = [(number, question, check) for question in assignment.questions for number, check in _numbered(question)]
+    places = [(number, question, check) for question in assignment.questions for number, check in question.numbered]
     total = np.array([sum(verdict["score"] or 0.0 for verdict in entry.verdicts.values()) for entry in read])
     items = []
     for number, question, check in places:
@@ -245,7 +255,7 @@ def _stopped(assignment: Assignment, entries: Sequence[Entry]) -> list[tuple[str
     found = []
     for kind in STOPPED:
         for question in assignment.questions:
-            for number, check in _numbered(question):
+            for number, check in question.numbered:
                 met = [e for e in graded if check.id in e.verdicts and e.verdicts[check.id]["status"] == kind]
                 if met:
                     found.append((f"{number} {check.name}", kind, met))
@@ -258,7 +268,7 @@ def _misconceptions(
     book: sqlite3.Connection, assignment: Assignment, entries: Sequence[Entry]
 ) -> list[tuple[str, int, list[str], str]]:
     """Diagnosis, number of submissions, numbers of the checks, and the commonest message, without names."""
-    numbers = {check.id: number for question in assignment.questions for number, check in _numbered(question)}
+    numbers = {check.id: number for question in assignment.questions for number, check in question.numbered}
     by_id = {entry.id: entry for entry in entries}
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for submission, check, diagnosis in book.execute("SELECT submission, check_id, diagnosis FROM diagnoses"):
@@ -298,7 +308,7 @@ def _notes(book: sqlite3.Connection, assignment: Assignment, entries: Sequence[E
     """The staff's notes: `copies` are equal digests, where the check earned points; `odd` are all others."""
     by_id = {entry.id: entry for entry in entries}
     numbers = {
-        check.id: f"{number} {check.name}" for question in assignment.questions for number, check in _numbered(question)
+        check.id: f"{number} {check.name}" for question in assignment.questions for number, check in question.numbered
     }
     digests: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     odd: dict[tuple[str, str], list[Entry]] = defaultdict(list)

@@ -7,7 +7,7 @@ optional questions (3 and 5) the points add to 100.
 import sys
 from pathlib import Path
 
-from autograder.core import Assignment
+from autograder.core import Assignment, Part
 from autograder.hw11 import continual_learning, distributions, gan, policy_gradient, process, summarization, vae
 from autograder.hw11.summarization import log
 from autograder.hw11.vae import answers
@@ -41,4 +41,5 @@ ASSIGNMENT = Assignment(
     template=ROOT / "student_template",
     leaderboard={answers.BOARD: "asc", log.BOARD: "desc"},
     solutions=tuple(SOLUTIONS / f"{function}.cases" for function in FUNCTIONS),
+    parts=(Part("summarization_log", "Homework 11 (Code) (Summarization)", ("summarization.log*",)),),
 )

@@ -39,6 +39,10 @@ MINUTE = 60
 CODE = (".py", ".ipynb")
 
 
+class Empty(Reject):
+    """Nothing of the upload is graded: what there is has other names, or cannot be read."""
+
+
 def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | None = None) -> Submission:
     """Copies `upload` into the empty folder `box` in the layout of the assignment's template.
 
@@ -61,7 +65,7 @@ def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | Non
     if len(absent) == len(sought):
         listing.close()
         held = ", ".join(clean(str(path), limit=60, line=True) for path in (*sorted(listing.files), *listing.seen)[:12])
-        raise Reject(
+        raise Empty(
             f"None of the files that are graded ({', '.join(assignment.graded)}) is in the upload. "
             + (f"What could be read of it: {held}. " if held else "Nothing in it could be read. ")
             + "".join(f"{remark} " for remark in listing.remarks[:3])

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from autograder.authoring.bundle import LEADERBOARD
 from autograder.intake import uploads
+from autograder.intake.chosen import Asked
 from autograder.sandbox import confine
 from autograder.sandbox.host import canary, room
 from autograder.sandbox.host.scratch import scratch
 from autograder.sandbox.host.wall import Pool, Wall
+from autograder.text import shown
 
 if TYPE_CHECKING:
     from autograder.core import Assignment, Result
+    from autograder.intake.chosen import Chosen
+    from autograder.intake.settings import Tally
 
 ROOT = Path(__file__).resolve().parents[2]
 GRADESCOPE = Path("/autograder")
+METADATA = GRADESCOPE / "submission_metadata.json"
 GRADED, NOT_GRADABLE, OUR_FAULT, STOPPED = 0, 2, 3, 130
 NARROW = 50
 """Columns of a terminal in which a table leaves no room for sentences: there they stand below each other."""
@@ -35,7 +38,12 @@ BRIEF = 80
 
 
 def grade(
-    path: Path | None, out: Path | None, homework: str, seconds: float, *, leaderboard: bool = False, two: bool = True
+    path: Path | None,
+    out: Path | None,
+    homework: str,
+    asked: Asked = Asked(),  # noqa: B008 (frozen)
+    *,
+    two: bool = True,
 ) -> int:
     """Grades `path` and writes results.json. Returns 0 graded, 2 cannot be graded, 3 a fault of ours, 130 for Ctrl-C.
 
@@ -62,25 +70,31 @@ def grade(
     with Pool(Wall(homework), runs=uploads.may_run(path)) as pool, _tidy() as box:
         if sys.stderr.isatty():
             pool.tell = _tell
-        leaderboard = leaderboard or (ROOT / LEADERBOARD).exists()
-        return _grade(path, out.absolute(), homework, seconds, started, on_gradescope, leaderboard, two, pool, box)
+        return _grade(path, out.absolute(), homework, asked, started, on_gradescope, two, pool, box)
 
 
 def _grade(
-    path: Path, out: Path, homework: str, seconds: float, started: float, on_gradescope: bool, leaderboard: bool,
-    two: bool, pool: Pool, box: Path,
+    path: Path, out: Path, homework: str, asked: Asked, started: float, on_gradescope: bool, two: bool,
+    pool: Pool, box: Path,
 ) -> int:  # fmt: skip
     from autograder import storage
     from autograder.core import Reject
     from autograder.grade import Grading
-    from autograder.intake import submission
+    from autograder.intake import late, submission
+    from autograder.intake.chosen import chosen
     from autograder.output import gradescope
     from autograder.sandbox.host.judging import Guarded, deepest
 
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    try:
+        own = chosen(homework, asked)
+    except Reject as fault:
+        return _unusable(str(fault), out, on_gradescope)
+    assignment, settings = own.assignment, own.settings
     results: list[Result] = []
     remarks: list[str] = []
+    absent: tuple[str, ...] = ()
     isolation = ""
+    handed_in = late.handed_in(METADATA) if settings is not None and on_gradescope else None
 
     unwritten: list[OSError] = []
 
@@ -89,7 +103,7 @@ def _grade(
         spent = time.monotonic() - started
         content = gradescope.document(
             assignment, results, remarks=remarks, seconds=spent, isolation=isolation, reason=reason,
-            leaderboard=leaderboard,
+            leaderboard=own.leaderboard, absent=absent, settings=settings, handed_in=handed_in,
         )  # fmt: skip
         unwritten.clear()
         try:
@@ -113,9 +127,20 @@ def _grade(
     write("Grading began but did not finish.")
     if unwritten:
         return lost()
+    limit = settings.course.limits.submissions_a_day if settings is not None else None
+    kept = late.beyond(limit, handed_in, gradescope.STANDS) if settings and limit and handed_in else None
+    if settings is not None and kept is not None:
+        try:
+            gradescope.write(out, gradescope.standing(assignment, kept, settings))
+        except OSError as error:
+            unwritten.append(error)
+            return lost()
+        print(kept.told)
+        return GRADED
     try:
         received = submission.receive(path, assignment, box, group=pool.uid)
         remarks += received.remarks
+        absent = received.absent
         report = canary.inspect(pool, beside=assignment.reference, results=out.parent)
         isolation = report.line()
         if on_gradescope and not report.trustworthy:
@@ -127,7 +152,7 @@ def _grade(
             )
         write()
         pool.read(received)
-        left = seconds - (time.monotonic() - started)
+        left = own.seconds - (time.monotonic() - started)
         judging = Guarded([check for question in assignment.questions for check in question.checks])
         beside = None
         if two and report.strong and pool.may_run_two and room.for_two():
@@ -143,6 +168,7 @@ def _grade(
         print(f"\nStopped. What was graded until then stands in {out}", file=sys.stderr)
         return STOPPED
     except Reject as fault:
+        absent = assignment.graded if isinstance(fault, submission.Empty) else absent
         return refuse(str(fault), NOT_GRADABLE)
     except Exception as error:  # our bug: what was graded so far stays, the reason is told, the status says so
         print(f"{type(error).__name__} in the grader, {deepest(error)}: {error}", file=sys.stderr)
@@ -150,7 +176,9 @@ def _grade(
     stopped = gradescope.stopped(results)
     if stopped and on_gradescope:  # what is printed there is for the staff only
         print("For the staff, first: these checks did not end as they should.", *stopped, "", sep="\n")
-    show(assignment, results, remarks, report, time.monotonic() - started, out)
+    scores = {result.check.id: result.score for result in _there(results, absent)}
+    tally = settings.tally(assignment, scores, handed_in or late.HandedIn()) if settings else None
+    show(assignment, results, remarks, report, time.monotonic() - started, out, absent=absent, tally=tally)
     logged = gradescope.logs(results)
     if logged and on_gradescope:
         print(f"\nWhat the submission printed (for the staff only):\n{logged}")
@@ -159,6 +187,20 @@ def _grade(
     if unwritten:
         return lost()
     return OUR_FAULT if stopped else GRADED
+
+
+def _unusable(reason: str, out: Path, on_gradescope: bool) -> int:
+    """Tells that settings or a part cannot be used; on Gradescope in the result, too, where nobody reads stderr."""
+    print(reason, file=sys.stderr)
+    if not on_gradescope:
+        return NOT_GRADABLE
+    from autograder.output import gradescope
+
+    told = "The course's settings cannot be used, so nothing was graded. Please tell the course staff."
+    staffs = {"stdout_visibility": "hidden", "extra_data": {"for_the_staff": [reason]}}
+    gradescope.write(out, {"score": 0.0, "output": told, **staffs})
+    print(reason)
+    return OUR_FAULT
 
 
 def _tell(line: str) -> None:
@@ -186,9 +228,8 @@ def _close_to_others() -> None:
     for place, mode in (*places, *((folder, 0o1755) for folder in SHARED)):
         if os.geteuid() == 0 and place.is_dir():
             place.chmod(mode)
-    metadata = GRADESCOPE / "submission_metadata.json"
-    if os.geteuid() == 0 and metadata.is_file():
-        metadata.chmod(0o600)
+    if os.geteuid() == 0 and METADATA.is_file():
+        METADATA.chmod(0o600)
 
 
 @contextmanager
@@ -210,30 +251,47 @@ def _tidy() -> Iterator[Path]:
 
 
 def show(
-    assignment: Assignment, results: list[Result], remarks: list[str], report: canary.Report, seconds: float, out: Path
-) -> None:  # fmt: skip
+    assignment: Assignment,
+    results: list[Result],
+    remarks: list[str],
+    report: canary.Report,
+    seconds: float,
+    out: Path,
+    *,
+    absent: Collection[str] = (),
+    tally: Tally | None = None,
+) -> None:
     """The table: every check, what it gave, and for what was lost the sentence that says why."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from autograder.output import streams
+    from autograder.output.gradescope import missing_line
     from autograder.text import clean
 
     console = Console(highlight=False, soft_wrap=False)
     narrow = console.width < NARROW
     right, wrong, for_people = "✓✗·" if streams.can_show("✓✗·") else "+x."
+    there = _there(results, absent)
     for question in assignment.questions:
-        own = [result for result in results if result.question == question]
+        missing = question.missing(absent)
+        own = [result for result in there if result.question == question]
         score = sum(result.score for result in own)
         kind = " (optional)" if question.optional else ""
-        title = f"Question {question.number}: {question.title}{kind}   {_points(score)} of {_points(question.points)}"
+        title = f"Question {question.number}: {question.title}{kind}   {shown(score)} of {shown(question.points)}"
         console.print(Text(title, style="bold"), soft_wrap=True)
         table = Table(show_header=False, box=None, pad_edge=False)
         table.add_column(justify="left", no_wrap=True)
         table.add_column(justify="right", no_wrap=True, style="dim")
         table.add_column(justify="right", no_wrap=True)
         table.add_column(ratio=1)
+        if missing:
+            told = Text(missing_line(question, missing), style="red")
+            if narrow:
+                console.print(Text(f"{wrong} {question.number}", style="red"), told, sep="\n")
+            else:
+                table.add_row(Text(wrong, style="red"), str(question.number), "", told)
         said: dict[str, str] = {}  # a message that several checks share is read once
         for group in _alike(own):
             result = group[0]
@@ -242,7 +300,7 @@ def show(
             words = Text("; ".join(each.check.name for each in group))
             number = result.number if len(group) == 1 else f"{result.number}-{group[-1].number.partition('.')[2]}"
             scored, most = (sum(values) for values in zip(*((r.score, r.check.points) for r in group), strict=True))
-            points = f"{_points(scored)}/{_points(most)}"
+            points = f"{shown(scored)}/{shown(most)}"
             if result.check.manual and not ours:
                 mark, style, points = for_people, "dim", ""
                 words.append(f"\nfor manual grading: {clean(result.verdict.message, limit=BRIEF, line=True)}", style)
@@ -259,10 +317,9 @@ def show(
             console.print(table)
     for remark in remarks:
         console.print(Text(f"note: {remark}", style="yellow"))
-    total, most = sum(result.score for result in results), assignment.points
-    extra = f" (and {_points(assignment.extra)} optional)" if assignment.extra else ""
-    told = f"{_points(total)} of {_points(most)}{extra} points in {seconds:.1f} s, written to {out}"
-    console.print(Text(f"\n{told}", style="bold"))
+    console.print(Text(f"\n{_sums(assignment, there, tally)} in {seconds:.1f} s, written to {out}", style="bold"))
+    for line in _course_lines(assignment, tally) if tally else ():
+        console.print(Text(line, style="bold"))
     console.print(Text(report.line(), style="dim" if report.strong else "yellow"), soft_wrap=True)
     if not report.strong:
         console.print(
@@ -271,6 +328,27 @@ def show(
                 style="yellow",
             )
         )
+
+
+def _there(results: Iterable[Result], absent: Collection[str]) -> list[Result]:
+    """The results of checks whose files are there; the others have no points, whatever became of them."""
+    return [result for result in results if result.check not in result.question.missing(absent)]
+
+
+def _sums(assignment: Assignment, results: list[Result], tally: Tally | None) -> str:
+    """78 of 100, and 24 of 25 optional points."""
+    kinds = [sum(result.score for result in results if result.question.optional == kind) for kind in (False, True)]
+    required, optional = (tally.required, tally.optional) if tally else kinds
+    extra = f", and {shown(optional)} of {shown(assignment.extra)} optional" if assignment.extra else ""
+    return f"{shown(required)} of {shown(assignment.points)}{extra} points"
+
+
+def _course_lines(assignment: Assignment, tally: Tally) -> Iterator[str]:
+    """What the course's settings made of the points."""
+    if assignment.extra and tally.counted != tally.optional:
+        yield f"{shown(tally.counted)} of the {shown(tally.optional)} optional points count."
+    if tally.lateness is not None and tally.lateness.by:
+        yield f"{tally.lateness.told} Before: {shown(tally.before)}. Now: {shown(tally.score)}."
 
 
 def _alike(results: list[Result]) -> list[list[Result]]:
@@ -286,14 +364,21 @@ def _alike(results: list[Result]) -> list[list[Result]]:
     return groups
 
 
-def _points(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+def doctor(homework: str, asked: Asked = Asked()) -> int:  # noqa: B008 (frozen)
+    """Tries the sandbox and tells what it holds, on which machine, and what to do about each weakness.
 
+    And which settings of the course are in force. Returns 0, 1 where scores can be forged, 2 for unusable settings.
+    """
+    from autograder.core import Reject
+    from autograder.intake.chosen import chosen
 
-def doctor(homework: str) -> int:
-    """Tries the sandbox and tells what it holds, on which machine, and what to do about each weakness."""
     confine.shield()
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    try:
+        own = chosen(homework, asked)
+    except Reject as fault:
+        print(fault, file=sys.stderr)
+        return NOT_GRADABLE
+    assignment = own.assignment
     print("Trying the sandbox with code that attacks it; this takes some seconds.", flush=True)
     with Pool(Wall(homework)) as pool, tempfile.TemporaryDirectory() as results:
         try:
@@ -310,9 +395,27 @@ def doctor(homework: str) -> int:
     print(f"false-fail bound of all checks together, one attempt: {assignment.alpha:.1e} (a fail needs two)")
     for name, version in _versions().items():
         print(f"  {name:<14}{version}")
+    print(*in_force(own), sep="\n")
     if not report.trustworthy:
         print("Scores from this machine can be forged by a determined student; Gradescope would refuse to grade.")
     return 0 if report.trustworthy else 1
+
+
+def in_force(own: Chosen) -> list[str]:
+    """Which part is graded, by which settings of the course, and what the staff should know about these."""
+    if own.settings is None:
+        part = (
+            f"the part {', '.join(own.only)}: {shown(own.assignment.points)} points"
+            if own.only
+            else "the whole homework"
+        )
+        return [f"course settings: no course.toml, so the homework's own; graded is {part}"]
+    from autograder.intake import course_command
+
+    lines = [f"course settings: {own.settings.name}, digest {own.settings.digest}"]
+    lines += [f"  {line}" for line in course_command.described(own.settings, own.assignment)]
+    lines += [f"  only this part: {', '.join(own.only)}"] if own.only else []
+    return lines + [f"  mind: {line}" for line in own.settings.warnings(own.assignment)]
 
 
 def _versions() -> dict[str, Any]:

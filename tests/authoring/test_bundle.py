@@ -115,6 +115,16 @@ def test_the_leaderboard_is_one_empty_file_more(made, tmp_path):
         assert archive.read(bundle.LEADERBOARD) == b""
 
 
+def test_to_pack_the_whole_homework_nothing_but_python_is_needed(made, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; sys.modules['numpy'] = sys.modules['pydantic'] = None\n"
+        "from autograder.authoring import bundle; sys.exit(bundle.run(Path.cwd(), Path(sys.argv[1])))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path) == contents(made[0])
+
+
 # ------------------------------------------------------------------------------------ refusals
 
 

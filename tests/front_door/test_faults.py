@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from autograder.core import Verdict
+from autograder.intake.chosen import Asked
 from autograder.output import terminal
 from autograder.sandbox.host import canary
 from autograder.sandbox.host.wall import Pool, Wall
@@ -51,7 +52,7 @@ class FrontDoor:
         self.monkeypatch.setitem(sys.modules, homework.__name__, homework)
         before = set(Path("/tmp").glob("autograder-*"))
         self.capsys.readouterr()
-        status = terminal.grade(path, out, homework.__name__, seconds)
+        status = terminal.grade(path, out, homework.__name__, Asked(seconds=seconds))
         self.out, self.err = self.capsys.readouterr()
         assert "Traceback" not in self.out + self.err
         ours = {left for left in set(Path("/tmp").glob("autograder-*")) - before if _made_by_us(left)}

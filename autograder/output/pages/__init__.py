@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from autograder.text import clean
+from autograder.text import clean, shown
 
 HERE = Path(__file__).parent
 NAME = 120
@@ -30,7 +30,7 @@ def environment(templates: Path) -> jinja2.Environment:
     pages.globals |= {"style": Markup(style), "script": Markup(script), "digest": digest}
     pages.filters |= {
         "short": lambda text: clean(text, limit=NAME),
-        "points": lambda value: f"{value:.2f}".rstrip("0").rstrip("."),
+        "points": shown,
         "percent": lambda value: "" if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%",
     }
     return pages

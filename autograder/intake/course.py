@@ -1,0 +1,190 @@
+"""What may stand in a course's own settings, course.toml: every key, with what it does and what is allowed.
+
+`title` of a field says what is allowed, `description` what the key does: messages, the example and docs are made of
+these. Imported only where such a file is, since pydantic takes a moment to import.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from autograder.core import Visibility
+from autograder.intake import late
+
+
+def _flat(value: Any) -> Any:
+    """A table whose dotted keys were not quoted, `vae.sample = 1`, as if they were."""
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, Any] = {}
+    for key, one in value.items():
+        inner = _flat(one)
+        found |= {f"{key}.{name}": each for name, each in inner.items()} if isinstance(inner, dict) else {key: inner}
+    return found
+
+
+class _Table(BaseModel):
+    """Nothing is converted and no key passed over: what was not meant so is told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Names = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(strict=False, max_length=200)]
+Line = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
+Points = Annotated[float, Field(ge=0, le=10_000)]
+
+
+class OptionalQuestions(_Table):
+    """What becomes of the points for optional questions."""
+
+    questions: Names | None = Field(
+        default=None,
+        title="a list of questions, by id or number in quotes",
+        description="The questions that are optional, in place of those that the homework calls so.",
+    )
+    count: Literal["beside", "capped", "no"] = Field(
+        default="beside",
+        title='"beside", "capped" or "no"',
+        description="beside: their points are added, and the score may be more than the total. "
+        "capped: added, but the score is never more than the total. no: shown, and not added.",
+    )
+    most: Points | None = Field(
+        default=None,
+        title="a number of points from 0 to 10000",
+        description="At most so many of their points are added.",
+    )
+
+
+class Late(_Table):
+    """What is taken off for lateness. The times are Gradescope's, never the clock of the machine that grades."""
+
+    grace_minutes: int = Field(
+        default=0,
+        ge=0,
+        le=7 * 24 * 60,
+        title="a whole number of minutes from 0 to 10080",
+        description="After the due date these cost nothing. They move all later limits, too.",
+    )
+    percent: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        title="a number from 0 to 100",
+        description="Percent of the student's points that are taken off at the beginning of each step.",
+    )
+    every_hours: float = Field(
+        default=24.0,
+        ge=0.25,
+        le=24 * 366,
+        title="a number of hours from 0.25 to 8784",
+        description="How long a step is: 24 takes the percentage off for each day, 1 for each hour.",
+    )
+    at_most_percent: float = Field(
+        default=100.0, ge=0, le=100, title="a number from 0 to 100", description="No more than this is ever taken off."
+    )
+    last_days: float | None = Field(
+        default=None,
+        ge=0,
+        le=late.MAX_DAYS,
+        title="a number of days from 0 to 366",
+        description="So long after the due date a submission has points at all. "
+        "Without it the last moment is the late due date, if there is one.",
+    )
+    due: AwareDatetime | None = Field(
+        default=None,
+        title="a time with its offset, such as 2026-11-23T23:59:00-08:00",
+        description="The due date. Without it Gradescope's counts; `class` needs it, since an export has none.",
+    )
+    late_due: AwareDatetime | None = Field(
+        default=None,
+        title="a time with its offset, not before due, such as 2026-11-28T23:59:00-08:00",
+        description="The late due date, in place of Gradescope's.",
+    )
+    extensions: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^/\\\x00-\x1f]+\.csv$")] | None = Field(
+        default=None,
+        title="the name of a CSV file beside course.toml",
+        description="Who may hand in later: a CSV with the columns email and due (a time with its offset), "
+        "or email and days. Of students who hand in together the longest extension counts.",
+    )
+
+
+class Limits(_Table):
+    """How much a submission may take."""
+
+    seconds: float | None = Field(
+        default=None,
+        ge=10,
+        le=2400,
+        title="a number of seconds from 10 to 2400",
+        description="For the grading of one submission. Set Gradescope's own time-out a minute higher: it is 10 "
+        "minutes unless you choose another, and 40 at most.",
+    )
+    submissions_a_day: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        title="a whole number from 1 to 1000",
+        description="So many submissions of a student are graded in 24 hours. A further one is told when the next is "
+        "graded, and the last graded result stands. Gradescope knows the earlier ones; `class` does not.",
+    )
+    leaderboard: bool | None = Field(
+        default=None,
+        title="true or false",
+        description="Whether the homework's leaderboard entries are shown.",
+    )
+
+
+class Words(_Table):
+    """What students read."""
+
+    top: Annotated[str, Field(max_length=1000)] = Field(
+        default="", title="a text of at most 1000 characters", description="Stands at the top of every result."
+    )
+
+
+class Course(_Table):
+    """The whole file. `only`, `points` and `visibility` name parts as `--only` does."""
+
+    title: Line = Field(
+        default="",
+        title="a text of one line, at most 200 characters",
+        description="The assignment's name in reports and in Canvas's table of grades.",
+    )
+    only: Names = Field(
+        default=(),
+        title="a list of parts in quotes",
+        description="Which part of the homework is graded: questions, groups or checks, by id or by the number "
+        "that students see; * stands for any characters. Nothing else is started, read or mentioned.",
+    )
+    total: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
+        default=None,
+        title="a number above 0, at most 10000",
+        description="All points are rescaled so that those of the questions that are not optional add up to this. "
+        "Checks have hundredths of a point, as Gradescope shows them, and add up exactly.",
+    )
+    points: Annotated[dict[str, Points], BeforeValidator(_flat)] = Field(
+        default={},
+        title="a number of points from 0 to 10000",
+        description="What a question, a group or a check is worth, before rescaling. The points of a group are shared "
+        "out in proportion to what the homework gives its checks; what is named more narrowly keeps its own.",
+    )
+    optional: OptionalQuestions = Field(default=OptionalQuestions(), title="a table")
+    visibility: Annotated[dict[str, Visibility], BeforeValidator(_flat)] = Field(
+        default={},
+        title=" or ".join(f'"{one}"' for one in get_args(Visibility)),
+        description="When students see a check, as Gradescope has it; of several lines that name a check the last "
+        "counts. As long as one check is hidden from them, Gradescope hides the total, too.",
+    )
+    late: Late | None = Field(default=None, title="a table")
+    limits: Limits = Field(default=Limits(), title="a table")
+    words: Words = Field(default=Words(), title="a table")
+
+
+def table_of(annotation: Any) -> type[BaseModel] | None:
+    """The table that a field holds, None where it is no table of its own."""
+    for one in (annotation, *get_args(annotation)):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return one
+    return None
