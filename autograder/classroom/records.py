@@ -149,10 +149,9 @@ def _merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[s
     for test in old:
         mine = {id(fresh[check]): fresh[check] for check in _ids(test) if check in fresh}
         is_line = "checks" in test["extra_data"]
-        if not mine:
-            tests.append(test)
-        elif is_line and all(
-            "checks" in one["extra_data"] and set(_ids(one)) <= set(_ids(test)) for one in mine.values()
+        if not mine or (
+            is_line
+            and all("checks" in one["extra_data"] and set(_ids(one)) <= set(_ids(test)) for one in mine.values())
         ):
             tests.append(test)
         else:
