@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder.text import clean, many
@@ -45,7 +45,7 @@ class Book:
     totals: dict[str, float]
     contents: dict[str, str]
     lines: dict[tuple[str, str], Line]
-    settings: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
