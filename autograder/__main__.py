@@ -79,9 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     homework(grade)
 
     many = add("class", "grade a whole class: results, gradebook, grades.csv, report")
-    many.add_argument(
-        "path", type=Path, help="Gradescope's export (zip or folder), a folder of zips, tars or folders"
-    )
+    many.add_argument("path", type=Path, help="Gradescope's export (zip or folder), a folder of zips, tars or folders")
     many.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything goes")
     many.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
     many.add_argument(
