@@ -1,11 +1,17 @@
-"""Where a worker's CPU goes: phases add up, and the log carries them."""
+"""Where a worker's CPU goes: phases add up, the log carries them, and nothing slow is imported in vain."""
 
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
+from pathlib import Path
 
+from autograder.core import GIVEN
 from autograder.sandbox import phases
+from autograder.sandbox.guest import zygote
 from autograder.sandbox.phases import Phases
+from tests.helpers import ROOT
 
 
 def _busy(seconds: float) -> None:
@@ -45,3 +51,26 @@ def test_the_phase_goes_on_where_the_block_raised() -> None:
 
 def test_a_log_without_phases_tells_none() -> None:
     assert phases.told(b"Epoch 1: loss 0.3\n") == {}
+
+
+SLOW = """
+import sys
+from autograder.sandbox.guest import zygote
+zygote.warm_to_read()
+zygote.warm("autograder.hw11")
+print(*(name for name in ("scipy", "transformers", "matplotlib", "IPython", "rouge_score") if name in sys.modules))
+"""
+
+
+def test_slow_packages_are_imported_for_the_uploads_that_use_them(tmp_path: Path) -> None:
+    """None of them at the start; then what the upload's own files name, and not what the template's do."""
+    started = subprocess.run([sys.executable, "-c", SLOW], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert started.stdout == "\n"
+    upload, plain = tmp_path / "upload", tmp_path / "plain"
+    for folder in (upload, plain):
+        (folder / GIVEN).mkdir(parents=True)
+        (folder / GIVEN / "work.ipynb").write_text('{"source": "import scipy.optimize"}')
+        (folder / "utils.py").write_text("scipy = None  # no import\n")
+    (upload / "work.ipynb").write_text('{"source": "from scipy import stats"}')
+    assert zygote.used(str(upload)) == ("scipy.optimize",)
+    assert zygote.used(str(plain)) == ()

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import scipy.optimize  # noqa: F401 - nearly every notebook imports it: 0.2 s, once here and not in each worker
 import torch
 
 from autograder.core import Array

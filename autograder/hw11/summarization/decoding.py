@@ -398,17 +398,16 @@ def _table(rng: Generator, ends: float) -> Array:
 
 def right(source: Source, search: Search) -> Tokens:
     """What every right search finds. Raises `Unclear` where they differ or where it is close."""
-    found = {
-        beam(source, search),
-        scored(source, search),
-        refilled(source, search, early=True),
-        refilled(source, search, early=False),
-    }
-    if search == SEARCHES[WHOLE]:
-        found.add(exhaustive(source, search))
-    if len(found) > 1:
+    found = beam(source, search)
+    others: tuple[Callable[[], Tokens], ...] = (  # called one after the other, and no more once one differs
+        lambda: scored(source, search),
+        lambda: refilled(source, search, early=True),
+        lambda: refilled(source, search, early=False),
+        lambda: exhaustive(source, search) if search == SEARCHES[WHOLE] else found,
+    )
+    if any(other() != found for other in others):
         raise Unclear
-    return found.pop()
+    return found
 
 
 def _draw(
