@@ -73,7 +73,7 @@ def terminal_uid() -> int:
 
 @pytest.fixture
 def front_door(pool: Pool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> FrontDoor:
-    monkeypatch.setattr(terminal, "Pool", lambda _wall: contextlib.nullcontext(pool))
+    monkeypatch.setattr(terminal, "Pool", lambda _wall, **_runs: contextlib.nullcontext(pool))
     monkeypatch.setattr(terminal.confine, "shield", lambda: None)  # it would be pytest that is shielded
     # The canary has tests of its own; here it would take half of the time.
     monkeypatch.setattr(terminal.canary, "inspect", lambda *_a, **_k: canary.Report(dict.fromkeys(canary.ASPECTS, "")))
