@@ -29,7 +29,8 @@ as_root() { [ "$(id -u)" = 0 ]; }
 digest() { cat "$@" | cksum | tr -d ' '; }
 
 grade_pins=("$here/autograder/requirements-hashed.txt" "$here/autograder/requirements.txt")
-dev_pins=("$here/tests/requirements.txt" "$here/autograder/requirements-cluster.txt")
+dev_pins=("$here/tests/requirements.txt" "$here/autograder/requirements-cluster.txt"
+  "$here/autograder/requirements-review.txt" "$here/tests/package-lock.json")
 name="$(digest "${grade_pins[@]}")"
 if as_root && mkdir -p /opt/autograder 2>/dev/null; then
   home=/opt/autograder venv="/opt/autograder/venv-$name"
@@ -193,8 +194,12 @@ if [ "$group" = dev ]; then
   again="" # what was interrupted pip would take for installed
   [ -e "$venv/.adding" ] && again=--ignore-installed
   touch "$venv/.adding"
-  pip install $again -r "${dev_pins[0]}" -r "${dev_pins[1]}"
+  pip install $again -r "${dev_pins[0]}" -r "${dev_pins[1]}" -r "${dev_pins[2]}"
   cpu_build torchvision $again
+  if command -v npm >/dev/null; then # axe-core, which looks at our pages in a browser
+    { cp "$here"/tests/package*.json "$venv/" && npm ci --prefix "$venv" --silent --no-audit --no-fund >&2; } ||
+      say "axe-core could not be fetched; the tests that need it are skipped"
+  fi
   rm "$venv/.adding"
   touch "$stamp"
 fi

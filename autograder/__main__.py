@@ -102,6 +102,30 @@ def _parser() -> argparse.ArgumentParser:
     _settings(many)
     homework(many)
 
+    review = add("review", "serve a page to read written answers and give points; or use a spreadsheet")
+    review.add_argument("out", type=Path, help="the folder that `class --out` wrote")
+    review.add_argument("--name", default="", help="who gives the points (default: this machine's user)")
+    review.add_argument("--anonymous", action="store_true", help="begin without names; the page can show them")
+    review.add_argument("--port", type=int, default=0, metavar="N", help="on 127.0.0.1 (default: a free one)")
+    table = review.add_mutually_exclusive_group()
+    table.add_argument("--export", type=Path, metavar="FILE.csv", help="write the answers as a table instead")
+    table.add_argument("--import", dest="imported", type=Path, metavar="FILE.csv", help="read points and comments back")
+    _graded_homework(review)
+
+    report = add("report", "write tables and pages of a class anew, or the students' pages for handing out")
+    report.add_argument("out", type=Path, help="the folder that `class --out` wrote")
+    report.add_argument(
+        "--handout", type=Path, metavar="DIR", help="only pages without code, one for each student, into DIR"
+    )
+    _graded_homework(report)
+
+    replay = add("replay", "write a folder that repeats one check of one submission in a debugger")
+    replay.add_argument("out", type=Path, metavar="graded", help="the folder that `class --out` wrote")
+    replay.add_argument("student", help="the submission's id, or a student's name, e-mail or id")
+    replay.add_argument("check", help="the check's number (4.3) or its id")
+    replay.add_argument("--to", type=Path, metavar="DIR", help="where it goes (default: ./replay-STUDENT-CHECK)")
+    _graded_homework(replay)
+
     compare = add("compare", "say who gained or lost what between two gradings of a class, and why")
     compare.add_argument("old", type=Path, help="the folder that `class --out` wrote before")
     compare.add_argument("new", type=Path, help="and the one it wrote now")
@@ -181,6 +205,10 @@ def _settings(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _graded_homework(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--homework", default="", metavar="PACKAGE", help="whose checks (default: the gradebook's)")
+
+
 def main(arguments: list[str]) -> int:
     """Runs one command; returns the exit status."""
     parser = _parser()
@@ -258,6 +286,24 @@ def _run(options: argparse.Namespace) -> int:
 
             jobs = max(1, options.jobs)
             return command.run(options.homework, options.out, quick=options.quick, only=options.part, jobs=jobs)
+        case "review":
+            from autograder.classroom.review import command as review
+
+            return review.run(
+                review.Options(
+                    *(options.out, options.homework, options.name, options.anonymous, options.port),
+                    exported=options.export,
+                    imported=options.imported,
+                )
+            )
+        case "report":
+            from autograder.classroom.review import command as review
+
+            return review.again(options.out, options.homework, options.handout)
+        case "replay":
+            from autograder.classroom import replay
+
+            return replay.run(options.out, options.student, options.check, options.to, options.homework)
         case "compare":
             from autograder.classroom import compare
 

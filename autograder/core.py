@@ -174,6 +174,10 @@ class Smallest:
 Visibility = Literal["visible", "hidden", "after_due_date", "after_published"]
 
 
+LEFT_EMPTY = "left empty"
+"""The note of a judge of a `Check` that is `manual`: nothing was written that a person could read."""
+
+
 @dataclass(frozen=True)
 class Check:
     """One line of the results: what is asked, who judges it, and what it is worth.

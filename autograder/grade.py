@@ -275,7 +275,7 @@ class Grading:
         if key not in self._seen and (lacking := self._lacking(ask)) is not None:
             self._seen[key] = lacking, None
         elif key not in self._seen:
-            seed = self._seed(ask, attempt)
+            seed = self.seed(ask, attempt)
             given = ask.inputs(np.random.Generator(np.random.Philox(seed)))
             seconds = min(ask.seconds, self.left())
             begun = self._begun.pop(key, None)
@@ -301,7 +301,7 @@ class Grading:
         """Begins the first whole run of a notebook, whose answer `_observe` waits for when its turn has come."""
         for ask in (check.ask for question in self.assignment.questions for check in question.checks):
             if ask.collector and self._lacking(ask) is None:
-                seed = self._seed(ask, 0)
+                seed = self.seed(ask, 0)
                 given = ask.inputs(np.random.Generator(np.random.Philox(seed)))
                 seconds = min(ask.seconds, self.left())
                 begun = beside.begin(self.submission, ask, given, seed=seed % 2**63, seconds=seconds)
@@ -330,7 +330,7 @@ class Grading:
             enough = self.left() >= ask.seconds  # to have used up the time must not make it a fault of ours
             seconds = max(LEAST_SECONDS, min(ask.seconds, self.left()))
             right = self.asker.ask(
-                reference, replace(ask, rung=0), given, seed=self._seed(ask, attempt) % 2**63, seconds=seconds
+                reference, replace(ask, rung=0), given, seed=self.seed(ask, attempt) % 2**63, seconds=seconds
             )
             right = returns.admitted(ask, given, right)
             if right.values is None:
@@ -340,6 +340,7 @@ class Grading:
             self._right[key] = right
         return self._right[key]
 
-    def _seed(self, ask: Ask, attempt: int) -> int:
+    def seed(self, ask: Ask, attempt: int) -> int:
+        """What the inputs of this attempt at the ask are drawn from."""
         message = f"{self.submission.digest}\0{ask.name}\0{attempt}".encode()
         return int.from_bytes(hmac.new(self.secret, message, hashlib.sha256).digest()[:16], "big")

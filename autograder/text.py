@@ -8,6 +8,7 @@ import unicodedata
 _LONG_NUMBER = re.compile(
     r"[-+]?\d*\.\d{3,}(?:e[-+]?\d+)?|\d{12,}|0x[\da-f]{5,}|(?=\d*[a-f])(?=[a-f]*\d)[\da-f]{8,}", re.IGNORECASE
 )
+_PLAIN = re.compile(r"[\n\t\x20-\x7e]*")
 _BRACKETS = str.maketrans("<>", "‹›")
 
 
@@ -28,11 +29,13 @@ def clean(text: str, *, limit: int = 16 * 1024, line: bool = False, numbers: boo
     which could be hidden inputs, are masked, also in hexadecimal, but where `numbers` says that nothing hidden was
     there to be told; angle brackets, which begin HTML, are replaced by others that look alike.
     """
-    kept = "".join(
-        character
-        for character in text[: limit * 2]
-        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
-    )
+    kept = text[: limit * 2]
+    if _PLAIN.fullmatch(kept) is None:  # most text is plain, and to look at each character takes long
+        kept = "".join(
+            character
+            for character in kept
+            if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
+        )
     if line:
         kept = " ".join(kept.split()).translate(_BRACKETS)
         kept = kept if numbers else _LONG_NUMBER.sub("#", kept)

@@ -27,9 +27,10 @@ from types import FrameType
 from typing import Any
 
 from autograder import storage, version
-from autograder.classroom import cluster, gradebook, jobs, report, roster
+from autograder.classroom import cluster, gradebook, jobs, publish, roster
 from autograder.classroom.gradebook import Gradebook
 from autograder.classroom.jobs import Task
+from autograder.classroom.kept import Store
 from autograder.classroom.records import FORMER, Records, merged, why
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment, Reject
@@ -177,7 +178,7 @@ def _run(options: Options, own: Chosen, uploads: list[Upload], scope: Scope, sec
     task = Task(options.homework, grader, secret, own.seconds, checks, options.runs, own.only, own.settings)
     assignment = jobs.narrowed(assignment, runs=options.runs)
     again = _again(options, scope, grader) if scope.anew else ""
-    records = Records(options.out)
+    records, store = Records(options.out), Store(options.out)
     prints = {upload.id: upload.fingerprint() for upload in uploads}
     for line in _put_away(records, uploads, prints):
         print(line)
@@ -202,9 +203,12 @@ def _run(options: Options, own: Chosen, uploads: list[Upload], scope: Scope, sec
             said = " ".join(options.again or ())
             number = gradebook.begin(open_book, assignment, grader=grader, jobs=where, question=said, now=_now())
             gradebook.keep_settings(open_book, grader, in_force(own))
+            gradebook.note(open_book, "homework", options.homework)
         count = Count(len(todo))
 
         def keep(upload: Upload, content: dict[str, Any]) -> None:
+            if beside := content.pop(jobs.KEPT, b""):
+                store.save(upload.id, beside)
             old = records.load(upload.id) if _part(records, upload, task, prints[upload.id]) else None
             if old is not None and content["extra_data"]["outcome"] != "not gradable":
                 content = merged(old, content)
@@ -249,9 +253,7 @@ def _run(options: Options, own: Chosen, uploads: list[Upload], scope: Scope, sec
         gone = gradebook.keep_only(open_book, uploads)
         gradebook.finish(open_book, number, graded=count.done, now=_now())
     with book.open() as open_book:
-        gradebook.grades(open_book, assignment, options.out / "grades.csv")
-        gradebook.canvas(open_book, assignment, options.out / "grades-canvas.csv")
-        report.write(open_book, assignment, options.out)
+        publish.everything(open_book, assignment, options.out)
         odd = open_book.execute(
             "SELECT COUNT(DISTINCT submission) FROM verdicts WHERE status = 'unjudgeable'"
         ).fetchone()[0]

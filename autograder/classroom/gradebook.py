@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from autograder import storage
+from autograder.classroom import byhand
+from autograder.classroom.cells import cell
 from autograder.classroom.records import said_by
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment
 from autograder.output import gradescope
 from autograder.sandbox import fingerprints
 
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY, started TEXT NOT NULL, finished TEXT, grader TEXT NOT NULL, jobs TEXT NOT NULL,
     question TEXT NOT NULL, graded INTEGER NOT NULL DEFAULT 0
@@ -63,9 +66,12 @@ CREATE TABLE IF NOT EXISTS settled ( -- what the course's settings made of the p
 CREATE TABLE IF NOT EXISTS settings ( -- of the course, by the grader that they are a part of
     grader TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (grader, key)
 );
+CREATE TABLE IF NOT EXISTS noted (name TEXT PRIMARY KEY, value TEXT NOT NULL); -- such as which homework this is
 CREATE INDEX IF NOT EXISTS diagnoses_of ON diagnoses (submission);
 CREATE INDEX IF NOT EXISTS notes_of ON notes (submission);
 """
+    + byhand.SCHEMA
+)
 
 
 @dataclass(frozen=True)
@@ -129,12 +135,23 @@ def keep_settings(book: sqlite3.Connection, grader: str, settings: Mapping[str, 
     book.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?, ?)", rows)
 
 
+def note(book: sqlite3.Connection, name: str, value: str) -> None:
+    book.execute("INSERT OR REPLACE INTO noted VALUES (?, ?)", (name, value))
+
+
+def noted(book: sqlite3.Connection, name: str) -> str:
+    """What was noted under this name, "" where nothing was."""
+    row = book.execute("SELECT value FROM noted WHERE name = ?", (name,)).fetchone()
+    return "" if row is None else str(row["value"])
+
+
 def finish(book: sqlite3.Connection, run: int, *, graded: int, now: str) -> None:
     book.execute("UPDATE runs SET finished = ?, graded = ? WHERE id = ?", (now, graded, run))
 
 
 def record(book: sqlite3.Connection, upload: Upload, content: dict[str, Any], run: int | None) -> None:
     """Puts one submission's results.json in the place of what the book had of it. `run` None keeps the old run."""
+    content = byhand.taken(content)
     extra = content["extra_data"]
     if run is None:
         old = book.execute("SELECT run FROM submissions WHERE id = ?", (upload.id,)).fetchone()
@@ -188,21 +205,15 @@ def keep_only(book: sqlite3.Connection, uploads: Sequence[Upload]) -> int:
 
 # -------------------------------------------------------------------------------------------- tables
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What makes a spreadsheet run a cell (OWASP, CSV injection), full-width forms included."""
-
-
-def cell(value: object) -> object:
-    """A value as it may stand in a table: numbers as they are, and no text that a spreadsheet would run."""
-    if isinstance(value, int | float) or value is None:
-        return value
-    text = " ".join(str(value).replace("\0", "").split())
-    return f"'{text}" if str(value).lstrip(" ").startswith(FORMULA) or text.startswith(FORMULA) else text
-
 
 def grades(book: sqlite3.Connection, assignment: Assignment, path: Path) -> None:
     """grades.csv: a row for each student, in the columns that Gradescope exports and imports, and one per question."""
-    titles = [f"{question.number}: {question.title} ({question.points:g} pts)" for question in assignment.questions]
+    worth = byhand.worth(book, assignment)
+    most = [sum(worth[check.id] for check in question.checks) for question in assignment.questions]
+    titles = [
+        f"{question.number}: {question.title} ({points:g} pts)"
+        for question, points in zip(assignment.questions, most, strict=True)
+    ]
     head = ["Name", "SID", "Email", "Total Score", "Max Points", "Status", "Submission ID", "Submission Time", *titles]
     settled = {row["submission"]: row for row in book.execute("SELECT * FROM settled")}
     rows = list(_rows(book, assignment))
@@ -210,7 +221,13 @@ def grades(book: sqlite3.Connection, assignment: Assignment, path: Path) -> None
         head += ["Before Lateness", "Lateness", "Why"]
         none: dict[str, object] = {"before": None, "late": None, "told": ""}
         rows = [[*row, *(settled.get(str(row[ID]), none)[key] for key in ("before", "late", "told"))] for row in rows]
-    _write(path, [head, *rows])
+    said: dict[str, list[str]] = {}
+    for row in book.execute(
+        "SELECT submission, number, comment FROM by_hand JOIN checks ON check_id = checks.id "
+        "WHERE comment != '' ORDER BY submission, place"
+    ):
+        said.setdefault(row["submission"], []).append(f"{row['number']}: {row['comment']}")
+    _write(path, [[*head, "Comments"], *([*row, "; ".join(said.get(str(row[ID]), ()))] for row in rows)])
 
 
 ID = 6
@@ -220,7 +237,7 @@ ID = 6
 def canvas(book: sqlite3.Connection, assignment: Assignment, path: Path) -> None:
     """grades-canvas.csv: Canvas's five identifying columns and one assignment, with its second line of points."""
     head = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment.title]
-    points = ["    Points Possible", "", "", "", "", assignment.points]
+    points = ["    Points Possible", "", "", "", "", assignment.points + byhand.added(book, assignment)]
     rows = [[row[0], "", row[1], row[2], "", row[3]] for row in _rows(book, assignment)]
     _write(path, [head, points, *rows])
 
@@ -229,21 +246,33 @@ def _rows(book: sqlite3.Connection, assignment: Assignment) -> Iterator[list[obj
     scores: dict[tuple[str, str], float] = {
         (row["submission"], row["question"]): row["score"]
         for row in book.execute(
-            "SELECT submission, question, SUM(score) AS score FROM verdicts JOIN checks ON check_id = checks.id "
-            "GROUP BY submission, question"
+            "SELECT verdicts.submission, question, SUM(COALESCE(by_hand.points, score)) AS score "
+            "FROM verdicts JOIN checks ON verdicts.check_id = checks.id "
+            "LEFT JOIN by_hand ON by_hand.submission = verdicts.submission AND by_hand.check_id = verdicts.check_id "
+            "GROUP BY verdicts.submission, question"
         )
     }
+    more: dict[str, float] = {  # what people's points add to the grader's
+        row["submission"]: row["more"]
+        for row in book.execute(
+            "SELECT by_hand.submission, SUM(by_hand.points - COALESCE(score, 0)) AS more FROM by_hand "
+            "JOIN verdicts ON by_hand.submission = verdicts.submission AND by_hand.check_id = verdicts.check_id "
+            "WHERE by_hand.points IS NOT NULL GROUP BY by_hand.submission"
+        )
+    }
+    most = assignment.points + byhand.added(book, assignment)
     query = (
         "SELECT submissions.*, COALESCE(name, '') AS name, COALESCE(sid, '') AS sid, COALESCE(email, '') AS email "
         "FROM submissions LEFT JOIN students ON submission = submissions.id ORDER BY submissions.id, place"
     )
     for row in book.execute(query):
-        own = [round(scores.get((row["id"], question.id), 0.0), 4) for question in assignment.questions]
+        own = [round(scores.get((row["id"], question.id)) or 0.0, 4) for question in assignment.questions]
         status = {"graded": "Graded", "unjudgeable": "Graded", "not gradable": "Not gradable"}.get(
             row["outcome"], "Grader error"
         )
         yield [
-            *(row["name"] or row["id"], row["sid"], row["email"], row["score"], assignment.points, status),
+            *(row["name"] or row["id"], row["sid"], row["email"], round(row["score"] + more.get(row["id"], 0.0), 4)),
+            *(most, status),
             *(row["id"], row["created_at"], *own),
         ]
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from autograder.classroom import kept
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment, Question, Reject, Result, Values
 from autograder.grade import Grading
@@ -43,6 +44,7 @@ if TYPE_CHECKING:  # at run time only where a course.toml is: pydantic takes a m
 
 Outcome = Literal["graded", "not gradable", "grader error", "unjudgeable"]
 """`unjudgeable`: graded, but values of it broke a judge; the staff has to look, and grading it anew changes nothing."""
+KEPT = "kept"
 GRACE = 60.0
 """Seconds past an upload's time after which its process is ended, whatever it does."""
 
@@ -94,7 +96,10 @@ def _without_runs(question: Question) -> Question:
 
 
 def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
-    """The upload's results.json as plain data, with what tells later runs whether it still holds."""
+    """The upload's results.json as plain data, with what tells later runs whether it still holds.
+
+    Under `KEPT` stands what is kept beside it (kept.py), as bytes; whoever gets this takes it out.
+    """
     started = time.monotonic()
     whole, assignment = task.whole(), task.assignment()
     absent: tuple[str, ...] = ()
@@ -102,6 +107,7 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
     remarks: tuple[str, ...] = ()
     reason, digest, isolation = "", "", ""
     code: Values = {}
+    beside = b""
     cpu, memory = 0.0, 0
     outcome: Outcome = "graded"
     try:
@@ -123,6 +129,8 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
                 judging=station.judging,
             )
             results += grading.results()
+            with suppress(OSError):  # a full disk: pages say that there is nothing to show, and the grades hold
+                beside = kept.of(received, grading, results, whole).packed()
             cpu, memory = pool.cpu + time.process_time() - own, pool.memory
     except Reject as fault:
         reason, outcome = str(fault), "not gradable"
@@ -159,7 +167,7 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
         "memory": memory,
         "code": _encoded(code),
     }
-    return content
+    return {**content, KEPT: beside}
 
 
 def handed_in(upload: Upload) -> HandedIn:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autograder.classroom import byhand
 from autograder.classroom.jobs import Task
 from autograder.output import gradescope
 from autograder.text import shown
@@ -32,13 +33,13 @@ class Records:
         return self.out / FOLDER / f"{upload}.json"
 
     def load(self, upload: str) -> dict[str, Any] | None:
-        """What was recorded, or None where there is nothing that could be used."""
+        """What was graded, without what people gave, or None where there is nothing that could be used."""
         try:
             path = self.path(upload)
             content = json.loads(path.read_bytes()) if path.stat().st_size <= MAX_BYTES else None
         except (OSError, ValueError, RecursionError):
             return None
-        return content if _is_record(content) else None
+        return byhand.taken(content) if isinstance(content, dict) and _is_record(content) else None
 
     def stray(self, known: Collection[str]) -> list[Path]:
         """Result files of none of these ids, sorted."""

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from autograder.__main__ import main
-from autograder.classroom import batch, gradebook, records, roster
+from autograder.classroom import batch, cells, records, roster
 from autograder.classroom.jobs import Task
 from autograder.core import Reject
 from autograder.sandbox import confine
@@ -270,14 +270,14 @@ def test_tables_hold_no_formulas(tmp_path: Path) -> None:
         with (tmp_path / "out" / table).open(newline="", encoding="utf-8") as file:
             for row in csv.reader(file):
                 for value in row:
-                    assert not value.startswith(gradebook.FORMULA)
+                    assert not value.startswith(cells.FORMULA)
                     assert not set(value) & {"\n", "\r", "\t", "\0"}
     with (tmp_path / "out" / "grades.csv").open(newline="", encoding="utf-8") as file:
         assert {row["Name"] for row in csv.DictReader(file)} >= {"Ann", "O'Neil", "'=1+1", "'@SUM(A1)"}
 
 
 def test_numbers_stay_numbers() -> None:
-    assert [gradebook.cell(value) for value in (-1.5, 0, None, "-1", "1 - 1")] == [-1.5, 0, None, "'-1", "1 - 1"]
+    assert [cells.cell(value) for value in (-1.5, 0, None, "-1", "1 - 1")] == [-1.5, 0, None, "'-1", "1 - 1"]
 
 
 # -------------------------------------------------------------------------------------------- rosters

@@ -21,7 +21,7 @@ from hypothesis.extra import numpy as arrays
 from autograder.audit import bank, casefiles
 from autograder.audit.solutions import Bank, Solution
 from autograder.authoring import template
-from autograder.core import Assignment, Check, Question, Reject, Result, Submission, Trial, Verdict
+from autograder.core import LEFT_EMPTY, Assignment, Check, Question, Reject, Result, Submission, Trial, Verdict
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT, SOLUTIONS, process
 from autograder.hw11.answers import probes as probe
@@ -718,6 +718,22 @@ def test_answers_for_a_person_have_no_score(tmp_path: Path) -> None:
     assert "x" * 4000 in learning and "x" * 4001 not in learning
     assert "of 5000" in learning
     assert tests["gan.written"]["output"].count("nothing was given") == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "left"),
+    [
+        ("", MANUAL),
+        ('[gan]\nvanishing = " \\n\\t "', MANUAL),
+        ('[gan]\ndivergence = "Jensen and Shannon: nothing was given."', MANUAL - {"gan.written"}),
+        ("[continual_learning]\nlambdas = [1, 10]", MANUAL - {"continual_learning.written"}),
+        ('[summarization]\nllm_model = "x"', MANUAL - {"summarization.written"}),
+    ],
+)
+def test_an_answer_in_which_nothing_stands_is_noted(source: str, left: set[str]) -> None:
+    outcome = graded(answered(source, (ASSIGNMENT.template / FILE).read_text()))
+    noted = {check for check in MANUAL if LEFT_EMPTY in verdict(outcome, check).notes}
+    assert noted == left and all(verdict(outcome, check).diagnosis == "" for check in MANUAL)
 
 
 def test_answers_for_a_person_change_no_total() -> None:

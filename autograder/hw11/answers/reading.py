@@ -13,7 +13,7 @@ from decimal import Decimal
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Ask, Reject, Trial, Values, Verdict
+from autograder.core import LEFT_EMPTY, Ask, Reject, Trial, Values, Verdict
 from autograder.hw11.answers.declared import returns
 from autograder.judging.judges import whole
 from autograder.text import clean
@@ -164,6 +164,9 @@ def number(values: Values, field: str, wanted: str) -> Number:
 # --------------------------------------------------------------------------------- answers for a person
 
 
+NOTHING = ": nothing was given."
+
+
 @dataclass(frozen=True)
 class Passed:
     """The judge that judges nothing: it passes on the texts of these fields, each under its heading."""
@@ -174,7 +177,9 @@ class Passed:
 
     def __call__(self, trial: Trial) -> Verdict:
         values = opened(trial)
-        return Verdict(1.0, "\n\n".join(self._told(values, name, title) for name, title in self.fields.items()))
+        told = [self._told(values, name, title) for name, title in self.fields.items()]
+        empty = told == [f"{title}{NOTHING}" for title in self.fields.values()]
+        return Verdict(1.0, "\n\n".join(told), notes=(LEFT_EMPTY,) if empty else ())
 
     def _told(self, values: Values, name: str, title: str) -> str:
         field = f"{self.section}.{name}"
@@ -183,7 +188,7 @@ class Passed:
         except Reject as fault:
             return f"{title}: {fault}"
         if not written:
-            return f"{title}: nothing was given."
+            return f"{title}{NOTHING}"
         length = values.get(f"{field}.length")
         cut = f"\n(These are the first characters of {length}.)" if isinstance(length, int) else ""
         return f"{title}:\n{written}{cut}"

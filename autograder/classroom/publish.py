@@ -1,0 +1,109 @@
+"""Writes what is made from the gradebook: tables, report, students' pages, and people's points in results.json."""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from autograder.classroom import byhand, gradebook, report
+from autograder.classroom.gradebook import Gradebook
+from autograder.classroom.records import Records
+from autograder.core import Assignment, Question, Reject
+from autograder.output import gradescope
+from autograder.storage import alone
+
+BOOK = "gradebook.sqlite"
+
+
+def everything(book: sqlite3.Connection, assignment: Assignment, out: Path) -> None:
+    """Tables, results and pages, each by rename: whoever reads one finds an old or a new whole file."""
+    tables(book, assignment, out)
+    marks, worth = byhand.marks(book), byhand.worth(book, assignment)
+    results(out, (row["id"] for row in book.execute("SELECT id FROM submissions")), marks, worth)
+    report.write(book, assignment, out)
+
+
+def tables(book: sqlite3.Connection, assignment: Assignment, out: Path) -> None:
+    gradebook.grades(book, assignment, out / "grades.csv")
+    gradebook.canvas(book, assignment, out / "grades-canvas.csv")
+
+
+def results(
+    out: Path, submissions: Iterable[str], marks: Mapping[str, Mapping[str, byhand.Mark]], worth: Mapping[str, float]
+) -> None:
+    """Puts what people gave into the result files of these submissions, and takes out what they took back."""
+    records = Records(out)
+    for name in submissions:
+        try:
+            path = records.path(name)
+            touched = b'"by_hand"' in path.read_bytes() or name in marks
+        except OSError:
+            continue
+        graded: dict[str, Any] | None = records.load(name) if touched else None
+        if graded is not None:
+            gradescope.write(path, byhand.put(graded, marks.get(name, {}), worth))
+
+
+@dataclass(frozen=True)
+class Class:
+    """A folder that `class` wrote: its gradebook, and the homework with the checks that were graded."""
+
+    out: Path
+    book: Gradebook
+    homework: str
+    assignment: Assignment
+
+
+def _kept(question: Question, graded: Mapping[str, float]) -> Question | None:
+    """The question with the checks that were graded, their numbers and what they were worth; None without any."""
+    kept = [
+        (int(number.rpartition(".")[2]), replace(check, points=graded[check.id]))
+        for number, check in question.numbered
+        if check.id in graded
+    ]
+    if not kept:
+        return None
+    return replace(question, checks=tuple(check for _, check in kept), places=tuple(place for place, _ in kept))
+
+
+def opened(out: Path, homework: str = "") -> Class:
+    """The class at `out`; `homework` where the book does not say which. Raises `Reject` where there is none."""
+    path = out / BOOK
+    if not path.is_file():
+        raise Reject(f"There is no gradebook in {out}. Expected: the folder that `class --out` made.")
+    book = Gradebook(path)
+    try:
+        with book.open() as opened:
+            name = homework or gradebook.noted(opened, "homework") or "autograder.hw11"
+            graded = {row["id"]: row["points"] for row in opened.execute("SELECT id, points FROM checks")}
+    except sqlite3.Error as error:
+        raise Reject(f"{path} cannot be read: {error}.") from None
+    try:
+        assignment: Assignment = importlib.import_module(name).ASSIGNMENT
+    except (ImportError, AttributeError) as error:
+        raise Reject(f"The homework {name} of this gradebook cannot be loaded: {error}.") from None
+    narrowed = replace(assignment, questions=tuple(filter(None, (_kept(one, graded) for one in assignment.questions))))
+    if not narrowed.questions:
+        raise Reject(f"The gradebook in {out} holds no check of {name}. Say with --homework whose it is.")
+    return Class(out, book, name, narrowed)
+
+
+def written(opened: Class) -> bool:
+    """Writes tables, results and pages anew, unless `class` is at it: it will write them itself. Whether it did."""
+    try:
+        with alone(opened.out), opened.book.open() as book:
+            everything(book, opened.assignment, opened.out)
+    except Reject:
+        print("`class` is writing there at this moment; it will put these points into tables and pages.")
+        return False
+    print(f"Tables, results and pages in {opened.out} are up to date.")
+    return True
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
