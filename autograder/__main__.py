@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     _settings(bundle)
     homework(bundle)
 
-    bench = add("bench", "measure the figures that the README states")
+    bench = add("bench", "measure what grading costs, and grade the bank of solutions")
     bench.add_argument("--quick", action="store_true", help="fewer repetitions")
     bench.add_argument("--question", default="", metavar="ID", help="only that question's right and wrong solutions")
     bench.add_argument(
@@ -175,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="where the CPU of grading one submission goes instead, by phase (default: the reference)",
     )
+    _write(bench, "the figures")
     homework(bench)
 
     audit = add("audit", "grade the grader: mutants, false fails, attacks, feedback; writes a report")
@@ -183,9 +184,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     audit.add_argument("--quick", action="store_true", help="a slice of each part, in some minutes")
     audit.add_argument("--part", action="append", default=[], metavar="ID", help="only this one; can be given again")
+    _write(audit, "a table of what was promised and measured")
     audit.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
     homework(audit)
     return parser
+
+
+def _write(command: argparse.ArgumentParser, what: str) -> None:
+    told = f"also write {what} into this document, between its marker lines (default: the homework's own)"
+    command.add_argument("--write", nargs="?", type=Path, const=True, metavar="FILE", help=told)
 
 
 def _limit(command: argparse.ArgumentParser) -> None:
@@ -273,19 +280,25 @@ def _run(options: argparse.Namespace) -> int:
                 if options.out or options.question or options.times or options.quick:
                     print("--class N stands alone: it keeps nothing, and grades all questions once.", file=sys.stderr)
                     return 2
-                return class_bench.run(options.homework, options.students)
+                return class_bench.run(options.homework, options.students, write_to=options.write)
             return bench.run(
                 options.homework,
                 quick=options.quick,
                 question=options.question,
                 times=options.times,
                 out=options.out,
+                write_to=options.write,
             )
         case "audit":
             from autograder.audit import command
 
-            jobs = max(1, options.jobs)
-            return command.run(options.homework, options.out, quick=options.quick, only=options.part, jobs=jobs)
+            return command.run(
+                *(options.homework, options.out),
+                quick=options.quick,
+                only=options.part,
+                jobs=max(1, options.jobs),
+                write_to=options.write,
+            )
         case "review":
             from autograder.classroom.review import command as review
 

@@ -261,8 +261,10 @@ class Assignment:
     the package below which the probes' modules are found: those called `probes`, and `private_probes` where they hold
     something right that only the worker of their own ask may see. `leaderboard` has the entries that course staff may
     turn on, with their order: "asc" where less is better, else "desc". `solutions` are the case files with the
-    right and wrong solutions that the grader is graded with (docs/solutions.md); no grade depends on them. `parts` are
-    what students hand in to an assignment of its own beside the questions.
+    right and wrong solutions that the grader is graded with (docs/solutions.md); no grade depends on them. `audit`
+    gives what else the audit of this homework needs, a `HomeworkAudit` of autograder/audit/homework.py. Only the audit
+    calls it, so grading imports nothing of that, and copies for grading alone do not have it. `parts`
+    are what students hand in to an assignment of its own beside the questions.
     """
 
     id: str
@@ -274,6 +276,7 @@ class Assignment:
     leaderboard: Mapping[str, Literal["asc", "desc"]] = field(default_factory=dict)
     solutions: tuple[Path, ...] = ()
     parts: tuple[Part, ...] = ()
+    audit: Callable[[], object] | None = None
 
     @property
     def graded(self) -> tuple[str, ...]:

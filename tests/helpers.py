@@ -17,7 +17,7 @@ from typing import Any
 
 import jsonschema
 
-from autograder.audit import levels
+from autograder.audit import attack_runs
 from autograder.core import Assignment, Reject, Result, Submission, Trial, Verdict
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
@@ -43,7 +43,7 @@ VAE_ONLY = replace(
 """Question 4's code alone, whatever other questions the homework has."""
 SCHEMA = ROOT / "tests" / "gradescope_schema.json"
 Files = dict[str, bytes]
-left_behind = levels.left_behind
+left_behind = attack_runs.left_behind
 
 
 def solved(*, utils: str = "", vae: str = "", more: Mapping[str, bytes] | None = None) -> Files:

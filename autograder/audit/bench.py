@@ -1,24 +1,24 @@
-"""Measures the figures that the README states, on this machine and in one run: `python -m autograder bench`."""
+"""Measures what a homework's grading costs, and grades its whole bank: `python -m autograder bench`."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
-import re
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 from typing import Any
 
 from autograder import version
-from autograder.audit import bank, casefiles, parallel
+from autograder.audit import bank, casefiles, documents, figures, homework, parallel, progress
+from autograder.audit.figures import Figure
+from autograder.audit.homework import Promised
 from autograder.audit.journal import Journal, Key
 from autograder.audit.solutions import CaseError, Solution
 from autograder.core import Assignment, Check, Question, Reject
@@ -30,62 +30,79 @@ from autograder.storage import alone
 ROOT = Path(__file__).resolve().parents[2]
 CLEAN = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "HOME": "/"}
 MEMORY_LIMIT = 600 * 1024**2
-RIGHT_GRADINGS = {"summarization": 500}
-"""Gradings of a question's right solutions; of most questions 2,000. There is no luck in this one, and it is slow."""
-CPU_LIMIT, CPU_LIMITS = 0.3, {"summarization": 2.0, "continual_learning": 1.0, "distributions": 0.5}
-"""CPU seconds that a question's functions may take; some questions ask more of them than others."""
+COMMAND, ONE_QUESTION = "bench --write", "bench --question {} --write"
+"""What a document's markers call the figures."""
 
 
-def run(homework: str, *, quick: bool, question: str = "", times: int = 0, out: Path | None = None) -> int:
-    """Prints the table. Returns 1 if a figure that we promise is missed.
+def run(
+    package: str,
+    *,
+    quick: bool,
+    question: str = "",
+    times: int = 0,
+    out: Path | None = None,
+    write_to: Path | bool | None = None,
+) -> int:
+    """Prints the table. Returns 1 if a figure that we promise is missed, 2 where nothing can be measured.
 
     With `question` only the bank of that question is graded; every wrong solution `times` times. Gradings of the bank
-    are kept in `out`, where it is given: a run that was stopped goes on from there.
+    are kept in `out`, where it is given: a run that was stopped goes on from there. With `write_to` the table also goes
+    into that document, or into the homework's own (True).
     """
+    assignment, load = homework.load(package), os.getloadavg()[0]
+    if question not in ("", *(one.id for one in assignment.questions)):
+        known = ", ".join(one.id for one in assignment.questions)
+        print(f"There is no question {question}; there are: {known}.", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory() as folder:
-        place = out or Path(folder)
+        place, command = out or Path(folder), ONE_QUESTION.format(question) if question else COMMAND
         try:
+            document = figures.document(assignment, write_to, command)
             with alone(place):
-                return _run(homework, quick, question, times, Journal(place / "bench.jsonl"))
+                journal = Journal(place / "bench.jsonl")
+                print(f"Measuring on {os.cpu_count()} cores with a load of {load:.1f} before.", flush=True)
+                found = figures.shown(_figures(package, assignment, quick, question, times, journal))
         except (Reject, CaseError) as fault:
             print(fault, file=sys.stderr)
             return 2
+    if not found:
+        print(f"{question} lacks right or wrong solutions; docs/solutions.md says how to write them.", file=sys.stderr)
+        return 2
+    if document is not None:
+        documents.write(document, command, figures.markdown(assignment, found, quick=quick, load=load))
+        print(f"The table is in {document}.")
+    return 0 if figures.kept(found) else 1
 
 
-def _run(homework: str, quick: bool, question: str, times: int, journal: Journal) -> int:
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+def _figures(
+    package: str, assignment: Assignment, quick: bool, question: str, times: int, journal: Journal
+) -> Iterator[Figure]:
+    """Every figure of the homework, or those of one question's bank; what the homework lacks is left out."""
+    promised = homework.of(assignment).promised
+    if not question:
+        yield _start(package, assignment, promised, 3 if quick else 9)
+        for one in assignment.questions:
+            if _drawn(one):
+                yield _functions(one, assignment, promised, 8 if quick else 20)
+        if any(check.ask.fixed and not check.ask.collector for one in assignment.questions for check in one.checks):
+            yield _deterministic(assignment, promised, 4 if quick else 10)
+        yield _whole(package, assignment, promised)
+        for one in assignment.questions:
+            if _runs(one):
+                yield _notebook(one, assignment, promised)
+        yield _memory(package, assignment)
+        yield _limited(package, assignment)
     files = {file for one in assignment.questions if question in ("", one.id) for file in one.files}
     known = casefiles.bank_of(assignment)
     right, wrong = ([one for one in kind if one.file in files] for kind in (known.right, known.wrong))
-    if not files:
-        print(f"There is no question {question}; there are: {', '.join(one.id for one in assignment.questions)}.")
-        return 2
-    if not (right and wrong):
-        print(f"{question or 'The homework'} lacks right or wrong solutions; docs/solutions.md says how to write them.")
-        return 2
-    rounds = times or (1 if quick else 200)
-    repeated = 1 if quick else -(-RIGHT_GRADINGS.get(question, 2000) // len(right))
-    if question:
-        kept = _right(homework, right, repeated, journal)
-        return 0 if _wrong(homework, wrong, rounds, journal) and kept else 1
-    print(f"Measuring on {os.cpu_count()} cores; this takes {'about two minutes' if quick else 'about half an hour'}.")
-    promises = [
-        _latency(3 if quick else 9),
-        *(_question(each, assignment, homework, 8 if quick else 20) for each in assignment.questions if _drawn(each)),
-        _given(assignment, homework, 4 if quick else 10),
-        _full(),
-        *(_notebook(question, assignment, homework) for question in assignment.questions if _whole(question)),
-        _memory(),
-        _limited(),
-        _right(homework, right, repeated, journal),
-        _wrong(homework, wrong, rounds, journal),
-    ]
-    return 0 if all(promises) else 1
-
-
-def line(name: str, measured: str, promised: str, kept: bool) -> bool:
-    print(f"{'ok  ' if kept else 'MISS'}  {name:<56}{measured:<34}{promised}", flush=True)
-    return kept
+    for kind, some in (("right", right), ("wrong", wrong)):
+        if not some and not question:
+            yield Figure(f"{kind} solutions", "the homework has none")
+    if right:
+        number = promised.right_gradings.get(question, promised.usual_gradings)
+        yield from _right(package, assignment, right, 1 if quick else -(-number // len(right)), journal)
+    if wrong:
+        yield from _wrong(package, assignment, wrong, times or (1 if quick else 200), journal)
 
 
 def _seconds(command: list[str]) -> float:
@@ -94,22 +111,24 @@ def _seconds(command: list[str]) -> float:
     return time.perf_counter() - started
 
 
-def _grade(folder: str, upload: Path = ROOT / "reference") -> list[str]:
-    """The command that grades the reference or another upload, as run_autograder starts it."""
-    program = [sys.executable, "-I", str(ROOT / "autograder" / "__main__.py"), "grade"]
+def _grade(package: str, upload: Path, folder: str) -> list[str]:
+    """The command that grades an upload, as run_autograder starts it."""
+    program = [sys.executable, "-I", str(ROOT / "autograder" / "__main__.py"), "grade", "--homework", package]
     return [*program, str(upload), "--out", f"{folder}/results.json"]
 
 
-def _latency(repetitions: int) -> bool:
+def _start(package: str, assignment: Assignment, promised: Promised, repetitions: int) -> Figure:
     """One submission from process start to results.json, beside a bare `import torch`; medians, alternating."""
     with tempfile.TemporaryDirectory() as folder:
-        copytree(ROOT / "reference" / "gan_vae", Path(folder, "upload", "gan_vae"))
-        grade = _grade(folder, Path(folder, "upload"))
+        upload = Path(folder, "upload")
+        copytree(assignment.reference / promised.typical, upload / promised.typical)
+        grade = _grade(package, upload, folder)
         bare = [sys.executable, "-I", "-c", "import torch"]
         pairs = [(_seconds(grade), _seconds(bare)) for _ in range(repetitions + 1)][1:]
     ours, torch = (sorted(times)[len(times) // 2] for times in zip(*pairs, strict=True))
-    name = "one submission of gan_vae/, above `import torch`"
-    return line(name, f"{ours - torch:.2f} s ({ours:.2f} - {torch:.2f})", "at most 1.0 s", ours - torch <= 1.0)
+    name = f"one submission{' of ' + promised.typical if promised.typical else ''}, above `import torch`"
+    told, most = f"{ours - torch:.2f} s ({ours:.2f} - {torch:.2f})", promised.start
+    return Figure(name, told, f"at most {most:.1f} s", ours - torch <= most)
 
 
 def _cpu() -> float:
@@ -127,7 +146,7 @@ def _zygote_cpu(pool: Pool) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def _whole(question: Question) -> list[Check]:
+def _runs(question: Question) -> list[Check]:
     """The question's checks of a notebook's whole run."""
     return [check for check in question.checks if check.ask.collector]
 
@@ -137,25 +156,25 @@ def _drawn(question: Question) -> tuple[Check, ...]:
     return tuple(check for check in question.checks if not check.ask.fixed)
 
 
-def _question(question: Question, assignment: Assignment, homework: str, number: int) -> bool:
+def _functions(question: Question, assignment: Assignment, promised: Promised, number: int) -> Figure:
     """The functions of one question."""
-    each = _each(replace(assignment, questions=(replace(question, checks=_drawn(question)),)), homework, number)
+    each = _each(replace(assignment, questions=(replace(question, checks=_drawn(question)),)), number)
     name = f"functions of question {question.number} ({question.title}), CPU each of {number}"
-    most = CPU_LIMITS.get(question.id, CPU_LIMIT)
-    return line(name, f"{each:.3f} s", f"at most {most:g} s", each <= most)
+    most = promised.functions.get(question.id, promised.usual)
+    return Figure(name, f"{each:.3f} s", f"at most {most:g} s", each <= most)
 
 
-def _given(assignment: Assignment, homework: str, number: int) -> bool:
-    """What needs neither a draw nor a kernel, of all questions: fixed problems, pictures, answers, the log."""
+def _deterministic(assignment: Assignment, promised: Promised, number: int) -> Figure:
+    """What needs neither a draw nor a kernel, of all questions: fixed problems, pictures, answers, logs."""
     kept = {c.id for q in assignment.questions for c in q.checks if c.ask.fixed and not c.ask.collector}
-    each = _each(bank.only(assignment, kept), homework, number)
-    name = f"fixed problems, pictures, answers, log, CPU each of {number}"
-    return line(name, f"{each:.3f} s", "at most 8 s", each <= 8)
+    each, most = _each(bank.only(assignment, kept), number), promised.deterministic
+    name = f"what draws nothing (fixed problems, files), CPU each of {number}"
+    return Figure(name, f"{each:.3f} s", f"at most {most:g} s", each <= most)
 
 
-def _each(assignment: Assignment, homework: str, number: int) -> float:
+def _each(assignment: Assignment, number: int) -> float:
     """CPU seconds of judge, zygote and workers for each of many submissions in one process, after the first."""
-    with Pool(Wall(homework)) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+    with Pool(Wall(assignment.probes)) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o711)
         before = 0.0
         for index in range(number + 1):
@@ -169,48 +188,53 @@ def _each(assignment: Assignment, homework: str, number: int) -> float:
         return (_cpu() + _zygote_cpu(pool) - before) / number
 
 
-def _full() -> bool:
-    """All seven questions, notebooks' runs and process start included, in one process on one core."""
+def _whole(package: str, assignment: Assignment, promised: Promised) -> Figure:
+    """All questions, notebooks' runs and process start included, in one process on one core."""
     with tempfile.TemporaryDirectory() as folder:
+        program = ["taskset", "-c", "0", *_grade(package, assignment.reference, folder)]
         before = _cpu()
-        subprocess.run(["taskset", "-c", "0", *_grade(folder)], env=CLEAN, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(program, env=CLEAN, cwd="/", check=True, stdout=subprocess.DEVNULL)
         spent = _cpu() - before
-    return line("the reference, all questions and runs, CPU", f"{spent:.1f} s", "at most 40 s", spent <= 40)
+    name, most = "the reference, all questions and runs, CPU", promised.whole
+    return Figure(name, f"{spent:.1f} s", f"at most {most:g} s", spent <= most)
 
 
-def _notebook(question: Question, assignment: Assignment, homework: str) -> bool:
-    """A notebook's whole run with a single training step: what it costs beside the training itself, in CPU seconds."""
-    assignment = replace(assignment, questions=(replace(question, checks=tuple(_whole(question))),))
-    with Pool(Wall(homework)) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+def _notebook(question: Question, assignment: Assignment, promised: Promised) -> Figure:
+    """A notebook's whole run without its training: what it costs beside the training itself, in CPU seconds."""
+    assignment = replace(assignment, questions=(replace(question, checks=tuple(_runs(question))),))
+    with Pool(Wall(assignment.probes)) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o711)
         upload, box = Path(folder, "upload"), Path(folder, "box")
         copytree(assignment.reference, upload, ignore=ignore_patterns("__pycache__", ".*"))
         for file in upload.glob("*.ipynb"):
-            file.write_text(re.sub(r"\biterations = \d+", "iterations = 1", file.read_text()))
+            file.write_text(promised.shortened(file.read_text()))
         box.mkdir()
         received = submission.receive(upload, assignment, box, group=pool.uid)
         pool.ask(received, assignment.questions[0].checks[0].ask, {}, seed=0, seconds=120)
         before = _cpu() + _zygote_cpu(pool)
         pool.ask(received, assignment.questions[0].checks[0].ask, {}, seed=0, seconds=120)
         spent = _cpu() + _zygote_cpu(pool) - before
-    name = f"notebook of question {question.number}, CPU above its training"
-    return line(name, f"{spent:.2f} s", "at most 6 s", 0 < spent <= 6)
+    name, most = f"notebook of question {question.number}, CPU above its training", promised.notebook
+    return Figure(name, f"{spent:.2f} s", f"at most {most:g} s", 0 < spent <= most)
 
 
-def _memory() -> bool:
+def _memory(package: str, assignment: Assignment) -> Figure:
     """Peak of the proportional set sizes of judge, zygote and workers together while one is graded."""
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(_grade(folder), env=CLEAN, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            _grade(package, assignment.reference, folder), env=CLEAN, cwd="/", stdout=subprocess.DEVNULL
+        )
         peak = 0
         while process.poll() is None:
             peak = max(peak, sum(map(_pss, tree(process.pid))))
             time.sleep(0.005)
     name = "peak memory of everything together (PSS)"
-    return line(name, f"{peak / 1024**2:.0f} MB", "below 600 MB", 0 < peak < MEMORY_LIMIT)
+    return Figure(name, f"{peak / 1024**2:.0f} MB", "below 600 MB", 0 < peak < MEMORY_LIMIT)
 
 
-def _limited() -> bool:
+def _limited(package: str, assignment: Assignment) -> Figure:
     """One grading in a control group that may use 600 MB, page cache included. Needs root and cgroups."""
+    name = "the reference, graded in a 600 MB control group"
     for top, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
         group = Path(top, f"autograder-bench-{os.getpid()}")
         try:
@@ -221,16 +245,16 @@ def _limited() -> bool:
         try:
             with tempfile.TemporaryDirectory() as folder:
                 inside = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
-                subprocess.run(["sh", "-c", inside, str(group), *_grade(folder)], env=CLEAN, stdout=subprocess.DEVNULL)
+                program = ["sh", "-c", inside, str(group), *_grade(package, assignment.reference, folder)]
+                subprocess.run(program, env=CLEAN, cwd="/", stdout=subprocess.DEVNULL)
                 full = json.loads(Path(folder, "results.json").read_text())
         finally:
             time.sleep(0.2)  # a group can be removed when its last process is gone
             group.rmdir()
         most = sum(test.get("max_score", 0.0) for test in full["tests"])
         detail = f"{full['score']:g} of {most:g} points"
-        return line("the reference, graded in a 600 MB control group", detail, "all points", full["score"] == most)
-    print("----  no control group can be made here, so no run under a memory limit is shown")
-    return True
+        return Figure(name, detail, "all points", full["score"] == most)
+    return Figure(name, "no control group can be made here", "all points")
 
 
 def tree(root: int) -> list[int]:
@@ -257,31 +281,32 @@ def _pss(pid: int) -> int:
     return 0
 
 
-def _right(homework: str, solutions: list[Solution], times: int, journal: Journal) -> bool:
+def _right(
+    package: str, assignment: Assignment, solutions: list[Solution], times: int, journal: Journal
+) -> Iterator[Figure]:
     """Right solutions with fresh seeds: none may lose a point. Counts second attempts and tolerances used."""
-    tallies = _tallies(homework, "right", solutions, times, journal)
+    tallies = _tallies(package, assignment, "right", solutions, times, journal)
     gradings, bad = len(tallies) * times, [tally for tally in tallies if tally.surprises]
     for tally in bad:
         print(f"      {tally.solution} failed {', '.join(tally.checks)}")
     failures = sum(tally.surprises for tally in bad)
     used = max(tally.used for tally in tallies)
     detail = f"{failures} of {gradings:,}, {sum(tally.second for tally in tallies)} second looks"
-    kept = line(f"{len(tallies)} right solutions, fresh seeds: failed", detail, "0", failures == 0)
-    return (
-        line("largest share of a rounding bound used by a right one", f"{used:.0%}", "at most 20 %", used <= 0.2)
-        and kept
-    )
+    yield Figure(f"{len(tallies)} right solutions, fresh seeds: failed", detail, "0", failures == 0)
+    yield Figure("largest share of a rounding bound used by a right one", f"{used:.0%}", "at most 20 %", used <= 0.2)
 
 
-def _wrong(homework: str, solutions: list[Solution], times: int, journal: Journal) -> bool:
+def _wrong(
+    package: str, assignment: Assignment, solutions: list[Solution], times: int, journal: Journal
+) -> Iterator[Figure]:
     """Wrong solutions with fresh seeds: each must fail every check that it names, every time."""
-    tallies = _tallies(homework, "wrong", solutions, times, journal)
+    tallies = _tallies(package, assignment, "wrong", solutions, times, journal)
     for tally in tallies:
         if tally.surprises:
             print(f"      {tally.solution} passed {', '.join(tally.checks)}")
     missed, gradings = sum(tally.surprises for tally in tallies), len(tallies) * times
     name = f"{len(tallies)} wrong solutions, {times} times each: missed"
-    return line(name, f"{missed} of {gradings:,}", "0", missed == 0)
+    yield Figure(name, f"{missed} of {gradings:,}", "0", missed == 0)
 
 
 @dataclass(frozen=True)
@@ -295,24 +320,22 @@ class Tally:
     used: float
 
 
-def _tallies(homework: str, kind: str, solutions: list[Solution], times: int, journal: Journal) -> list[Tally]:
-    """One tally for each solution, on all cores, or from the journal; a progress line goes to the terminal."""
-    grader = version.of(importlib.import_module(homework).ASSIGNMENT)
-
-    def tell(done: int, of: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\033[K{kind} solutions: {done} of {of}", end="\r", file=sys.stderr)
-
+def _tallies(
+    package: str, assignment: Assignment, kind: str, solutions: list[Solution], times: int, journal: Journal
+) -> list[Tally]:
+    """One tally for each solution, on all cores, or from the journal."""
+    grader = version.of(assignment)
     work: dict[Key, tuple[str, Solution, int]] = {
-        (one.id, one.code, str(times), grader): (homework, one, times) for one in solutions
+        (one.id, one.code, str(times), grader): (package, one, times) for one in solutions
     }
-    rows = parallel.kept(journal, _tally, work, os.cpu_count() or 1, tell)
+    with progress.shown(f"{kind} solutions") as tell:
+        rows = parallel.kept(journal, _tally, work, os.cpu_count() or 1, tell)
     return [Tally(**row) for row in rows]
 
 
-def _tally(homework: str, solution: Solution, times: int) -> dict[str, Any]:
+def _tally(package: str, solution: Solution, times: int) -> dict[str, Any]:
     """The tally of many gradings, as plain values."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homework.load(package)
     whole = bank.terse(bank.of(assignment, solution))
     judged = bank.only(whole, solution.fails) if solution.fails else whole
     surprises = second = 0

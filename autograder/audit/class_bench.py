@@ -8,7 +8,6 @@ check, so that none is fast because it does less.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import json
 import os
@@ -26,11 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autograder.audit import bank, bench, casefiles
+from autograder.audit import bank, bench, casefiles, documents, figures, homework, progress
+from autograder.audit.figures import Figure
 from autograder.audit.inprocess import InProcess
 from autograder.audit.solutions import applied
 from autograder.classroom import jobs
-from autograder.core import Assignment
+from autograder.core import Assignment, Reject
 from autograder.grade import Grading
 from autograder.intake import submission
 from autograder.output import terminal
@@ -51,38 +51,54 @@ Verdicts = Mapping[str, frozenset[str]]
 """The ids of the checks that an upload passed, by the upload's name."""
 
 
-def run(homework: str, number: int, *, sample: int = 10) -> int:
-    """Prints the table for a class of `number`, of which otter grades `sample`. Returns 1 if a promise is missed."""
+COMMAND = "bench --class --write"
+"""What a document's markers call the figures."""
+
+
+def run(package: str, number: int, *, sample: int = 10, write_to: Path | bool | None = None) -> int:
+    """Prints the table for a class of `number`, of which otter grades `sample`. Returns 1 if a promise is missed.
+
+    With `write_to` the table also goes into that document, or into the homework's own (True).
+    """
     if number < 1:
         print(f"--class {number} is no class. Expected: at least one submission.", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    load = os.getloadavg()[0]
-    whole: Assignment = importlib.import_module(homework).ASSIGNMENT
+    load, whole = os.getloadavg()[0], homework.load(package)
+    try:
+        document = figures.document(whole, write_to, COMMAND)
+    except Reject as fault:
+        print(fault, file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="class-") as name:
+        found = figures.shown(_figures(package, whole, Path(name), number, sample, load))
+    if document is not None:
+        documents.write(document, COMMAND, figures.markdown(whole, found, quick=False, load=load))
+        print(f"The table is in {document}.")
+    return 0 if figures.kept(found) else 1
+
+
+def _figures(package: str, whole: Assignment, folder: Path, number: int, sample: int, load: float) -> Iterator[Figure]:
+    """Every figure of a class of `number`, in `folder`."""
     assignment = jobs.narrowed(whole, runs=False)
     assignment = bank.only(assignment, {c.id for q in assignment.questions for c in q.checks if not c.manual})
-    with tempfile.TemporaryDirectory(prefix="class-") as name:
-        folder, uploads = Path(name), Path(name, "uploads")
-        _hand_in(whole, homework, number, uploads)
-        checks = sum(len(question.checks) for question in assignment.questions)
-        print(f"A class of {number}, {checks} checks each, on {os.cpu_count()} cores with a load of {load:.1f} before.")
-        one = _class(uploads, folder / "one", homework, 1)
-        bench.line("CPU of a submission, --jobs 1 --no-runs", f"{one.each:.2f} s", "", True)
-        beside = _beside_otter(folder, homework, assignment, sorted(uploads.iterdir())[:sample], one)  # while it is new
-        floor = _floor(uploads, homework)
-        times = one.cpu / floor.cpu
-        detail = f"{times:.2f} times ({one.each:.2f} / {floor.each:.2f} s)"
-        promises = [
-            beside,
-            bench.line("beside forks without a sandbox", detail, f"at most {FLOORS:g} times", times <= FLOORS),
-            _agree("the forks'", floor.passed, one.passed),
-            _grows(one),
-            _faster(one, _class(uploads, folder / "two", homework, 2), load),
-        ]
-    return 0 if all(promises) else 1
+    uploads = folder / "uploads"
+    _hand_in(whole, number, uploads)
+    checks = sum(len(question.checks) for question in assignment.questions)
+    print(f"A class of {number}, {checks} checks each, on {os.cpu_count()} cores with a load of {load:.1f} before.")
+    one = _class(uploads, folder / "one", package, 1)
+    yield Figure(f"CPU of a submission of a class of {number}, --jobs 1 --no-runs", f"{one.each:.2f} s")
+    yield from _beside_otter(folder, package, assignment, sorted(uploads.iterdir())[:sample], one)  # while it is new
+    floor = _floor(uploads, package)
+    times = one.cpu / floor.cpu
+    detail = f"{times:.2f} times ({one.each:.2f} / {floor.each:.2f} s)"
+    yield Figure("beside forks without a sandbox", detail, f"at most {FLOORS:g} times", times <= FLOORS)
+    yield _agree("the forks'", floor.passed, one.passed)
+    yield _grows(one)
+    yield _faster(one, _class(uploads, folder / "two", package, 2), load)
 
 
-def _hand_in(assignment: Assignment, homework: str, number: int, folder: Path) -> None:
+def _hand_in(assignment: Assignment, number: int, folder: Path) -> None:
     """Writes the uploads: of every question a solution drawn from our bank, right and wrong ones equally often.
 
     The first ones are the same for every `number`, so they are a sample of all.
@@ -117,15 +133,10 @@ def _cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _progress(told: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{told}", end="\r", file=sys.stderr, flush=True)
-
-
-def _agree(name: str, theirs: Verdicts, ours: Verdicts) -> bool:
+def _agree(name: str, theirs: Verdicts, ours: Verdicts) -> Figure:
     """Whether the uploads that were graded in another way passed the same checks there."""
     differ = sum(len(passed ^ ours[upload]) for upload, passed in theirs.items())
-    return bench.line(f"  verdicts unlike {name}, {len(theirs)} submissions", f"{differ}", "0", differ == 0)
+    return Figure(f"  verdicts unlike {name}, {len(theirs)} submissions", f"{differ}", "0", differ == 0)
 
 
 # -------------------------------------------------------------------------------------------- ours
@@ -153,18 +164,19 @@ class Run:
         return self.cpu / len(self.passed)
 
 
-def _class(uploads: Path, out: Path, homework: str, processes: int) -> Run:
+def _class(uploads: Path, out: Path, package: str, processes: int) -> Run:
     """By the `class` command, process start to report."""
     program = [sys.executable, "-I", str(bench.ROOT / "autograder" / "__main__.py"), "class", str(uploads)]
-    program += ["--out", str(out), "--homework", homework, "--jobs", str(processes), "--no-runs"]
+    program += ["--out", str(out), "--homework", package, "--jobs", str(processes), "--no-runs"]
     number, looks = len(list(uploads.iterdir())), []
     before, started = _cpu(), time.perf_counter()
     nowhere = subprocess.DEVNULL
-    with _started(program, env=bench.CLEAN, stdout=nowhere, stderr=nowhere) as process:
+    running = _started(program, env=bench.CLEAN, stdout=nowhere, stderr=nowhere)
+    with progress.shown(f"class, --jobs {processes}") as tell, running as process:
         while process.poll() is None:
             peaks = {pid: _peak(pid) for pid in bench.tree(process.pid)}
             looks.append(Look(len(list(out.glob("results/*.json"))), peaks))
-            _progress(f"class, --jobs {processes}: {looks[-1].graded} of {number}")
+            tell(looks[-1].graded, number)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0.5)
     wall, cpu = time.perf_counter() - started, _cpu() - before
@@ -186,7 +198,7 @@ def _peak(pid: int) -> int:
     return 0
 
 
-def _grows(ours: Run) -> bool:
+def _grows(ours: Run) -> Figure:
     """Peaks of the processes that live throughout: the command's, multiprocessing's tracker, the job's, its zygote."""
     number = len(ours.passed)
     under_way = [look for look in ours.looks if number / 10 <= look.graded < number] or ours.looks
@@ -195,33 +207,34 @@ def _grows(ours: Run) -> bool:
     kept = all(last[pid] <= GROWTH * first[pid] for pid in stayed)
     early, late = ("+".join(f"{peaks[pid] / 1024**2:.0f}" for pid in stayed) for peaks in (first, last))
     name = "peak memory after a tenth, at the end (MB)"
-    return bench.line(name, f"{early}, {late}", f"at most {GROWTH - 1:.0%} more", kept)
+    return Figure(name, f"{early}, {late}", f"at most {GROWTH - 1:.0%} more", kept)
 
 
-def _faster(one: Run, two: Run, load: float) -> bool:
+def _faster(one: Run, two: Run, load: float) -> Figure:
     name = f"two processes against one ({os.cpu_count()} cores, load {load:.1f})"
     detail = f"{one.wall / two.wall:.2f} times ({one.wall:.0f} / {two.wall:.0f} s)"
-    return bench.line(name, detail, f"at least {SPEED:g} times when idle", one.wall / two.wall >= SPEED)
+    return Figure(name, detail, f"at least {SPEED:g} times when idle", one.wall / two.wall >= SPEED)
 
 
 # ----------------------------------------------------------------------------------------- the floor
 
 
-def _floor(uploads: Path, homework: str) -> Run:
+def _floor(uploads: Path, package: str) -> Run:
     """By forks of a process that imported everything once."""
-    call = f"from {__name__} import fork_each; fork_each({str(uploads)!r}, {homework!r})"
-    before = _cpu()
+    call = f"from {__name__} import fork_each; fork_each({str(uploads)!r}, {package!r})"
+    before, number = _cpu(), len(list(uploads.iterdir()))
     lines = _lines([sys.executable, "-c", call], {**protocol.ENVIRONMENT, "TMPDIR": str(uploads.parent)})
     passed = {}
-    for line in lines:
-        passed[line["upload"]] = frozenset(line["passed"])
-        _progress(f"forks: {len(passed)} graded")
+    with progress.shown("forks") as tell:
+        for line in lines:
+            passed[line["upload"]] = frozenset(line["passed"])
+            tell(len(passed), number)
     return Run(_cpu() - before, passed)
 
 
-def fork_each(uploads: str, homework: str) -> None:
+def fork_each(uploads: str, package: str) -> None:
     """The floor's own process: grades every upload in a fork of itself and prints a line of JSON for it."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT  # before the zygote leaves the judges out
+    assignment = homework.load(package)  # before the zygote leaves the judges out
     assignment = jobs.narrowed(assignment, runs=False)
     zygote.warm(assignment.probes)
     _passed(assignment.reference, assignment)  # imports what is imported late, so that no fork has to
@@ -301,41 +314,42 @@ TOGETHER = "together"
 """The assignment that holds every question; the others are named by their question."""
 
 
-def _beside_otter(folder: Path, homework: str, assignment: Assignment, uploads: Sequence[Path], ours: Run) -> bool:
+def _beside_otter(
+    folder: Path, package: str, assignment: Assignment, uploads: Sequence[Path], ours: Run
+) -> Iterator[Figure]:
     """The uploads by otter, with an assignment for each question and with one for all; kept where it cannot be had."""
     python = _environment(folder / "environment")
     if python is None:
-        print(f"----  {OTTER} cannot be installed here, so nothing is compared with it")
-        return True
-    _write(folder / "otter", homework, assignment, uploads)
+        yield Figure(f"{OTTER}, an assignment a question", "cannot be installed here", f"at least {OTTERS:g} times")
+        return
+    _write(folder / "otter", package, assignment, uploads)
     call = f"from {__name__} import grade_with_otter; grade_with_otter({str(folder / 'otter')!r})"
     places = {"HOME": str(folder), "TMPDIR": str(folder)}
     cpu = {"apart": 0.0, TOGETHER: 0.0}
     passed = {way: {upload.name: frozenset[str]() for upload in uploads} for way in cpu}
-    for line in _lines([str(python), "-c", call], {**bench.CLEAN, **places}):
-        way = TOGETHER if line["assignment"] == TOGETHER else "apart"
-        cpu[way] += line["cpu"]
-        passed[way][line["upload"]] |= frozenset(line["passed"])
-        _progress(f"otter: {line['upload']}, {line['assignment']}")
+    gradings, done = len(uploads) * (len(assignment.questions) + 1), 0
+    with progress.shown("otter") as tell:
+        for line in _lines([str(python), "-c", call], {**bench.CLEAN, **places}):
+            way = TOGETHER if line["assignment"] == TOGETHER else "apart"
+            cpu[way] += line["cpu"]
+            passed[way][line["upload"]] |= frozenset(line["passed"])
+            tell(done := done + 1, gradings)
     apart, together = (cpu[way] / len(uploads) for way in cpu)
-    times = apart / ours.each
-    promises = [
-        bench.line(
-            f"{OTTER}, an assignment a question",
-            f"{times:.1f} times ({apart:.2f} / {ours.each:.2f} s)",
-            f"at least {OTTERS:g} times",
-            times >= OTTERS,
-        ),
-        bench.line("  all questions in one", f"{together / ours.each:.1f} times ({together:.2f} s)", "", True),
-        *(_agree(f"otter's {way}", passed[way], ours.passed) for way in cpu),
-    ]
-    return all(promises)
+    times, most = apart / ours.each, f"at least {OTTERS:g} times"
+    yield Figure(
+        f"{OTTER}, an assignment a question",
+        f"{times:.1f} times ({apart:.2f} / {ours.each:.2f} s)",
+        most,
+        times >= OTTERS,
+    )
+    yield Figure("  all questions in one", f"{together / ours.each:.1f} times ({together:.2f} s)")
+    for way in cpu:
+        yield _agree(f"otter's {way}", passed[way], ours.passed)
 
 
 def _environment(place: Path) -> Path | None:
     """The interpreter of a new environment with otter, where our packages stand behind its own; None without one."""
     program = [str(place / "bin" / "python"), "-m", "pip", "install", "-qq", OTTER]
-    _progress(f"installing {OTTER}")
     try:
         subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
         subprocess.run(program, check=True)
@@ -348,7 +362,7 @@ def _environment(place: Path) -> Path | None:
     return place / "bin" / "python"
 
 
-def _write(folder: Path, homework: str, assignment: Assignment, uploads: Sequence[Path]) -> None:
+def _write(folder: Path, package: str, assignment: Assignment, uploads: Sequence[Path]) -> None:
     """Writes assignments as `otter generate` reads them, and every upload as a zip with a notebook, received by us.
 
     One test file for each question and one case for each check, in otter's own format; `cases.py` is a support file.
@@ -365,7 +379,7 @@ def _write(folder: Path, homework: str, assignment: Assignment, uploads: Sequenc
         packed = folder / "packed" / upload.name
         (packed / "box").mkdir(parents=True)
         digest = submission.receive(upload, assignment, packed / "box").digest
-        told = {"homework": homework, "digest": digest, "secret": terminal.secret().hex()}
+        told = {"homework": package, "digest": digest, "secret": terminal.secret().hex()}
         (packed / "told.json").write_text(json.dumps(told))
         (packed / "homework.ipynb").write_text(json.dumps(NOTEBOOK))
         shutil.make_archive(str(folder / "uploads" / upload.name), "zip", packed)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib
 import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from autograder import storage, version
-from autograder.audit import section
-from autograder.audit.section import Promise, Section, Table, Tell
+from autograder.audit import documents, homework, progress, section
+from autograder.audit.section import Part, Promise, Section, Table
 from autograder.audit.solutions import CaseError
 from autograder.core import Assignment, Reject
 from autograder.output import pages
@@ -26,29 +24,11 @@ from autograder.text import many
 
 TEMPLATES = Path(__file__).with_name("templates")
 REPORT, SECTIONS = "report.html", "sections.json"
-
-
-@dataclass(frozen=True)
-class Part:
-    """A module with `measured` and `section`. With --quick it takes one of `slice` things."""
-
-    module: str
-    about: str
-    slice: int
-
-
-PARTS: Mapping[str, Part] = {
-    "mutants": Part("killing", "mutants of every graded reference function", 60),
-    "falsefails": Part("falsefails", "statistical checks, and thousands of gradings of right solutions", 40),
-    "draws": Part("draws", "right solutions and numerical methods, draw by draw", 40),
-    "fairness": Part("fairness", "right solutions written differently, and half-right ones", 12),
-    "wrappings": Part("wrappings", "right solutions wrapped as other people would", 300),
-    "attacks": Part("levels", "hostile submissions at four levels of isolation", 12),
-    "values": Part("values", "near-right answers with values at extremes, for every judge", 100),
-    "fuzzing": Part("fuzzing", "hostile bytes for everything that reads them", 50),
-    "feedback": Part("feedback", "what wrong solutions are told", 12),
-    "reproducing": Part("reproducing", "the same upload many times, and solutions that count on a seed", 25),
-}
+PARTS = (
+    *("mutants", "falsefails", "draws", "fairness", "wrappings", "attacks", "values", "fuzzing", "feedback"),
+    "reproducing",
+)
+"""The parts' ids, in the order of the report. Each is a module of this package whose `PART` is the part."""
 
 
 @dataclass(frozen=True)
@@ -62,28 +42,58 @@ class Done:
     when: str
 
 
-def run(homework: str, out: Path, *, quick: bool, only: Sequence[str], jobs: int) -> int:
-    """Measures the parts (all, or `only`) and writes the report.
+def part_of(name: str) -> Part[Any]:
+    """The part with this id."""
+    part = importlib.import_module(f"autograder.audit.{name}").PART
+    assert isinstance(part, Part), name
+    return part
 
-    Returns 0, 1 (a promise missed) or 2 (there is no such part, or another run is at work in `out`). Stopped at any
-    moment it goes on from what is in `out`. Parts that were measured before, by the same grader and as thoroughly,
-    stay in the report.
+
+def run(
+    package: str, out: Path, *, quick: bool, only: Sequence[str], jobs: int, write_to: Path | bool | None = None
+) -> int:
+    """Measures the parts (all, or `only`) and writes the report; with `write_to` also a table into that document.
+
+    `write_to=True` takes the homework's own document. Returns 0, 1 (a promise missed) or 2 (there is no such part or
+    document, or another run is at work in `out`). Stopped at any moment it goes on from what is in `out`. Parts that
+    were measured before, by the same grader and as thoroughly, stay in the report. A part that needs what the homework
+    lacks is left out, with one line.
     """
     unknown = [name for name in only if name not in PARTS]
     if unknown:
         print(f"--part {unknown[0]} names no part. There are: {', '.join(PARTS)}.", file=sys.stderr)
         return 2
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homework.load(package)
     chosen = [name for name in PARTS if not only or name in only]
     try:
+        document = _document(assignment, write_to)
         with alone(out):
-            return _run(homework, assignment, out, quick, chosen, jobs)
+            return _run(package, assignment, out, quick, chosen, jobs, document)
     except (Reject, CaseError) as fault:
         print(fault, file=sys.stderr)
         return 2
 
 
-def _run(homework: str, assignment: Assignment, out: Path, quick: bool, chosen: Sequence[str], jobs: int) -> int:
+def _document(assignment: Assignment, write_to: Path | bool | None) -> Path | None:
+    """Where the table goes, None for nowhere; raises Reject before anything is measured where it cannot go there."""
+    if write_to is None or write_to is False:
+        return None
+    document = homework.of(assignment).audit_document if write_to is True else write_to
+    if document is None:
+        raise Reject("The homework names no document for these figures. Expected: --write FILE.")
+    documents.read(document, COMMAND)
+    return document
+
+
+def _run(
+    package: str,
+    assignment: Assignment,
+    out: Path,
+    quick: bool,
+    chosen: Sequence[str],
+    jobs: int,
+    document: Path | None,
+) -> int:
     grader = version.of(assignment)
     kept = {id: done for id, done in _load(out).items() if done.grader == grader and done.quick == quick}
     print(
@@ -91,23 +101,30 @@ def _run(homework: str, assignment: Assignment, out: Path, quick: bool, chosen: 
         f"{', '.join(chosen)}. What is measured goes to {out}, from where a run that was stopped goes on.",
         flush=True,
     )
+    measured = []
     try:
         for name in chosen:
-            part, started = PARTS[name], time.monotonic()
-            module = importlib.import_module(f"autograder.audit.{part.module}")
-            with _progress(name) as tell:
-                found = module.measured(homework, out, every=part.slice if quick else 1, jobs=jobs, tell=tell)
-            now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-            kept[name] = Done(module.section(found), grader, quick, time.monotonic() - started, now)
+            part, started = part_of(name), time.monotonic()
+            if lacks := part.lacks(assignment):
+                print(f"\n{part.form.title}\n  – left out: {lacks}", flush=True)
+                kept.pop(name, None)
+                continue
+            with progress.shown(name) as tell:
+                found = part.measured(package, out, every=part.slice if quick else 1, jobs=jobs, tell=tell)
+            kept[name] = Done(part.form.filled(found), grader, quick, time.monotonic() - started, documents.now())
+            measured.append(name)
             _save(out, kept)
             write(out, assignment, kept)
             print(f"\n{section.text(kept[name].section)}\n  ({kept[name].seconds:.0f} s)", flush=True)
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from here.", file=sys.stderr)
         return 130
-    missed = [promise for name in chosen for promise in kept[name].section.promises if not promise.holds]
+    if document is not None:
+        documents.write(document, COMMAND, figures(kept))
+        print(f"\nThe table of {len(kept)} parts is in {document}.")
+    missed = [promise for name in measured for promise in kept[name].section.promises if not promise.holds]
     told = f"{many(len(missed), 'promise')} missed" if missed else "Every promise holds"
-    print(f"\n{told}. Report: {out / REPORT}")
+    print(f"\n{told}. Report: {out / REPORT}" if measured else "\nNothing was measured.")
     return 1 if missed else 0
 
 
@@ -116,9 +133,33 @@ def write(out: Path, assignment: Assignment, measured: Mapping[str, Done]) -> No
     parts = [measured[name] for name in PARTS if name in measured]
     page = pages.environment(TEMPLATES).get_template("audit.html.j2")
     machine = f"{many(os.cpu_count() or 1, 'core')}, {platform.system()} {platform.machine()}"
-    left_out = [part.about for name, part in PARTS.items() if name not in measured]
+    left_out = []
+    for name in PARTS:
+        if name not in measured:
+            part = part_of(name)
+            lacks = part.lacks(assignment)
+            left_out.append(f"{part.about} ({lacks})" if lacks else part.about)
     told = page.render(assignment=assignment, parts=parts, machine=machine, left_out=left_out, plain=section.plain)
     storage.save(out / REPORT, told)
+
+
+COMMAND = "audit --write"
+HEAD = ("part", "what is promised", "measured", "holds")
+
+
+def figures(measured: Mapping[str, Done]) -> str:
+    """The promises of all parts as Markdown: what a document shows of an audit."""
+    parts = [measured[name] for name in PARTS if name in measured]
+    if not parts:
+        return "Nothing was measured."
+    rows = [
+        (done.section.title if place == 0 else "", one.what, one.measured, "yes" if one.holds else "**no**")
+        for done in parts
+        for place, one in enumerate(done.section.promises)
+    ]
+    share = "a slice of each part (`--quick`)" if parts[0].quick else "all of each part"
+    times = "; ".join(f"{done.section.title}: {done.when}, {done.seconds:.0f} s" for done in parts)
+    return f"Grader `{parts[0].grader}`, {share}. Measured: {times}.\n\n{documents.table(HEAD, rows)}"
 
 
 # ------------------------------------------------------------------------------------ kept sections
@@ -144,27 +185,3 @@ def _section(row: Mapping[str, Any]) -> Section:
         for one in row["tables"]
     )
     return Section(row["id"], row["title"], row["about"], promises, tables)
-
-
-# ------------------------------------------------------------------------------------ for people's eyes
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Tell]:
-    """A bar with the remaining time, or nothing but a line now and then where nobody watches."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console, said = Console(stderr=True), time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        line = bar.add_task(name, total=None)
-
-        def tell(done: int, of: int) -> None:
-            nonlocal said
-            bar.update(line, completed=done, total=of)
-            if not console.is_terminal and time.monotonic() - said > 60:
-                said = time.monotonic()
-                print(f"{name}: {done} of {of}", file=sys.stderr, flush=True)
-
-        yield tell

@@ -1,15 +1,12 @@
 """Where the draw decides: right solutions on fresh inputs of every exact check, and sound methods one by one.
 
 An exact check has no alpha and no second look, and an upload keeps its draw for ever. So no draw may be such that a
-right answer, or a sound way to find one, fails. A homework says in its module `audit/draws.py` how often each right
-solution of a file is graded (`ROUNDS`), which methods are tried (`METHODS`, by `tried`), what is measured beside them
-(`STUDIES`, by `studied`), and which numbers are chosen and not derived (`CHOSEN`).
+right answer, or a sound way to find one, fails. What is tried a homework tells by a `homework.Draws`.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -19,27 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from autograder import version
-from autograder.audit import bank, casefiles, parallel
+from autograder.audit import bank, casefiles, homework, parallel
 from autograder.audit.falsefails import at_most
+from autograder.audit.homework import Method
 from autograder.audit.journal import Journal, Key
-from autograder.audit.section import Promise, Section, Table, Tell, nobody
+from autograder.audit.section import Claim, Form, Listing, Part, Tell, but, nobody
 from autograder.audit.solutions import Solution
 from autograder.core import Assignment
 
 DRAWS = 100
 """Draws for each method: the targets that are fixed come up in all their forms, and those that are drawn as often."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to find what is asked for: a solution, the name of the students' own check, and whether it must work.
-
-    One that is not `sound` may fail, but then always: the students' own check must refuse it before it is handed in.
-    """
-
-    solution: Solution
-    check: str
-    sound: bool
 
 
 @dataclass(frozen=True)
@@ -92,6 +78,34 @@ class Found:
     studies: tuple[Study, ...]
     chosen: tuple[tuple[str, str, str], ...]
 
+    @property
+    def gradings(self) -> int:
+        return sum(one.gradings for one in self.right)
+
+    @property
+    def failed(self) -> list[str]:
+        """Right solutions that failed an exact check."""
+        return [one.solution for one in self.right if one.failed]
+
+    @property
+    def sound(self) -> list[Tried]:
+        return [one for one in self.methods if one.sound]
+
+    @property
+    def weak(self) -> list[str]:
+        """Sound methods that a draw, or the students' own check, fails."""
+        return [one.method for one in self.sound if not one.fair]
+
+    @property
+    def lucky(self) -> list[str]:
+        """Methods that pass the students' own check and fail by their draw."""
+        return [one.method for one in self.methods if not one.refused and one.failed]
+
+    @property
+    def lost(self) -> list[str]:
+        """Studies in which a mark was missed."""
+        return [one.what for one in self.studies if one.failed]
+
 
 # ---------------------------------------------------------------------------------------- what is graded
 
@@ -114,9 +128,9 @@ def concerned(assignment: Assignment, wrong: Sequence[Solution], right: Solution
     return frozenset(caught & exact(assignment))
 
 
-def graded(homework: str, solution: Solution, checks: Collection[str], times: int, salt: str) -> dict[str, Any]:
+def graded(package: str, solution: Solution, checks: Collection[str], times: int, salt: str) -> dict[str, Any]:
     """Many gradings of one right solution by these checks: a row of the journal."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homework.load(package)
     judged = bank.terse(bank.only(bank.of(assignment, solution), checks))
     failed: Counter[str] = Counter()
     used, begun = 0.0, time.process_time()
@@ -128,48 +142,50 @@ def graded(homework: str, solution: Solution, checks: Collection[str], times: in
     return {"failed": dict(failed), "used": used, "cpu": time.process_time() - begun}
 
 
-def tried(homework: str, method: Method, draws: int) -> dict[str, Any]:
+def tried(package: str, method: Method, draws: int) -> dict[str, Any]:
     """A method's row of the journal: `refused`, `failed`, `used`."""
-    row: dict[str, Any] = importlib.import_module(f"{homework}.audit.draws").tried(method, draws)
-    return row
+    return dict(homework.of(homework.load(package)).draws.tried(method, draws))
 
 
-def studied(homework: str, name: str, seeds: int) -> dict[str, Any]:
+def studied(package: str, name: str, seeds: int) -> dict[str, Any]:
     """A study's row of the journal: `failed`, `worst`."""
-    row: dict[str, Any] = importlib.import_module(f"{homework}.audit.draws").studied(name, seeds)
-    return row
+    return dict(homework.of(homework.load(package)).draws.studies[name].measured(seeds))
 
 
-def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
+def lacks(assignment: Assignment) -> str:
+    """Why there is nothing to try, "" if there is."""
+    return "" if exact(assignment) else "the homework has no exact check whose inputs are drawn."
+
+
+def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
     """Grades the right solutions and tries the methods; goes on from the journal in `out`.
 
     With `every` > 1 each `every`-th solution and method is taken, an `every`-th as often.
     """
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    known = casefiles.bank_of(assignment)
-    room = importlib.import_module(f"{homework}.audit.draws")
+    assignment = homework.load(package)
+    known, given = casefiles.bank_of(assignment), homework.of(assignment).draws
     journal, grader = Journal(out / "draws.jsonl"), version.of(assignment)
 
     right: list[tuple[Solution, frozenset[str], int]] = []
     for solution in known.right[::every]:
-        checks, times = concerned(assignment, known.wrong, solution), room.ROUNDS.get(solution.file, 0)
+        checks = concerned(assignment, known.wrong, solution)
+        times = given.rounds.get(solution.file, given.usual_rounds)
         if checks and times:
             right.append((solution, checks, max(1, times // every)))
-    methods: Sequence[Method] = room.METHODS[::every]
+    methods = given.methods[::every]
     draws = max(2, DRAWS // every)
-    studies = {
-        name: max(2, seeds // every) for name, (_, _, seeds) in list(room.STUDIES.items())[:: max(1, every // 4)]
-    }
+    plans = list(given.studies.items())[:: max(1, every // 4)]
+    studies = {name: max(2, plan.seeds // every) for name, plan in plans}
 
     first: dict[Key, tuple[Any, ...]] = {
-        ("right", v.id, v.code, ",".join(sorted(checks)), str(times), grader): (homework, v, checks, times, "draws")
+        ("right", v.id, v.code, ",".join(sorted(checks)), str(times), grader): (package, v, checks, times, "draws")
         for v, checks, times in right
     }
     second: dict[Key, tuple[Any, ...]] = {
-        ("method", one.solution.id, one.solution.code, str(draws), grader): (homework, one, draws) for one in methods
+        ("method", one.solution.id, one.solution.code, str(draws), grader): (package, one, draws) for one in methods
     }
     third: dict[Key, tuple[Any, ...]] = {
-        ("study", name, str(seeds), grader): (homework, name, seeds) for name, seeds in studies.items()
+        ("study", name, str(seeds), grader): (package, name, seeds) for name, seeds in studies.items()
     }
     total, done = len(first) + len(second) + len(third), 0
     rows: list[list[dict[str, Any]]] = []
@@ -186,10 +202,10 @@ def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: T
             for one, row in zip(methods, rows[1], strict=True)
         ),
         tuple(
-            Study(room.STUDIES[name][0], room.STUDIES[name][1], seeds, row["failed"], row["worst"])
+            Study(given.studies[name].what, given.studies[name].mark, seeds, row["failed"], row["worst"])
             for (name, seeds), row in zip(studies.items(), rows[2], strict=True)
         ),
-        tuple(room.CHOSEN),
+        given.chosen,
     )
 
 
@@ -201,76 +217,98 @@ def _beside(tell: Tell, before: int, total: int) -> Tell:
 # ------------------------------------------------------------------------------------------ the report
 
 
-def section(found: Found) -> Section:
-    """What was promised of draws, and the tables."""
-    gradings = sum(one.gradings for one in found.right)
-    failed = [one.solution for one in found.right if one.failed]
-    sound = [one for one in found.methods if one.sound]
-    weak = [one.method for one in sound if not one.fair]
-    lucky = [one.method for one in found.methods if not one.refused and one.failed]
-    lost = [one.what for one in found.studies if one.failed]
-    trials = sum(one.draws for one in found.methods)
-    bound = f"; at most {at_most(0, gradings):.2g} of all are (95 %)" if gradings and not failed else ""
-    promises = (
-        Promise(
+def _bound(found: Found) -> str:
+    """What is proved by none that failed."""
+    if found.failed or not found.gradings:
+        return ""
+    return f"; at most {at_most(0, found.gradings):.2g} of all are (95 %)"
+
+
+def _named(names: Sequence[str]) -> str:
+    return f": {', '.join(names)}" if names else ""
+
+
+FORM = Form[Found](
+    "draws",
+    "Draws",
+    "An exact check asks once, and an upload keeps its draw. So every right solution is graded with fresh inputs "
+    "again and again, and numerical methods are tried on whatever can be drawn: each must always work, or be "
+    "refused by the check that students run themselves.",
+    (
+        Claim[Found](
             "no right solution fails an exact check by its draw",
-            f"{len(failed)} of {len(found.right)} right solutions, in {gradings:,} gradings{bound}"
-            + (f": {', '.join(failed)}" if failed else ""),
-            not failed,
+            lambda found: (
+                f"{len(found.failed)} of {len(found.right)} right solutions, in {found.gradings:,} gradings"
+                f"{_bound(found)}{_named(found.failed)}"
+            ),
+            lambda found: not found.failed,
         ),
-        Promise(
+        Claim[Found](
             "every sound method passes the students' own check and every draw",
-            f"{len(sound) - len(weak)} of {len(sound)}" + (f": not {', '.join(weak)}" if weak else ""),
-            not weak,
+            lambda found: but(len(found.sound) - len(found.weak), len(found.sound), found.weak),
+            lambda found: not found.weak,
+            when=lambda found: found.sound,
         ),
-        Promise(
+        Claim[Found](
             "no method passes the students' own check and fails by its draw",
-            f"{len(lucky)} of {len(found.methods)} in {trials:,} draws" + (f": {', '.join(lucky)}" if lucky else ""),
-            not lucky,
+            lambda found: (
+                f"{len(found.lucky)} of {len(found.methods)} in {sum(one.draws for one in found.methods):,} draws"
+                f"{_named(found.lucky)}"
+            ),
+            lambda found: not found.lucky,
+            when=lambda found: found.methods,
         ),
-        Promise(
+        Claim[Found](
             "marks of trained networks are reached whatever the seed",
-            f"{len(found.studies) - len(lost)} of {len(found.studies)} kinds"
-            + (f": not {', '.join(lost)}" if lost else ""),
-            not lost,
+            lambda found: f"{but(len(found.studies) - len(found.lost), len(found.studies), found.lost)} kinds",
+            lambda found: not found.lost,
+            when=lambda found: found.studies,
         ),
-    )
-    order = sorted(found.methods, key=lambda one: (one.fair, not one.sound))
-    methods = Table(
-        "Sound methods by draw, and methods that the students' own check refuses",
-        ("method", "sound", "the students' own check", "draws", "failed", "share of what is allowed"),
-        tuple(
-            (
-                one.method,
-                "yes" if one.sound else "no",
-                "refuses it" if one.refused else "passes",
-                *(one.draws, one.failed, f"{one.used:.1g}"),
-            )
-            for one in order
+    ),
+    (
+        Listing[Found](
+            "Sound methods by draw, and methods that the students' own check refuses",
+            lambda found: sorted(found.methods, key=lambda one: (one.fair, not one.sound)),
+            {
+                "method": lambda one: one.method,
+                "sound": lambda one: "yes" if one.sound else "no",
+                "the students' own check": lambda one: "refuses it" if one.refused else "passes",
+                "draws": lambda one: one.draws,
+                "failed": lambda one: one.failed,
+                "share of what is allowed": lambda one: f"{one.used:.1g}",
+            },
+            folded=True,
         ),
-        folded=True,
-    )
-    studies = Table(
-        "Marks of trained networks over seeds",
-        ("what", "mark", "seeds", "failed", "worst"),
-        tuple((one.what, one.mark, one.seeds, one.failed, one.worst) for one in found.studies),
-    )
-    right = Table(
-        "Right solutions on fresh inputs of the exact checks",
-        ("solution", "checks", "gradings", "failed", "share of a bound", "CPU seconds"),
-        tuple(
-            (one.solution, one.checks, one.gradings, sum(one.failed.values()), f"{one.used:.1g}", one.cpu)
-            for one in found.right
+        Listing[Found](
+            "Marks of trained networks over seeds",
+            lambda found: found.studies,
+            {
+                "what": lambda one: one.what,
+                "mark": lambda one: one.mark,
+                "seeds": lambda one: one.seeds,
+                "failed": lambda one: one.failed,
+                "worst": lambda one: one.worst,
+            },
         ),
-        folded=True,
-    )
-    chosen = Table("Numbers that are chosen, not derived", ("number", "value", "rests on"), found.chosen)
-    return Section(
-        "draws",
-        "Draws",
-        "An exact check asks once, and an upload keeps its draw. So every right solution is graded with fresh inputs "
-        "again and again, and numerical methods are tried on whatever can be drawn: each must always work, or be "
-        "refused by the check that students run themselves.",
-        promises,
-        (methods, studies, right, chosen),
-    )
+        Listing[Found](
+            "Right solutions on fresh inputs of the exact checks",
+            lambda found: found.right,
+            {
+                "solution": lambda one: one.solution,
+                "checks": lambda one: one.checks,
+                "gradings": lambda one: one.gradings,
+                "failed": lambda one: sum(one.failed.values()),
+                "share of a bound": lambda one: f"{one.used:.1g}",
+                "CPU seconds": lambda one: one.cpu,
+            },
+            folded=True,
+        ),
+        Listing[Found](
+            "Numbers that are chosen, not derived",
+            lambda found: found.chosen,
+            {"number": lambda row: row[0], "value": lambda row: row[1], "rests on": lambda row: row[2]},
+        ),
+    ),
+)
+section = FORM.filled
+PART = Part("right solutions and numerical methods, draw by draw", 40, measured, FORM, lacks)

@@ -1,21 +1,21 @@
 """Fair grades: right solutions differently written have full marks, half-right ones lose what a fair TA would take.
 
-A homework says in `audit/variations.py` which harmless variations of students' work are known, and what of its bank
-or of the tests stands for each.
+A homework says which harmless variations of students' work are known, and what of its bank or of the tests stands for
+each (`homework.Variation`).
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autograder import version
-from autograder.audit import bank, casefiles, parallel
+from autograder.audit import bank, casefiles, homework, parallel
+from autograder.audit.homework import Variation
 from autograder.audit.journal import Journal, Key
-from autograder.audit.section import Promise, Section, Table, Tell, nobody
+from autograder.audit.section import Claim, Form, Listing, Part, Tell, nobody
 from autograder.audit.solutions import Solution
 from autograder.core import Assignment, Result
 
@@ -25,16 +25,6 @@ ALARM = 0.2
 """A right answer that uses more than this share of a rounding bound is too near to being failed."""
 EXACT = 1e-3
 """Points: scores are kept to four decimals, and thirds of points add up to less than this beside them."""
-
-
-@dataclass(frozen=True)
-class Variation:
-    """A harmless way in which work differs: where, what, and the solutions of the bank or the tests that have it."""
-
-    place: str
-    what: str
-    solutions: tuple[str, ...] = ()
-    tests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,15 +53,19 @@ class Found:
     half: tuple[Graded, ...]
     variations: tuple[Variation, ...]
 
+    @property
+    def everything(self) -> tuple[Graded, ...]:
+        return (*self.right, *self.half)
+
     def uncovered(self) -> list[Variation]:
         """Variations that nothing stands for: a solution that was not graded, or graded unfairly, counts as nothing."""
-        fair = {one.solution.id for one in (*self.right, *self.half) if one.fair}
+        fair = {one.solution.id for one in self.everything if one.fair}
         return [one for one in self.variations if not one.tests and not (one.solutions and {*one.solutions} <= fair)]
 
 
-def graded(homework: str, solution: Solution, seeds: int) -> dict[str, Any]:
+def graded(package: str, solution: Solution, seeds: int) -> dict[str, Any]:
     """A row of the journal: a solution, graded with so many inputs."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homework.load(package)
     own = bank.of(assignment, solution)
     lost: list[float] = []
     failed: set[str] = set()
@@ -94,11 +88,17 @@ def _lost(results: Sequence[Result]) -> float:
     return sum(result.check.points - result.score for result in results)
 
 
-def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
+def lacks(assignment: Assignment) -> str:
+    """Why nothing can be graded, "" if it can."""
+    known = casefiles.bank_of(assignment)
+    return "" if known.right or known.half_right else "the homework has no right or half-right solutions."
+
+
+def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
     """Grades every `every`-th right and half-right solution; goes on from the journal in `out`."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homework.load(package)
     both = casefiles.bank_of(assignment)
-    variations: tuple[Variation, ...] = importlib.import_module(f"{homework}.audit.variations").VARIATIONS
+    variations = homework.of(assignment).variations
     journal, grader = Journal(out / "fairness.jsonl"), version.of(assignment)
     right, half = both.right[::every], both.half_right[::every]
     chosen = [*right, *half]
@@ -106,7 +106,7 @@ def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: T
     def key(solution: Solution) -> Key:
         return solution.id, solution.code, str(SEEDS), grader
 
-    parallel.kept(journal, graded, {key(solution): (homework, solution, SEEDS) for solution in chosen}, jobs, tell)
+    parallel.kept(journal, graded, {key(solution): (package, solution, SEEDS) for solution in chosen}, jobs, tell)
 
     def read(solution: Solution) -> Graded:
         row = journal.rows[key(solution)]
@@ -130,93 +130,129 @@ def _range(lost: Sequence[float]) -> str:
     return _points(round(min(lost), 3)) if max(lost) - min(lost) < EXACT else f"{min(lost):.3g} to {max(lost):.3g}"
 
 
-def section(found: Found) -> Section:
-    """Who lost what, question by question, and which variations are covered by what."""
-    gradings = sum(len(one.lost) for one in found.right)
-    full, fair = sum(one.fair for one in found.right), sum(one.fair for one in found.half)
-    used = max((one.used for one in found.right), default=0.0)
-    uncovered = found.uncovered()
-    by_tests = sum(bool(one.tests) for one in found.variations)
-    promises = (
-        Promise(
-            "right solutions, differently written, have full marks",
-            f"{full} of {len(found.right)}, in {gradings:,} gradings",
-            full == len(found.right),
-        ),
-        Promise(
-            f"none uses more than {ALARM:.0%} of a rounding bound",
-            f"the largest share is {used:.1%}",
-            used <= ALARM,
-        ),
-        Promise(
-            "every known harmless variation of students' work is covered",
-            f"{len(found.variations) - len(uncovered)} of {len(found.variations)}, "
-            f"{len(found.variations) - by_tests} by solutions and {by_tests} by tests of intake and notebooks",
-            not uncovered,
-        ),
-        Promise(
-            "half-right solutions lose what a fair TA would take",
-            f"{fair} of {len(found.half)}",
-            fair == len(found.half),
-        ),
-    )
-    questions = dict.fromkeys(one.question for one in (*found.right, *found.half))
-    counted = Table(
-        "Solutions by question",
-        ("question", "right", "with full marks", "half-right", "as expected"),
-        tuple(
-            (
-                question,
-                sum(one.question == question for one in found.right),
-                sum(one.question == question and one.fair for one in found.right),
-                sum(one.question == question for one in found.half),
-                sum(one.question == question and one.fair for one in found.half),
-            )
-            for question in questions
-        ),
-    )
-    unfair = Table(
-        "Unfair grades",
-        ("solution", "what it does", "expected to lose", "lost", "in"),
-        tuple(
-            (one.solution.id, one.solution.about, one.solution.lost, _range(one.lost), ", ".join(one.failed))
-            for one in (*found.right, *found.half)
-            if not one.fair
-        ),
-    )
-    missing = Table(
-        "Variations that nothing stands for",
-        ("where", "variation"),
-        tuple((one.place, one.what) for one in uncovered),
-    )
+def _covered(found: Found) -> str:
+    of, by_tests = len(found.variations), sum(bool(one.tests) for one in found.variations)
+    told = f"{of - len(found.uncovered())} of {of}"
+    return f"{told}, {of - by_tests} by solutions and {by_tests} by tests of intake and notebooks" if of else told
+
+
+def _most_used(found: Found) -> float:
+    return max((one.used for one in found.right), default=0.0)
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """The gradings of one question."""
+
+    question: str
+    right: tuple[Graded, ...]
+    half: tuple[Graded, ...]
+
+
+def _by_question(found: Found) -> list[_Counted]:
+    return [
+        _Counted(
+            question,
+            tuple(one for one in found.right if one.question == question),
+            tuple(one for one in found.half if one.question == question),
+        )
+        for question in dict.fromkeys(one.question for one in found.everything)
+    ]
+
+
+def _variations(found: Found) -> list[tuple[Variation, str]]:
+    """Each with the solutions that have it, and what half-right ones are to lose."""
     lost = {one.solution.id: one.solution.lost for one in found.half}
-    variations = Table(
-        "Harmless variations of students' work",
-        ("where", "variation", "solutions of the bank", "tests"),
-        tuple(
-            (
-                *(one.place, one.what),
-                ", ".join(f"{id} (-{_points(lost[id])})" if id in lost else id for id in one.solutions),
-                ", ".join(one.tests),
-            )
-            for one in found.variations
+    return [
+        (one, ", ".join(f"{id} (-{_points(lost[id])})" if id in lost else id for id in one.solutions))
+        for one in found.variations
+    ]
+
+
+FORM = Form[Found](
+    "fairness",
+    "Fair grades",
+    "The same right answer can be written in many ways, and none may cost a point. A half-right one is to lose "
+    "what a person would take for it, which the bank states beforehand, with the reason.",
+    (
+        Claim[Found](
+            "right solutions, differently written, have full marks",
+            lambda found: (
+                f"{sum(one.fair for one in found.right)} of {len(found.right)}, in "
+                f"{sum(len(one.lost) for one in found.right):,} gradings"
+            ),
+            lambda found: all(one.fair for one in found.right),
         ),
-        folded=True,
-    )
-    halves = Table(
-        "Half-right solutions",
-        ("solution", "what it does", "expected to lose", "lost", "because"),
-        tuple(
-            (one.solution.id, one.solution.about, one.solution.lost, _range(one.lost), one.solution.reason)
-            for one in found.half
+        Claim[Found](
+            f"none uses more than {ALARM:.0%} of a rounding bound",
+            lambda found: f"the largest share is {_most_used(found):.1%}",
+            lambda found: _most_used(found) <= ALARM,
         ),
-        folded=True,
-    )
-    return Section(
-        "fairness",
-        "Fair grades",
-        "The same right answer can be written in many ways, and none may cost a point. A half-right one is to lose "
-        "what a person would take for it, which the bank states beforehand, with the reason.",
-        promises,
-        (counted, unfair, missing, variations, halves),
-    )
+        Claim[Found](
+            "every known harmless variation of students' work is covered",
+            _covered,
+            lambda found: not found.uncovered(),
+            when=lambda found: found.variations,
+        ),
+        Claim[Found](
+            "half-right solutions lose what a fair TA would take",
+            lambda found: f"{sum(one.fair for one in found.half)} of {len(found.half)}",
+            lambda found: all(one.fair for one in found.half),
+            when=lambda found: found.half,
+        ),
+    ),
+    (
+        Listing[Found](
+            "Solutions by question",
+            _by_question,
+            {
+                "question": lambda row: row.question,
+                "right": lambda row: len(row.right),
+                "with full marks": lambda row: sum(one.fair for one in row.right),
+                "half-right": lambda row: len(row.half),
+                "as expected": lambda row: sum(one.fair for one in row.half),
+            },
+        ),
+        Listing[Found](
+            "Unfair grades",
+            lambda found: [one for one in found.everything if not one.fair],
+            {
+                "solution": lambda one: one.solution.id,
+                "what it does": lambda one: one.solution.about,
+                "expected to lose": lambda one: one.solution.lost,
+                "lost": lambda one: _range(one.lost),
+                "in": lambda one: ", ".join(one.failed),
+            },
+        ),
+        Listing[Found](
+            "Variations that nothing stands for",
+            lambda found: found.uncovered(),
+            {"where": lambda one: one.place, "variation": lambda one: one.what},
+        ),
+        Listing[Found](
+            "Harmless variations of students' work",
+            _variations,
+            {
+                "where": lambda row: row[0].place,
+                "variation": lambda row: row[0].what,
+                "solutions of the bank": lambda row: row[1],
+                "tests": lambda row: ", ".join(row[0].tests),
+            },
+            folded=True,
+        ),
+        Listing[Found](
+            "Half-right solutions",
+            lambda found: found.half,
+            {
+                "solution": lambda one: one.solution.id,
+                "what it does": lambda one: one.solution.about,
+                "expected to lose": lambda one: one.solution.lost,
+                "lost": lambda one: _range(one.lost),
+                "because": lambda one: one.solution.reason,
+            },
+            folded=True,
+        ),
+    ),
+)
+section = FORM.filled
+PART = Part("right solutions written differently, and half-right ones", 12, measured, FORM, lacks)

@@ -1,12 +1,10 @@
 """False fails: what every statistical check's alpha rests on, what it can see, and how right solutions really fare.
 
-What a homework's statistical checks rest on stands in its module `audit/luck.py`: `luck()` by check, `MARGINS`, of
-checks whose pass mark rests on measurements, and `ROUNDS`, how many gradings each right solution of a file gets.
+What a homework's statistical checks rest on it tells by a `homework.FalseFails`.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
 import time
 from collections import Counter
@@ -19,9 +17,10 @@ import numpy as np
 from scipy import optimize, special
 
 from autograder import version
-from autograder.audit import bank, casefiles, parallel
+from autograder.audit import bank, casefiles, homework, parallel
+from autograder.audit.homework import FalsePositiveBound
 from autograder.audit.journal import Journal, Key
-from autograder.audit.section import Promise, Section, Table, Tell, nobody
+from autograder.audit.section import Claim, Form, Listing, Part, Table, Tell, but, nobody
 from autograder.audit.solutions import Solution
 from autograder.core import Array, Assignment, Check
 from autograder.judging.stats import CDF_SLACK, SQUARE_SLACK
@@ -125,17 +124,6 @@ def tail(n: int, p: float, cut: float) -> float:
 
 
 @dataclass(frozen=True)
-class Luck:
-    """What a statistical check's alpha rests on: the distribution or inequality, how many tests share the alpha, the
-    values of one look, and the smallest effects that are missed with a probability of at most MISS."""
-
-    proof: str
-    tests: int
-    values: int
-    effects: str
-
-
-@dataclass(frozen=True)
 class Tally:
     """A right solution's gradings with fresh inputs: false fails, second looks, and p-values up to each of LEVELS.
 
@@ -171,10 +159,45 @@ class Found:
     `margins` are sentences about checks whose pass mark rests on measurements.
     """
 
-    checks: tuple[tuple[Check, Luck | None], ...]
+    checks: tuple[tuple[Check, FalsePositiveBound | None], ...]
     margins: Mapping[str, str]
     right: tuple[Tally, ...]
     power: tuple[Power, ...]
+
+    @property
+    def gradings(self) -> int:
+        return sum(tally.gradings for tally in self.right)
+
+    @property
+    def failed(self) -> int:
+        """Gradings of right solutions that a check failed."""
+        return sum(tally.failed for tally in self.right)
+
+    @property
+    def looks(self) -> int:
+        return sum(sum(tally.looks.values()) for tally in self.right)
+
+    @property
+    def second(self) -> int:
+        return sum(tally.second for tally in self.right)
+
+    @property
+    def alphas(self) -> Mapping[str, float]:
+        """By check."""
+        return {check.id: check.judge.alpha for check, _ in self.checks}
+
+    @property
+    def expected(self) -> float:
+        """How many first looks at right solutions may fail, at most and on average."""
+        return sum(self.alphas[name] * times for tally in self.right for name, times in tally.looks.items())
+
+    @property
+    def unproved(self) -> list[str]:
+        return [check.id for check, bound in self.checks if bound is None]
+
+    @property
+    def proved(self) -> list[tuple[Check, FalsePositiveBound]]:
+        return [(check, bound) for check, bound in self.checks if bound is not None]
 
     @property
     def alpha(self) -> float:
@@ -214,9 +237,9 @@ def concerned(assignment: Assignment, wrong: Sequence[Solution], file: str) -> f
     return frozenset(caught & drawn(assignment).keys())
 
 
-def graded(homework: str, solution: Solution, checks: Collection[str], times: int, salt: str) -> dict[str, Any]:
+def graded(package: str, solution: Solution, checks: Collection[str], times: int, salt: str) -> dict[str, Any]:
     """Many gradings of one solution by these checks: a row of the journal."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homework.load(package)
     judged = bank.terse(bank.only(bank.of(assignment, solution), checks))
     failed: Counter[str] = Counter()
     seen: list[tuple[str, float | None]] = []
@@ -250,7 +273,7 @@ Job = tuple[Solution, frozenset[str], int, str]
 class _Runner:
     """Grades what the journal lacks, in `jobs` processes."""
 
-    homework: str
+    package: str
     journal: Journal
     jobs: int
     grader: str
@@ -261,35 +284,41 @@ class _Runner:
 
     def rows(self, jobs: Sequence[Job], tell: Callable[[int], None]) -> list[dict[str, Any]]:
         """The rows of all jobs, in their order; `tell` gets how many are done."""
-        work = {self.key(job): (self.homework, *job) for job in jobs}
+        work = {self.key(job): (self.package, *job) for job in jobs}
         return parallel.kept(self.journal, graded, work, self.jobs, lambda done, _of: tell(done))
 
 
-def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
+def lacks(assignment: Assignment) -> str:
+    """Why there is nothing to measure, "" if there is."""
+    checks = (check for question in assignment.questions for check in question.checks)
+    return "" if any(check.judge.alpha for check in checks) else "the homework has no statistical check."
+
+
+def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
     """Grades the right solutions and the nearest mistakes; goes on from the journal in `out`.
 
     With `every` > 1 each `every`-th solution of the bank is graded, an `every`-th as often.
     """
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    known = casefiles.bank_of(assignment)
-    room = importlib.import_module(f"{homework}.audit.luck")
-    rounds: Mapping[str, int] = room.ROUNDS
+    assignment = homework.load(package)
+    known, given = casefiles.bank_of(assignment), homework.of(assignment).falsefails
     right, wrong = known.right, known.wrong
     checks = {solution.file: concerned(assignment, wrong, solution.file) for solution in (*right, *wrong)}
 
     often = max(1, GRADED_OFTEN // every)
     first: list[Job] = [
-        (solution, checks[solution.file], max(1, rounds[solution.file] // every), "right")
+        (solution, checks[solution.file], max(1, given.rounds.get(solution.file, given.usual_rounds) // every), "right")
         for solution in right[::every]
         if checks[solution.file]
     ]
     candidates = {
-        check: [solution for solution in wrong if check in solution.fails][::every] for check in drawn(assignment)
+        check: near
+        for check in drawn(assignment)
+        if (near := [solution for solution in wrong if check in solution.fails][::every])
     }
     looks: list[Job] = [
         (solution, frozenset({check}), 1, "nearest") for check, near in candidates.items() for solution in near
     ]
-    runner = _Runner(homework, Journal(out / "falsefails.jsonl"), jobs, version.of(assignment))
+    runner = _Runner(package, Journal(out / "falsefails.jsonl"), jobs, version.of(assignment))
     total = len(first) + len(looks) + len(candidates)
     rows = runner.rows([*first, *looks], lambda done: tell(done, total))
     tallies = tuple(
@@ -304,9 +333,9 @@ def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: T
         Power(check, job[0].id, p[job], row["failed"].get(check, 0), often, len(candidates[check]))
         for (check, job), row in zip(nearest.items(), caught, strict=True)
     )
-    luck: Mapping[str, Luck] = room.luck(assignment)
+    bounds = given.bounds(assignment)
     everything = (check for question in assignment.questions for check in question.checks if check.judge.alpha > 0)
-    return Found(tuple((check, luck.get(check.id)) for check in everything), room.MARGINS, tallies, power)
+    return Found(tuple((check, bounds.get(check.id)) for check in everything), given.margins, tallies, power)
 
 
 # ------------------------------------------------------------------------------------------ the report
@@ -326,120 +355,126 @@ def _calibrated(found: Found) -> Iterator[tuple[str, int, tuple[int, ...], bool]
         yield check, n, tuple(below), all(likely)
 
 
-def section(found: Found) -> Section:
-    """The proved bounds, the measured ones beside them, and what each check can see."""
-    gradings, failed = sum(tally.gradings for tally in found.right), sum(tally.failed for tally in found.right)
-    looks, second = (
-        sum(sum(tally.looks.values()) for tally in found.right),
-        sum(tally.second for tally in found.right),
-    )
-    alpha = {check.id: check.judge.alpha for check, _ in found.checks}
-    expected = sum(alpha[name] * times for tally in found.right for name, times in tally.looks.items())
-    calibrated = list(_calibrated(found))
-    odd = [name for name, _, _, valid in calibrated if not valid]
-    missed = [one for one in found.power if one.caught < one.gradings]
-    unproved = [check.id for check, luck in found.checks if luck is None]
-    promises = (
-        Promise(
-            f"all statistical checks together fail a right submission with probability below {MOST_ALPHA:g}",
-            f"{found.alpha:.2g} in one look, {found.twice:.2g} with second looks",
-            0 < found.alpha < MOST_ALPHA,
-        ),
-        Promise(
-            "every alpha is a proved bound",
-            f"all {len(found.checks)}" if not unproved else f"all {len(found.checks)} but {', '.join(unproved)}",
-            not unproved,
-        ),
-        Promise(
-            "no right solution fails by luck",
-            f"{failed} of {gradings:,} gradings of {len(found.right)} right solutions; at most "
-            f"{at_most(failed, gradings):.2g} of all (95 %)",
-            failed == 0,
-        ),
-        Promise(
-            "no right solution needs a second look",
-            f"{second} of {looks:,} first looks; {expected:.1g} expected; at most {at_most(second, looks):.2g} of all "
-            "(95 %)",
-            second == 0,
-        ),
-        Promise(
-            "p-values of right solutions are not too small",
-            f"of {sum(n for _, n, _, _ in calibrated):,} no check has more small ones than chance can give"
-            if not odd
-            else f"too many are small in {', '.join(odd)}",
-            not odd,
-        ),
-        Promise(
-            "the nearest mistake of the bank is caught every time",
-            f"{sum(one.caught for one in found.power):,} of {sum(one.gradings for one in found.power):,}, by "
-            f"{len(found.power)} checks",
-            not missed,
-        ),
-    )
-    rests = Table(
-        "What each alpha rests on",
-        ("check", "alpha", "proved by", "tests", "looks", "values"),
-        tuple(
-            (
-                check.id,
-                f"{check.judge.alpha:.0e}",
-                luck.proof,
-                luck.tests,
-                "one" if check.ask.fixed else "two",
-                luck.values,
-            )
-            for check, luck in found.checks
-            if luck
-        ),
-    )
-    margins = Table(
-        "Pass marks that rest on measured margins: the inputs are the same for everybody, or the student's own",
-        ("check", "alpha", "rests on"),
-        tuple(
-            (name, f"{alpha[name]:.0e}" if name in alpha else "none", sentence)
-            for name, sentence in found.margins.items()
-        ),
-    )
-    sees = Table(
-        f"The smallest effects that each check misses with a probability of at most {MISS:g}",
-        ("check", "effects"),
-        tuple((check.id, luck.effects) for check, luck in found.checks if luck),
-    )
-    nearest = Table(
-        f"The bank's mistake with the largest p in one look at each, graded again and again ({CONFIDENCE:.0%} bounds)",
-        ("check", "mistakes", "nearest", "its p", "caught", "of", "at least"),
-        tuple(
-            (
-                *(
-                    one.check,
-                    one.candidates,
-                    one.solution,
-                    f"{one.p:.1e}" if one.p >= 0 else "none",
-                    one.caught,
-                    one.gradings,
-                ),
-                f"{at_least(one.caught, one.gradings):.1%}",
-            )
-            for one in found.power
-        ),
-    )
-    levels = Table(
+def _odd(found: Found) -> list[str]:
+    """The checks of which more p-values are small than chance can give."""
+    return [name for name, _, _, valid in _calibrated(found) if not valid]
+
+
+def _calibration(found: Found) -> str:
+    number, odd = sum(n for _, n, _, _ in _calibrated(found)), _odd(found)
+    told = f"too many are small in {', '.join(odd)}" if odd else "no check has more small ones than chance can give"
+    return f"of {number:,} {told}"
+
+
+def _levels(found: Found) -> Table:
+    """The calibration of p-values by check."""
+    return Table(
         "p-values of right solutions: the share up to each level, which is to be that level or less",
         ("check", "p-values", *(f"up to {level:g}" for level in LEVELS)),
-        tuple((name, n, *(count / max(n, 1) for count in below)) for name, n, below, _ in calibrated),
+        tuple((name, n, *(count / max(n, 1) for count in below)) for name, n, below, _ in _calibrated(found)),
     )
-    fared = Table(
-        "Right solutions",
-        ("solution", "gradings", "failed", "second looks", "CPU seconds"),
-        tuple((one.solution, one.gradings, one.failed, one.second, one.cpu) for one in found.right),
-        folded=True,
-    )
-    return Section(
-        "falsefails",
-        "False fails",
-        "A statistical check may fail a right answer by bad luck. How likely that is at most is proved for each, for "
-        "the number of values that it looks at; what fails is asked once more, with fresh inputs. Right solutions are "
-        "graded many times to see whether the proofs' assumptions hold.",
-        promises,
-        (rests, sees, nearest, levels, margins, fared),
-    )
+
+
+def _margins(found: Found) -> list[tuple[str, str, str]]:
+    alphas = found.alphas
+    return [(name, f"{alphas[name]:.0e}" if name in alphas else "none", told) for name, told in found.margins.items()]
+
+
+FORM = Form[Found](
+    "falsefails",
+    "False fails",
+    "A statistical check may fail a right answer by bad luck. How likely that is at most is proved for each, for "
+    "the number of values that it looks at; what fails is asked once more, with fresh inputs. Right solutions are "
+    "graded many times to see whether the proofs' assumptions hold.",
+    (
+        Claim[Found](
+            f"all statistical checks together fail a right submission with probability below {MOST_ALPHA:g}",
+            lambda found: f"{found.alpha:.2g} in one look, {found.twice:.2g} with second looks",
+            lambda found: 0 < found.alpha < MOST_ALPHA,
+        ),
+        Claim[Found](
+            "every alpha is a proved bound",
+            lambda found: but(len(found.proved), len(found.checks), found.unproved),
+            lambda found: not found.unproved,
+        ),
+        Claim[Found](
+            "no right solution fails by luck",
+            lambda found: (
+                f"{found.failed} of {found.gradings:,} gradings of {len(found.right)} right solutions; at most "
+                f"{at_most(found.failed, found.gradings):.2g} of all (95 %)"
+            ),
+            lambda found: found.failed == 0,
+        ),
+        Claim[Found](
+            "no right solution needs a second look",
+            lambda found: (
+                f"{found.second} of {found.looks:,} first looks; {found.expected:.1g} expected; at most "
+                f"{at_most(found.second, found.looks):.2g} of all (95 %)"
+            ),
+            lambda found: found.second == 0,
+        ),
+        Claim[Found]("p-values of right solutions are not too small", _calibration, lambda found: not _odd(found)),
+        Claim[Found](
+            "the nearest mistake of the bank is caught every time",
+            lambda found: (
+                f"{sum(one.caught for one in found.power):,} of {sum(one.gradings for one in found.power):,}, by "
+                f"{len(found.power)} checks"
+            ),
+            lambda found: all(one.caught == one.gradings for one in found.power),
+            when=lambda found: found.power,
+        ),
+    ),
+    (
+        Listing[Found](
+            "What each alpha rests on",
+            lambda found: found.proved,
+            {
+                "check": lambda row: row[0].id,
+                "alpha": lambda row: f"{row[0].judge.alpha:.0e}",
+                "proved by": lambda row: row[1].proof,
+                "tests": lambda row: row[1].tests,
+                "looks": lambda row: "one" if row[0].ask.fixed else "two",
+                "values": lambda row: row[1].values,
+            },
+        ),
+        Listing[Found](
+            f"The smallest effects that each check misses with a probability of at most {MISS:g}",
+            lambda found: found.proved,
+            {"check": lambda row: row[0].id, "effects": lambda row: row[1].effects},
+        ),
+        Listing[Found](
+            "The bank's mistake with the largest p in one look at each, graded again and again "
+            f"({CONFIDENCE:.0%} bounds)",
+            lambda found: found.power,
+            {
+                "check": lambda one: one.check,
+                "mistakes": lambda one: one.candidates,
+                "nearest": lambda one: one.solution,
+                "its p": lambda one: f"{one.p:.1e}" if one.p >= 0 else "none",
+                "caught": lambda one: one.caught,
+                "of": lambda one: one.gradings,
+                "at least": lambda one: f"{at_least(one.caught, one.gradings):.1%}",
+            },
+        ),
+        _levels,
+        Listing[Found](
+            "Pass marks that rest on measured margins: the inputs are the same for everybody, or the student's own",
+            _margins,
+            {"check": lambda row: row[0], "alpha": lambda row: row[1], "rests on": lambda row: row[2]},
+        ),
+        Listing[Found](
+            "Right solutions",
+            lambda found: found.right,
+            {
+                "solution": lambda one: one.solution,
+                "gradings": lambda one: one.gradings,
+                "failed": lambda one: one.failed,
+                "second looks": lambda one: one.second,
+                "CPU seconds": lambda one: one.cpu,
+            },
+            folded=True,
+        ),
+    ),
+)
+section = FORM.filled
+PART = Part("statistical checks, and thousands of gradings of right solutions", 40, measured, FORM, lacks)

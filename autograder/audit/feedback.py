@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 from collections import Counter
@@ -14,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from autograder import version
-from autograder.audit import bank, casefiles, parallel
+from autograder.audit import bank, casefiles, homework, parallel
 from autograder.audit.inprocess import InProcess
 from autograder.audit.journal import Journal, Key
-from autograder.audit.section import Promise, Section, Table, Tell, nobody
+from autograder.audit.section import Claim, Form, Listing, Part, Tell, nobody
 from autograder.audit.solutions import Solution
 from autograder.core import Ask, Assignment, Observation, Submission, Values
 from autograder.grade import LONGEST, Grading
@@ -315,63 +314,118 @@ def judged(told: Sequence[Told], solutions: Sequence[Solution], facts: Facts) ->
     return Feedback(tuple(told), tuple(breaches), tuple(recognised))
 
 
-def section(found: Feedback) -> Section:
-    """What a head TA reads of it."""
-    kinds, broken = found.kinds(), Counter(breach.rule for breach in found.breaches)
-    asked = sum(count for kind, count in kinds.items() if kind != "unasked")
-    examples = sum(EXAMPLE in one.message for one in found.told)
-    promises = (
-        Promise(
-            "no message breaks a rule",
-            f"{len(found.breaches)} of {len(found.told):,}, to {len(found.recognised)} wrong solutions",
-            not found.breaches,
-        ),
-        Promise("no misconception is taken for another one", f"{kinds['wrong']} of {asked}", not kinds["wrong"]),
-    )
-    rows = (
-        ("misconceptions recognised, of those that the bank names", kinds["right"], asked),
-        ("messages that show a smallest example", examples, len(found.told)),
-    )
-    rules = tuple((rule.about, "words" if rule.heuristic else "exact", broken[rule.id]) for rule in RULES)
-    missed = tuple(
-        (one.solution, one.wanted, ", ".join(one.named) or "nothing")
-        for one in found.recognised
-        if one.kind in ("wrong", "none")
-    )
-    breaches = tuple((b.told.solution, b.told.check, b.rule, b.reason, b.told.message) for b in found.breaches)
-    others = tuple((want, named, count) for (want, named), count in sorted(found.others().items()))
-    return Section(
-        "feedback",
-        "Feedback",
-        "What the students of our wrong solutions are told, held against rules. A rule that looks for words can miss "
-        "a bad message, and a good one may have to be reworded for it.",
-        promises,
-        (
-            Table("How often", ("what", "count", "of"), rows),
-            Table("Rules: every message ...", ("rule", "looks for", "broken"), rules),
-            Table("Not recognised", ("solution", "misconception", "named instead"), missed),
-            Table("Rules broken", ("solution", "check", "rule", "why", "message"), breaches),
-            Table("Names beside the right one", ("misconception", "also named", "messages"), others, folded=True),
-            Table(
-                "All messages",
-                ("solution", "check", "message"),
-                tuple((one.solution, one.check, one.message) for one in found.told),
-                folded=True,
-            ),
-        ),
-    )
+def lacks(assignment: Assignment) -> str:
+    """Why nothing can be graded, "" if it can."""
+    return "" if casefiles.bank_of(assignment).wrong else "the homework has no wrong solutions."
 
 
-def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Feedback:
+def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Feedback:
     """Grades every `every`-th wrong solution that the journal in `out` lacks; a new grader or solution anew."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homework.load(package)
     solutions: Sequence[Solution] = casefiles.bank_of(assignment).wrong[::every]
     grader, journal = version.of(assignment), Journal(out / "feedback.jsonl")
-    work: dict[Key, tuple[str, Solution]] = {(one.id, one.code, grader): (homework, one) for one in solutions}
+    work: dict[Key, tuple[str, Solution]] = {(one.id, one.code, grader): (package, one) for one in solutions}
     rows = [row for found in parallel.kept(journal, _told_by, work, jobs, tell) for row in found["told"]]
     return judged([Told(**{**row, "shown": tuple(row["shown"])}) for row in rows], solutions, facts_of(assignment))
 
 
-def _told_by(homework: str, solution: Solution) -> dict[str, Any]:
+def _told_by(package: str, solution: Solution) -> dict[str, Any]:
     """A row of the journal: what the solution's student is told."""
-    return {"told": [asdict(one) for one in told_by(solution, importlib.import_module(homework).ASSIGNMENT)]}
+    return {"told": [asdict(one) for one in told_by(solution, homework.load(package))]}
+
+
+# ------------------------------------------------------------------------------------------ the report
+
+
+def _named(found: Feedback) -> int:
+    """Wrong solutions whose misconception the bank names."""
+    return sum(count for kind, count in found.kinds().items() if kind != "unasked")
+
+
+def _often(found: Feedback) -> list[tuple[str, int, int]]:
+    examples = sum(EXAMPLE in one.message for one in found.told)
+    return [
+        ("misconceptions recognised, of those that the bank names", found.kinds()["right"], _named(found)),
+        ("messages that show a smallest example", examples, len(found.told)),
+    ]
+
+
+def _rules(found: Feedback) -> list[tuple[Rule, int]]:
+    broken = Counter(breach.rule for breach in found.breaches)
+    return [(rule, broken[rule.id]) for rule in RULES]
+
+
+FORM = Form[Feedback](
+    "feedback",
+    "Feedback",
+    "What the students of our wrong solutions are told, held against rules. A rule that looks for words can miss "
+    "a bad message, and a good one may have to be reworded for it.",
+    (
+        Claim[Feedback](
+            "no message breaks a rule",
+            lambda found: f"{len(found.breaches)} of {len(found.told):,}, to {len(found.recognised)} wrong solutions",
+            lambda found: not found.breaches,
+        ),
+        Claim[Feedback](
+            "no misconception is taken for another one",
+            lambda found: f"{found.kinds()['wrong']} of {_named(found)}",
+            lambda found: not found.kinds()["wrong"],
+        ),
+    ),
+    (
+        Listing[Feedback](
+            "How often", _often, {"what": lambda row: row[0], "count": lambda row: row[1], "of": lambda row: row[2]}
+        ),
+        Listing[Feedback](
+            "Rules: every message ...",
+            _rules,
+            {
+                "rule": lambda row: row[0].about,
+                "looks for": lambda row: "words" if row[0].heuristic else "exact",
+                "broken": lambda row: row[1],
+            },
+        ),
+        Listing[Feedback](
+            "Not recognised",
+            lambda found: [one for one in found.recognised if one.kind in ("wrong", "none")],
+            {
+                "solution": lambda one: one.solution,
+                "misconception": lambda one: one.wanted,
+                "named instead": lambda one: ", ".join(one.named) or "nothing",
+            },
+        ),
+        Listing[Feedback](
+            "Rules broken",
+            lambda found: found.breaches,
+            {
+                "solution": lambda one: one.told.solution,
+                "check": lambda one: one.told.check,
+                "rule": lambda one: one.rule,
+                "why": lambda one: one.reason,
+                "message": lambda one: one.told.message,
+            },
+        ),
+        Listing[Feedback](
+            "Names beside the right one",
+            lambda found: [(*pair, count) for pair, count in sorted(found.others().items())],
+            {
+                "misconception": lambda row: row[0],
+                "also named": lambda row: row[1],
+                "messages": lambda row: row[2],
+            },
+            folded=True,
+        ),
+        Listing[Feedback](
+            "All messages",
+            lambda found: found.told,
+            {
+                "solution": lambda one: one.solution,
+                "check": lambda one: one.check,
+                "message": lambda one: one.message,
+            },
+            folded=True,
+        ),
+    ),
+)
+section = FORM.filled
+PART = Part("what wrong solutions are told", 12, measured, FORM, lacks)

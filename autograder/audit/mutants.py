@@ -1,523 +1,528 @@
-"""Systematic mutants of the reference: each of its solutions with one small change, as a slip would make it."""
+"""Mutants and the mutation matrix: which checks fail which mutants of the reference, and which mutants none fails.
+
+A mutant is graded as an upload is: behind the wall, where every ask has a process of its own with limits on memory,
+CPU and time, so that one that loops or eats memory costs its own checks and never stops the audit.
+"""
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import hashlib
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import tomllib
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
+from shutil import copytree
+from textwrap import indent
+from typing import Any
 
-from autograder.core import Assignment
+import numpy as np
 
-WIDTH = 100
-"""Characters that are shown of a changed line, before and after."""
+from autograder import version
+from autograder.audit import bank, casefiles, homework, mutation, parallel
+from autograder.audit.journal import Journal, Key
+from autograder.audit.mutation import Mutant
+from autograder.audit.section import Claim, Form, Listing, Part, Tell, first, nobody
+from autograder.audit.solutions import Solution, applied
+from autograder.core import Ask, Assignment, Observation, Submission, Value, Values
+from autograder.grade import Grading
+from autograder.intake import submission
+from autograder.judging.judges import share
+from autograder.judging.stats import gamma
+from autograder.sandbox.host.scratch import scratch
+from autograder.sandbox.host.wall import Pool, Wall
+
+SECONDS = 30.0
+"""For one ask: the reference takes half of one, and what loops must not take the minute that a student may have."""
+SEEDS = 20
+"""Fresh inputs on which a survivor must agree with the reference to count as equivalent."""
+ROUNDINGS = 32
+"""Two ways to compute one number, each of so many float32 operations without cancellation, are apart by at most
+2 gamma(ROUNDINGS) of the largest entry beside it. A mutant that is further off is not called equivalent by itself:
+where cancellation or longer sums are to blame a person says so in equivalents.toml."""
+AGAIN = 20
+"""Further gradings of a survivor that is not: one that is failed now and then is a hole as well, of another kind."""
+SAME, ROUNDED = "the same bits as the reference", "equal to the reference up to rounding"
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """A file of the reference with one change in a graded function.
+class Graded:
+    """One mutant's grading: the score (0 to 1) and the diagnosis of every check, the CPU seconds of every ask.
 
-    `id` is question.function:line:operator:n, with the line counted from the function's `def` (1) and n from 1 among
-    this operator's changes in the line: it stays when other functions change. `text` is the whole file.
+    `faulty` are the checks in which the grader itself failed. `agreement` is there for examined survivors: SAME,
+    ROUNDED, or where the mutant differs from the reference and how often fresh inputs kill it.
     """
 
     id: str
+    code: str
+    grader: str
     question: str
-    file: str
     operator: str
     diff: str
-    text: str
+    scores: Mapping[str, float]
+    diagnoses: Mapping[str, str]
+    asks: Mapping[str, str]
+    cpu: Mapping[str, float]
+    faulty: tuple[str, ...] = ()
+    agreement: str = ""
 
     @property
-    def function(self) -> str:
-        """The question and the function, as in the id."""
-        return self.id.partition(":")[0]
+    def key(self) -> Key:
+        """What must be the same for a grading to be used again."""
+        return self.id, self.code, self.grader
+
+    @staticmethod
+    def read(row: Mapping[str, Any]) -> Graded:
+        """A row of the journal."""
+        return Graded(**{**row, "faulty": tuple(row["faulty"])})
 
     @property
-    def code(self) -> str:
-        """A digest of the file's text."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+    def failed(self) -> frozenset[str]:
+        """The checks that kill it."""
+        return frozenset(check for check, score in self.scores.items() if score < 1)
 
 
-@dataclass(frozen=True)
-class Change:
-    """One change of a source: where (the line as in `Mutant.id`), by which operator, and the source after it."""
-
-    function: str
-    line: int
-    operator: str
-    number: int
-    diff: str
-    source: str
+# ---------------------------------------------------------------------------------------- one mutant
 
 
-def of(assignment: Assignment) -> list[Mutant]:
-    """All mutants of the assignment's reference, in the order of the handout and of the lines."""
-    return [
-        Mutant(
-            f"{question.id}.{change.function}:{change.line}:{change.operator}:{change.number}",
-            *(question.id, file, change.operator, change.diff, text),
-        )
-        for question in assignment.questions
-        for file in question.files
-        if file.endswith((".py", ".ipynb"))
-        for change, text in _of_file(assignment.reference / file)
-    ]
+@dataclass
+class _Meter:
+    """Puts asks to the pool, with our limit of time, and adds up what they cost.
 
-
-def _of_file(path: Path) -> Iterator[tuple[Change, str]]:
-    """The changes of one file, and the file's text after each."""
-    text = path.read_text()
-    if path.suffix == ".py":
-        yield from ((change, change.source) for change in changes(text))
-        return
-    notebook = json.loads(text)
-    for cell in notebook["cells"]:
-        if cell["cell_type"] != "code":
-            continue
-        lines, cell["source"] = cell["source"], [MARK]
-        whole = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"  # once: it takes longer than the rest
-        cell["source"] = lines
-        for change in changes("".join(lines)):
-            quoted = (json.dumps(line, ensure_ascii=False) for line in change.source.splitlines(keepends=True))
-            yield change, whole.replace(json.dumps(MARK), ",\n    ".join(quoted))
-
-
-MARK = "the source of the cell that is changed"
-
-
-# --------------------------------------------------------------------------------------- one source
-
-_REGION = re.compile(r"^[ \t]*# BEGIN SOLUTION .*?^[ \t]*# END SOLUTION$", re.M | re.S)  # template.py holds them to it
-
-
-def changes(source: str) -> list[Change]:
-    """Every change of every function's solution region, none of them equal in code to the source or to another.
-
-    What is not changed stays as it is, byte for byte; a changed node is written anew by ast.unparse.
+    An ask that ran out of time without using half of it as CPU time is put once more: the machine was busy or asleep.
     """
-    lines = source.split("\n")
-    marked = {
-        line
-        for found in _REGION.finditer(source)
-        for line in range(source.count("\n", 0, found.start()) + 1, source.count("\n", 0, found.end()) + 2)
-    }
-    counts: dict[tuple[str, int, str], int] = {}
-    found = []
-    for place, (name, function) in enumerate(_functions(ast.parse(source))):
-        own = range(function.lineno, (function.end_lineno or 0) + 1)
-        region = Region.of(function, "\n".join(lines[line - 1] for line in own if line in marked))
-        for index, statement in enumerate(function.body):
-            inside = [node for node in _shown(statement) if node.lineno in marked and node.end_lineno in marked]
-            for operator, old, new, wanted in _swaps(statement, inside, region):
-                key = (name, old.lineno - function.lineno + 1, operator)
-                counts[key] = counts.get(key, 0) + 1
-                text, diff = _written(source, old, new, (place, index), wanted)
-                found.append(Change(*key, counts[key], diff, text))
-    return found
+
+    pool: Pool
+    cpu: dict[str, float] = field(default_factory=dict)
+
+    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+        seconds = min(seconds, SECONDS)
+        seen = self.pool.ask(submission, ask, given, seed=seed, seconds=seconds)
+        if seen.diagnosis == "deadline" and seen.cpu < seconds / 2:
+            seen = self.pool.ask(submission, ask, given, seed=seed, seconds=seconds)
+        self.cpu[ask.name] = self.cpu.get(ask.name, 0.0) + seen.cpu
+        return seen
 
 
-Placed = ast.stmt | ast.expr
-"""What has a place in the source."""
-Swap = tuple[Placed, Placed]
-"""A node, and what is to stand in its place."""
+@contextmanager
+def submitted(pool: Pool, assignment: Assignment, mutant: Mutant | None) -> Iterator[Submission]:
+    """The mutant, or the reference itself, as a received submission, in a folder that is removed afterwards."""
+    with scratch() as folder:
+        upload = folder / "upload"
+        copytree(assignment.reference, upload)
+        if mutant is not None:
+            (upload / mutant.file).write_text(mutant.text)
+        yield submission.receive(upload, assignment, folder / "box", group=pool.uid)
 
 
-def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """The functions and methods, methods as Class.method; what is defined inside of a function belongs to it."""
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef):
-            yield node.name, node
-        elif isinstance(node, ast.ClassDef):
-            yield from ((f"{node.name}.{own.name}", own) for own in node.body if isinstance(own, ast.FunctionDef))
+def _own(assignment: Assignment, mutant: Mutant) -> Assignment:
+    """The mutant's question alone, without what is about other files or needs a kernel."""
+    return bank.of(assignment, Solution(mutant.id, mutant.diff, mutant.file, ""))
 
 
-def _shown(statement: ast.stmt) -> list[Placed]:
-    """The statement's nodes that have a place of their own; Python 3.11 misplaces those inside of an f-string."""
-    hidden = {id(node) for text in ast.walk(statement) if isinstance(text, ast.JoinedStr) for node in ast.walk(text)}
-    return [node for node in ast.walk(statement) if isinstance(node, Placed) and id(node) not in hidden]
+def concerned(pool: Pool, assignment: Assignment, mutant: Mutant) -> Assignment:
+    """The assignment with the asks that call the mutant's function: the others cannot tell it from the reference.
 
-
-class _Swapped(ast.NodeTransformer):
-    def __init__(self, old: ast.AST, new: ast.AST) -> None:
-        self.old, self.new = old, new
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        return self.new if node is self.old else self.generic_visit(node)
-
-
-def _swaps(statement: ast.stmt, nodes: list[Placed], region: Region) -> Iterator[tuple[str, Placed, Placed, str]]:
-    """What the operators make of these nodes of a statement: operator, swap, and the statement after it as text."""
-    known = {ast.dump(statement)}
-    for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset)):
-        for operator, mutator in OPERATORS.items():
-            for old, new in mutator(node, region):
-                wanted = _dumped_with(statement, old, new)
-                if wanted not in known:
-                    known.add(wanted)
-                    yield operator, old, new, wanted
-
-
-def _dumped_with(statement: ast.stmt, old: Placed, new: Placed) -> str:
-    """The statement with `new` in the place of `old`, as text."""
-    text = ast.dump(_Swapped(old, new).visit(statement))
-    _Swapped(new, old).visit(statement)
-    return text
-
-
-def _written(source: str, old: Placed, new: Placed, place: tuple[int, int], wanted: str) -> tuple[str, str]:
-    """The source with `new` written over `old`, and what changed, in a line.
-
-    In parentheses where only so the statement at `place` (which function, which of its statements) reads as `wanted`.
+    They are those in which a check fails where the function does nothing but raise.
     """
-    lines = source.encode().splitlines(keepends=True)  # places are counted in UTF-8's bytes
-    end = (old.end_lineno or old.lineno) - 1
-    before, after = lines[old.lineno - 1][: old.col_offset], lines[end][old.end_col_offset :]
-    for form in ("{}", "({})"):
-        own = before + form.format(ast.unparse(new)).encode() + after
-        text = b"".join([*lines[: old.lineno - 1], own, *lines[end + 1 :]]).decode()
-        with contextlib.suppress(SyntaxError):
-            if ast.dump(list(_functions(ast.parse(text)))[place[0]][1].body[place[1]]) == wanted:
-                shown = b"".join(lines[old.lineno - 1 : end + 1]).decode()
-                return text, _diff(shown, own.decode())
-    raise ValueError(f"line {old.lineno}: {ast.unparse(new)} cannot be written in the place of {ast.unparse(old)}")
+    owner, _, name = mutant.function.partition(".")[2].rpartition(".")
+    raises = f"def {name}(*args, **kwargs):\n    raise RuntimeError\n"
+    source = f"class {owner}:\n{indent(raises, '    ')}" if owner else raises
+    text = applied(Solution("raises", "", mutant.file, source), (assignment.reference / mutant.file).read_text())
+    own = _own(assignment, mutant)
+    with submitted(pool, assignment, replace(mutant, text=text)) as received:
+        results = list(Grading(_Meter(pool), received, bank.terse(own)).results())
+    asks = {result.check.ask for result in results if result.verdict.score < 1}
+    return bank.only(own, {result.check.id for result in results if result.check.ask in asks})
 
 
-def _diff(*versions: str) -> str:
-    """Before and after in a line, without comments; of long ones what is about the change."""
-    flat = [" ".join(re.sub(r"(^|\s)#.*", "", text, flags=re.M).split()) for text in versions]
-    pairs = zip(*flat, strict=False)
-    start = max(0, next((at for at, (old, new) in enumerate(pairs) if old != new), 0) - WIDTH // 2)
-    return "  ->  ".join(
-        ("..." if start else "") + text[start : start + WIDTH] + ("..." if len(text) > start + WIDTH else "")
-        for text in flat
+def graded(pool: Pool, assignment: Assignment, mutant: Mutant, grader: str) -> Graded:
+    """Grades the mutant once, by an assignment that may hold no more than concerns it; `grader` is its version."""
+    meter = _Meter(pool)
+    with submitted(pool, assignment, mutant) as received:
+        results = list(Grading(meter, received, bank.terse(_own(assignment, mutant))).results())
+    return Graded(
+        *(mutant.id, mutant.code, grader, mutant.question, mutant.operator, mutant.diff),
+        scores={result.check.id: result.verdict.score for result in results},
+        diagnoses={result.check.id: result.verdict.diagnosis for result in results if result.verdict.diagnosis},
+        asks={result.check.id: result.check.ask.name for result in results},
+        cpu={ask: round(seconds, 4) for ask, seconds in meter.cpu.items()},
+        faulty=tuple(result.check.id for result in results if result.status != "graded"),
     )
 
 
-# ---------------------------------------------------------------------------------------- operators
+def failures(pool: Pool, assignment: Assignment, mutant: Mutant, *, times: int = AGAIN) -> int:
+    """In how many gradings with other inputs the mutant loses points."""
+    own = _own(assignment, mutant)
+    with submitted(pool, assignment, mutant) as received:
+        salted = [replace(received, digest=f"{received.digest}again{salt}") for salt in range(times)]
+        gradings = [Grading(_Meter(pool), one, own).results() for one in salted]
+        return sum(any(result.verdict.score < 1 for result in results) for results in gradings)
+
+
+# --------------------------------------------------------------------------------------- equivalence
+
+
+def agreements(
+    pool: Pool, assignment: Assignment, survivors: Sequence[Mutant], *, asks: Collection[str] = (), seeds: int = SEEDS
+) -> dict[str, str]:
+    """How each of several mutants of one file agrees with the reference on fresh inputs: SAME, ROUNDED, or where not.
+
+    What an ask gives is compared whole, not only what some judge reads of it; the first difference ends it. Only the
+    asks of these names are put, where any is given.
+    """
+    found, meter = {mutant.id: SAME for mutant in survivors}, _Meter(pool)
+    with contextlib.ExitStack() as stack:
+        reference = stack.enter_context(submitted(pool, assignment, None))
+        left = {one.id: stack.enter_context(submitted(pool, assignment, one)) for one in survivors}
+        checks = [check for one in _own(assignment, survivors[0]).questions for check in one.checks]
+        chosen = {check.ask.name: check.ask for check in checks if not asks or check.ask.name in asks}
+        for ask in chosen.values():
+            for seed in range(1 if ask.fixed else seeds):
+                given = ask.inputs(np.random.Generator(np.random.Philox(seed)))
+                want = meter.ask(reference, ask, given, seed=seed, seconds=SECONDS)
+                assert want.values is not None, f"The reference failed at {ask.name}: {want.error}"
+                for id, box in list(left.items()):
+                    got = meter.ask(box, ask, given, seed=seed, seconds=SECONDS)
+                    used, where = apart(got.values or {}, want.values)
+                    if used > 1:
+                        found[id] = f"differs in {ask.probe} at {where}, seed {seed}"
+                        del left[id]
+                    elif used > 0:
+                        found[id] = ROUNDED
+    return found
+
+
+def apart(got: Values, want: Values) -> tuple[float, str]:
+    """0 where all values have the same bits, up to 1 within rounding, infinity beyond; and the worst value's name."""
+    if got.keys() != want.keys():
+        return float("inf"), ", ".join(sorted(got.keys() ^ want.keys())[:2])
+    return max((_share(got[name], want[name]), name) for name in want)
+
+
+def _share(got: Value, want: Value) -> float:
+    if type(got) is type(want) and not isinstance(want, np.ndarray):
+        return 0.0 if got == want else float("inf")
+    one, other = np.asarray(got), np.asarray(want)
+    real = one.dtype.kind == other.dtype.kind == "f"
+    if one.dtype == other.dtype and np.array_equal(one, other, equal_nan=real):
+        return 0.0
+    if one.shape != other.shape or not real:
+        return float("inf")
+    tiny = float(np.finfo(np.float64).tiny)  # of two arrays of zeros one may be of another precision
+    size = float(np.abs(other).max(initial=0.0))
+    return max(tiny, share(one, other, max(tiny, 2 * gamma(ROUNDINGS) * size)))
 
 
 @dataclass(frozen=True)
-class Region:
-    """What mutators know of a solution beyond the node: which library it is written in, and what is defined there.
+class Equivalent:
+    """Mutants, by a pattern of their ids, of which a person says why they are no mistakes.
 
-    `graded` says that gradients matter; `locals_of` are the names that a return could give instead, `literal` the
-    numbers behind a minus sign, which are one number with it.
+    Those that are wrong by as much as is just allowed may lose points: where `near`, it is up to the draw.
     """
 
-    numpy: bool
-    graded: bool
-    locals_of: Mapping[int, tuple[str, ...]]
-    literal: frozenset[int]
-
-    @staticmethod
-    def of(function: ast.FunctionDef, text: str) -> Region:
-        nodes = list(ast.walk(function))
-        locals_of = {}
-        for scope in nodes:  # the outer functions come first, so that the innermost one's names remain
-            if isinstance(scope, ast.FunctionDef):
-                for node in ast.walk(scope):
-                    if isinstance(node, ast.Return):
-                        locals_of[id(node)] = _locals(scope)
-        literal = (id(node.operand) for node in nodes if isinstance(node, ast.UnaryOp) and _number(node) is not None)
-        numpy = "np." in text and "torch" not in text and "F." not in text
-        graded = not numpy and not any("no_grad" in ast.unparse(one) for one in function.decorator_list)
-        return Region(numpy, graded, locals_of, frozenset(literal))
+    mutant: str
+    reason: str
+    near: bool = False
 
 
-def _locals(function: ast.FunctionDef) -> tuple[str, ...]:
-    arguments = [one.arg for one in [*function.args.args, *function.args.kwonlyargs] if one.arg != "self"]
-    stored = [node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    return tuple(dict.fromkeys([*arguments, *stored]))
+def equivalents(path: Path | None) -> tuple[Equivalent, ...]:
+    """The table of documented equivalents: `[[equivalent]]` with `mutants` (patterns of ids), `reason`, `near`."""
+    if path is None:
+        return ()
+    rows = tomllib.loads(path.read_text()).get("equivalent", ())
+    return tuple(Equivalent(mutant, row["reason"], row.get("near", False)) for row in rows for mutant in row["mutants"])
 
 
-def _number(node: ast.AST) -> int | float | None:
-    """The value of a number that is written out, with its sign."""
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        inner = _number(node.operand)
-        return -inner if inner is not None and isinstance(node.operand, ast.Constant) else None
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        return node.value  # type: ignore[return-value]
-    return None
+# ---------------------------------------------------------------------------------------- the matrix
 
 
-def _expression(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body
+@dataclass(frozen=True)
+class Row:
+    """One check: the mutants that it kills, those that no other check kills, CPU seconds of its ask in all gradings.
+
+    `named` is the number of named mistakes that are held to fail this check alone.
+    """
+
+    check: str
+    ask: str
+    kills: tuple[str, ...]
+    alone: tuple[str, ...]
+    cpu: float
+    named: int = 0
+
+    @property
+    def cost(self) -> float:
+        """CPU seconds for a kill; infinite without one."""
+        return self.cpu / len(self.kills) if self.kills else float("inf")
 
 
-def _called(receiver: ast.expr, method: str, *arguments: ast.expr) -> ast.Call:
-    return ast.Call(ast.Attribute(receiver, method, ast.Load()), list(arguments), [])
+@dataclass(frozen=True)
+class Matrix:
+    """Check by mutant. `equivalent` are survivors that are no mistakes, with the reason; `survivors` are the others.
+
+    `stray` are sentences about documented equivalents that are killed or do not exist, `faults` about mutants at which
+    the grader itself failed.
+    """
+
+    mutants: tuple[Graded, ...]
+    rows: tuple[Row, ...]
+    equivalent: Mapping[str, str]
+    survivors: tuple[Graded, ...]
+    stray: tuple[str, ...]
+    faults: tuple[str, ...]
+
+    @property
+    def killed(self) -> tuple[Graded, ...]:
+        return tuple(one for one in self.mutants if one.failed)
+
+    @property
+    def idle(self) -> list[str]:
+        """The checks that are not the only ones to fail anything."""
+        return [row.check for row in self.rows if not row.alone and not row.named]
 
 
-EXCHANGED: Mapping[type[ast.operator], tuple[type[ast.operator], ...]] = {
-    ast.Add: (ast.Sub, ast.Mult),
-    ast.Sub: (ast.Add,),
-    ast.Mult: (ast.Div, ast.Add),
-    ast.Div: (ast.Mult,),
-    ast.FloorDiv: (ast.Div, ast.Mod),
-    ast.Mod: (ast.FloorDiv,),
-    ast.Pow: (ast.Mult,),
-    ast.MatMult: (ast.Mult,),
-    ast.BitOr: (ast.BitAnd, ast.BitXor),
-}
+def matrix(
+    gradings: Sequence[Graded], documented: Sequence[Equivalent], ids: Sequence[str], named: Sequence[Solution] = ()
+) -> Matrix:
+    """The matrix of these gradings; `ids` are those of all mutants that exist, `named` the bank's mistakes."""
+    checks = dict.fromkeys(check for one in gradings for check in one.scores)
+    asks = {check: ask for one in gradings for check, ask in one.asks.items()}
+    only = Counter(solution.fails[0] for solution in named if len(solution.fails) == 1)
+    rows = []
+    for check in checks:
+        kills = [one for one in gradings if check in one.failed]
+        alone = tuple(one.id for one in kills if len(one.failed) == 1)
+        cpu = sum(one.cpu.get(asks[check], 0.0) for one in gradings)
+        rows.append(Row(check, asks[check], tuple(one.id for one in kills), alone, cpu, only[check]))
+    explained = {id: known for known in documented for id in ids if fnmatchcase(id, known.mutant)}
+    stray = [
+        *(f"No mutant is called {known.mutant}, as equivalents.toml has it." for known in documented
+          if not any(fnmatchcase(id, known.mutant) for id in ids)),
+        *(f"{one.id} is documented as equivalent, but fails {', '.join(sorted(one.failed))}." for one in gradings
+          if one.failed and one.id in explained and not explained[one.id].near),
+    ]  # fmt: skip
+    faults = [f"The grader itself failed at {one.id}, in {', '.join(one.faulty)}." for one in gradings if one.faulty]
+    alive = [one for one in gradings if not one.failed and not one.faulty]
+    excused = {
+        one.id: explained[one.id].reason if one.id in explained else one.agreement
+        for one in alive
+        if one.id in explained or one.agreement in (SAME, ROUNDED)
+    }
+    rest = tuple(one for one in alive if one.id not in excused)
+    return Matrix(tuple(gradings), tuple(rows), excused, rest, tuple(stray), tuple(faults))
 
 
-def _arithmetic(node: ast.AST, _region: Region) -> Iterator[Swap]:
-    if isinstance(node, ast.BinOp):
-        yield from ((node, ast.BinOp(node.left, new(), node.right)) for new in EXCHANGED.get(type(node.op), ()))
-    elif isinstance(node, ast.AugAssign):
-        yield from ((node, ast.AugAssign(node.target, new(), node.value)) for new in EXCHANGED.get(type(node.op), ()))
+# -------------------------------------------------------------------------------------------- audit
+
+BATCH = 8
+"""Mutants that a process is handed at a time: what a kill of the audit loses of each process's work."""
 
 
-COMPARED: Mapping[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
-    ast.Eq: (ast.NotEq,),
-    ast.NotEq: (ast.Eq,),
-    ast.Lt: (ast.LtE, ast.Gt),
-    ast.LtE: (ast.Lt, ast.Gt),
-    ast.Gt: (ast.GtE, ast.Lt),
-    ast.GtE: (ast.Gt, ast.Lt),
-    ast.Is: (ast.IsNot,),
-    ast.IsNot: (ast.Is,),
-    ast.In: (ast.NotIn,),
-    ast.NotIn: (ast.In,),
-}
+def sliced(everything: Sequence[Mutant], every: int) -> list[Mutant]:
+    """Of each function every `every`-th mutant, from the first on."""
+    functions: dict[str, list[Mutant]] = {}
+    for mutant in everything:
+        functions.setdefault(mutant.function, []).append(mutant)
+    return [mutant for own in functions.values() for mutant in own[::every]]
 
 
-def _comparison(node: ast.AST, _region: Region) -> Iterator[Swap]:
-    if isinstance(node, ast.Compare):
-        for place, old in enumerate(node.ops):
-            for new in COMPARED[type(old)]:
-                yield node, ast.Compare(node.left, [*node.ops[:place], new(), *node.ops[place + 1 :]], node.comparators)
-    elif isinstance(node, ast.BoolOp):
-        yield node, ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
+def lacks(assignment: Assignment) -> str:
+    """Why there is nothing to change, "" if there is."""
+    paths = [assignment.reference / file for file in assignment.graded if file.endswith((".py", ".ipynb"))]
+    marked = any("# BEGIN SOLUTION" in path.read_text() for path in paths)
+    return "" if marked else "no graded function of the reference has a marked solution."
 
 
-def _sign(node: ast.AST, _region: Region) -> Iterator[Swap]:
-    """A minus, a `not` or a `~` left out; a minus added to what is returned."""
-    if isinstance(node, ast.UnaryOp) and _number(node) is None:
-        yield node, node.operand
-    elif isinstance(node, ast.Return) and node.value is not None:
-        plain = (value for value in _parts(node.value) if not isinstance(value, ast.UnaryOp))
-        yield from ((value, ast.UnaryOp(ast.USub(), value)) for value in plain)
+def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Matrix:
+    """The matrix of every `every`-th mutant: grades those that the journal in `out` lacks, and examines survivors."""
+    assignment = homework.load(package)
+    questions = {question.id for question in assignment.questions}
+    known = equivalents(homework.of(assignment).equivalents)
+    documented = [one for one in known if one.mutant.partition(".")[0] in questions]
+    grader, journal = version.of(assignment), Journal(out / "mutants.jsonl")
+    everything = mutation.of(assignment)
+    chosen = sliced(everything, every)
+    keys = {mutant.id: (mutant.id, mutant.code, grader) for mutant in chosen}
+
+    def added(batches: Iterable[tuple[int, list[Graded]]], done: int, of: int) -> dict[str, Graded]:
+        """Writes down what the processes hand over; all gradings so far, by the mutants' ids."""
+        tell(done, of)
+        for _, batch in batches:
+            for one in batch:
+                journal.add(one.key, asdict(one))
+            done += len(batch)
+            tell(done, of)
+        return {id: Graded.read(journal.rows[key]) for id, key in keys.items()}
+
+    left = [mutant for mutant in chosen if keys[mutant.id] not in journal.rows]
+    work = [(package, batch, grader) for batch in _batches(left)]
+    found = added(parallel.each(_graded, work, jobs), len(chosen) - len(left), len(chosen))
+    unexplained = []
+    for function in dict.fromkeys(mutant.function for mutant in chosen):
+        siblings = [mutant for mutant in chosen if mutant.function == function]
+        # Some mutants of a function raise whenever it is called: what none of them fails does not call it.
+        asks = {found[one.id].asks[check] for one in siblings for check in found[one.id].failed}
+        alive = [one for one in siblings if _is_unexplained(found[one.id], documented)]
+        unexplained += [(package, batch, [found[one.id] for one in batch], asks) for batch in _batches(alive)]
+    number = len(chosen) + sum(len(batch) for _, batch, _, _ in unexplained)
+    found = added(parallel.each(_examined, unexplained, jobs), len(chosen), number)
+    return matrix(list(found.values()), documented, [one.id for one in everything], named(assignment))
 
 
-def _parts(value: ast.expr) -> list[ast.expr]:
-    """The elements of a tuple, or the value alone."""
-    return list(value.elts) if isinstance(value, ast.Tuple) else [value]
+def named(assignment: Assignment) -> list[Solution]:
+    """The named mistakes of the homework's bank, half-right ones among them."""
+    known = casefiles.bank_of(assignment)
+    return [*known.wrong, *known.half_right]
 
 
-def _constant(node: ast.AST, region: Region) -> Iterator[Swap]:
-    if isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield node, ast.Constant(not node.value)
-        return
-    value = _number(node)
-    if value is not None and isinstance(node, ast.expr) and id(node) not in region.literal:
-        others = dict.fromkeys(type(value)(other) for other in (0, 1, -1, 2 * value, -value))
-        yield from ((node, _expression(repr(other))) for other in others if other != value)
+def _batches(some: list[Mutant]) -> list[list[Mutant]]:
+    return [some[at : at + BATCH] for at in range(0, len(some), BATCH)]
 
 
-TWINS = (
-    *(("sum", "mean", "max"), ("mean", "sum", "max"), ("max", "min"), ("min", "max"), ("any", "all"), ("all", "any")),
-    *(("argmax", "argmin"), ("argmin", "argmax"), ("argsort", "sort"), ("log", "exp", "log2"), ("exp", "log")),
-    *(("sqrt", "square", "abs"), ("square", "sqrt", "abs"), ("logsigmoid", "sigmoid", "softplus")),
-    *(("log_softmax", "softmax"), ("relu", "gelu"), ("zeros_like", "ones_like"), ("zeros", "ones")),
-    *(("randn_like", "rand_like", "zeros_like"), ("randn", "rand", "zeros"), ("eval", "train"), ("long", "float")),
-    *(("cross_entropy", "nll_loss"), ("concatenate", "stack"), ("cat", "stack"), ("repeat_interleave", "tile")),
+@cache
+def _pool(probes: str) -> Pool:
+    """This process's own way through the wall; it ends with the process."""
+    pool = Pool(Wall(probes))
+    pool.start()
+    return pool
+
+
+def _graded(package: str, batch: Sequence[Mutant], grader: str) -> list[Graded]:
+    """In a process of its own: these mutants' gradings."""
+    whole = homework.load(package)
+    found = []
+    for mutant in batch:
+        if mutant.function not in _CONCERNED:
+            _CONCERNED[mutant.function] = concerned(_pool(whole.probes), whole, mutant)
+        found.append(graded(_pool(whole.probes), _CONCERNED[mutant.function], mutant, grader))
+    return found
+
+
+_CONCERNED: dict[str, Assignment] = {}
+"""By function; in a process of its own."""
+
+
+def _examined(package: str, batch: Sequence[Mutant], alive: Sequence[Graded], asks: Collection[str]) -> list[Graded]:
+    """In a process of its own: survivors of one file, with the way in which each agrees with the reference."""
+    assignment = homework.load(package)
+    pool = _pool(assignment.probes)
+    told = agreements(pool, assignment, batch, asks=asks)
+    for mutant in batch:
+        if told[mutant.id] not in (SAME, ROUNDED):
+            times = failures(pool, assignment, mutant)
+            told[mutant.id] += f"; failed in {times} of {AGAIN} further gradings"
+    return [replace(one, agreement=told[one.id]) for one in alive]
+
+
+def _is_unexplained(one: Graded, documented: Sequence[Equivalent]) -> bool:
+    """Whether it is still to be found out why nothing kills it."""
+    if one.failed or one.faulty or one.agreement:
+        return False
+    return not any(fnmatchcase(one.id, each.mutant) for each in documented)
+
+
+# ------------------------------------------------------------------------------------------ the report
+
+
+def _killed(found: Matrix) -> str:
+    killed, survivors = len(found.killed), [f"survives: {one.id}, {one.diff}" for one in found.survivors]
+    told = f"{killed:,} of {killed + len(survivors):,}; {len(found.equivalent):,} others are no mistakes"
+    return told + first(survivors)
+
+
+def _busy(found: Matrix) -> str:
+    idle = f"; not {', '.join(found.idle)}" if found.idle else ""
+    return f"{len(found.rows) - len(found.idle)} of {len(found.rows)}{idle}"
+
+
+FORM = Form[Matrix](
+    "mutants",
+    "Mutants of the reference",
+    "Every solution of the reference with one small change, as a slip would make it, graded as an upload is. "
+    "A check must be the only one to fail some mutant, or some named mistake of the bank; a mutant that none "
+    "fails must be no mistake.",
+    (
+        Claim[Matrix]("every mutant that is a mistake loses points", _killed, lambda found: not found.survivors),
+        Claim[Matrix]("every check is the only one to fail something", _busy, lambda found: not found.idle),
+        Claim[Matrix](
+            "what is documented as no mistake exists and loses no points",
+            lambda found: " ".join(found.stray) or "so it is",
+            lambda found: not found.stray,
+        ),
+        Claim[Matrix](
+            "the grader itself never fails",
+            lambda found: " ".join(found.faults) or "it did not",
+            lambda found: not found.faults,
+        ),
+    ),
+    (
+        Listing[Matrix](
+            "Mutants by question",
+            lambda found: [_counted(found, name) for name in dict.fromkeys(one.question for one in found.mutants)],
+            {
+                "question": lambda row: row.question,
+                "mutants": lambda row: row.mutants,
+                "killed": lambda row: row.killed,
+                "no mistake": lambda row: row.equivalent,
+                "survivors": lambda row: row.survivors,
+                "CPU s": lambda row: row.cpu,
+            },
+        ),
+        Listing[Matrix](
+            "What each check kills; mutants, and named mistakes of the bank, that it alone fails",
+            lambda found: found.rows,
+            {
+                "check": lambda row: row.check,
+                "mutants": lambda row: len(row.kills),
+                "alone": lambda row: len(row.alone),
+                "named alone": lambda row: row.named,
+                "CPU s a kill": lambda row: row.cost if row.kills else "",
+            },
+        ),
+        Listing[Matrix](
+            "Survivors: a check is missing, or a line of equivalents.toml",
+            lambda found: found.survivors,
+            {
+                "mutant": lambda one: one.id,
+                "change": lambda one: one.diff,
+                "beside the reference": lambda one: one.agreement,
+            },
+        ),
+        Listing[Matrix](
+            "Mutants that are no mistakes",
+            lambda found: [(one, found.equivalent[one.id]) for one in found.mutants if one.id in found.equivalent],
+            {"mutant": lambda row: row[0].id, "change": lambda row: row[0].diff, "why": lambda row: row[1]},
+            folded=True,
+        ),
+    ),
 )
+section = FORM.filled
+PART = Part("mutants of every graded reference function", 60, measured, FORM, lacks)
 
 
-def _function(node: ast.AST, _region: Region) -> Iterator[Swap]:
-    """A function or method that is taken for its sibling; of reductions, another one."""
-    if isinstance(node, ast.Attribute):
-        for name, *others in TWINS:
-            if node.attr == name:
-                yield from ((node, ast.Attribute(node.value, other, node.ctx)) for other in others)
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("min", "max"):
-        other = "max" if node.func.id == "min" else "min"
-        yield node.func, ast.Name(other, ast.Load())
+@dataclass(frozen=True)
+class _Counted:
+    """Mutants of one question."""
+
+    question: str
+    mutants: int
+    killed: int
+    equivalent: int
+    survivors: int
+    cpu: float
 
 
-REDUCTIONS = ("sum", "mean", "max", "min", "any", "all", "argmax", "prod")
-
-
-def _axis(node: ast.AST, _region: Region) -> Iterator[Swap]:
-    """A reduction over everything that is done along one axis. Axes that are written out are `_constant`'s."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in REDUCTIONS:
-        module = isinstance(node.func.value, ast.Name) and node.func.value.id in ("np", "torch")
-        if len(node.args) == module and not node.keywords:
-            yield from ((node, ast.Call(node.func, [*node.args, _expression(axis)], [])) for axis in ("0", "-1"))
-
-
-def _arguments(node: ast.AST, _region: Region) -> Iterator[Swap]:
-    """Two neighbouring arguments, or two values of a returned tuple, that changed places."""
-    if isinstance(node, ast.Call):
-        yield from ((node, ast.Call(node.func, swapped, node.keywords)) for swapped in _neighbours(node.args))
-    elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
-        yield from ((node.value, ast.Tuple(swapped, ast.Load())) for swapped in _neighbours(node.value.elts))
-
-
-def _neighbours(items: list[ast.expr]) -> Iterator[list[ast.expr]]:
-    for place in range(len(items) - 1):
-        yield [*items[:place], items[place + 1], items[place], *items[place + 2 :]]
-
-
-def _dropped(node: ast.AST, _region: Region) -> Iterator[Swap]:
-    """A keyword argument, or the last of the others, left out."""
-    if isinstance(node, ast.Call):
-        for place in range(len(node.keywords)):
-            yield node, ast.Call(node.func, node.args, [*node.keywords[:place], *node.keywords[place + 1 :]])
-        if node.args:
-            yield node, ast.Call(node.func, node.args[:-1], node.keywords)
-
-
-def _term(node: ast.AST, _region: Region) -> Iterator[Swap]:
-    """A term or a factor left out; a term doubled."""
-    if isinstance(node, ast.BinOp):
-        yield from ((node, part) for part in (node.left, node.right))
-        if isinstance(node.op, ast.Add | ast.Sub):
-            twice = [ast.BinOp(ast.Constant(2), ast.Mult(), part) for part in (node.left, node.right)]
-            yield node, ast.BinOp(twice[0], node.op, node.right)
-            yield node, ast.BinOp(node.left, node.op, twice[1])
-
-
-MODULES = ("np", "torch", "F", "nn", "ut", "self")
-
-
-def _unwrapped(node: ast.AST, _region: Region) -> Iterator[Swap]:
-    """A call left out: what it was called on, or its only argument, stands alone. A missing `.detach()` is one."""
-    if not isinstance(node, ast.Call):
-        return
-    inner = node.func.value if isinstance(node.func, ast.Attribute) else None
-    while isinstance(inner, ast.Attribute):
-        inner = inner.value
-    if isinstance(node.func, ast.Attribute) and not (isinstance(inner, ast.Name) and inner.id in MODULES):
-        yield node, node.func.value
-    elif len(node.args) == 1 and not isinstance(node.args[0], ast.Starred):
-        yield node, node.args[0]
-
-
-def _detach(node: ast.AST, region: Region) -> Iterator[Swap]:
-    """A `.detach()` where there is none: at operands, arguments, assigned and returned values."""
-    if not region.graded:
-        return
-    values: list[ast.expr] = []
-    if isinstance(node, ast.BinOp):
-        values = [node.left, node.right]
-    elif isinstance(node, ast.Call):
-        values = node.args
-    elif isinstance(node, ast.Assign | ast.Return) and node.value is not None:
-        values = _parts(node.value)
-    yield from ((value, _called(value, "detach")) for value in values if isinstance(value, ast.Name | ast.Call))
-
-
-IN_PLACE: Mapping[type[ast.operator], str] = {
-    ast.Add: "__iadd__",
-    ast.Sub: "__isub__",
-    ast.Mult: "__imul__",
-    ast.Div: "__itruediv__",
-    ast.Pow: "__ipow__",
-}
-WITH_UNDERSCORE = ("sqrt", "square", "relu", "exp", "log", "masked_fill", "squeeze", "unsqueeze", "add", "mul")
-
-
-def _in_place(node: ast.AST, region: Region) -> Iterator[Swap]:
-    """The left operand, or the argument, changed in place of a new value made."""
-    if isinstance(node, ast.BinOp) and isinstance(node.left, ast.Name) and type(node.op) in IN_PLACE:
-        yield node, _called(node.left, IN_PLACE[type(node.op)], node.right)
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WITH_UNDERSCORE:
-        name, module = f"{node.func.attr}_", node.func.value
-        if region.numpy and len(node.args) == 1 and isinstance(node.args[0], ast.Name):
-            yield node, ast.Call(node.func, node.args, [*node.keywords, ast.keyword("out", node.args[0])])
-        elif isinstance(module, ast.Name) and module.id in MODULES and node.args:
-            yield node, _called(node.args[0], name, *node.args[1:])
-        else:
-            yield node, ast.Call(ast.Attribute(module, name, ast.Load()), node.args, node.keywords)
-
-
-def _dtype(node: ast.AST, region: Region) -> Iterator[Swap]:
-    """An assigned or returned value in another precision."""
-    if isinstance(node, ast.Assign | ast.Return) and node.value is not None:
-        for value in _parts(node.value):
-            if isinstance(value, ast.Tuple | ast.List | ast.Dict | ast.Constant):
-                continue
-            if region.numpy:
-                for name in ("float32", "float16"):
-                    yield value, ast.Call(_expression(f"np.{name}"), [value], [])
-            else:
-                yield from ((value, _called(value, name)) for name in ("float", "double", "half"))
-
-
-def _statement(node: ast.AST, _region: Region) -> Iterator[Swap]:
-    """A statement left out."""
-    if isinstance(node, ast.stmt) and not isinstance(node, ast.FunctionDef | ast.Pass):
-        documented = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if not documented:
-            yield node, ast.Pass()
-
-
-def _condition(node: ast.AST, _region: Region) -> Iterator[Swap]:
-    tests: list[ast.expr] = []
-    if isinstance(node, ast.If | ast.While | ast.IfExp):
-        tests = [node.test]
-    elif isinstance(node, ast.GeneratorExp | ast.ListComp | ast.DictComp | ast.SetComp):
-        tests = [test for one in node.generators for test in one.ifs]
-    yield from ((test, ast.UnaryOp(ast.Not(), test)) for test in tests)
-
-
-def _slice(node: ast.AST, _region: Region) -> Iterator[Swap]:
-    """The bounds of a slice or of a range one more or one less; a slice from or up to the end that loses an item."""
-    if isinstance(node, ast.Slice):
-        for bound in (node.lower, node.upper):
-            yield from _beside(bound)
-        if node.lower is None:
-            yield node, ast.Slice(ast.Constant(1), node.upper, node.step)
-        if node.upper is None:
-            yield node, ast.Slice(node.lower, _expression("-1"), node.step)
-    elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("range", "np.arange", "torch.arange"):
-        for bound in node.args:
-            yield from _beside(bound)
-
-
-def _beside(bound: ast.expr | None) -> Iterator[Swap]:
-    if bound is None:
-        return
-    value = _number(bound)
-    for step in (1, -1):
-        if value is not None:
-            yield bound, _expression(repr(value + step))
-        else:
-            yield bound, ast.BinOp(bound, ast.Add() if step == 1 else ast.Sub(), ast.Constant(1))
-
-
-def _returned(node: ast.AST, region: Region) -> Iterator[Swap]:
-    """Another local value returned."""
-    if isinstance(node, ast.Return) and node.value is not None:
-        for value in _parts(node.value):
-            for name in region.locals_of[id(node)]:
-                yield value, ast.Name(name, ast.Load())
-
-
-OPERATORS: Mapping[str, Callable[[ast.AST, Region], Iterator[Swap]]] = {
-    "arithmetic": _arithmetic,
-    "comparison": _comparison,
-    "sign": _sign,
-    "constant": _constant,
-    "function": _function,
-    "axis": _axis,
-    "arguments": _arguments,
-    "dropped": _dropped,
-    "term": _term,
-    "unwrapped": _unwrapped,
-    "detach": _detach,
-    "in_place": _in_place,
-    "dtype": _dtype,
-    "statement": _statement,
-    "condition": _condition,
-    "slice": _slice,
-    "returned": _returned,
-}
-"""The kinds of change, by the names that ids have."""
+def _counted(found: Matrix, question: str) -> _Counted:
+    own = [one for one in found.mutants if one.question == question]
+    return _Counted(
+        question,
+        len(own),
+        killed=sum(bool(one.failed) for one in own),
+        equivalent=sum(one.id in found.equivalent for one in own),
+        survivors=sum(one.question == question for one in found.survivors),
+        cpu=sum(sum(one.cpu.values()) for one in own),
+    )

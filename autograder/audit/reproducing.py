@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import re
@@ -20,9 +19,9 @@ from shutil import copytree, ignore_patterns
 import numpy as np
 
 from autograder import version
-from autograder.audit import bank
+from autograder.audit import bank, homework
 from autograder.audit.journal import Journal
-from autograder.audit.section import Promise, Section, Table, Tell, nobody
+from autograder.audit.section import Claim, Form, Listing, Part, Tell, nobody
 from autograder.audit.solutions import Solution, applied
 from autograder.core import Ask, Assignment, Observation, Submission, Values
 from autograder.grade import Grading
@@ -74,20 +73,20 @@ def mixed(assignment: Assignment, solutions: Sequence[Solution], folder: Path, *
 TIMES = re.compile(r'"(seconds|execution_time)": [\d.e-]+')
 
 
-def graded(upload: Path, homework: str, threads: int) -> str:
+def graded(upload: Path, package: str, threads: int) -> str:
     """The text of results.json, times put to 0, of one grading by the command line; raises where that fails."""
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/"}
     environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "results.json")
         program = [sys.executable, "-I", str(ROOT / "autograder" / "__main__.py"), "grade", str(upload)]
-        program += ["--out", str(out), "--homework", homework]
+        program += ["--out", str(out), "--homework", package]
         subprocess.run(program, env=environment, cwd="/", check=True, stdout=subprocess.DEVNULL)
         return TIMES.sub(r'"\1": 0', out.read_text())
 
 
 def repeated(
-    upload: Path, homework: str, out: Path, *, times: int = 50, grader: str = "", tell: Tell = nobody
+    upload: Path, package: str, out: Path, *, times: int = 50, grader: str = "", tell: Tell = nobody
 ) -> Repeated:
     """Grades the upload `times` times, in each setting in turn: first one after the other, then two for each core.
 
@@ -103,7 +102,7 @@ def repeated(
     for loaded, at_once in ((False, 1), (True, 2 * (os.cpu_count() or 1))):
         with ThreadPoolExecutor(at_once) as executor:  # threads that wait for processes
             own = [(key, setting.threads) for key, setting in work if setting.loaded == loaded]
-            running = {executor.submit(graded, upload, homework, threads): key for key, threads in own}
+            running = {executor.submit(graded, upload, package, threads): key for key, threads in own}
             try:
                 for done in as_completed(running):
                     journal.add(running[done], {"text": done.result()})
@@ -205,52 +204,72 @@ class Reproduced:
     shared: tuple[str, ...]
     gains: tuple[Gained, ...]
 
-
-def section(found: Reproduced) -> Section:
-    """What a head TA reads of it."""
-    again, kinds = found.repeated, len(set(found.repeated.digests))
-    differing = f"; they differ in {', '.join(again.differing)}" if kinds > 1 else ""
-    gained = [one for one in found.gains if one.gained]
-    promises = (
-        Promise(
-            "one upload always gets the same results.json, but for times: with 1 and 2 threads, idle and loaded",
-            f"{many(kinds, 'kind')} in {len(again.digests)} gradings{differing}",
-            again.same,
-        ),
-        Promise(
-            "another upload gets other inputs and seeds",
-            f"{len(found.shared)} asks alike {', '.join(found.shared)}".rstrip(),
-            not found.shared,
-        ),
-        Promise(
-            "a seed inside a function, a cache between calls or a known shape gains nothing",
-            f"{len(gained)} of {len(found.gains)} such solutions gained",
-            not gained,
-        ),
-    )
-    rows = tuple((one.cheater, one.score, one.most) for one in found.gains)
-    return Section(
-        "reproducing",
-        "Reproducibility",
-        "A grade depends on what was handed in and on the grader's version, and on nothing else.",
-        promises,
-        (Table("What such solutions got", ("solution", "points", "at most"), rows, folded=True),),
-    )
+    @property
+    def gained(self) -> list[Gained]:
+        return [one for one in self.gains if one.gained]
 
 
 def measured(
-    homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody, times: int = 50
+    package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody, times: int | None = None
 ) -> Reproduced:
     """Everything, on the homework's mixed wrong submission, graded `times` / `every` times, at least once a setting.
 
     How many gradings run at a time is not up to `jobs`: some are to find the machine idle, others at its limits.
     """
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
-    module = importlib.import_module(f"{homework}.audit.cheaters")
-    cheaters: Sequence[Solution] = module.CHEATERS
-    journal, times = out / "reproducing.jsonl", max(len(SETTINGS), times // every)
+    assignment = homework.load(package)
+    given = homework.of(assignment).reproducing
+    number = max(len(SETTINGS), (given.times if times is None else times) // every)
     with tempfile.TemporaryDirectory() as folder:
-        upload = mixed(assignment, module.MIXED, Path(folder, "upload"))
-        again = repeated(upload, homework, journal, times=times, grader=version.of(assignment), tell=tell)
-    gains = tuple(gain(cheater, assignment) for cheater in cheaters)
+        upload = mixed(assignment, given.mixed, Path(folder, "upload"))
+        journal, grader = out / "reproducing.jsonl", version.of(assignment)
+        again = repeated(upload, package, journal, times=number, grader=grader, tell=tell)
+    gains = tuple(gain(cheater, assignment) for cheater in given.cheaters)
     return Reproduced(again, tuple(shared(assignment, "one", "other")), gains)
+
+
+# ------------------------------------------------------------------------------------------ the report
+
+
+def _kinds(found: Reproduced) -> str:
+    kinds = len(set(found.repeated.digests))
+    differing = f"; they differ in {', '.join(found.repeated.differing)}" if kinds > 1 else ""
+    return f"{many(kinds, 'kind')} in {len(found.repeated.digests)} gradings{differing}"
+
+
+FORM = Form[Reproduced](
+    "reproducing",
+    "Reproducibility",
+    "A grade depends on what was handed in and on the grader's version, and on nothing else.",
+    (
+        Claim[Reproduced](
+            "one upload always gets the same results.json, but for times: with 1 and 2 threads, idle and loaded",
+            _kinds,
+            lambda found: found.repeated.same,
+        ),
+        Claim[Reproduced](
+            "another upload gets other inputs and seeds",
+            lambda found: f"{len(found.shared)} asks alike {', '.join(found.shared)}".rstrip(),
+            lambda found: not found.shared,
+        ),
+        Claim[Reproduced](
+            "a seed inside a function, a cache between calls or a known shape gains nothing",
+            lambda found: f"{len(found.gained)} of {len(found.gains)} such solutions gained",
+            lambda found: not found.gained,
+            when=lambda found: found.gains,
+        ),
+    ),
+    (
+        Listing[Reproduced](
+            "What such solutions got",
+            lambda found: found.gains,
+            {
+                "solution": lambda one: one.cheater,
+                "points": lambda one: one.score,
+                "at most": lambda one: one.most,
+            },
+            folded=True,
+        ),
+    ),
+)
+section = FORM.filled
+PART = Part("the same upload many times, and solutions that count on a seed", 25, measured, FORM)

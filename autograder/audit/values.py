@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import random
 import resource
 import signal
@@ -24,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from autograder import version
-from autograder.audit import parallel
+from autograder.audit import homework, parallel
 from autograder.audit.fuzzing import TooSlow
 from autograder.audit.journal import Journal
-from autograder.audit.section import Promise, Section, Table, Tell, nobody
+from autograder.audit.section import Claim, Form, Listing, Part, Tell, first, nobody
 from autograder.core import Array, Assignment, Check, Observation, Reject, Submission, Trial, Value, Values
 from autograder.sandbox import returns, wire
 from autograder.text import many
@@ -36,9 +35,6 @@ SEED = 11
 CHUNK = 1000
 DRAWS = 3
 """Inputs that are drawn for each ask; the changes are spread over them."""
-INPUTS, SLOW_INPUTS = 20_000, 3_000
-"""Changed answers for each judge, and for those that read pictures and texts."""
-SLOW = ("picture", "log")
 LIMIT, MEMORY = 1.0, 200 * 1024**2
 """CPU seconds and bytes of one judgement: a tenth and two fifths of what ends it (`judging.Limits`)."""
 FIRST_CALLS = 3.0
@@ -192,32 +188,24 @@ def checks_of(assignment: Assignment) -> dict[str, Check]:
     return {check.id: check for question in assignment.questions for check in question.checks}
 
 
-def inputs_of(id: str) -> int:
-    """How many changed answers a check gets."""
-    return SLOW_INPUTS if any(word in id for word in SLOW) else INPUTS
+def inputs_of(assignment: Assignment) -> dict[str, int]:
+    """How many changed answers each check gets, of those that can be judged here."""
+    given = homework.of(assignment).values
+    return {
+        id: given.inputs.get(id, given.usual_inputs)
+        for id, check in checks_of(assignment).items()
+        if not check.ask.collector or id in given.answers
+    }
 
 
-def _ran(assignment: Assignment) -> Values:
-    """What a kernel would answer for a notebook's run, with the network that training with the right loss gives."""
-    training = next(
-        check for check in checks_of(assignment).values() if check.ask.probe == "policy_gradient.probes:training"
-    )
-    trained = _right(assignment, training, 0).got
-    weights = {f"weight{at}": trained[name] for at, name in enumerate(("w0", "b0", "w1", "b1"))}
-    claim = np.frombuffer(b"69", np.uint8)
-    points = np.asarray(trained["w0"], np.float32)[:0].reshape(0, 8)
-    told: dict[str, Value] = {"cells": 3, "ran": 3, "failed": 0, "kind": "", "text": "", "points": points}
-    return {**told, **weights, "file.kind": "", "policy_gradient.final_accuracy": claim}
-
-
-def _right(assignment: Assignment, check: Check, draw: int) -> Trial:
+def right(assignment: Assignment, check: Check, draw: int) -> Trial:
     """The reference's answer to one draw of the check's ask."""
     from autograder.audit.inprocess import InProcess
 
     ask = check.ask
     given = ask.inputs(np.random.Generator(np.random.Philox(SEED + draw)))
     if ask.collector:
-        return Trial(given, _ran(assignment), {}, 1.0, 1.0)
+        return Trial(given, homework.of(assignment).values.answers[check.id](assignment, check), {}, 1.0, 1.0)
     reference = Submission(assignment.reference, "reference", ours=True)
     seen = InProcess(assignment.probes).ask(reference, ask, given, seed=SEED + draw, seconds=600.0)
     assert seen.values is not None, (ask.name, seen.error)
@@ -225,14 +213,14 @@ def _right(assignment: Assignment, check: Check, draw: int) -> Trial:
 
 
 @lru_cache(maxsize=4)
-def case_of(homework: str, id: str) -> Case:
+def case_of(package: str, id: str) -> Case:
     """Made once in a process."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homework.load(package)
     check = checks_of(assignment)[id]
-    trials = tuple(_right(assignment, check, draw) for draw in range(1 if check.ask.fixed else DRAWS))
+    trials = tuple(right(assignment, check, draw) for draw in range(1 if check.ask.fixed else DRAWS))
     tiny = None
     if check.smallest is not None:
-        tiny = _right(assignment, Check(id, "", 0.0, check.smallest.ask, check.judge), 0)
+        tiny = right(assignment, Check(id, "", 0.0, check.smallest.ask, check.judge), 0)
     return Case(check, trials, tiny)
 
 
@@ -330,31 +318,52 @@ def _limited(seconds: float) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Found:
-    """By check: what was judged."""
+    """By check: what was judged. `left_out` are the checks of a notebook's run for which there is no answer."""
 
     judged: Mapping[str, Judged]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> int:
+        return sum(one.inputs for one in self.judged.values())
+
+    @property
+    def faults(self) -> list[str]:
+        return [fault for one in self.judged.values() for fault in one.faults]
+
+    @property
+    def slowest(self) -> tuple[float, str]:
+        """CPU seconds, and the check."""
+        return max((one.slowest, id) for id, one in self.judged.items())
 
 
-def _chunk(homework: str, id: str, first: int, count: int) -> dict[str, Any]:
+def _chunk(package: str, id: str, begin: int, count: int) -> dict[str, Any]:
     """A row of the journal."""
-    found = judged(case_of(homework, id), range(first, first + count))
+    found = judged(case_of(package, id), range(begin, begin + count))
     return {**vars(found), "faults": list(found.faults)}
 
 
-def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
+def lacks(assignment: Assignment) -> str:
+    """Why nothing can be judged, "" if it can."""
+    return "" if inputs_of(assignment) else "the homework has no check that needs no kernel."
+
+
+def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
     """All changed answers of all checks; with `every`, one of so many of each."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homework.load(package)
     grader, own = version.of(assignment), hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
     plan: dict[tuple[str, ...], tuple[Any, ...]] = {}
-    for id in checks_of(assignment):
-        whole = -(-inputs_of(id) // every)
-        for first in range(0, whole, CHUNK):
-            plan[id, f"{first}", f"{whole}", own, grader] = homework, id, first, min(CHUNK, whole - first)
+    inputs = inputs_of(assignment)
+    for id, number in inputs.items():
+        whole = -(-number // every)
+        for begin in range(0, whole, CHUNK):
+            plan[id, f"{begin}", f"{whole}", own, grader] = package, id, begin, min(CHUNK, whole - begin)
     rows = zip(plan, parallel.kept(Journal(out / "values.jsonl"), _chunk, plan, jobs, tell, apart=True), strict=True)
     by_check: dict[str, list[Mapping[str, Any]]] = {}
     for key, row in rows:
         by_check.setdefault(key[0], []).append(row)
-    return Found({id: _sum(own_rows) for id, own_rows in by_check.items()})
+    left_out = tuple(id for id in checks_of(assignment) if id not in inputs)
+    return Found({id: _sum(own_rows) for id, own_rows in by_check.items()}, left_out)
 
 
 def _sum(rows: Sequence[Mapping[str, Any]]) -> Judged:
@@ -363,37 +372,42 @@ def _sum(rows: Sequence[Mapping[str, Any]]) -> Judged:
     return Judged(**totals, slowest=max(row["slowest"] for row in rows), faults=faults)
 
 
-def section(found: Found) -> Section:
-    """How many were judged, what became of them, and what they cost."""
-    faults = [fault for one in found.judged.values() for fault in one.faults]
-    inputs = sum(one.inputs for one in found.judged.values())
-    slowest = max(found.judged.items(), key=lambda pair: pair[1].slowest)
-    return Section(
-        "values",
-        "Values at extremes",
-        "Near-right answers with up to three values changed, for every judge: each is judged or refused.",
-        (
-            Promise(
-                "no judge raises anything but a refusal with a sentence",
-                f"{many(inputs, 'answer')} for {many(len(found.judged), 'judge')}, {len(faults)} at fault"
-                + "".join(f"; {one}" for one in faults[:5]),
-                not faults and inputs > 0,
+FORM = Form[Found](
+    "values",
+    "Values at extremes",
+    "Near-right answers with up to three values changed, for every judge: each is judged or refused.",
+    (
+        Claim[Found](
+            "no judge raises anything but a refusal with a sentence",
+            lambda found: (
+                f"{many(found.inputs, 'answer')} for {many(len(found.judged), 'judge')}, "
+                f"{len(found.faults)} at fault{first(found.faults)}"
             ),
-            Promise(
-                f"none takes {LIMIT:g} CPU second or {MEMORY // 1024**2} MB",
-                f"the slowest {slowest[1].slowest:.2f} s ({slowest[0]})",
-                slowest[1].slowest < LIMIT,
-            ),
+            lambda found: not found.faults and found.inputs > 0,
         ),
-        (
-            Table(
-                "Changed answers by judge",
-                ("check", "answers", "refused before", "refused by it", "verdicts", "CPU s", "slowest, CPU ms"),
-                tuple(
-                    (id, one.inputs, one.refused, one.rejected, one.verdicts, one.seconds, 1000 * one.slowest)
-                    for id, one in found.judged.items()
-                ),
-                folded=True,
-            ),
+        Claim[Found](
+            f"none takes {LIMIT:g} CPU second or {MEMORY // 1024**2} MB",
+            lambda found: f"the slowest {found.slowest[0]:.2f} s ({found.slowest[1]})",
+            lambda found: found.slowest[0] < LIMIT,
         ),
-    )
+    ),
+    (
+        Listing[Found]("Not tried: only a kernel could answer", lambda found: found.left_out, {"check": str}),
+        Listing[Found](
+            "Changed answers by judge",
+            lambda found: found.judged.items(),
+            {
+                "check": lambda row: row[0],
+                "answers": lambda row: row[1].inputs,
+                "refused before": lambda row: row[1].refused,
+                "refused by it": lambda row: row[1].rejected,
+                "verdicts": lambda row: row[1].verdicts,
+                "CPU s": lambda row: row[1].seconds,
+                "slowest, CPU ms": lambda row: 1000 * row[1].slowest,
+            },
+            folded=True,
+        ),
+    ),
+)
+section = FORM.filled
+PART = Part("near-right answers with values at extremes, for every judge", 100, measured, FORM, lacks)

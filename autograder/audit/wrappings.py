@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import importlib
 import io
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autograder import version
-from autograder.audit import bank, casefiles, parallel
+from autograder.audit import bank, casefiles, homework, parallel
 from autograder.audit.journal import Journal, Key
-from autograder.audit.section import Promise, Section, Table, Tell, nobody
+from autograder.audit.section import Claim, Form, Listing, Part, Tell, nobody
 from autograder.audit.solutions import Definition, Solution, applied
 from autograder.core import Assignment
 from autograder.grade import Grading
@@ -52,13 +52,13 @@ def _folder(name: str) -> Callable[[Files, str, frozenset[str]], dict[str, str |
     return lambda files, _file, _names: {f"{name}/{path}": text for path, text in files.items()}
 
 
-def _junk(files: Files, _file: str, _names: frozenset[str]) -> dict[str, str | bytes]:
+def _junk(files: Files, file: str, _names: frozenset[str]) -> dict[str, str | bytes]:
     around = {
-        "__MACOSX/._utils.py": b"\0\5\26\7",
+        f"__MACOSX/._{PurePosixPath(file).name}": b"\0\5\26\7",
         ".git/objects/aa/bb": b"x",
         ".DS_Store": b"\0",
         "venv/lib/site.py": b"1 / 0",
-        "wandb/run/utils.py": b"1 / 0",
+        f"wandb/run/{PurePosixPath(file).name}": b"1 / 0",
         "node_modules/a/index.py": b"1 / 0",
         "notes.txt": b"todo",
     }
@@ -105,15 +105,24 @@ def _below(*lines: str) -> Callable[[Files, str, frozenset[str]], Files]:
 def _package(name: str) -> Callable[[Files, str, frozenset[str]], dict[str, str | bytes]]:
     """The code's folder is called otherwise, and its files import each other through that name."""
 
-    def change(files: Files, _file: str, _names: frozenset[str]) -> dict[str, str | bytes]:
+    def change(files: Files, file: str, _names: frozenset[str]) -> dict[str, str | bytes]:
+        folder = _folder_of(file)
+        own = {path.removeprefix(folder): text for path, text in files.items()}
+        modules = "|".join({re.escape(PurePosixPath(path).parts[0].removesuffix(".py")) for path in own})
         changed: dict[str, str | bytes] = {}
-        for path, text in files.items():
-            own = text.replace("import utils as ut", f"from {name} import utils as ut")
-            own = own.replace("from models", f"from {name}.models")
-            changed[f"{name.replace('.', '/')}/{path.partition('/')[2]}"] = own
+        for path, text in own.items():
+            text = re.sub(rf"^(\s*)import ({modules})(?= as |$)", rf"\1from {name} import \2", text, flags=re.M)
+            text = re.sub(rf"^(\s*)from ({modules})(?=[. ])", rf"\1from {name}.\2", text, flags=re.M)
+            changed[f"{name.replace('.', '/')}/{path}"] = text
         return changed
 
     return change
+
+
+def _folder_of(file: str) -> str:
+    """The folder that an upload's code lies in, with the stroke behind it; "" where it lies in none."""
+    folder, stroke, _ = file.partition("/")
+    return folder + stroke if stroke else ""
 
 
 def _tree(change: Callable[[ast.Module, frozenset[str]], ast.Module | None]) -> Callable[..., Files | None]:
@@ -231,8 +240,8 @@ def _elsewhere(files: Files, file: str, _names: frozenset[str]) -> Files | None:
     """The graded file only takes the names of another one."""
     if "__file__" in files[file] or "__name__" in files[file]:
         return None
-    folder, _, name = file.rpartition("/")
-    path = f"{folder}/_{name}"
+    folder, stroke, name = file.rpartition("/")
+    path = f"{folder}{stroke}_{name}"
     module = ".".join([*folder.split("/")[1:], f"_{name.removesuffix('.py')}"])
     taken = f"import {module} as inside\nglobals().update({{k: v for k, v in vars(inside).items() if k[:2] != '__'}})\n"
     return {**files, path: files[file], file: taken}
@@ -593,8 +602,9 @@ def files_of(solution: Solution, assignment: Assignment) -> Files:
     reference = assignment.reference
     if solution.file.endswith(".ipynb"):
         return {solution.file: applied(solution, (reference / solution.file).read_text())}
-    folder = solution.file.partition("/")[0]
-    paths = [path for path in sorted((reference / folder).rglob("*.py")) if not path.name.startswith("test_")]
+    folder = _folder_of(solution.file)
+    found = (reference / folder).rglob("*.py") if folder else reference.glob("*.py")
+    paths = [path for path in sorted(found) if not path.name.startswith("test_")]
     files = {path.relative_to(reference).as_posix(): path.read_text() for path in paths}
     return {**files, solution.file: applied(solution, files[solution.file])}
 
@@ -629,9 +639,9 @@ def _pool(probes: str) -> Pool:
     return pool
 
 
-def graded(homework: str, solution: Solution, wrapping: str) -> dict[str, Any]:
+def graded(package: str, solution: Solution, wrapping: str) -> dict[str, Any]:
     """A row of the journal: what one solution lost in one wrapping, why, and on which rung it was found."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homework.load(package)
     own = bank.terse(bank.of(assignment, solution))
     chosen = next(one for one in WRAPPINGS if one.id == wrapping)
     files = wrapped(solution, chosen, assignment)
@@ -664,14 +674,19 @@ class Found:
     solutions: int
 
 
-def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
+def lacks(assignment: Assignment) -> str:
+    """Why nothing can be wrapped, "" if it can."""
+    return "" if casefiles.bank_of(assignment).right else "the homework has no right solutions."
+
+
+def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Tell = nobody) -> Found:
     """Grades every right solution in every wrapping, or every `every`-th pair; goes on from the journal in `out`."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homework.load(package)
     right = casefiles.bank_of(assignment).right
     journal, grader = Journal(out / "wrappings.jsonl"), version.of(assignment)
     pairs = [(solution, wrapping) for solution in right for wrapping in fitting(solution)][::every]
     work: dict[Key, tuple[Any, ...]] = {
-        (solution.id, solution.code, wrapping.id, grader): (homework, solution, wrapping.id)
+        (solution.id, solution.code, wrapping.id, grader): (package, solution, wrapping.id)
         for solution, wrapping in pairs
     }
     rows = parallel.kept(journal, graded, work, jobs, tell, apart=True)
@@ -682,43 +697,55 @@ def measured(homework: str, out: Path, *, every: int = 1, jobs: int = 1, tell: T
 # ------------------------------------------------------------------------------------------ the report
 
 
-def section(found: Found) -> Section:
-    """How many of which wrapping were graded, and whoever lost points."""
-    lost = {pair: row for pair, row in found.rows.items() if row["lost"]}
-    tried = {wrapping for _, wrapping in found.rows}
-    return Section(
-        "wrappings",
-        "Wrappings",
-        "Right work is right however it is wrapped. Every right solution of the bank is handed in the way other people "
-        "would write or pack it: the wrapping changes nothing of what is computed, so it may change no point.",
-        (
-            Promise(
-                "right solutions keep every point in every wrapping",
-                f"{len(found.rows) - len(lost):,} of {len(found.rows):,}, {found.solutions} solutions in "
-                f"{len(tried)} wrappings",
-                not lost,
+def _lost(found: Found) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Solution, wrapping and row of whoever lost points."""
+    return [(*pair, row) for pair, row in found.rows.items() if row["lost"]]
+
+
+def _tried(found: Found) -> list[tuple[Wrapping, list[Mapping[str, Any]]]]:
+    """Each wrapping that was tried, with its rows."""
+    own = [(one, [row for (_, id), row in found.rows.items() if id == one.id]) for one in WRAPPINGS]
+    return [(one, rows) for one, rows in own if rows]
+
+
+FORM = Form[Found](
+    "wrappings",
+    "Wrappings",
+    "Right work is right however it is wrapped. Every right solution of the bank is handed in the way other people "
+    "would write or pack it: the wrapping changes nothing of what is computed, so it may change no point.",
+    (
+        Claim[Found](
+            "right solutions keep every point in every wrapping",
+            lambda found: (
+                f"{len(found.rows) - len(_lost(found)):,} of {len(found.rows):,}, {found.solutions} solutions in "
+                f"{len(_tried(found))} wrappings"
             ),
+            lambda found: not _lost(found),
         ),
-        (
-            Table(
-                "Solutions that lost points",
-                ("solution", "wrapping", "points", "message"),
-                tuple((*pair, float(row["lost"]), next(iter(row["why"].values()))) for pair, row in lost.items()),
-            ),
-            Table(
-                "Wrappings",
-                ("wrapping", "what it is", "solutions", "needed more of the notebook"),
-                tuple(
-                    (
-                        one.id,
-                        one.about,
-                        sum(wrapping == one.id for _, wrapping in found.rows),
-                        sum(wrapping == one.id and row["rung"] > 0 for (_, wrapping), row in found.rows.items()),
-                    )
-                    for one in WRAPPINGS
-                    if one.id in tried
-                ),
-                folded=True,
-            ),
+    ),
+    (
+        Listing[Found](
+            "Solutions that lost points",
+            _lost,
+            {
+                "solution": lambda row: row[0],
+                "wrapping": lambda row: row[1],
+                "points": lambda row: float(row[2]["lost"]),
+                "message": lambda row: next(iter(row[2]["why"].values())),
+            },
         ),
-    )
+        Listing[Found](
+            "Wrappings",
+            _tried,
+            {
+                "wrapping": lambda row: row[0].id,
+                "what it is": lambda row: row[0].about,
+                "solutions": lambda row: len(row[1]),
+                "needed more of the notebook": lambda row: sum(one["rung"] > 0 for one in row[1]),
+            },
+            folded=True,
+        ),
+    ),
+)
+section = FORM.filled
+PART = Part("right solutions wrapped as other people would", 300, measured, FORM, lacks)

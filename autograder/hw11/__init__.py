@@ -24,6 +24,14 @@ FUNCTIONS = (
 )
 """Those that have solutions, in the order of the questions."""
 
+
+def _audit() -> object:
+    """What the audit needs to know of the homework; imported when it asks."""
+    from autograder.hw11.audit.homework import AUDIT
+
+    return AUDIT
+
+
 ASSIGNMENT = Assignment(
     id="hw11",
     title="Homework 11",
@@ -42,4 +50,5 @@ ASSIGNMENT = Assignment(
     leaderboard={answers.BOARD: "asc", log.BOARD: "desc"},
     solutions=tuple(SOLUTIONS / f"{function}.cases" for function in FUNCTIONS),
     parts=(Part("summarization_log", "Homework 11 (Code) (Summarization)", ("summarization.log*",)),),
+    audit=_audit,
 )

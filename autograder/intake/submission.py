@@ -445,6 +445,8 @@ def _bring_along(found: _Found, placed: _Placed, listing: Listing, settled: Coll
         below = [root for root in roots if root != source and root.is_relative_to(source)]
         beside = 0
         for file in _near(found.listing, source):
+            if file.path == source:  # a zip can hold a file and a folder of one name
+                continue
             path = file.path.relative_to(source)
             path = path.with_name(file.name.module)
             path = target / path

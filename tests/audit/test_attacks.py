@@ -18,12 +18,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograder.audit import levels as audit
-from autograder.audit.levels import FOUR, LEVELS, Found, broken, chosen, measured, misreported, section, tried
+from autograder.audit import attack_runs, attacks
+from autograder.audit.attack_runs import asked, tried
+from autograder.audit.attacks import Found, broken, chosen, measured, misreported, section
+from autograder.audit.homework import KINDS, Attack
+from autograder.audit.levels import FOUR, LEVELS, Level, cannot
 from autograder.core import WHOLE, Reject, Result, Trial
 from autograder.grade import Grading, Rung
 from autograder.hw11 import ASSIGNMENT
-from autograder.hw11.audit.attacks import ATTACKS, BESIDE, CLASSES, LOOK, NOISE, Attack
+from autograder.hw11.audit.attacks import ATTACKED, ATTACKS, BESIDE, LOOK, NOISE
 from autograder.output import gradescope, terminal
 from autograder.sandbox import confine, protocol
 from autograder.sandbox.confine import user
@@ -32,11 +35,12 @@ from autograder.sandbox.host import canary
 from autograder.sandbox.host.wall import Pool, Wall
 from tests import helpers
 from tests.helpers import VAE_ONLY
+from tests.small import audited
 
 CHECKS = VAE_ONLY.questions[0].checks
-HOMEWORK = "autograder.hw11"
+SMALL = "tests.small.audited"
 BY_ID = {attack.id: attack for attack in ATTACKS}
-SLICE = 2 * len(LEVELS)
+SLICE = 10
 
 
 @pytest.fixture(scope="module")
@@ -48,68 +52,80 @@ def pool() -> Iterator[Pool]:
 # --------------------------------------------------------------------------------------- at every level
 
 
-def test_a_slice_at_every_level(tmp_path: Path) -> None:
-    """Every other attack is tried at one of the levels here; `python -m autograder audit` tries all of them at four.
-
-    One test for all, since the levels wait for deadlines more than they compute.
-    """
-    found = measured(HOMEWORK, tmp_path, every=SLICE, jobs=len(LEVELS), levels=tuple(LEVELS))
+def test_the_small_homework_at_every_level(tmp_path: Path) -> None:
+    """One test for all, since the levels wait for deadlines more than they compute."""
+    found = measured(SMALL, tmp_path, jobs=len(LEVELS), levels=tuple(LEVELS))
+    given = audited.ATTACKS
     faults = {
         (level, one.id): broke
         for level, rows in found.rows.items()
-        for one in (*audit.CONTROLS, *ATTACKS, audit.AFTERWARDS)
+        for one in given.everything
         if one.id in rows and (broke := found.faults(level, one))
     }
     assert faults == {}
     for level, rows in found.rows.items():
-        assert misreported(LEVELS[level], found.leaks[level], rows) == [], level
+        assert misreported(given, LEVELS[level], found.leaks[level], rows) == [], level
+        assert set(chosen(given, level)) < set(rows)
     assert section(found).holds
     assert set(found.rows) == set(LEVELS) - set(found.skipped) >= {"user"}
-    for level, rows in found.rows.items():
-        assert set(chosen(level, SLICE)) < set(rows)
-        for part in ("sample", "bound"):
-            scores = rows[f"wrong-{part}"]["scores"]
-            assert sum(score for check, score in scores.items() if check.startswith(f"vae.{part}")) <= 6
+
+
+def test_a_slice_of_the_attacks_breaks_no_promise(pool: Pool) -> None:
+    """Those of homework 11, with the rights that we have here; the audit tries all of them at four levels."""
+    some = [attack for place, attack in enumerate(ATTACKS) if place % SLICE == 0 and not attack.harm]
+    with attack_runs.around() as beside:
+        rows = {one.id: run(pool, beside, one) for one in (*ATTACKED.controls, *some)}
+    ours = LEVELS["root" if os.geteuid() == 0 else "user"]
+    faults = {one.id: broke for one in some if (broke := broken(ATTACKED, one, ours, rows[one.id], rows))}
+    assert faults == {}
+    for part in ("sample", "bound"):
+        scores = rows[f"wrong-{part}"]["scores"]
+        assert sum(score for check, score in scores.items() if check.startswith(f"vae.{part}")) <= 6
+
+
+def run(pool: Pool, beside: attack_runs.Around, attack: Attack) -> dict[str, Any]:
+    """What became of one of homework 11's attacks."""
+    return tried(pool, beside, ATTACKED, ASSIGNMENT, attack)
 
 
 def test_a_stopped_audit_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the journal alone; what another grader, level or attack wrote into it does not count."""
     rows = {
         "canary": dict.fromkeys(canary.ASPECTS, ""),
-        **dict.fromkeys((*BY_ID, *(c.id for c in audit.CONTROLS)), FINE),
+        **dict.fromkeys((one.id for one in audited.ATTACKS.everything), FINE),
     }
     started = []
 
-    def start(level: audit.Level, _program: str, _homework: str, ids: list[str], _alone: bool, **_: int) -> Any:
+    def start(level: Level, _program: str, _homework: str, ids: list[str], _alone: bool, **_: int) -> Any:
         started.append(len(ids))
         lines = [json.dumps([id, rows.get(id, FINE)]) for id in ids]
         kept = lines[: 5 if len(started) == 1 else None]
         return subprocess.Popen(["printf", r"%s\n", *kept], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    monkeypatch.setattr(audit, "start", start)
-    monkeypatch.setattr(audit.version, "of", lambda _: "one")
+    monkeypatch.setattr(attacks, "start", start)
+    monkeypatch.setattr(attacks.version, "of", lambda _: "one")
     arguments: dict[str, Any] = {"every": 50, "levels": ("user",)}
     with pytest.raises(KeyError):  # it ended after five
-        measured(HOMEWORK, tmp_path, **arguments)
-    found = measured(HOMEWORK, tmp_path, **arguments)
+        measured(SMALL, tmp_path, **arguments)
+    found = measured(SMALL, tmp_path, **arguments)
     assert started[1] == started[0] - 5
-    assert found == measured(HOMEWORK, tmp_path, **arguments)
+    assert found == measured(SMALL, tmp_path, **arguments)
     assert len(started) == 2
-    monkeypatch.setattr(audit.version, "of", lambda _: "another")
-    measured(HOMEWORK, tmp_path, **arguments)
+    monkeypatch.setattr(attacks.version, "of", lambda _: "another")
+    measured(SMALL, tmp_path, **arguments)
     assert started[2] == started[0]
 
 
 def test_every_class_is_attacked_and_every_attack_tried_somewhere() -> None:
-    assert {attack.kind for attack in ATTACKS} == set(CLASSES)
+    assert {attack.kind for attack in ATTACKS} == set(KINDS)
     assert len(BY_ID) == len(ATTACKS) >= 80
-    assert all(sum(attack.kind == kind for attack in ATTACKS) >= 10 for kind in CLASSES)
+    assert all(sum(attack.kind == kind for attack in ATTACKS) >= 10 for kind in KINDS)
     harmful = {attack.id for attack in ATTACKS if attack.harm}
     for level in FOUR:
-        assert set(BY_ID) - set(chosen(level)) == (harmful if LEVELS[level].weak else set())
-    sliced = set().union(*(chosen(level, len(LEVELS)) for level in LEVELS))
+        assert set(BY_ID) - set(chosen(ATTACKED, level)) == (harmful if LEVELS[level].weak else set())
+    sliced = set().union(*(chosen(ATTACKED, level, len(LEVELS)) for level in LEVELS))
     assert set(BY_ID) - sliced <= harmful
-    assert {BY_ID[id].aspect for id in audit.PROOF} == set(canary.ASPECTS)
+    assert {BY_ID[id].aspect for id in ATTACKED.proof} == set(canary.ASPECTS)
     assert {attack.aspect for attack in ATTACKS} <= {"", *canary.ASPECTS}
 
 
@@ -125,7 +141,7 @@ ROWS = {
         ("wrong-bound", {"vae.bound.kl": 0.0}),
     )
 }
-PLAIN = Attack("plain", "steal", says="nothing", aspect="files")
+PLAIN = Attack("plain", "steal", says="nothing", aspect="files", allowed={"vae.sample": "none", "vae.bound": "full"})
 NEITHER = LEVELS["user without seccomp and Landlock"]
 
 
@@ -133,10 +149,20 @@ NEITHER = LEVELS["user without seccomp and Landlock"]
     ("change", "fields", "words", "at_neither"),
     [
         ({"scores": {"vae.sample.noise": 0.5}}, {}, "gave 0.5 points of at most 0", True),
-        ({"scores": {"vae.sample.noise": 2.0}}, {"sample": "wrong"}, "gave 2 points of at most 0.5", True),
-        ({"scores": {"vae.sample.noise": 1.0}}, {"sample": "any", "loses": "vae.sample.noise"}, "at most 0", True),
+        (
+            {"scores": {"vae.sample.noise": 2.0}},
+            {"allowed": {"vae.sample": "wrong"}},
+            "gave 2 points of at most 0.5",
+            True,
+        ),
+        (
+            {"scores": {"vae.sample.noise": 1.0}},
+            {"allowed": {"vae.sample": "any"}, "loses": "vae.sample.noise"},
+            "at most 0",
+            True,
+        ),
         ({"scores": {"vae.bound.kl": 2.0}}, {}, "gave 2 points of 3 deserved", False),
-        ({"scores": {"policy_gradient.contract": 1.0}}, {}, "a broken notebook gave points", True),
+        ({"scores": {"policy_gradient.contract": 1.0}}, {}, "a broken file of another question gave points", True),
         ({"statuses": {"vae.bound.kl": "grader error"}}, {}, "grader error", True),
         ({"worked": True}, {}, "it did what it tried", False),
         ({"worked": True}, {"aspect": ""}, "it did what it tried", True),
@@ -154,14 +180,14 @@ def test_a_broken_promise_is_named(
     change: dict[str, Any], fields: dict[str, Any], words: str, at_neither: bool
 ) -> None:
     attack, seen = replace(PLAIN, **fields), {**FINE, **change}
-    assert broken(PLAIN, LEVELS["user"], FINE, ROWS) == broken(PLAIN, NEITHER, FINE, ROWS) == []
-    assert any(words in fault for fault in broken(attack, LEVELS["user"], seen, ROWS))
-    assert any(words in fault for fault in broken(attack, NEITHER, seen, ROWS)) == at_neither
+    assert broken(ATTACKED, PLAIN, LEVELS["user"], FINE, ROWS) == broken(ATTACKED, PLAIN, NEITHER, FINE, ROWS) == []
+    assert any(words in fault for fault in broken(ATTACKED, attack, LEVELS["user"], seen, ROWS))
+    assert any(words in fault for fault in broken(ATTACKED, attack, NEITHER, seen, ROWS)) == at_neither
 
 
 def test_one_broken_promise_fails_the_section() -> None:
     def held(seen: dict[str, Any]) -> list[bool]:
-        found = Found({"user": {**ROWS, "sockets": seen}}, {"user": dict.fromkeys(canary.ASPECTS, "")}, {})
+        found = Found(ATTACKED, {"user": {**ROWS, "sockets": seen}}, {"user": dict.fromkeys(canary.ASPECTS, "")}, {})
         return [promise.holds for promise in section(found).promises]
 
     assert held(FINE) == [True, True]
@@ -172,28 +198,30 @@ def test_one_broken_promise_fails_the_section() -> None:
 def test_a_canary_that_says_too_much_or_too_little_is_named() -> None:
     blocked = dict.fromkeys(canary.ASPECTS, "")
     nothing, worked = {"sockets": {"worked": False}}, {"sockets": {"worked": True}}
-    assert misreported(LEVELS["user"], blocked, nothing) == []
-    assert misreported(LEVELS["user"], blocked, worked) == ["network: the canary did nothing, the attacks sockets"]
-    faults = misreported(LEVELS["user"], {**blocked, "network": "connected"}, nothing)
+    assert misreported(ATTACKED, LEVELS["user"], blocked, nothing) == []
+    assert misreported(ATTACKED, LEVELS["user"], blocked, worked) == [
+        "network: the canary did nothing, the attacks sockets"
+    ]
+    faults = misreported(ATTACKED, LEVELS["user"], {**blocked, "network": "connected"}, nothing)
     assert faults == ["network is OPEN: connected", "network: the canary did connected, the attacks nothing"]
     read = {**blocked, "judge": "read the judge's memory"}
-    assert "it read the judge's memory" in misreported(NEITHER, read, nothing)
+    assert "it read the judge's memory" in misreported(ATTACKED, NEITHER, read, nothing)
 
 
 def test_a_wall_without_layers_breaks_the_promise() -> None:
     """The same attacks succeed where nothing is confined: what they find to be BLOCKED is really tried."""
-    with Pool(Wall(ASSIGNMENT.probes, ("rlimits",))) as pool, audit.around() as beside:
-        rows = {one.id: tried(pool, beside, ASSIGNMENT, one) for one in audit.CONTROLS}
+    with Pool(Wall(ASSIGNMENT.probes, ("rlimits",))) as pool, attack_runs.around() as beside:
+        rows = {one.id: run(pool, beside, one) for one in ATTACKED.controls}
         for id in ("sockets", "daemon", "files-left", "other-student", "datagrams", "results-written"):
-            seen = tried(pool, beside, ASSIGNMENT, BY_ID[id])
-            assert "it did what it tried" in broken(BY_ID[id], LEVELS["user"], seen, rows), id
-            assert broken(BY_ID[id], NEITHER, seen, rows) == [], id
+            seen = run(pool, beside, BY_ID[id])
+            assert "it did what it tried" in broken(ATTACKED, BY_ID[id], LEVELS["user"], seen, rows), id
+            assert broken(ATTACKED, BY_ID[id], NEITHER, seen, rows) == [], id
 
 
 def test_an_ordinary_user_is_told_what_was_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert {level for level in FOUR if audit.cannot(LEVELS[level])} == {"root", "docker"}
-    found = measured(HOMEWORK, tmp_path, levels=("root", "docker"))
+    assert {level for level in FOUR if cannot(LEVELS[level])} == {"root", "docker"}
+    found = measured(SMALL, tmp_path, levels=("root", "docker"))
     (table,) = (table for table in section(found).tables if table.caption == "Not tried")
     assert ("root with everything", "needs root") in table.rows
 
@@ -209,25 +237,27 @@ AIMED = re.compile(
 def test_an_attack_on_what_is_gone_fails(pool: Pool) -> None:
     """The same attack, aimed at what is there and at what is not: in a worker, as every audit does it."""
     rows: dict[str, Any] = {}
-    with audit.around() as beside:
-        for one in audit.CONTROLS:
-            rows[one.id] = tried(pool, beside, ASSIGNMENT, one)
+    with attack_runs.around() as beside:
+        for one in ATTACKED.controls:
+            rows[one.id] = run(pool, beside, one)
         good = BY_ID["patch-probe"]
-        assert broken(good, LEVELS["user"], tried(pool, beside, ASSIGNMENT, good), rows) == []
+        assert broken(ATTACKED, good, LEVELS["user"], run(pool, beside, good), rows) == []
         gone = ("vae.probes:sample_shapes", "autograder.sandbox.guest.worker:no.such", "local:no_such",
                 "autograder.no_such:x", "vae.private_probes:Decoder.__init__/no_such")  # fmt: skip
         bad = replace(good, targets=(*good.targets[:1], *gone))
-        faults = broken(bad, LEVELS["user"], tried(pool, beside, ASSIGNMENT, bad), rows)
+        faults = broken(ATTACKED, bad, LEVELS["user"], run(pool, beside, bad), rows)
     assert faults == [f"its target {target} does not exist" for target in gone]
 
 
 def test_what_stands_beside_a_probe_earns_nothing(pool: Pool) -> None:
     """Replaced methods of torch.Tensor, modes, forged rungs, other functions on other rungs, forged records."""
     rows: dict[str, Any] = {}
-    with audit.around() as beside:
-        for one in (*audit.CONTROLS, *BESIDE):
-            rows[one.id] = tried(pool, beside, ASSIGNMENT, one)
-    assert {one.id: faults for one in BESIDE if (faults := broken(one, LEVELS["user"], rows[one.id], rows))} == {}
+    with attack_runs.around() as beside:
+        for one in (*ATTACKED.controls, *BESIDE):
+            rows[one.id] = run(pool, beside, one)
+    assert {
+        one.id: faults for one in BESIDE if (faults := broken(ATTACKED, one, LEVELS["user"], rows[one.id], rows))
+    } == {}
 
 
 def test_a_clone_that_shows_another_z_is_found_out(pool: Pool) -> None:
@@ -257,13 +287,13 @@ def test_no_worker_starts_a_kernel_by_its_word(pool: Pool, further: int) -> None
 
 
 def test_every_attack_on_ours_says_on_what() -> None:
-    aimed = {one.id for one in ATTACKS if AIMED.search(one.utils + one.vae)}
+    aimed = {one.id for one in ATTACKS if AIMED.search("".join(one.behind.values()))}
     assert aimed <= {one.id for one in ATTACKS if one.targets}
     assert len(aimed) >= 30
     checks = {check.id for question in ASSIGNMENT.questions for check in question.checks}
     assert {one.loses for one in ATTACKS} <= {"", *checks}
     with pytest.raises(LookupError):
-        audit.asked(replace(ASSIGNMENT, questions=(replace(ASSIGNMENT.questions[3], checks=()),)), ATTACKS[0])
+        asked(ATTACKED, replace(ASSIGNMENT, questions=(replace(ASSIGNMENT.questions[3], checks=()),)), ATTACKS[0])
 
 
 def test_what_attacks_look_for_is_there() -> None:
@@ -372,7 +402,7 @@ def test_no_value_makes_a_judge_stumble(pool: Pool) -> None:
             trials = [{}, *({k: v for k, v in seen.values.items() if k != name} for name in names)]
             trials += [dict.fromkeys(seen.values, v) for v in (0, True, "x", np.full((3, 3), np.nan), np.zeros(0))]
             for turn, name in enumerate(names):  # where there are many names, each gets a part of the values
-                others = _mutations(seen.values[name])[turn % 8 :: 8 if many else 2]
+                others = _mutations(seen.values[name])[turn % 8 :: 8 if many else 5]
                 trials += [{**seen.values, name: other} for other in others]
             for got in trials:
                 trial = Trial(copy.deepcopy(given), got)
@@ -400,7 +430,7 @@ def test_a_homework_in_a_closed_folder_is_closed_without_landlock_too(pool: Pool
         (closed / "gan_vae").mkdir(parents=True)
         (closed / "gan_vae" / "utils.py").write_text("secret")
         closed.chmod(0o700)
-        source = attack.utils.replace("REFERENCE", str(closed))
+        source = attack.behind[helpers.UTILS].replace("REFERENCE", str(closed))
         graded = helpers.grade(bare, helpers.solved(utils=source))
     if os.geteuid() == 0:
         assert "nothing" in graded.messages("vae.sample")[0]
@@ -436,6 +466,7 @@ def test_on_gradescope_other_users_are_kept_out(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(terminal, "SHARED", (shared,))
     monkeypatch.setattr(terminal, "GRADESCOPE", home)
     monkeypatch.setattr(terminal, "ROOT", home / "source")
+    monkeypatch.setattr(terminal, "METADATA", home / "submission_metadata.json")
     terminal._close_to_others()
     modes = {path.name: path.stat().st_mode & 0o7777 for path in (shared, *home.iterdir())}
     assert modes == {

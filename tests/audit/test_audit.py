@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from autograder import version
-from autograder.audit import bench, command, parallel, section
-from autograder.audit.section import Promise, Section, Table
+from autograder.audit import bench, casefiles, class_bench, command, documents, figures, homework, parallel, section
+from autograder.audit.figures import Figure
+from autograder.audit.homework import HomeworkAudit
+from autograder.audit.section import Claim, Form, Listing, Part, Promise, Section, Table
 from autograder.output import pages
 from autograder.storage import alone
-from tests import small
+from tests import helpers, small
 from tests.helpers import ROOT
 
 HOSTILE = "<script>alert(1)</script> & \x1b[31m‮"
@@ -46,8 +49,8 @@ def test_results_come_as_they_end_and_with_their_place() -> None:
 class Measured:
     """A part that counts how often it is measured."""
 
-    def __init__(self, *, holds: bool = True, stops: bool = False) -> None:
-        self.holds, self.stops, self.calls = holds, stops, []
+    def __init__(self, name: str) -> None:
+        self.name, self.holds, self.stops, self.lacks, self.calls = name, True, False, "", []
 
     def measured(self, homework, out, *, every, jobs, tell):
         if self.stops:
@@ -55,21 +58,25 @@ class Measured:
         tell(1, 2)
         self.calls.append((homework, every, jobs))
 
-    def section(self, _found):
-        return part(holds=self.holds)
+    @property
+    def part(self) -> Part[object]:
+        promises = (lambda _found: part(holds=self.holds).promises,)
+        form = Form[object](
+            "any", "Any part", "What it is for.", promises, tuple(lambda _, t=t: t for t in part().tables)
+        )
+        return Part(f"about {self.name}", 7, self.measured, form, lambda _assignment: self.lacks)
 
 
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Measured]:
-    made = {name: Measured() for name in ("one", "two")}
-    monkeypatch.setattr(command, "PARTS", {name: command.Part(name, f"about {name}", 7) for name in made})
-    for name, fake in made.items():
-        monkeypatch.setitem(sys.modules, f"autograder.audit.{name}", fake)
+    made = {name: Measured(name) for name in ("one", "two")}
+    monkeypatch.setattr(command, "PARTS", tuple(made))
+    monkeypatch.setattr(command, "part_of", lambda name: made[name].part)
     return made
 
 
-def run(out: Path, *only: str, quick: bool = True) -> int:
-    return command.run("autograder.hw11", out, quick=quick, only=only, jobs=3)
+def run(out: Path, *only: str, quick: bool = True, write_to: Path | None = None) -> int:
+    return command.run("autograder.hw11", out, quick=quick, only=only, jobs=3, write_to=write_to)
 
 
 def test_parts_are_measured_kept_and_shown(parts, tmp_path, capsys) -> None:
@@ -144,16 +151,161 @@ def test_the_report_shows_whatever_it_is_given_as_text(parts, tmp_path) -> None:
     assert pages.digest(script) in text
 
 
-def test_every_part_is_there_and_the_front_door_runs_one(tmp_path) -> None:
-    for name, one in command.PARTS.items():
-        module = __import__(f"autograder.audit.{one.module}", fromlist=["measured", "section"])
-        assert callable(module.measured), name
-        assert callable(module.section), name
+def test_every_part_is_a_module_of_its_name() -> None:
+    for name in command.PARTS:
+        one = command.part_of(name)
+        assert one.form.id == name
+        assert one.about and one.slice > 1
+        assert callable(one.measured)
+
+
+def test_the_front_door_runs_one_part(tmp_path) -> None:
     program = [sys.executable, "-m", "autograder", "audit", "--homework", "tests.small", "--part", "mutants"]
+    program += ["--part", "attacks", "--part", "falsefails"]
     done = subprocess.run([*program, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"every mutant that is a mistake loses points: (\d\d+) of \1;", done.stdout)
+    assert "Attacks\n  – left out: the homework has no attacks of its own." in done.stdout
+    assert "False fails\n  – left out: the homework has no statistical check." in done.stdout
     assert "Every promise holds" in done.stdout
     assert version.of(small.ASSIGNMENT) in (tmp_path / "report.html").read_text()
+
+
+def test_a_part_that_a_homework_lacks_something_for_is_left_out(parts, tmp_path, capsys) -> None:
+    parts["one"].lacks = "it has none."
+    assert run(tmp_path) == 0
+    assert "Any part\n  – left out: it has none." in capsys.readouterr().out
+    assert parts["one"].calls == []
+    assert "Not measured: about one (it has none.)." in (tmp_path / "report.html").read_text()
+    assert run(tmp_path, "one") == 0
+    assert "Nothing was measured." in capsys.readouterr().out
+
+
+def test_a_homework_that_gives_something_else_is_told_so() -> None:
+    assert homework.of(small.ASSIGNMENT) == HomeworkAudit()
+    with pytest.raises(TypeError, match="Expected: a HomeworkAudit"):
+        homework.of(replace(small.ASSIGNMENT, audit=lambda: "all"))
+
+
+def test_a_form_makes_its_section_of_what_is_found() -> None:
+    form = Form[list[int]](
+        *("any", "Any part", "What it is for."),
+        (
+            Claim("none is odd", lambda found: f"{len(found)} numbers", lambda found: not any(n % 2 for n in found)),
+            Claim("left out", str, bool, when=lambda found: len(found) > 9),
+            lambda found: [Promise("one more", "", True) for _ in found],
+        ),
+        (Listing("Squares", lambda found: found, {"n": int, "n n": lambda n: n * n}, folded=True),),
+    )
+    made = form.filled([2, 3])
+    assert [(one.what, one.measured, one.holds) for one in made.promises] == [
+        ("none is odd", "2 numbers", False), ("one more", "", True), ("one more", "", True),
+    ]  # fmt: skip
+    assert made.tables == (Table("Squares", ("n", "n n"), ((2, 4), (3, 9)), folded=True),)
+    assert form.filled([]).promises[0].holds
+    assert section.but(1, 3, ["a", "b"]) == "1 of 3: not a, b"
+
+
+# ------------------------------------------------------------------------------------------- documents
+
+
+def document(folder: Path, name: str) -> Path:
+    path = folder / "document.md"
+    begin, end = documents.BEGIN.format(name), documents.END.format(name)
+    path.write_text(f"# Title\n\nBefore.\n\n{begin}\nold figures\n{end}\n\nAfter.\n")
+    return path
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """The rows of the table of Markdown in the text, below its head."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert set(lines[1]) <= set("| -")
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def test_the_table_in_a_document_is_that_of_the_sections(parts, tmp_path, capsys) -> None:
+    path = document(tmp_path, command.COMMAND)
+    parts["two"].holds = False
+    assert run(tmp_path / "out", write_to=path) == 1
+    text = path.read_text()
+    assert text.startswith("# Title\n\nBefore.\n") and text.endswith("\n\nAfter.\n")
+    assert "old figures" not in text
+    assert f"Grader `{version.of(helpers.ASSIGNMENT)}`, a slice of each part" in text
+    kept = json.loads((tmp_path / "out" / command.SECTIONS).read_text())
+    wanted = [
+        [one["section"]["title"] if place == 0 else "", promise["what"], promise["measured"],
+         "yes" if promise["holds"] else "**no**"]
+        for one in kept.values()
+        for place, promise in enumerate(one["section"]["promises"])
+    ]  # fmt: skip
+    assert rows_of(documents.read(path, command.COMMAND)) == wanted
+    assert all(one["when"] in text for one in kept.values())
+    assert run(tmp_path / "out", quick=False, write_to=path) == 1
+    assert "all of each part" in path.read_text()
+    assert path.read_text().count("Grader `") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "{end}\n{begin}\n", "{begin}\n", "{begin}\n{end}\n{begin}\n{end}\n", "x {begin}\n{end}\n"],
+)
+def test_a_document_without_a_place_is_left_alone_and_nothing_is_measured(parts, tmp_path, capsys, text) -> None:
+    path, markers = tmp_path / "document.md", {"begin": documents.BEGIN, "end": documents.END}
+    if text is not None:
+        path.write_text(text.format(**{name: one.format(command.COMMAND) for name, one in markers.items()}))
+    before = path.read_bytes() if text is not None else None
+    assert run(tmp_path / "out", write_to=path) == 2
+    assert str(path) in capsys.readouterr().err
+    assert parts["one"].calls == []
+    assert (path.read_bytes() if text is not None else None) == before
+
+
+def test_a_homework_that_names_no_document(parts, tmp_path, capsys, monkeypatch) -> None:
+    assert command.run("tests.small", tmp_path, quick=True, only=(), jobs=1, write_to=True) == 2
+    assert bench.run("tests.small", quick=True, question="numbers", write_to=True) == 2
+    assert capsys.readouterr().err.count("Expected: --write FILE.") == 2
+    named = HomeworkAudit(audit_document=document(tmp_path, command.COMMAND))
+    monkeypatch.setattr(small, "ASSIGNMENT", replace(small.ASSIGNMENT, audit=lambda: named))
+    assert command.run("tests.small", tmp_path / "out", quick=True, only=(), jobs=1, write_to=True) == 0
+    assert "Any part" in (tmp_path / "document.md").read_text()
+
+
+def test_what_stands_in_a_cell_ends_no_cell_and_no_document(tmp_path) -> None:
+    path = document(tmp_path, "any")
+    hostile = f"a | b\n{documents.END.format('any')} <b>"
+    documents.write(path, "any", documents.table(("what",), [(hostile,)]))
+    documents.write(path, "any", documents.table(("what",), [(hostile,)]))
+    assert "a \\| b &lt;!-- figures of `any`: end --> &lt;b>" in documents.read(path, "any")
+
+
+def test_the_bench_writes_what_it_prints(tmp_path, capsys) -> None:
+    path = document(tmp_path, bench.ONE_QUESTION.format("numbers"))
+    assert bench.run("tests.small", quick=True, question="numbers", times=2, write_to=path) == 0
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ok ")]
+    written = rows_of(path.read_text())
+    assert len(printed) == len(written) == 3
+    for line, (name, measured, promised, kept) in zip(printed, written, strict=True):
+        assert line == Figure(name, measured, promised, {"yes": True, "**no**": False, "": None}[kept]).line
+    assert f"Grader `{version.of(small.ASSIGNMENT)}`" in path.read_text()
+
+
+def test_a_figure_in_a_terminal_and_a_missed_one() -> None:
+    long = Figure("n" * 70, "1 s", "at most 2 s", True)
+    assert long.line.split() == ["ok", "n" * 70, "1", "s", "at", "most", "2", "s"]
+    assert Figure("a", "b", "c", False).line.startswith("MISS  a")
+    assert Figure("a", "b", "c").line.startswith("----  a")
+    assert Figure("a", "b").line.startswith("      a")
+    assert figures.kept([long, Figure("a", "b", "c")])
+    assert not figures.kept([long, Figure("a", "b", "c", False)])
+
+
+def test_the_documents_have_a_place_for_every_table() -> None:
+    given, bank = homework.of(helpers.ASSIGNMENT), casefiles.bank_of(helpers.ASSIGNMENT)
+    solved = {solution.file for solution in bank.everything}
+    questions = [one.id for one in helpers.ASSIGNMENT.questions if solved & set(one.files)]
+    assert documents.read(given.audit_document, command.COMMAND)
+    for one in (bench.COMMAND, class_bench.COMMAND, *map(bench.ONE_QUESTION.format, questions)):
+        assert documents.read(given.bench_document, one), one
 
 
 def test_the_bank_is_measured_and_kept(tmp_path, monkeypatch, capsys) -> None:
@@ -162,11 +314,12 @@ def test_the_bank_is_measured_and_kept(tmp_path, monkeypatch, capsys) -> None:
         return capsys.readouterr().out.splitlines()
 
     told = bench_small()
-    assert [line[:4].strip() for line in told] == ["ok"] * 3
-    assert "1 right solutions, fresh seeds: failed" in told[0]
-    assert "2 wrong solutions, 2 times each: missed" in told[2]
+    assert told[0].startswith("Measuring on ")
+    assert [line[:4].strip() for line in told[1:]] == ["ok"] * 3
+    assert "1 right solutions, fresh seeds: failed" in told[1]
+    assert "2 wrong solutions, 2 times each: missed" in told[3]
     monkeypatch.setattr(bench, "_tally", None)  # whoever calls it fails: all stands in the journal
-    assert bench_small() == told
+    assert bench_small()[1:] == told[1:]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +327,6 @@ def test_the_bank_is_measured_and_kept(tmp_path, monkeypatch, capsys) -> None:
     [
         ("# file: answer.py\n# %% sum\n", "numbers", "some.cases:2: A case begins with `# %% id: sentence`"),
         ("", "numbers", "numbers lacks right or wrong solutions"),
-        ("", "", "The homework lacks right or wrong solutions"),
         ("", "none", "There is no question none; there are: numbers, words."),
     ],
 )

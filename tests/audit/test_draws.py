@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 
 from autograder.audit import draws
-from autograder.audit.draws import Found, Method, Study, Tally, Tried
+from autograder.audit.draws import Found, Study, Tally, Tried
+from autograder.audit.homework import Method
 from autograder.audit.solutions import Solution
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.audit import draws as room
+from autograder.hw11.audit.methods import METHODS as METHODS_OF
+from tests import small
 from tests.solutions import RIGHT, WRONG
 
+SMALL = "tests.small.audited"
 TALLY = Tally("v", 2, 1000, {}, 0.1, 1.0)
 SOUND = Tried("BFGS", True, "", 100, 0, 0.1)
 WEAK = Tried("from one start", False, "AssertionError: another is lower", 100, 100, 0.0)
@@ -86,7 +90,7 @@ def test_a_method_is_put_the_students_own_check_and_every_draw() -> None:
     assert "ZeroDivisionError" in str(tried("    return 1 / 0\n")["refused"])
 
 
-METHODS = {method.solution.about: method for method in room.METHODS}
+METHODS = {method.solution.about: method for method in METHODS_OF}
 
 
 @pytest.mark.parametrize(
@@ -116,22 +120,35 @@ def test_what_fails_is_refused_before_it_is_handed_in(name: str) -> None:
     assert row["failed"] == 4
 
 
-def test_a_slice_keeps_the_promises_and_goes_on_from_its_journal(
+def test_the_small_homework_keeps_the_promises_and_goes_on_from_its_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(draws.version, "of", lambda _: "this one")  # whatever is edited meanwhile
-    monkeypatch.setattr(room, "STUDIES", {})
     steps: list[tuple[int, int]] = []
-    found = draws.measured("autograder.hw11", tmp_path, every=60, tell=lambda *step: steps.append(step))
-    assert draws.section(found).holds, draws.section(found).promises
-    assert steps[-1][0] == steps[-1][1]
+    found = draws.measured(SMALL, tmp_path, tell=lambda *step: steps.append(step))
+    assert [promise.holds for promise in draws.section(found).promises] == [True] * 4
+    assert steps[-1] == (4, 4)
+    assert [(one.solution, one.gradings) for one in found.right] == [("sum", 3)]
+    assert [(one.method, one.draws, one.failed) for one in found.methods] == [
+        ("The way shifted.", 100, 0), ("The way shifted.", 100, 100),
+    ]  # fmt: skip
+    assert found.studies == (Study("something", "1 %", 4, 0, "4 %"),)
     for name in ("graded", "tried", "studied"):
         monkeypatch.setattr(draws, name, None)
-    assert draws.measured("autograder.hw11", tmp_path, every=60) == found
+    assert draws.measured(SMALL, tmp_path) == found
+
+
+def test_of_what_a_homework_lacks_nothing_is_promised(tmp_path: Path) -> None:
+    """No methods, no trained marks: one promise is left."""
+    (promise,) = draws.section(draws.measured("tests.small", tmp_path, every=40)).promises
+    assert promise.what == "no right solution fails an exact check by its draw"
+    words = replace(small.ASSIGNMENT, questions=small.ASSIGNMENT.questions[1:])
+    assert draws.lacks(words) == "the homework has no exact check whose inputs are drawn."
+    assert draws.lacks(small.ASSIGNMENT) == ""
 
 
 def test_a_network_trained_in_a_moment_misses_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room.training, "ITERATIONS", 1)
     monkeypatch.setattr(room.training.study, "__kwdefaults__", {**room.training.study.__kwdefaults__, "iterations": 1})
-    row = room.studied("argmax", 2)
+    row = room.STUDIES["argmax"].measured(2)
     assert row["failed"] == 2

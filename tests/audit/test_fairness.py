@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from autograder.audit import fairness
-from autograder.audit.fairness import Found, Graded, Variation
+from autograder.audit.fairness import Found, Graded
+from autograder.audit.homework import Variation
 from autograder.hw11.audit.variations import VARIATIONS
+from tests import small
 from tests.solutions import HALF_RIGHT, RIGHT
 
+SMALL = "tests.small.audited"
 ROOT = Path(__file__).resolve().parents[2]
 HALF = {solution.id: solution for solution in HALF_RIGHT}
 
@@ -75,13 +78,23 @@ def test_what_is_fixed_counts_in_every_grading() -> None:
     assert row["lost"] == pytest.approx([1.5, 1.5])
 
 
-def test_a_slice_is_fair_and_goes_on_from_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_small_homework_is_fair_and_goes_on_from_its_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Homework 11's solutions are graded in test_solutions.py, and with other inputs by the audit."""
     monkeypatch.setattr(fairness.version, "of", lambda _: "this one")  # whatever is edited meanwhile
     steps: list[tuple[int, int]] = []
-    found = fairness.measured("autograder.hw11", tmp_path, every=88, tell=lambda *step: steps.append(step))
+    found = fairness.measured(SMALL, tmp_path, tell=lambda *step: steps.append(step))
     section = fairness.section(found)
-    assert section.holds, [promise for promise in section.promises if not promise.holds]
-    assert len(found.right) == len(RIGHT[::88])
-    assert steps[-1][0] == steps[-1][1] == len(RIGHT[::88]) + len(HALF_RIGHT[::88])
+    assert [promise.holds for promise in section.promises] == [True] * 3  # none about half-right ones: it has none
+    assert [(one.solution.id, one.question, one.lost) for one in found.right] == [("sum", "numbers", (0.0, 0.0))]
+    assert steps[-1] == (1, 1)
     monkeypatch.setattr(fairness, "graded", None)
-    assert fairness.measured("autograder.hw11", tmp_path, every=88) == found
+    assert fairness.measured(SMALL, tmp_path) == found
+
+
+def test_without_solutions_the_part_is_left_out() -> None:
+    assert fairness.lacks(small.ASSIGNMENT) == ""
+    assert (
+        fairness.lacks(replace(small.ASSIGNMENT, solutions=())) == "the homework has no right or half-right solutions."
+    )

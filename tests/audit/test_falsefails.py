@@ -13,12 +13,14 @@ from scipy import stats as scipy_stats
 from scipy.special import softmax
 
 from autograder.audit import falsefails
-from autograder.audit.falsefails import Found, Luck, Power, Tally
+from autograder.audit.falsefails import Found, Power, Tally
+from autograder.audit.homework import FalsePositiveBound
 from autograder.core import Array
 from autograder.hw11 import ASSIGNMENT
-from autograder.hw11.audit import luck
+from autograder.hw11.audit import proofs
 from autograder.hw11.policy_gradient import loss
 from autograder.judging import stats
+from tests import small
 from tests.solutions import RIGHT, WRONG
 
 NOISE = np.random.default_rng(20261123)
@@ -89,30 +91,30 @@ def test_clopper_and_pearsons_bounds() -> None:
 
 def test_every_statistical_check_says_what_it_rests_on() -> None:
     statistical = {c.id for question in ASSIGNMENT.questions for c in question.checks if c.judge.alpha > 0}
-    proved = luck.luck(ASSIGNMENT)
+    proved = proofs.bounds(ASSIGNMENT)
     assert falsefails.drawn(ASSIGNMENT).keys() <= proved.keys() <= statistical
     assert (
         statistical - proved.keys()
-        <= luck.MARGINS.keys()
+        <= proofs.MARGINS.keys()
         <= {check.id for question in ASSIGNMENT.questions for check in question.checks}
     )
-    assert not proved.keys() & luck.MARGINS.keys()
+    assert not proved.keys() & proofs.MARGINS.keys()
     assert all(one.proof and one.effects and one.tests > 0 and one.values > 0 for one in proved.values())
 
 
 def test_the_batteries_are_as_large_as_is_told() -> None:
     e, m, v = noise(3, 4, 5), noise(4, 5), np.exp(noise(4, 5))
-    assert len(stats.marginal(e)) == luck.MARGINAL
-    assert len(stats.dependence(e)) == luck.DEPENDENCE
-    assert len(stats.repetition(e)) == luck.REPETITION
-    assert len(stats.parameters(e, m, v)) == luck.PARAMETERS
+    assert len(stats.marginal(e)) == proofs.MARGINAL
+    assert len(stats.dependence(e)) == proofs.DEPENDENCE
+    assert len(stats.repetition(e)) == proofs.REPETITION
+    assert len(stats.parameters(e, m, v)) == proofs.PARAMETERS
 
 
 def test_the_bias_that_is_seen_is_seen() -> None:
     """At the derived factors Bernstein's bound is below alpha with 1 - MISS in every problem, and so in all of ten."""
     alpha = 1e-11
     for side in (-1, 1):
-        factor = luck._bias(alpha, side, problems=10)
+        factor = proofs._bias(alpha, side, problems=10)
         assert 0 < side * (factor - 1) < 0.2
         for seed in range(10):
             given = loss._sampled(np.random.default_rng(seed))
@@ -126,8 +128,8 @@ def test_checks_are_concerned_with_what_their_mistakes_are_in() -> None:
     concerned = falsefails.concerned(ASSIGNMENT, WRONG, "gan_vae/models/gan.py")
     assert concerned == {"gan.noise", "gan.fresh"}
     files = {solution.file for solution in RIGHT if falsefails.concerned(ASSIGNMENT, WRONG, solution.file)}
-    assert files == luck.ROUNDS.keys()
-    gradings = sum(luck.ROUNDS.get(solution.file, 0) for solution in RIGHT)
+    assert files == proofs.ROUNDS.keys()
+    gradings = sum(proofs.ROUNDS.get(solution.file, 0) for solution in RIGHT)
     assert gradings >= 20_000
 
 
@@ -136,7 +138,7 @@ def test_checks_are_concerned_with_what_their_mistakes_are_in() -> None:
 CHECK = falsefails.drawn(ASSIGNMENT)["gan.noise"]
 TALLY = Tally("v", 1000, 0, 0, 1.0, {"gan.noise": 1000}, {"gan.noise": 1000}, {"gan.noise": (97, 11, 1)})
 POWER = Power("gan.noise", "w", 1e-30, 200, 200, 17)
-GOOD = Found(((CHECK, Luck("exact", 1, 1, "all")),), {}, (TALLY,), (POWER,))
+GOOD = Found(((CHECK, FalsePositiveBound("exact", 1, 1, "all")),), {}, (TALLY,), (POWER,))
 
 
 def test_a_grader_that_keeps_its_promises() -> None:
@@ -175,10 +177,15 @@ def test_a_slice_keeps_the_promises_and_goes_on_from_its_journal(
 ) -> None:
     monkeypatch.setattr(falsefails.version, "of", lambda _: "this one")  # whatever is edited meanwhile
     steps: list[tuple[int, int]] = []
-    found = falsefails.measured("autograder.hw11", tmp_path, every=110, tell=lambda *step: steps.append(step))
+    found = falsefails.measured("autograder.hw11", tmp_path, every=250, tell=lambda *step: steps.append(step))
     broken = [promise.what for promise in falsefails.section(found).promises if not promise.holds]
     assert set(broken) <= {"every alpha is a proved bound"}
     assert {power.check for power in found.power} == falsefails.drawn(ASSIGNMENT).keys()
     assert steps[-1][0] == steps[-1][1]
     monkeypatch.setattr(falsefails, "graded", None)
-    assert falsefails.measured("autograder.hw11", tmp_path, every=110) == found
+    assert falsefails.measured("autograder.hw11", tmp_path, every=250) == found
+
+
+def test_without_statistical_checks_the_part_is_left_out() -> None:
+    assert falsefails.lacks(ASSIGNMENT) == ""
+    assert falsefails.lacks(small.ASSIGNMENT) == "the homework has no statistical check."

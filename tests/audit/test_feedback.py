@@ -111,7 +111,7 @@ def test_what_was_recognised(wanted: str, named: tuple[str, ...], kind: str) -> 
 
 def test_the_bank_keeps_the_rules_and_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slice of all questions' wrong solutions; the audit takes all of them."""
-    chosen = [solution for solution in WRONG if "summarization" not in solution.file][::12]
+    chosen = [solution for solution in WRONG if "summarization" not in solution.file][::40]
     monkeypatch.setattr(casefiles, "bank_of", lambda _: Bank.of(chosen))
     found = feedback.measured("autograder.hw11", tmp_path)
     assert [(breach.told.solution, breach.rule, breach.reason) for breach in found.breaches] == []

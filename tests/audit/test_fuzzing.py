@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder.audit import fuzzing
-from autograder.audit.fuzzing import TARGETS, Found, Target, Tried, growth, made, measured, section, tried
+from autograder.audit.fuzzing import Found, Tried, growth, made, measured, section, targets_of, tried
+from autograder.audit.homework import Target
 from autograder.sandbox.guest import notebooks
 
-SLICE = {"frames": 2000, "zips": 300, "folders": 200, "notebooks": 200, "answers": 300, "log": 200, "pictures": 300}
-SLICE["metadata"] = 2000
+TARGETS = targets_of("autograder.hw11")
+SLICE = {"frames": 500, "zips": 100, "folders": 80, "notebooks": 60, "answers": 80, "log": 60, "pictures": 80}
+SLICE["metadata"] = 500
 BY_ID = {target.id: target for target in TARGETS}
 
 
@@ -99,24 +102,40 @@ def test_the_judge_keeps_nothing_of_what_it_reads(id: str) -> None:
     assert growth(BY_ID[id], 400) < fuzzing.OBJECT
 
 
-def test_the_section_tells_what_was_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    fine, kept = Tried(10, 5, 0.5, 0.1, ()), dict.fromkeys(BY_ID, 0.0)
-    assert section(Found(dict.fromkeys(BY_ID, fine), kept)).holds
+def test_the_section_tells_what_was_found() -> None:
+    fine, names = Tried(10, 5, 0.5, 0.1, ()), dict.fromkeys(BY_ID, "what")
+    good = Found(names, dict.fromkeys(BY_ID, fine), dict.fromkeys(BY_ID, 0.0))
+    assert section(good).holds
     for bad in (Tried(10, 5, 0.5, 0.1, ("log 3: KeyError",)), Tried(10, 5, 9.0, fuzzing.LIMIT, ())):
-        assert not section(Found({**dict.fromkeys(BY_ID, fine), "log": bad}, kept)).holds
-    assert not section(Found(dict.fromkeys(BY_ID, fine), {**kept, "zips": 16.0})).holds
+        assert not section(replace(good, tried={**good.tried, "log": bad})).holds
+    assert not section(replace(good, kept={**good.kept, "zips": 16.0})).holds
 
 
 def test_a_stopped_run_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    small = tuple(Target(t.id, t.what, 2, t.make, t.read, t.documented) for t in TARGETS if t.id == "frames")
-    monkeypatch.setattr(fuzzing, "TARGETS", small)
+    small = tuple(replace(target, inputs=2) for target in TARGETS if target.id == "frames")
+    monkeypatch.setattr(fuzzing, "targets_of", lambda _: small)
     monkeypatch.setattr(fuzzing.version, "of", lambda _: "one")
+    monkeypatch.setattr(fuzzing.parallel, "each", lambda function, given, _jobs, apart: (
+        (place, function(*one)) for place, one in enumerate(given)))  # fmt: skip
     told: list[tuple[int, int]] = []
     found = measured("autograder.hw11", tmp_path, tell=lambda done, of: told.append((done, of)))
     assert found.tried["frames"].inputs == 2
     assert (told[0], told[-1]) == ((0, 2), (2, 2))
     monkeypatch.setattr(fuzzing, "_chunk", None)  # whoever calls it fails: all stands in the journal
     assert measured("autograder.hw11", tmp_path) == found
+
+
+def test_a_homework_of_files_without_folders_is_fuzzed_too() -> None:
+    """Its own target, and uploads that are about its own file."""
+    targets = {target.id: target for target in targets_of("tests.small.audited")}
+    assert {id: target.inputs for id, target in targets.items()} == {
+        **dict.fromkeys(("frames", "zips", "folders", "metadata", "notebooks"), 5), "text": 20,
+    }  # fmt: skip
+    for id in ("zips", "folders"):
+        found = tried(targets[id], range(60))
+        assert found.faults == ()
+        assert found.read > 0
+    assert sum(b"answer.py" in made(targets["zips"], number) for number in range(20)) > 5
 
 
 # ------------------------------------------------------------------------------ what was found this way

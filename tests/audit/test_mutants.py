@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograder.audit import killing, mutants
-from autograder.audit.killing import Equivalent, Graded
-from autograder.audit.mutants import OPERATORS, changes
+from autograder.audit import mutants, mutation
+from autograder.audit.mutants import Equivalent, Graded
+from autograder.audit.mutation import OPERATORS, changes
 from autograder.audit.section import text
 from autograder.audit.solutions import Solution
 from autograder.authoring import template
 from autograder.core import Assignment, Verdict
 from autograder.hw11 import ASSIGNMENT
+from autograder.hw11.audit.homework import AUDIT
 from autograder.judging.judges import Exact
 from autograder.judging.stats import gamma
 from autograder.sandbox.host.wall import Pool, Wall
@@ -122,8 +123,8 @@ FEW = replace(
 
 
 @pytest.fixture(scope="module")
-def few() -> list[mutants.Mutant]:
-    return mutants.of(FEW)
+def few() -> list[mutation.Mutant]:
+    return mutation.of(FEW)
 
 
 def _cut(file: str, text: str) -> str:
@@ -131,7 +132,7 @@ def _cut(file: str, text: str) -> str:
     return (template.cut_notebook if file.endswith(".ipynb") else template.cut)(text, file)[0]
 
 
-def test_mutants_differ_from_the_reference_in_one_solution_alone(few: list[mutants.Mutant]) -> None:
+def test_mutants_differ_from_the_reference_in_one_solution_alone(few: list[mutation.Mutant]) -> None:
     for file in {mutant.file for mutant in few}:
         reference = (FEW.reference / file).read_text()
         texts = [mutant.text for mutant in few if mutant.file == file]
@@ -142,8 +143,8 @@ def test_mutants_differ_from_the_reference_in_one_solution_alone(few: list[mutan
         assert len({reference, *texts}) == 1 + len(texts)
 
 
-def test_mutants_are_the_same_each_time_and_named_once(few: list[mutants.Mutant]) -> None:
-    assert mutants.of(FEW) == few
+def test_mutants_are_the_same_each_time_and_named_once(few: list[mutation.Mutant]) -> None:
+    assert mutation.of(FEW) == few
     assert len({mutant.id for mutant in few}) == len(few) > 250
     assert {mutant.operator for mutant in few} <= OPERATORS.keys()
 
@@ -234,40 +235,40 @@ def pool() -> Iterator[Pool]:
 
 
 @pytest.fixture(scope="module")
-def matrix(homework: str, out: Path) -> killing.Matrix:
-    return killing.measured(homework, out, jobs=2)
+def matrix(homework: str, out: Path) -> mutants.Matrix:
+    return mutants.measured(homework, out, jobs=2)
 
 
-def test_loops_and_hunger_for_memory_are_survived(matrix: killing.Matrix, assignment: Assignment) -> None:
+def test_loops_and_hunger_for_memory_are_survived(matrix: mutants.Matrix, assignment: Assignment) -> None:
     told = {one.id: one.diagnoses.get("numbers.twice") for one in matrix.mutants}
     assert told[STAYS] == "deadline"
     assert told[EATS] == "memory"
-    assert list(told) == [mutant.id for mutant in mutants.of(assignment)]
+    assert list(told) == [mutant.id for mutant in mutation.of(assignment)]
 
 
-def test_survivors_that_agree_with_the_reference_are_told_apart(matrix: killing.Matrix) -> None:
+def test_survivors_that_agree_with_the_reference_are_told_apart(matrix: mutants.Matrix) -> None:
     same = [one for one in matrix.mutants if one.diff.endswith("found[2:5])")]
-    assert [matrix.equivalent[one.id] for one in same] == [killing.SAME] * len(same) != []
+    assert [matrix.equivalent[one.id] for one in same] == [mutants.SAME] * len(same) != []
     assert matrix.survivors == ()
     assert set(matrix.rows[0].kills) | set(matrix.equivalent) == {one.id for one in matrix.mutants}
     assert matrix.rows[0].alone == matrix.rows[0].kills  # it is the only check
-    assert killing.section(matrix).holds
+    assert mutants.section(matrix).holds
 
 
 def test_a_survivor_by_luck_shows_in_further_gradings(pool: Pool, assignment: Assignment) -> None:
     (question,) = assignment.questions
     lucky = Exact(lambda trial: Verdict(float(trial.given["x"] < 50), "x is 50 or more."))
     blind = replace(assignment, questions=(replace(question, checks=(replace(question.checks[0], judge=lucky),)),))
-    harmless = replace(mutants.of(assignment)[0], text=REFERENCE)
-    assert 0 < killing.failures(pool, blind, harmless, times=12) < 12
+    harmless = replace(mutation.of(assignment)[0], text=REFERENCE)
+    assert 0 < mutants.failures(pool, blind, harmless, times=12) < 12
 
 
-def test_what_was_graded_is_not_graded_again(matrix: killing.Matrix, homework: str, out: Path) -> None:
-    journal = out / "mutants.jsonl"
+def test_what_was_graded_is_not_graded_again(matrix: mutants.Matrix, homework: str, out: Path) -> None:
+    journal = out / "mutation.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(lines[:-1]) + lines[-1][:40])  # stopped in the middle of a line
     told: list[tuple[int, int]] = []
-    again = killing.measured(homework, out, tell=lambda done, of: told.append((done, of)))
+    again = mutants.measured(homework, out, tell=lambda done, of: told.append((done, of)))
     assert again == matrix
     assert len(journal.read_text().splitlines()) == len(lines) + 1
     number = len(matrix.mutants)
@@ -277,20 +278,20 @@ def test_what_was_graded_is_not_graded_again(matrix: killing.Matrix, homework: s
 def test_what_a_blind_check_passes_is_listed_as_a_survivor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     blind = 'check = replace(check, judge=Exact(lambda _trial: Verdict(1.0, "Fine.")))'
-    found = killing.measured(importable(tmp_path, "blind", more=blind), tmp_path / "out", every=13)
+    found = mutants.measured(importable(tmp_path, "blind", more=blind), tmp_path / "out", every=13)
     assert found.survivors
     assert all(one.agreement.startswith("differs in small:twice") for one in found.survivors)
     assert all(one.agreement.endswith("failed in 0 of 20 further gradings") for one in found.survivors)
-    told = killing.section(found)
+    told = mutants.section(found)
     assert [promise.holds for promise in told.promises] == [False, True, True, True]
     assert found.survivors[0].diff in text(told)
 
 
-def test_a_slice_holds_some_of_every_function(few: list[mutants.Mutant]) -> None:
-    some = killing.sliced(few, 40)
+def test_a_slice_holds_some_of_every_function(few: list[mutation.Mutant]) -> None:
+    some = mutants.sliced(few, 40)
     assert {mutant.function for mutant in some} == {mutant.function for mutant in few}
     assert len(some) < len(few) / 20
-    assert killing.sliced(few, 1) == few
+    assert mutants.sliced(few, 1) == few
 
 
 # -------------------------------------------------------------------------------------------- matrix
@@ -302,57 +303,64 @@ def one(id: str, agreement: str = "", **scores: float) -> Graded:
 
 
 def test_the_matrix_counts_kills_and_costs() -> None:
-    gradings = [one("m1", a=0.0, b=0.5), one("m2", a=0.0, b=1.0), one("m3", killing.SAME, a=1.0, b=1.0)]
-    found = killing.matrix(gradings, (), ["m1", "m2", "m3"])
+    gradings = [one("m1", a=0.0, b=0.5), one("m2", a=0.0, b=1.0), one("m3", mutants.SAME, a=1.0, b=1.0)]
+    found = mutants.matrix(gradings, (), ["m1", "m2", "m3"])
     assert [(row.check, row.kills, row.alone, row.cost) for row in found.rows] == [
         ("a", ("m1", "m2"), ("m2",), 3.0),
         ("b", ("m1",), (), 6.0),
     ]
-    promise = killing.section(found).promises[1]
+    promise = mutants.section(found).promises[1]
     assert (promise.holds, promise.measured) == (False, "1 of 2; not b")
 
 
 def test_a_check_that_alone_catches_a_named_mistake_is_there_for_something() -> None:
     named = [Solution("v1", "", "f", "", fails=("b",)), Solution("v2", "", "f", "", fails=("a", "b"))]
-    found = killing.matrix([one("m1", a=0.0, b=0.5), one("m2", a=0.0, b=1.0)], (), ["m1", "m2"], named)
+    found = mutants.matrix([one("m1", a=0.0, b=0.5), one("m2", a=0.0, b=1.0)], (), ["m1", "m2"], named)
     assert [(row.check, row.named) for row in found.rows] == [("a", 0), ("b", 1)]
-    assert killing.section(found).holds
+    assert mutants.section(found).holds
 
 
 def test_documented_equivalents_must_survive_and_exist() -> None:
     documented = [Equivalent("m?", "It makes no difference."), Equivalent("n1", "Gone.")]
-    found = killing.matrix([one("m1", a=1.0), one("m2", a=0.0)], documented, ["m1", "m2"])
+    found = mutants.matrix([one("m1", a=1.0), one("m2", a=0.0)], documented, ["m1", "m2"])
     assert found.equivalent == {"m1": "It makes no difference."}
     assert found.stray == (
         "No mutant is called n1, as equivalents.toml has it.",
         "m2 is documented as equivalent, but fails a.",
     )
-    assert not killing.section(found).holds
-    near = killing.matrix([one("m1", a=1.0), one("m2", a=0.0)], [Equivalent("m?", "Just allowed.", True)], ["m1", "m2"])
+    assert not mutants.section(found).holds
+    near = mutants.matrix([one("m1", a=1.0), one("m2", a=0.0)], [Equivalent("m?", "Just allowed.", True)], ["m1", "m2"])
     assert (near.stray, set(near.equivalent), len(near.killed)) == ((), {"m1"}, 1)
 
 
 def test_a_fault_of_the_grader_is_an_error_and_no_survivor() -> None:
-    found = killing.matrix([replace(one("m1", a=1.0), faulty=("a",))], (), ["m1"])
+    found = mutants.matrix([replace(one("m1", a=1.0), faulty=("a",))], (), ["m1"])
     assert found.faults == ("The grader itself failed at m1, in a.",)
-    assert not killing.section(found).holds
+    assert not mutants.section(found).holds
     assert (found.survivors, found.killed, found.equivalent) == ((), (), {})
 
 
 def test_values_agree_to_the_bit_within_rounding_or_not() -> None:
     want = np.array([1.0, -4.0], np.float32)
-    bound = 2 * gamma(killing.ROUNDINGS) * 4
+    bound = 2 * gamma(mutants.ROUNDINGS) * 4
     near, far = want + np.float32(0.9 * bound), want + np.float32(1.2 * bound)
-    assert killing.apart({"z": want.copy(), "n": 2}, {"z": want, "n": 2}) == (0.0, "z")
-    assert 0 < killing.apart({"z": want.astype(np.float64)}, {"z": want})[0] < 1e-9
-    assert 0.5 < killing.apart({"z": near}, {"z": want})[0] <= 1
+    assert mutants.apart({"z": want.copy(), "n": 2}, {"z": want, "n": 2}) == (0.0, "z")
+    assert 0 < mutants.apart({"z": want.astype(np.float64)}, {"z": want})[0] < 1e-9
+    assert 0.5 < mutants.apart({"z": near}, {"z": want})[0] <= 1
     for other in ({"z": far}, {"z": want[:1]}, {"z": np.array([1, -4])}, {"z": want * np.nan}, {}):
-        assert killing.apart(other, {"z": want})[0] > 1
-    assert killing.apart({"n": True}, {"n": 1})[0] > 1
+        assert mutants.apart(other, {"z": want})[0] > 1
+    assert mutants.apart({"n": True}, {"n": 1})[0] > 1
 
 
 def test_the_table_of_equivalents_names_mutants_that_exist_with_a_reason() -> None:
-    names = [mutant.id for mutant in mutants.of(ASSIGNMENT)]
-    found = killing.matrix([], killing.equivalents(), names)
+    names = [mutant.id for mutant in mutation.of(ASSIGNMENT)]
+    found = mutants.matrix([], mutants.equivalents(AUDIT.equivalents), names)
     assert found.stray == ()
-    assert all(known.reason.endswith(".") for known in killing.equivalents())
+    assert all(known.reason.endswith(".") for known in mutants.equivalents(AUDIT.equivalents))
+
+
+def test_without_marked_solutions_the_part_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "answer.py").write_text("def twice(x):\n    return 2 * x\n")
+    told = mutants.lacks(replace(small.ASSIGNMENT, reference=tmp_path))
+    assert told == "no graded function of the reference has a marked solution."
+    assert mutants.lacks(small.ASSIGNMENT) == mutants.lacks(ASSIGNMENT) == ""

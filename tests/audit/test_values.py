@@ -17,13 +17,13 @@ from autograder.hw11 import ASSIGNMENT
 from autograder.judging.judges import Exact
 from autograder.sandbox import wire
 
-CHECKS = checks_of(ASSIGNMENT)
-SLICE = 140
+CHECKS, INPUTS = checks_of(ASSIGNMENT), inputs_of(ASSIGNMENT)
+SLICE = 60
 
 
 @pytest.mark.parametrize("id", CHECKS)
 def test_a_slice_breaks_no_judge(id: str) -> None:
-    count = SLICE if inputs_of(id) == values.INPUTS else 30
+    count = SLICE if INPUTS[id] == 20_000 else 20
     found = judged(case_of("autograder.hw11", id), range(count), limit=5.0)  # a busy machine counts more CPU time
     assert found.faults == ()
     assert found.verdicts + found.rejected + found.refused == count
@@ -31,8 +31,9 @@ def test_a_slice_breaks_no_judge(id: str) -> None:
 
 
 def test_there_are_a_million_for_every_kind_of_judge() -> None:
-    assert sum(map(inputs_of, CHECKS)) >= 1_300_000  # a third is refused before some judges
-    assert min(map(inputs_of, CHECKS)) >= 3000
+    assert INPUTS.keys() == CHECKS.keys()  # those of a notebook's whole run, too
+    assert sum(INPUTS.values()) >= 1_300_000  # a third is refused before some judges
+    assert min(INPUTS.values()) >= 3000
 
 
 RIGHT = {"z": np.arange(6.0).reshape(2, 3), "n": 3, "kind": "x", "fine": True, "x": 0.5, "empty": np.zeros((0, 2))}
@@ -104,8 +105,17 @@ def test_the_section_tells_what_was_found() -> None:
 
 def test_a_stopped_run_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(values.version, "of", lambda _: "one")
-    monkeypatch.setattr(values, "checks_of", lambda _: {"vae.sample.inputs": CHECKS["vae.sample.inputs"]})
-    found = values.measured("autograder.hw11", tmp_path, every=2000)
-    assert found.judged["vae.sample.inputs"].inputs == 10
+    monkeypatch.setattr(values.parallel, "each", lambda function, given, _jobs, apart: (
+        (place, function(*one)) for place, one in enumerate(given)))  # fmt: skip
+    found = values.measured("tests.small", tmp_path, every=100)
+    assert {id: one.inputs for id, one in found.judged.items()} == {"numbers.twice": 10, "words.hello": 10}
+    assert section(found).holds
     monkeypatch.setattr(values, "_chunk", None)  # whoever calls it fails: all stands in the journal
-    assert values.measured("autograder.hw11", tmp_path, every=2000) == found
+    assert values.measured("tests.small", tmp_path, every=100) == found
+
+
+def test_what_only_a_kernel_answers_is_left_out_where_no_answer_is_given() -> None:
+    bare = replace(ASSIGNMENT, audit=None)
+    assert CHECKS.keys() - inputs_of(bare).keys() == {"policy_gradient.notebook", "policy_gradient.answer"}
+    (left_out, _) = section(Found({"a": Judged(1, 0, 1, 0, 0.1, 0.1, ())}, ("policy_gradient.notebook",))).tables
+    assert left_out.rows == (("policy_gradient.notebook",),)

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autograder.core import Ask, Assignment, Check, Question, Reject, Trial, Verdict
+from autograder.core import Ask, Assignment, Check, Question, Reject, Spec, Trial, Verdict
 from autograder.judging.judges import Exact
 
 HERE = Path(__file__).resolve().parent
-TWICE = Ask("probes:twice", lambda rng: {"x": float(rng.integers(1, 100))}, seconds=3.0, reference=True)
-HELLO = Ask("probes:hello", lambda _rng: {}, seconds=3.0, fixed=True)
+TWICE = Ask(
+    "probes:twice",
+    lambda rng: {"x": float(rng.integers(1, 100))},
+    seconds=3.0,
+    reference=True,
+    returns=lambda _given: {"value": Spec(scalars=(float,), what="The value returned")},
+)
+HELLO = Ask(
+    "probes:hello",
+    lambda _rng: {},
+    seconds=3.0,
+    fixed=True,
+    returns=lambda _given: {"text": Spec(scalars=(str,), most=100, what="The text returned")},
+)
 
 
 def twice(trial: Trial) -> Verdict:
-    if trial.got["value"] != trial.want["value"]:
+    if trial.got.get("value") != trial.want["value"]:
         raise Reject("The value returned is not twice x. Expected: 2 x.", diagnosis="not_twice")
     return Verdict(1.0, "Twice x was returned.")
 
 
 def hello(trial: Trial) -> Verdict:
-    return Verdict(1.0 if trial.got["text"] == "hello" else 0.0, "hello() was called; expected: the text hello.")
+    return Verdict(1.0 if trial.got.get("text") == "hello" else 0.0, "hello() was called; expected: the text hello.")
 
 
 ASSIGNMENT = Assignment(

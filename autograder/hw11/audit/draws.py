@@ -5,23 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from autograder.audit import bank
-from autograder.audit.draws import Method
+from autograder.audit.homework import Method, StudyPlan
 from autograder.core import Array, Reject, Trial, Values
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.audit import training
-from autograder.hw11.audit.methods import METHODS
 from autograder.hw11.distributions import fit, kl
 from autograder.hw11.distributions import probes as probe
 from autograder.hw11.policy_gradient import training as marks
 from autograder.sandbox.guest.student import Student
-
-__all__ = ["CHOSEN", "METHODS", "ROUNDS", "STUDIES", "studied", "tried"]
 
 ROUNDS = {
     "comparing_distributions.ipynb": 1000,
@@ -90,19 +87,23 @@ def _answers(given: Values, fitted: Any, way: str) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------- trained marks
 
 MARK = 62.0
-"""Percent: of the notebook's own network (`luck.MARGINS`)."""
-
-STUDIES: Mapping[str, tuple[str, str, int]] = {
-    "argmax": ("policy gradient, the most probable action taken, 3,000 steps", f"{MARK:g} %", 64),
-    "sampled": ("policy gradient, actions drawn from the policy, 3,000 steps", f"{MARK:g} %", 64),
-}
-"""By name: what is trained, the mark, how many seeds. `python -m autograder.hw11.audit.training` takes thousands."""
+"""Percent: of the notebook's own network (`proofs.MARGINS`)."""
 
 
-def studied(name: str, seeds: int) -> Mapping[str, Any]:
+def trained(seeds: int, *, sampled: bool) -> Mapping[str, Any]:
     """Trains one network a seed, with data and first weights of its own."""
-    reached: Array = training.study(seeds, sampled=name == "sampled", first=100_000)[:, 0]
+    reached: Array = training.study(seeds, sampled=sampled, first=100_000)[:, 0]
     return {"failed": int((reached < MARK).sum()), "worst": f"{reached.min():.1f} %"}
+
+
+STUDIES = {
+    name: StudyPlan(f"policy gradient, {how}, 3,000 steps", f"{MARK:g} %", 64, partial(trained, sampled=sampled))
+    for name, how, sampled in (
+        ("argmax", "the most probable action taken", False),
+        ("sampled", "actions drawn from the policy", True),
+    )
+}
+"""`python -m autograder.hw11.audit.training` takes thousands of seeds."""
 
 
 # ---------------------------------------------------------------------------------------------- what is chosen
@@ -124,4 +125,4 @@ CHOSEN: tuple[tuple[str, str, str], ...] = (
         "the reference's path on a fixed problem: 69 %",
     ),
 )
-"""Question 2's, and what else has its pass mark from measurements (see also `luck.MARGINS`)."""
+"""Question 2's, and what else has its pass mark from measurements (see also `proofs.MARGINS`)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from autograder.audit.draws import Method
+from autograder.audit.homework import Method
 from autograder.audit.solutions import Solution
 
 HEAD = """

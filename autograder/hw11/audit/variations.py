@@ -1,6 +1,6 @@
 """Harmless ways in which students' work differs from the reference, and what of the bank or tests stands for each."""
 
-from autograder.audit.fairness import Variation
+from autograder.audit.homework import Variation
 
 _IN = "tests/intake/test_intake.py::"
 _CELLS = "tests/sandbox/test_notebooks.py::"

@@ -258,7 +258,7 @@ NOTEBOOK = Ask(
     needs=("policy_gradient.ipynb",),
 )
 REACHED = 0.62
-"""The pass mark for the notebook's own network, from `python -m autograder.audit.training`: over 704 seeds of data
+"""The pass mark for the notebook's own network, from `python -m autograder.hw11.audit.training`: over 704 seeds of data
 and weights the reference's networks are right on 76.5 % (sd 2.5, least 69.3) with the likeliest actions, and over
 704 more on 82.5 % (sd 1.7, least 76.2) with drawn ones; untrained and wrongly trained ones (sign, no reward, all
 actions, N x N products) on 60 % at most. With the notebook's own seed a run is repeatable: 75 %, no luck in it.

@@ -9,7 +9,8 @@ from scipy import optimize
 from scipy.special import softmax
 
 from autograder.audit import falsefails
-from autograder.audit.falsefails import MISS, Luck
+from autograder.audit.falsefails import MISS
+from autograder.audit.homework import FalsePositiveBound
 from autograder.core import Assignment, Values
 from autograder.hw11.continual_learning import data
 from autograder.hw11.gan import loss as gan
@@ -114,7 +115,7 @@ def _calls(shape: Shape, p: float) -> str:
     return f"a correlation of {falsefails.correlation(batch * dim, p / comb(calls, 2)):.2f} of two calls"
 
 
-def luck(assignment: Assignment) -> dict[str, Luck]:
+def bounds(assignment: Assignment) -> dict[str, FalsePositiveBound]:
     """By the id of every statistical check of the homework. Sizes follow from closed formulas or, for
     policy_gradient.unbiased, from the inequality that proves the alpha, used once more for the miss."""
     alpha = {check.id: check.judge.alpha for question in assignment.questions for check in question.checks}
@@ -126,29 +127,29 @@ def luck(assignment: Assignment) -> dict[str, Luck]:
     n, level = int(np.prod(large)), alpha["vae.sample.parameters"] / PARAMETERS
     fresh = alpha["gan.fresh"] / (DEPENDENCE + REPETITION)
     return {
-        "vae.sample.noise": Luck(
+        "vae.sample.noise": FalsePositiveBound(
             f"{NORMAL}; {BONFERRONI}", _marginal(large), n, _distribution(large, alpha["vae.sample.noise"] / MARGINAL)
         ),
-        "vae.sample.parameters": Luck(
+        "vae.sample.parameters": FalsePositiveBound(
             f"{CONTRASTS}; {BONFERRONI}",
             PARAMETERS,
             n,
             f"a centre that moves by {falsefails.covariate(n, level):.3f} of its standard deviation with that of m or "
             f"of log v; a standard deviation {_percent(falsefails.halves(n, level))} in one half of m or v",
         ),
-        "vae.sample.independence": Luck(
+        "vae.sample.independence": FalsePositiveBound(
             f"{RELATIONS}; {BONFERRONI}",
             _dependence(large),
             n,
             _relations(large, alpha["vae.sample.independence"] / DEPENDENCE),
         ),
-        "vae.sample.fresh": Luck(
+        "vae.sample.fresh": FalsePositiveBound(
             f"{RELATIONS}, and equal calls never; {BONFERRONI}",
             _repetition(large),
             n,
             _calls(large, alpha["vae.sample.fresh"] / REPETITION),
         ),
-        "vae.bound.posterior": Luck(
+        "vae.bound.posterior": FalsePositiveBound(
             f"all four batteries of the sampler; {BONFERRONI}",
             _marginal(deep) + _dependence(deep) + _repetition(deep) + PARAMETERS,
             int(np.prod(deep)),
@@ -156,19 +157,19 @@ def luck(assignment: Assignment) -> dict[str, Luck]:
             f"{_relations(deep, alpha['vae.bound.posterior'] / every)}; "
             f"{_calls(deep, alpha['vae.bound.posterior'] / every)}",
         ),
-        "gan.noise": Luck(
+        "gan.noise": FalsePositiveBound(
             f"{NORMAL}; {BONFERRONI}",
             _marginal(wide),
             int(np.prod(wide)),
             _distribution(wide, alpha["gan.noise"] / MARGINAL),
         ),
-        "gan.fresh": Luck(
+        "gan.fresh": FalsePositiveBound(
             f"{RELATIONS}, and equal calls never; {BONFERRONI}",
             _dependence(wide) + _repetition(wide),
             int(np.prod(wide)),
             f"{_relations(wide, fresh)}; {_calls(wide, fresh)}",
         ),
-        "policy_gradient.unbiased": Luck(
+        "policy_gradient.unbiased": FalsePositiveBound(
             f"Bernstein's inequality along each direction; {BONFERRONI}. Where every gradient is right given its "
             "actions, nothing is left to luck",
             DIRECTIONS,
@@ -176,7 +177,7 @@ def luck(assignment: Assignment) -> dict[str, Luck]:
             f"an estimate {_percent(_bias(alpha['policy_gradient.unbiased'], -1))} or "
             f"{_percent(_bias(alpha['policy_gradient.unbiased'], 1))} too large along the exact gradient",
         ),
-        "continual_learning.rehearsal": Luck(
+        "continual_learning.rehearsal": FalsePositiveBound(
             "counting: a shuffle leaves the tasks' images in one piece each with probability below "
             f"{data.in_one_piece(data.SIZES) + data.in_one_piece((data.PER_TASK, data.PER_TASK, data.SIZES[-1])):.0e}",
             2,
