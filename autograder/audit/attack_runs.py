@@ -187,7 +187,7 @@ def tried(
     own, path = asked(given, assignment, attack), beside.folder / "results" / "results.json"
     results: list[Result] = []
     refused, document = "", gradescope.document(own, [])
-    gradescope.write(path, document)
+    gradescope.write(path, document, links=False)
     cpu = pool.cpu
     with scratch() as folder:
         upload = uploaded(given, attack, assignment, beside.words(assignment), folder)
@@ -200,7 +200,7 @@ def tried(
             for result in Grading(pool, received, own, b"attacks", 300.0).results():
                 results.append(result)
                 document = gradescope.document(own, results, remarks=received.remarks)
-                gradescope.write(path, document)
+                gradescope.write(path, document, links=False)
     text = json.dumps(document, ensure_ascii=False) + refused
     messages = [result.verdict.message for result in results]
     left = left_behind(pool, beside.mark, alone=alone)

@@ -286,7 +286,7 @@ FILES = (
         "import matplotlib", 'matplotlib.use("TkAgg")', "import matplotlib.pyplot as plt", 'plt.style.use("seaborn")',
         'plt.rcParams["figure.figsize"] = (8, 6)', "colours = plt.cm.tab10.colors[:3]")),
     ("packages", "with packages that are not here", _above(
-        "import wandb", 'run = wandb.init(project="hw11")', "from dotenv import load_dotenv", "load_dotenv()",
+        "import wandb", 'run = wandb.init(project="homework")', "from dotenv import load_dotenv", "load_dotenv()",
         "from torch.utils.tensorboard import SummaryWriter", 'writer = SummaryWriter("runs")',
         "from torchvision import transforms", "flat = transforms.Compose([transforms.ToTensor()])")),
     ("data", "reading data that is not here", _above('data = open("/home/me/data.csv").read()')),

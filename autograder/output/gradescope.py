@@ -279,9 +279,9 @@ def _extra(check: str, result: Result | None) -> dict[str, Any]:
     return extra
 
 
-def write(path: Path, content: dict[str, Any]) -> None:
+def write(path: Path, content: dict[str, Any], *, links: bool = True) -> None:
     """Writes it as `storage.save` does: whoever reads `path` finds either the old or the new whole file."""
-    storage.save(path, json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False) + "\n")
+    storage.save(path, json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False) + "\n", links=links)
 
 
 def logs(results: Sequence[Result]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.audit import fuzzing
+from autograder.audit import damage, fuzzing
 from autograder.audit.fuzzing import Found, Tried, growth, made, measured, section, targets_of, tried
 from autograder.audit.homework import Target
 from autograder.sandbox.guest import notebooks
@@ -37,7 +37,7 @@ def test_inputs_follow_from_their_number() -> None:
         first = [made(target, number) for number in range(20)]
         assert first == [made(target, number) for number in range(20)]
         assert len(set(first)) > 10
-        assert max(map(len, first)) <= 4 * fuzzing.MOST
+        assert max(map(len, first)) <= 4 * damage.MOST
 
 
 def _bytes(rng: random.Random) -> bytes:

@@ -264,7 +264,7 @@ def test_a_survivor_by_luck_shows_in_further_gradings(pool: Pool, assignment: As
 
 
 def test_what_was_graded_is_not_graded_again(matrix: mutants.Matrix, homework: str, out: Path) -> None:
-    journal = out / "mutation.jsonl"
+    journal = out / "mutants.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(lines[:-1]) + lines[-1][:40])  # stopped in the middle of a line
     told: list[tuple[int, int]] = []
@@ -280,7 +280,7 @@ def test_what_a_blind_check_passes_is_listed_as_a_survivor(tmp_path: Path, monke
     blind = 'check = replace(check, judge=Exact(lambda _trial: Verdict(1.0, "Fine.")))'
     found = mutants.measured(importable(tmp_path, "blind", more=blind), tmp_path / "out", every=13)
     assert found.survivors
-    assert all(one.agreement.startswith("differs in small:twice") for one in found.survivors)
+    assert all(one.agreement.startswith("differs in probes:twice") for one in found.survivors)
     assert all(one.agreement.endswith("failed in 0 of 20 further gradings") for one in found.survivors)
     told = mutants.section(found)
     assert [promise.holds for promise in told.promises] == [False, True, True, True]

@@ -18,12 +18,13 @@ from autograder.judging.judges import Exact
 from autograder.sandbox import wire
 
 CHECKS, INPUTS = checks_of(ASSIGNMENT), inputs_of(ASSIGNMENT)
-SLICE = 60
+SLICE, SLOW = 140, 30
+"""Changed answers for a judge, and for those of question 1, which compute whole layers."""
 
 
 @pytest.mark.parametrize("id", CHECKS)
 def test_a_slice_breaks_no_judge(id: str) -> None:
-    count = SLICE if INPUTS[id] == 20_000 else 20
+    count = 20 if INPUTS[id] < 20_000 else SLOW if id.startswith("summarization") else SLICE
     found = judged(case_of("autograder.hw11", id), range(count), limit=5.0)  # a busy machine counts more CPU time
     assert found.faults == ()
     assert found.verdicts + found.rejected + found.refused == count

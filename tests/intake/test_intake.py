@@ -23,9 +23,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.core import PACKAGES, Question, Reject, Submission
+from autograder.core import PACKAGES, Assignment, Question, Reject, Submission
+from autograder.hw11 import ASSIGNMENT
 from autograder.intake import submission, uploads
-from tests import helpers
+from tests import helpers, small
 from tests.helpers import UTILS, VAE, VAE_ONLY, solved, zip_of
 
 often = settings(derandomize=True, database=None, deadline=None, max_examples=100)
@@ -215,6 +216,19 @@ def test_two_equal_places_are_told(tmp_path: Path, box: Path) -> None:
     taken = receive(zip_of(files, tmp_path / "a.zip"), box)
     assert (box / UTILS).read_bytes() == b"x = 1\n"
     assert any("more than one utils.py" in remark for remark in taken.remarks)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "file"),
+    [(small.ASSIGNMENT, "answer.py"), (ASSIGNMENT, "policy_gradient.ipynb"), (ASSIGNMENT, "summarization.ipynb")],
+    ids=["a Python file", "a notebook", "a question with more files"],
+)
+def test_a_file_and_a_folder_of_one_name(assignment: Assignment, file: str, tmp_path: Path) -> None:
+    """A zip can hold both. Here the file is empty, so that the one in the folder is taken and what is beside it."""
+    box = tmp_path / "box"
+    box.mkdir()
+    upload = zip_of({file: b"", f"{file}/{file}.bak": b"x = 1\n"}, tmp_path / "upload.zip")
+    assert file not in submission.receive(upload, assignment, box).absent
 
 
 def test_the_digest_is_of_the_content(tmp_path: Path) -> None:

@@ -115,3 +115,15 @@ def test_there_is_no_other_way_to_rename_over_a_file() -> None:
 def test_who_packs_a_bundle_needs_nothing_but_python() -> None:
     code = "import sys; sys.modules['numpy'] = sys.modules['fcntl'] = None; import autograder.storage"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("target", ["held", "nowhere"])
+def test_a_link_that_somebody_else_put_there_is_replaced(tmp_path: Path, target: str) -> None:
+    (tmp_path / "held").write_text("old")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / target)
+    storage.save(link, "new", links=False)
+    assert not link.is_symlink()
+    assert link.read_text() == "new"
+    assert (tmp_path / "held").read_text() == "old"
+    assert not (tmp_path / "nowhere").exists()

@@ -1110,8 +1110,8 @@ BESIDE = [
                     "autograder.sandbox.guest.machine:settle", "autograder.sandbox.guest.machine:calm",
                     "autograder.sandbox.guest.files:install")),
     _attack("sections-forged", "forge", WRONG + (
-        'from autograder import sections\n'
-        'sections.run = lambda describe, **parts: {f"{part}.fault.kind": "grader" for part in parts}\n'),
+        'from autograder.sandbox import parts\n'
+        'parts.run = lambda describe, **own: {f"{part}.fault.kind": "grader" for part in own}\n'),
            bound="any", targets=("autograder.sandbox.parts:run",)),
     _attack("trace-and-profile", "forge", WRONG + (
         'import sys\n'
