@@ -262,7 +262,7 @@ def test_what_stands_beside_a_probe_earns_nothing(pool: Pool) -> None:
 
 def test_a_clone_that_shows_another_z_is_found_out(pool: Pool) -> None:
     """Also by its letter: torch's own operation is replaced, for every name that our probes have bound."""
-    graded = helpers.grade(pool, helpers.solved(vae=BY_ID["bound-clone-replaced"].vae))
+    graded = helpers.grade(pool, helpers.solved(vae=BY_ID["bound-clone-replaced"].behind[helpers.VAE]))
     scores = graded.scores()
     assert scores["vae.bound.kl"] == next(check.points for check in CHECKS if check.id == "vae.bound.kl")
     assert scores["vae.bound.posterior"] == 0
