@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ from hypothesis.extra import numpy as arrays
 from autograder.audit import bank, casefiles
 from autograder.audit.solutions import Bank, Solution
 from autograder.authoring import template
-from autograder.core import LEFT_EMPTY, Assignment, Check, Question, Reject, Result, Submission, Trial, Verdict
+from autograder.core import LEFT_EMPTY, Assignment, Check, Question, Reject, Result, Submission, Trial, Value, Verdict
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT, SOLUTIONS, process
 from autograder.hw11.answers import probes as probe
@@ -662,12 +663,18 @@ JUNK = st.one_of(
 )  # fmt: skip
 
 
+@functools.cache
+def right_values() -> dict[str, Value]:
+    """What a worker says of a right file and a right run."""
+    with received(SOLVED, json.dumps(LOGGED).encode()) as taken:
+        return {**run_of(0.75, "75").got, **probe.answers({}, Student(taken.box))}
+
+
 @settings(max_examples=300)
 @given(data=st.data())
 def test_junk_in_place_of_values_raises_nothing_but_reject(data: st.DataObject) -> None:
     """What a worker says is a stranger's word."""
-    with received(SOLVED, json.dumps(LOGGED).encode()) as taken:
-        right = {**run_of(0.75, "75").got, **probe.answers({}, Student(taken.box))}
+    right = right_values()
     names = data.draw(st.lists(st.sampled_from(sorted(right)), max_size=3))
     judged(Trial({}, over_the_wire({**right, **{name: data.draw(JUNK) for name in names}})))  # type: ignore[arg-type]
 

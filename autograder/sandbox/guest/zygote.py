@@ -101,10 +101,12 @@ def warm_for_probe(name: str, *, reads: bool = False) -> None:
 SLOW: tuple[tuple[str, tuple[str, ...], re.Pattern[bytes]], ...] = (
     ("transformers.modeling_utils", ("*.py", "*.ipynb"), re.compile(rb"PreTrainedModel|modeling_utils")),
     ("scipy.optimize", ("*.py", "*.ipynb"), re.compile(rb"\b(?:from|import) +scipy\b")),
+    ("torch._dynamo", ("*.ipynb",), re.compile(rb"\b(?:optim *\. *\w+|Adam|AdamW|SGD|RMSprop) *\(")),
     ("matplotlib.pyplot", ("*.py",), re.compile(rb"^(?: {4}|\t)?(?:plt|mpl|matplotlib)[ \t]*[.\[]", re.MULTILINE)),
 )
 """Packages that a file uses as it is loaded, and how it is seen: a layer's base class, `plt.rcParams[...] = ...`. Of
-scipy that is nearly every import: 0.2 s and 25 MB, which an upload without it is spared."""
+scipy that is nearly every import: 0.2 s and 25 MB, which an upload without it is spared. The first optimizer that is
+made imports torch._dynamo: 1.1 s in each of a notebook's workers, the kernel included."""
 MOST_FILES, MOST_TEXT = 200, 4 << 20
 
 
