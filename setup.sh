@@ -6,9 +6,22 @@
 #   ./setup.sh --python   make it if need be, then print the path of its interpreter on stdout
 #   ./setup.sh --which    only print the interpreters that it could be made with, the one that is taken first
 #
-# Where: as root below /opt, readable by the unprivileged user that students' code runs as;
-# as anyone else in .venv beside this file. The folder's name carries a digest of the pins.
+# Where: as root, or as the owner of /opt/autograder, below that, readable by the unprivileged user that students' code
+# runs as; as anyone else in .venv beside this file. The folder's name carries a digest of the pins.
 set -euo pipefail
+# Nothing is installed where grading cannot work. autograder/front.py says the same to whoever calls Python.
+case "$(uname)" in
+  Linux) system="" ;;
+  Darwin) system=macOS ;;
+  MINGW* | MSYS* | CYGWIN* | Windows*) system=Windows ;;
+  *) system="$(uname)" ;;
+esac
+if [ -n "$system" ]; then
+  echo "Grading needs Linux, which keeps students' code locked in, so on $system use Docker:" \
+    "\`docker build -t autograder .\` once, then \`docker run --rm -v \"\${PWD}:/work\" -w /work autograder" \
+    "/autograder/run_autograder submission.zip\` (docs/machines.md has the other commands)." >&2
+  exit 3
+fi
 unset CDPATH PYTHONHOME PYTHONPATH
 here="$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd -P)"
 umask 022 # the worker's user must be able to read what root installs
@@ -32,7 +45,7 @@ grade_pins=("$here/autograder/requirements-hashed.txt" "$here/autograder/require
 dev_pins=("$here/tests/requirements.txt" "$here/autograder/requirements-cluster.txt"
   "$here/autograder/requirements-review.txt" "$here/tests/package-lock.json")
 name="$(digest "${grade_pins[@]}")"
-if as_root && mkdir -p /opt/autograder 2>/dev/null; then
+if mkdir -p /opt/autograder 2>/dev/null && { as_root || [ -w /opt/autograder ]; }; then
   home=/opt/autograder venv="/opt/autograder/venv-$name"
 elif [ -w "$here" ] || [ -d "$here/.venv" ]; then
   home="$here" venv="$here/.venv"
@@ -44,9 +57,19 @@ fi
 stamp="$venv/.grade-$name"
 [ "$group" = grade ] || stamp="$venv/.dev-$(digest "${grade_pins[@]}" "${dev_pins[@]}")"
 
+# The key of all seeds, which nobody may guess: made once, readable by its owner only. Of two that are made at the same
+# time, the first stays. In a Docker image "secret" is a link into a folder that outlives the container.
+make_key() {
+  local key new
+  key="$(readlink -f "$venv/secret")" && new="$key.$$.$RANDOM$RANDOM" &&
+    (umask 077 && set -o noclobber && head -c 32 /dev/urandom >"$new") || return 1
+  ln "$new" "$key" 2>/dev/null || [ -s "$key" ] || mv "$new" "$key"
+  rm -f "$new"
+}
 finish_if_ready() {
   [ "$which" = no ] || return 0
-  [ -e "$stamp" ] && [ -s "$venv/secret" ] && [ -x "$venv/bin/python" ] || return 0
+  [ -e "$stamp" ] && [ -x "$venv/bin/python" ] || return 0
+  [ -s "$venv/secret" ] || make_key || { say "the key of the seeds cannot be written to $venv/secret"; exit 1; }
   if [ "$print_python" = yes ]; then echo "$venv/bin/python"; else say "ready: $venv"; fi
   exit 0
 }
@@ -144,15 +167,13 @@ pinned() { sed -n "s/^# $1==\([^ ]*\).*/\1/p" "${grade_pins[@]}" "${dev_pins[@]}
 
 # torch and torchvision: their CPU builds carry the local version "+cpu" and live in PyTorch's own index.
 # That index is tried briefly (it may be out of reach where the wheel lies elsewhere), then with patience;
-# only when no CPU build can be found is the registry's build taken, which is gigabytes larger on Linux.
+# only when no CPU build can be found is the registry's build taken, which is gigabytes larger.
 cpu_build() { # cpu_build NAME [options of pip install]
   local name="$1" version; version="$(pinned "$1")"; shift
-  if [ "$(uname)" = Linux ]; then
-    set -- "$@" --extra-index-url https://download.pytorch.org/whl/cpu --no-deps "$name==$version+cpu"
-    pip install --retries 0 --timeout 5 "$@" 2>/dev/null && return 0
-    pip install --retries 3 --timeout 30 "$@" && return 0
-    say "no CPU build of $name $version was found; taking the general one"
-  fi
+  set -- "$@" --extra-index-url https://download.pytorch.org/whl/cpu --no-deps "$name==$version+cpu"
+  pip install --retries 0 --timeout 5 "$@" 2>/dev/null && return 0
+  pip install --retries 3 --timeout 30 "$@" && return 0
+  say "no CPU build of $name $version was found; taking the general one"
   pip install "$name==$version" # with all that it draws in: the large build does not load without
 }
 
@@ -202,10 +223,6 @@ if [ "$group" = dev ]; then
   fi
   rm "$venv/.adding"
   touch "$stamp"
-fi
-# The key of all seeds, which nobody may guess: made once, readable by its owner only.
-if [ ! -s "$venv/secret" ]; then
-  (umask 077 && head -c 32 /dev/urandom >"$venv/secret.new" && mv "$venv/secret.new" "$venv/secret")
 fi
 "$venv/bin/python" -I -m compileall -q "$here/autograder" >/dev/null 2>&1 || true
 finish_if_ready

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,23 +21,11 @@ def _in_environment() -> None:
     """Goes on in the environment that setup.sh makes, if this interpreter lacks what is needed."""
     import importlib.util
 
-    needed = (
-        "numpy",
-        "scipy",
-        "torch",
-        "rich",
-        "yaml",
-        *(("pyseccomp", "landlockpy") if sys.platform == "linux" else ()),
-    )
+    from autograder import front
+
+    needed = ("numpy", "scipy", "torch", "rich", "yaml", "pyseccomp", "landlockpy")
     if not all(importlib.util.find_spec(name) for name in needed):
-        command = ["bash", str(ROOT / "setup.sh"), "--python"]
-        setup = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if setup.returncode != 0 or os.environ.get("AUTOGRADER_ENVIRONMENT") == "made":
-            print("The environment could not be set up; the lines above say why.", file=sys.stderr)
-            sys.exit(3)
-        environment = {**os.environ, "AUTOGRADER_ENVIRONMENT": "made"}
-        program = [setup.stdout.strip(), str(Path(__file__).resolve()), *sys.argv[1:]]
-        os.execve(program[0], program, environment)
+        front.go_on_in_environment()
 
 
 EPILOG = """exit status of every command: 0 it did what it says, 2 what it was given cannot be used, 3 a fault of ours
@@ -218,12 +205,18 @@ def _graded_homework(command: argparse.ArgumentParser) -> None:
 
 def main(arguments: list[str]) -> int:
     """Runs one command; returns the exit status."""
+    from autograder import front
+
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.command is None:
+    refusal = front.refusal()
+    if options.command is None and not refusal:
         parser.print_help()
         return 0
-    if _needs_environment(options):
+    if options.command is None or _needs_environment(options):
+        if refusal:
+            print(refusal, file=sys.stderr)
+            return front.OUR_FAULT
         _in_environment()
     try:
         return _run(options)
