@@ -31,4 +31,4 @@ RUN bash /autograder/source/setup.sh --dev && rm /opt/autograder/key/secret
 # For grading, and the default.
 FROM environment
 COPY . /autograder/source/
-RUN cd /autograder/source && chmod 755 setup.sh run_autograder run_tests && cp run_autograder /autograder/
+RUN cd /autograder/source && chmod 755 setup.sh run_autograder && cp run_autograder /autograder/

@@ -18,7 +18,7 @@ case "$(uname)" in
 esac
 if [ -n "$system" ]; then
   echo "Grading needs Linux, which keeps students' code locked in, so on $system use Docker:" \
-    "\`docker build -t autograder .\` once, then \`docker run --rm -v \"\${PWD}:/work\" -w /work autograder" \
+    "\`docker build -t grader .\` once, then \`docker run --rm -v \"\${PWD}:/work\" -w /work grader" \
     "/autograder/run_autograder submission.zip\` (docs/machines.md has the other commands)." >&2
   exit 3
 fi
