@@ -447,6 +447,7 @@ def export(path: Path) -> Path:
 
 
 @NO_GIT
+@pytest.mark.slow
 def test_the_line_that_grades_a_zip(image):
     with reachable_folder() as work:
         zip_of(solved(), work / "submission.zip")
@@ -459,6 +460,7 @@ def test_the_line_that_grades_a_zip(image):
 
 
 @NO_GIT
+@pytest.mark.slow
 def test_the_line_that_grades_a_class_keeps_its_key(image):
     """With the same key the second call finds everything graded; a container without the volume has another one."""
     with reachable_folder() as work:
@@ -510,6 +512,7 @@ such as `-v` for the settings that this machine needs to reach the registries, o
 
 
 @NO_GIT
+@pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get(BUILD), reason=f"takes ten minutes: set {BUILD}")
 @pytest.mark.skipif(not all(map(shutil.which, ("buildah", "debootstrap"))), reason="needs buildah and debootstrap")
 def test_the_whole_image_is_built_and_grades():

@@ -249,6 +249,63 @@ def setup_on(machine, *options):
     return done, log.read_text().split()[0] if log.exists() else ""
 
 
+def test_a_key_that_is_missing_is_made_and_nothing_else(machine):
+    """As in a container: the environment comes with the image, and the key is made at the first grading."""
+    stand_in(machine / "bin", 12)
+    assert setup_on(machine, "--python")[0].returncode == 0
+    (key,) = (machine / "opt" / "autograder").glob("venv-*/secret")
+    first, log = key.read_bytes(), (machine / "bin" / "pip.log").read_text()
+    kept = machine / "a volume"
+    kept.mkdir()
+    key.unlink()
+    key.symlink_to(kept / "secret")
+    done, _ = setup_on(machine, "--python")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{key.parent}/bin/python\n", "")
+    assert key.is_symlink() and [path.name for path in kept.iterdir()] == ["secret"]
+    assert len(key.read_bytes()) == 32 and key.read_bytes() != first
+    assert stat.S_IMODE((kept / "secret").stat().st_mode) == 0o600
+    assert (machine / "bin" / "pip.log").read_text() == log
+    (kept / "secret").write_bytes(b"")  # a kill or a full disk
+    assert setup_on(machine, "--python")[0].returncode == 0
+    assert len(key.read_bytes()) == 32
+
+
+def test_many_that_start_at_once_have_one_key(machine):
+    """Each of them reads the key as soon as setup.sh has ended."""
+    stand_in(machine / "bin", 12)
+    assert setup_on(machine, "--python")[0].returncode == 0
+    (key,) = (machine / "opt" / "autograder").glob("venv-*/secret")
+    key.unlink()
+    read = f'bash {machine}/source/setup.sh --python >/dev/null && cksum <"{key}"'
+    env = {"PATH": str(machine / "bin"), "HOME": str(machine)}
+    started = [subprocess.Popen(["bash", "-c", read], env=env, stdout=subprocess.PIPE) for _ in range(8)]
+    assert len({each.communicate()[0] for each in started}) == 1
+    assert key.stat().st_nlink == 1 and not list(key.parent.glob("secret.*"))
+
+
+def test_a_key_that_cannot_be_kept_is_said(machine):
+    """Without a key the inputs could be guessed, so nothing goes on."""
+    stand_in(machine / "bin", 12)
+    assert setup_on(machine, "--python")[0].returncode == 0
+    (key,) = (machine / "opt" / "autograder").glob("venv-*/secret")
+    key.unlink()
+    key.symlink_to(machine / "nowhere" / "deeper" / "secret")
+    done, _ = setup_on(machine, "--python")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "key" in done.stderr and str(key) in done.stderr
+
+
+def test_the_owner_of_the_folder_below_opt_shares_its_environment(machine):
+    """The image's authors are not root, and have root's environment; who may not write there has one of their own."""
+    stand_in(machine / "bin", 12)
+    script(machine / "bin" / "id.new", "echo 1000")
+    (machine / "bin" / "id.new").replace(machine / "bin" / "id")
+    assert setup_on(machine, "--python")[0].stdout.startswith(f"{machine}/opt/autograder/venv-")
+    shutil.rmtree(machine / "opt")
+    (machine / "opt").write_text("")
+    assert setup_on(machine, "--python")[0].stdout == f"{machine}/source/.venv/bin/python\n"
+
+
 def archive(machine, *, ppa, offered):
     """An apt-get that installs the Pythons `offered` by minor version; those from 12 on only once the PPA is there."""
     bin = machine / "bin"
