@@ -480,6 +480,7 @@ def test_the_line_that_grades_a_class_keeps_its_key(image):
 
 
 @NO_GIT
+@pytest.mark.slow
 def test_the_line_that_tries_the_sandbox(image):
     with reachable_folder() as work:
         done = image.run(DOCTOR, work)
