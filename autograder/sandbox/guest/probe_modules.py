@@ -47,7 +47,7 @@ def _leave_judges_out(name: str) -> None:
     parts = name.split(".")
     for end in range(1, len(parts)):
         parent = ".".join(parts[:end])
-        if parent in sys.modules or PUBLIC in parts[:end] or parts[0] == parent:
+        if parent in sys.modules or PUBLIC in parts[:end]:
             continue
         spec = importlib.util.find_spec(parent)
         if spec is None or spec.submodule_search_locations is None:

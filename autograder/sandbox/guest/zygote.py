@@ -329,4 +329,7 @@ def main(descriptor: int, probes: str, *, runs: bool) -> None:
 if __name__ == "__main__":
     # Run by path with `python -I`, so that nothing of the caller's environment is imported.
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+    from autograder import homeworks
+
+    homeworks.find_in(sys.argv[2], sys.argv[4])
     main(int(sys.argv[1]), sys.argv[2], runs=sys.argv[3] == "runs")

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from autograder import homeworks
 from autograder.core import WHOLE, Ask, Observation, Submission, Values
 from autograder.sandbox import confine, phases, wire
 from autograder.sandbox.host.discreet import observed
@@ -56,7 +57,10 @@ class WallError(Exception):
 
 @dataclass(frozen=True)
 class Wall:
-    """How workers are confined: `layers` of confine.LAYERS, and `memory` bytes beyond the zygote's."""
+    """Whose `probes` are put, and how workers are confined: `layers` of confine.LAYERS, `memory` beyond the zygote's.
+
+    `probes` is a homework as homeworks.canonical names it, or the package of its probes.
+    """
 
     probes: str
     layers: tuple[str, ...] = confine.LAYERS
@@ -73,6 +77,7 @@ class Pool:
 
     def __init__(self, wall: Wall, *, runs: bool = True) -> None:
         self.wall, self.runs = wall, runs
+        self._probes, self._above = homeworks.place(wall.probes)
         self.uid, self._second = (
             confine.worker_uid(first + os.getpid()) if "user" in wall.layers else None
             for first in (FIRST_UID, SECOND_UID)
@@ -114,8 +119,9 @@ class Pool:
                     "-I",
                     str(program),
                     str(theirs.fileno()),
-                    self.wall.probes,
+                    self._probes,
                     "runs" if self.runs else "reads",
+                    self._above,
                 ],
                 pass_fds=[theirs.fileno()],
                 env=ENVIRONMENT,
@@ -237,7 +243,7 @@ class Pool:
                     "box": str(submission.box),
                     "absent": list(submission.absent),
                     "probe": ask.probe,
-                    "probes": self.wall.probes,
+                    "probes": self._probes,
                     "uid": None if submission.ours else uid,
                     "group": None if submission.ours else self.uid,
                     "seconds": seconds,
@@ -274,7 +280,7 @@ class Pool:
             self.profile(ask, usage["cpu"], usage["faults"], phases.told(bytes(conversation.log)))
         frame = conversation.frame
         if ended == "answered" and frame is not None and frame.id == identity and frame.fault is not None:
-            seen = replace(observed(frame.fault, ask, submission, self.wall.probes), further=frame.further)
+            seen = replace(observed(frame.fault, ask, submission, self._probes), further=frame.further)
         else:
             seen = _judge_end(ended, conversation, identity, usage, seconds)
         log = "\n".join(filter(None, (seen.log, conversation.log.decode("utf-8", "replace"))))

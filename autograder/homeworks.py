@@ -1,0 +1,152 @@
+"""Finds a homework by what `--homework` names: a package that Python can import, or a folder that lies anywhere."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import traceback
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+from autograder.core import Assignment
+
+DEFAULT = "autograder.hw11"
+FOLDERS = "homeworks"
+"""The package below which a folder is imported: its own name alone could be that of a student's file, or of numpy."""
+ROOT = Path(__file__).resolve().parents[1]
+CHOSEN = ROOT / "homework.txt"
+"""Names the homework that is meant where no command says which, below this folder; in a bundle of another homework."""
+
+
+class NoHomework(Exception):
+    """Why a homework cannot be used, as a sentence for its author."""
+
+
+def usual() -> str:
+    """The homework that is meant where no command says which."""
+    try:
+        chosen = CHOSEN.read_text(encoding="utf-8").strip()
+    except OSError:
+        return DEFAULT
+    folder = ROOT / chosen
+    return str(folder) if folder.is_dir() else chosen
+
+
+def canonical(named: str) -> str:
+    """What `--homework` names, in a form that means the same in every folder and process.
+
+    A folder becomes its absolute path; a package keeps its name. Raises NoHomework where neither is there.
+    """
+    folder = Path(named).expanduser()
+    if (folder / "__init__.py").is_file():
+        folder = folder.resolve()
+        if "." in folder.name:
+            raise NoHomework(f"{folder} has a dot in its name, which Python's packages cannot have. Rename the folder.")
+        return str(folder)
+    if os.sep in named or folder.is_dir():
+        lacks = "has no __init__.py" if folder.is_dir() else "is no folder"
+        raise NoHomework(
+            f"{named} {lacks}. Expected: the folder of a homework, as `python3 -m autograder new FOLDER` writes it."
+        )
+    try:
+        found = importlib.util.find_spec(named)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise NoHomework(
+            f"There is no folder and no Python package {named}. `python3 -m autograder new FOLDER` writes a homework."
+        )
+    return named
+
+
+def package(named: str) -> str:
+    """The name by which the homework's modules can be imported from now on; nothing of it is run.
+
+    Of two folders with one name the one that was asked for last counts.
+    """
+    if os.sep not in named:
+        return named
+    folder = Path(named)
+    name = f"{FOLDERS}.{folder.name}"
+    there = sys.modules.get(name)
+    if there is not None and list(there.__path__) != [str(folder)]:
+        for other in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
+            del sys.modules[other]
+    above = sys.modules.setdefault(FOLDERS, _empty(FOLDERS))
+    if list(above.__path__)[:1] != [str(folder.parent)]:
+        above.__path__ = [str(folder.parent), *(one for one in above.__path__ if one != str(folder.parent))]
+        importlib.invalidate_caches()
+    return name
+
+
+def place(named: str) -> tuple[str, str]:
+    """The package's name, and in which folder another process has to look for it; "" where it finds it by itself.
+
+    `named` may also be the name that `package` gave.
+    """
+    name = package(named)
+    found = importlib.util.find_spec(name)
+    if found is None or not found.submodule_search_locations:
+        raise NoHomework(f"{named} is no package of Python, so it holds no probes.")
+    folder = Path(next(iter(found.submodule_search_locations))).resolve()
+    above = folder.parents[name.count(".") if not name.startswith(f"{FOLDERS}.") else 0]
+    return name, "" if above == ROOT else str(above)
+
+
+def find_in(name: str, above: str) -> None:
+    """Makes the package importable in a process that was told its place; nothing of it is run."""
+    if name.startswith(f"{FOLDERS}."):
+        package(str(Path(above, name.partition(".")[2])))
+    elif above and above not in sys.path:
+        sys.path.append(above)
+
+
+def load(named: str) -> Assignment:
+    """The homework. Raises NoHomework, with file and line where its own code fails."""
+    name = package(named)
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # whatever an author's code does
+        raise NoHomework(f"The homework {named} cannot be loaded: {_told(error, named)}") from error
+    found = getattr(module, "ASSIGNMENT", None)
+    if not isinstance(found, Assignment):
+        kind = "has no ASSIGNMENT" if found is None else f"has an ASSIGNMENT of type {type(found).__name__}"
+        raise NoHomework(f"The homework {named} {kind}. Expected: ASSIGNMENT = Assignment(...) in its __init__.py.")
+    if fault := _fault(found):
+        raise NoHomework(f"The homework {named} cannot be used: {fault}")
+    return found
+
+
+def _empty(name: str) -> ModuleType:
+    """A package without files of its own."""
+    module = ModuleType(name)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    module.__path__ = []
+    return module
+
+
+def _told(error: Exception, named: str) -> str:
+    """What was raised, and the last line of the homework's own that led to it."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return f"{text.partition(' (')[0]} ({error.filename}, line {error.lineno})."
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(named).name in Path(frame.filename).parts]
+    return f"{text} ({own[-1].filename}, line {own[-1].lineno})." if own else f"{text}."
+
+
+def _fault(assignment: Assignment) -> str:
+    """What makes every grading go wrong, as a sentence; "" where nothing does."""
+    if not assignment.reference.is_dir():
+        return f"its reference {assignment.reference} is no folder."
+    ids = [check.id for question in assignment.questions for check in question.checks]
+    for what, names in (("check", ids), ("question", [question.id for question in assignment.questions])):
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            return f"two {what}s have the id {twice[0]}."
+    numbers = Counter(question.number for question in assignment.questions)
+    if twice := [str(number) for number, count in numbers.items() if count > 1]:
+        return f"two questions have the number {twice[0]}."
+    return ""
