@@ -51,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
 
     def homework(command: argparse.ArgumentParser) -> None:
         command.add_argument(
-            "--homework", default="autograder.hw11", metavar="PACKAGE", help="whose checks (default: %(default)s)"
+            "--homework",
+            metavar="HOMEWORK",
+            help="the folder of a homework, wherever it lies, or its Python package (default: this repository's)",
         )
 
     grade = add("grade", "grade one submission and write its results.json")
@@ -116,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     compare = add("compare", "say who gained or lost what between two gradings of a class, and why")
     compare.add_argument("old", type=Path, help="the folder that `class --out` wrote before")
     compare.add_argument("new", type=Path, help="and the one it wrote now")
+    homework(compare)
 
     doctor = add("doctor", "try the sandbox, list versions and settings, say what to do about weaknesses")
     _settings(doctor)
@@ -126,7 +129,11 @@ def _parser() -> argparse.ArgumentParser:
     course.add_argument("--example", action="store_true", help="print a file that shows and explains every key")
     homework(course)
 
-    add("template", "make student_template/ from reference/")
+    new = add("new", "write a new homework of one question, which works at once")
+    new.add_argument("folder", type=Path, metavar="FOLDER", help="where it goes; its name is the homework's id")
+    new.add_argument("--title", default="", help="what students read (default: from the folder's name)")
+
+    homework(add("template", "make the students' template from the reference"))
 
     bundle = add("bundle", "pack the zip for Gradescope and the zip for the students")
     bundle.add_argument("--out", type=Path, default=Path("dist"), metavar="DIR", help="where they go (default: ./dist)")
@@ -218,8 +225,13 @@ def main(arguments: list[str]) -> int:
             print(refusal, file=sys.stderr)
             return front.OUR_FAULT
         _in_environment()
+    from autograder.homeworks import NoHomework
+
     try:
-        return _run(options)
+        return _run(_with_homework(options))
+    except NoHomework as fault:
+        print(fault, file=sys.stderr)
+        return 2
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith(STAFFS_ROOMS):
             raise
@@ -228,7 +240,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _needs_environment(options: argparse.Namespace) -> bool:
-    """To make the template, and to pack the whole homework as it is, nothing but Python is needed."""
+    """To make this repository's template, and to pack its whole homework as it is, nothing but Python is needed."""
+    if options.command in ("bundle", "template") and options.homework is not None:
+        return True
     if options.command == "bundle":
         from autograder.authoring.bundle import is_of_parts
 
@@ -236,12 +250,27 @@ def _needs_environment(options: argparse.Namespace) -> bool:
     return bool(options.command != "template")
 
 
+def _with_homework(options: argparse.Namespace) -> argparse.Namespace:
+    """The options with the homework's canonical name, where the command has one."""
+    given = vars(options)
+    if "homework" in given:
+        from autograder import homeworks
+
+        given["named"] = options.homework is not None
+        options.homework = homeworks.canonical(options.homework) if given["named"] else homeworks.usual()
+    return options
+
+
 def _run(options: argparse.Namespace) -> int:
     match options.command:
         case "template":
             from autograder.authoring import template
 
-            return template.run(ROOT)
+            return template.run(*_folders(options))
+        case "new":
+            from autograder.authoring import new
+
+            return new.run(options.folder, options.title)
         case "bundle":
             from autograder.authoring import bundle
 
@@ -255,6 +284,7 @@ def _run(options: argparse.Namespace) -> int:
                 homework=options.homework,
                 asked=asked,
                 each=options.each,
+                folders=_folders(options),
             )
         case "course":
             from autograder.intake import course_command
@@ -313,7 +343,7 @@ def _run(options: argparse.Namespace) -> int:
         case "compare":
             from autograder.classroom import compare
 
-            return compare.run(options.old, options.new)
+            return compare.run(options.old, options.new, options.homework if options.named else "")
         case "class":
             from autograder.classroom import batch
             from autograder.output import terminal
@@ -336,6 +366,16 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "doctor":
         return terminal.doctor(options.homework, asked)
     return terminal.grade(options.path, options.out, options.homework, asked, two=not options.one_at_a_time)
+
+
+def _folders(options: argparse.Namespace) -> tuple[Path, Path]:
+    """The reference and the students' template. This repository's are known without its homework being imported."""
+    from autograder import homeworks
+
+    if options.homework == homeworks.DEFAULT and (ROOT / "reference").is_dir():
+        return ROOT / "reference", ROOT / "student_template"
+    assignment = homeworks.load(options.homework)
+    return assignment.reference, assignment.template
 
 
 def _asked(options: argparse.Namespace) -> Asked | None:

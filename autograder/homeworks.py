@@ -11,15 +11,17 @@ import traceback
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from autograder.core import Assignment
+if TYPE_CHECKING:  # at run time only to load one: to pack this repository's, nothing but Python is needed
+    from autograder.core import Assignment
 
 DEFAULT = "autograder.hw11"
 FOLDERS = "homeworks"
 """The package below which a folder is imported: its own name alone could be that of a student's file, or of numpy."""
 ROOT = Path(__file__).resolve().parents[1]
-CHOSEN = ROOT / "homework.txt"
-"""Names the homework that is meant where no command says which, below this folder; in a bundle of another homework."""
+CHOSEN = "homework.txt"
+"""In a bundle, which homework is meant where no command says which: a folder beside run_autograder, or a package."""
 
 
 class NoHomework(Exception):
@@ -29,7 +31,7 @@ class NoHomework(Exception):
 def usual() -> str:
     """The homework that is meant where no command says which."""
     try:
-        chosen = CHOSEN.read_text(encoding="utf-8").strip()
+        chosen = (ROOT / CHOSEN).read_text(encoding="utf-8").strip()
     except OSError:
         return DEFAULT
     folder = ROOT / chosen
@@ -63,6 +65,11 @@ def canonical(named: str) -> str:
     return named
 
 
+def beside(named: str) -> Path:
+    """Where the course's settings are looked for: beside run_autograder, or in the folder of a homework of its own."""
+    return ROOT if named == usual() or os.sep not in named else Path(named)
+
+
 def package(named: str) -> str:
     """The name by which the homework's modules can be imported from now on; nothing of it is run.
 
@@ -70,15 +77,15 @@ def package(named: str) -> str:
     """
     if os.sep not in named:
         return named
-    folder = Path(named)
-    name = f"{FOLDERS}.{folder.name}"
+    own = Path(named)
+    name = f"{FOLDERS}.{own.name}"
     there = sys.modules.get(name)
-    if there is not None and list(there.__path__) != [str(folder)]:
+    if there is not None and list(there.__path__) != [str(own)]:
         for other in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
             del sys.modules[other]
     above = sys.modules.setdefault(FOLDERS, _empty(FOLDERS))
-    if list(above.__path__)[:1] != [str(folder.parent)]:
-        above.__path__ = [str(folder.parent), *(one for one in above.__path__ if one != str(folder.parent))]
+    if list(above.__path__)[:1] != [str(own.parent)]:
+        above.__path__ = [str(own.parent), *(one for one in above.__path__ if one != str(own.parent))]
         importlib.invalidate_caches()
     return name
 
@@ -89,12 +96,16 @@ def place(named: str) -> tuple[str, str]:
     `named` may also be the name that `package` gave.
     """
     name = package(named)
-    found = importlib.util.find_spec(name)
+    above = folder(name).parents[name.count(".") if not name.startswith(f"{FOLDERS}.") else 0]
+    return name, "" if above == ROOT else str(above)
+
+
+def folder(named: str) -> Path:
+    """The folder of its package. Raises NoHomework where there is none."""
+    found = importlib.util.find_spec(package(named))
     if found is None or not found.submodule_search_locations:
         raise NoHomework(f"{named} is no package of Python, so it holds no probes.")
-    folder = Path(next(iter(found.submodule_search_locations))).resolve()
-    above = folder.parents[name.count(".") if not name.startswith(f"{FOLDERS}.") else 0]
-    return name, "" if above == ROOT else str(above)
+    return Path(next(iter(found.submodule_search_locations))).resolve()
 
 
 def find_in(name: str, above: str) -> None:
@@ -107,6 +118,8 @@ def find_in(name: str, above: str) -> None:
 
 def load(named: str) -> Assignment:
     """The homework. Raises NoHomework, with file and line where its own code fails."""
+    from autograder.core import Assignment
+
     name = package(named)
     try:
         module = importlib.import_module(name)
@@ -134,7 +147,9 @@ def _told(error: Exception, named: str) -> str:
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError):
         return f"{text.partition(' (')[0]} ({error.filename}, line {error.lineno})."
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(named).name in Path(frame.filename).parts]
+    own = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(named).name in Path(frame.filename).parts
+    ]
     return f"{text} ({own[-1].filename}, line {own[-1].lineno})." if own else f"{text}."
 
 

@@ -113,7 +113,7 @@ def halves(n: int, p: float) -> float:
 def tail(n: int, p: float, cut: float) -> float:
     """stats.tails: how many times as many values as there should be lie beyond +-cut. Binomial, exact."""
     chance = 2 * float(special.ndtr(-cut))
-    # The p of _binomial, for a count that is too high: P(at least k) where the chance is known up to CDF_SLACK.
+    # The p of binomial, for a count that is too high: P(at least k) where the chance is known up to CDF_SLACK.
     count = next(
         k for k in range(math.ceil(n * chance), n) if 2 * special.betainc(k, n - k + 1, chance + CDF_SLACK) < p
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 import stat
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from autograder import storage
+from autograder import homeworks, storage
 from autograder.authoring import template
 from autograder.intake.places import COURSE, LEADERBOARD, ONLY
 from autograder.text import shown
@@ -30,18 +29,54 @@ LOG = "submission_log.json"
 """What running the template's notebook leaves beside it."""
 STAFFS = ("audit", "classroom", "solutions", "pages")
 """Folders of the staff's, which grade the grader and whole classes: no grade depends on them."""
+_LEFT_IN_TEMPLATE = (*LEFT_BY_RUNS, LOG)
 _ROOMS: Mapping[str, tuple[str, ...]] = {  # what grading needs, and which names below it stay behind
     "setup.sh": (),
     "run_autograder": (),
     "autograder": STAFFS,
     "reference": LEFT_BY_RUNS,
-    "student_template": (*LEFT_BY_RUNS, LOG),
+    "student_template": _LEFT_IN_TEMPLATE,
 }
+
+
+PLACE = "homework"
+"""The folder of the grader's zip for a homework that lies in a folder of its own."""
 
 
 def files(root: Path) -> list[Path]:
     """What the grader's zip holds, as sorted paths below `root`, the folder of the repository."""
     return sorted(path for room, left_out in _ROOMS.items() for path in below(root / room, left_out))
+
+
+def files_of(root: Path, homework: str) -> tuple[dict[str, Path], str]:
+    """The same for another homework than this repository's, by name in the zip; and what the homework is called there.
+
+    The engine comes without this repository's homework. Raises ValueError where the homework's reference or template
+    lies outside of its folder, and so would be missing.
+    """
+    own = homeworks.DEFAULT.rpartition(".")[2]
+    found = {
+        path.relative_to(root).as_posix(): path
+        for room in ("setup.sh", "run_autograder", "autograder")
+        for path in below(root / room, (*STAFFS, own))
+    }
+    assignment = homeworks.load(homework)
+    name = homeworks.package(homework)
+    folder = homeworks.folder(homework)
+    inside = f"{PLACE}/{folder.name}" if name.startswith(f"{homeworks.FOLDERS}.") else name.replace(".", "/")
+    handed_out = {assignment.reference.resolve(): LEFT_BY_RUNS, assignment.template.resolve(): _LEFT_IN_TEMPLATE}
+    for place in handed_out:
+        if not place.is_relative_to(folder):
+            raise ValueError(f"{place} lies outside of {folder}. Move it there, so that the zip holds all.")
+    for path in below(folder, (*STAFFS, "tests")):
+        of = next((place for place in handed_out if path.resolve().is_relative_to(place)), None)
+        if of is None or not set(path.resolve().relative_to(of).parts) & set(handed_out[of]):
+            found[f"{inside}/{path.relative_to(folder).as_posix()}"] = path
+    for above in list(Path(inside).parents)[:-1] if not inside.startswith(f"{PLACE}/") else []:
+        init = folder.parents[len(Path(inside).parts) - 1] / above / "__init__.py"
+        if init.is_file():
+            found[f"{above.as_posix()}/__init__.py"] = init
+    return found, inside if inside.startswith(f"{PLACE}/") else name
 
 
 def below(place: Path, left_out: Iterable[str]) -> list[Path]:
@@ -56,17 +91,22 @@ def below(place: Path, left_out: Iterable[str]) -> list[Path]:
     return [path for path in place.rglob("*") if is_packed(path)]
 
 
-def packed(folder: Path, paths: Iterable[Path], more: Mapping[str, bytes] = MappingProxyType({})) -> bytes:
-    """A zip of `paths`, named as below `folder`, whose bytes follow from names, contents and the right to execute.
+def named_below(folder: Path, paths: Iterable[Path]) -> dict[str, Path]:
+    """The paths by their names below `folder`."""
+    return {path.relative_to(folder).as_posix(): path for path in paths}
 
-    `more` are files by name that are in no folder.
+
+def packed(paths: Mapping[str, Path], more: Mapping[str, bytes] = MappingProxyType({})) -> bytes:
+    """A zip of `paths` by their names in it, whose bytes follow from names, contents and the right to execute.
+
+    `more` are contents by name that are in no file.
 
     So order and times are fixed, and nothing is compressed: what deflate makes of the same bytes depends on the
     machine's zlib, and all is small. Raises OSError for what cannot be read.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in paths):
+        for name, path in sorted(paths.items()):
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))  # the first that a zip can tell
             entry.create_system = 3  # UNIX, on whatever machine: only so is the mode read
             mode = 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
@@ -101,7 +141,7 @@ class Piece:
 
     def handed_out(self, template: Path) -> list[Path]:
         """The files of the students' zip."""
-        listed = below(template, _ROOMS["student_template"])
+        listed = below(template, _LEFT_IN_TEMPLATE)
         if self.whole is None or self.part is None or not self.only:
             return listed
         from autograder.intake import parts
@@ -121,40 +161,51 @@ def run(
     out: Path,
     *,
     leaderboard: bool = False,
-    homework: str = "autograder.hw11",
+    homework: str = homeworks.DEFAULT,
     asked: Asked | None = None,
     each: bool = False,
+    folders: tuple[Path, Path] | None = None,
 ) -> int:
-    """Writes both zips of the repository `root` into the folder `out`, and tells their digests.
+    """Writes both zips of the `homework` into the folder `out`, and tells their digests.
+
+    `root` is the repository; `folders` are the homework's reference and template, if they are not those of `root`.
 
     With `leaderboard` the grader shows the homework's leaderboard entries. The zips hold what was `asked` of settings
     and parts, so that the grader finds it there; with `each` every question gets two zips, and so does every part that
     the homework names. Returns 0, or 2 with a sentence on stderr. Nothing is written before all was read and the
     template was found to be what the reference gives; each zip is written by rename.
     """
-    students = root / "student_template"
-    print(f"Packing {root}: {GRADESCOPE} for Gradescope and {STUDENTS} for the students, into {out.absolute()}.")
-    if any((root / room).resolve() in (out.resolve(), *out.resolve().parents) for room in _ROOMS):
+    reference, students = folders or (root / "reference", root / "student_template")
+    own = homework == homeworks.DEFAULT
+    rooms = [root / room for room in (_ROOMS if own else ("autograder",))]
+    rooms += [] if own else [homeworks.folder(homework)]
+    print(
+        f"Packing {root if own else homework}: {GRADESCOPE} for Gradescope and {STUDENTS} for the students, into {out.absolute()}."
+    )
+    if any(room.resolve() in (out.resolve(), *out.resolve().parents) for room in rooms):
         return _refuse(f"{out} lies in a folder that is packed, so the next zips would hold these. Give another --out.")
     try:
-        if stale := template.differences(root / "reference", students):
+        if stale := template.differences(reference, students):
+            more_words = "" if own else f" --homework {homework}"
             return _refuse(
-                f"student_template/ is not what reference/ gives, in {len(stale)} of its files: {stale[0]} "
-                "Run `python3 -m autograder template`, which makes it anew, and look at what changed."
+                f"{students.name}/ is not what {reference.name}/ gives, in {len(stale)} of its files: {stale[0]} "
+                f"Run `python3 -m autograder template{more_words}`, which makes it anew, and look at what changed."
             )
+        listed, chosen = (named_below(root, files(root)), "") if own else files_of(root, homework)
         pieces, more, notes = _pieces(root, homework, asked, each=each)
         more |= {LEADERBOARD: b""} if leaderboard else {}
+        more |= {homeworks.CHOSEN: f"{chosen}\n".encode()} if chosen else {}
         contents = {}
         for piece in pieces:
             only = {ONLY: "".join(f"{one}\n" for one in piece.only).encode()} if piece.only else {}
             gradescopes, students_own = piece.zips()
-            contents[gradescopes] = packed(root, files(root), more | only)
-            contents[students_own] = packed(students, piece.handed_out(students))
+            contents[gradescopes] = packed(listed, more | only)
+            contents[students_own] = packed(named_below(students, piece.handed_out(students)))
     except OSError as error:
         return _refuse(f"{error.filename} cannot be read: {error.strerror}.")
     except ValueError as error:  # a solution marker that is not right, a part or settings that cannot be used
         return _refuse(str(error))
-    if mended := [path.name for path in files(root) if path.read_bytes() != runnable(path.read_bytes())]:
+    if mended := [path.name for path in listed.values() if path.read_bytes() != runnable(path.read_bytes())]:
         print(f"Packed with the line ends of Linux, without which they would not run there: {', '.join(mended)}.")
     for name, content in contents.items():
         try:
@@ -184,17 +235,19 @@ def _pieces(
 
     Without settings, parts and `each` no homework is imported: all is packed as it is. Raises ValueError and OSError.
     """
-    if not is_of_parts(root, asked, each=each):
+    place = homeworks.beside(homework)
+    place = root if place == homeworks.ROOT else place
+    if not is_of_parts(place, asked, each=each):
         return [Piece()], {}, []
     from autograder.core import Reject
     from autograder.intake import parts
     from autograder.intake.chosen import Asked, chosen
 
     try:
-        own = chosen(homework, asked or Asked(), root=root)
+        own = chosen(homework, asked or Asked(), root=place)
     except Reject as fault:
         raise ValueError(str(fault)) from None
-    whole: Assignment = importlib.import_module(homework).ASSIGNMENT
+    whole = homeworks.load(homework)
     more: dict[str, bytes] = {}
     notes: list[str] = []
     if own.settings is not None:

@@ -237,9 +237,8 @@ def signature_differences(reference: Path, template: Path) -> list[str]:
     return sentences
 
 
-def run(root: Path) -> int:
-    """Makes `student_template` from `reference`, both below `root`; says what changed. Returns 0, or 2 if it cannot."""
-    reference, template = root / "reference", root / "student_template"
+def run(reference: Path, template: Path) -> int:
+    """Makes the folder `template` from `reference`; says what changed. Returns 0, or 2 if it cannot."""
     try:
         before = len(differences(reference, template))
         regions = _generate(reference, template)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import socket
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from autograder import version
+from autograder import homeworks, version
 from autograder.classroom import jobs
 from autograder.classroom.jobs import Task
 from autograder.classroom.roster import Upload
@@ -64,7 +63,7 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=4)
 def _grader(homework: str, settings: str) -> str:
-    return version.of(importlib.import_module(homework).ASSIGNMENT, settings)
+    return version.of(homeworks.load(homework), settings)
 
 
 def check(address: str, task: Task, uploads: Sequence[Upload], tell: Callable[[str], None]) -> None:

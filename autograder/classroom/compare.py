@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autograder import homeworks
 from autograder.text import clean, many
 
 COMPARED, NOT_COMPARABLE = 0, 2
@@ -148,8 +149,8 @@ def _gist(line: Line) -> str:
     return NUMBER.sub("#", line.message)
 
 
-def run(old_place: Path, new_place: Path) -> int:
-    """Prints the comparison. Returns 0 where the books could be read, 2 where not."""
+def run(old_place: Path, new_place: Path, homework: str = "") -> int:
+    """Prints the comparison. Returns 0 where the books could be read and hold checks of `homework`, 2 where not."""
     books = []
     for place in (old_place, new_place):
         try:
@@ -157,6 +158,12 @@ def run(old_place: Path, new_place: Path) -> int:
         except (OSError, sqlite3.Error):
             print(f"There is no gradebook at {place}. Expected: the folder that `class --out` made.", file=sys.stderr)
             return NOT_COMPARABLE
+    if homework:
+        own = {check.id for question in homeworks.load(homework).questions for check in question.checks}
+        for place, book in zip((old_place, new_place), books, strict=True):
+            if book.lines and not any(check in own for _, check in book.lines):
+                print(f"The grading in {place} is of another homework than {homework}.", file=sys.stderr)
+                return NOT_COMPARABLE
     show(old_place, new_place, *books)
     return COMPARED
 

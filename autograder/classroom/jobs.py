@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import base64
 import faulthandler
-import importlib
 import os
 import signal
 import sys
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from autograder import homeworks
 from autograder.classroom import kept
 from autograder.classroom.roster import Upload
 from autograder.core import Assignment, Question, Reject, Result, Values
@@ -69,7 +69,7 @@ class Task:
 
     def whole(self) -> Assignment:
         """The homework's, as the course has it, and of that the part to grade."""
-        whole: Assignment = importlib.import_module(self.homework).ASSIGNMENT
+        whole = homeworks.load(self.homework)
         return parts.selected(self.settings.applied(whole) if self.settings else whole, self.only)
 
     def assignment(self) -> Assignment:
@@ -223,7 +223,7 @@ def _deadline(seconds: float) -> Iterator[None]:
 def _station(homework: str) -> _Station:
     """Started and tried once in a process."""
     confine.shield()
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homeworks.load(homework)
     pool = Pool(Wall(assignment.probes))
     pool.start()
     atexit.register(pool.close)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autograder import homeworks
 from autograder.core import Assignment
 from autograder.intake import parts
 from autograder.intake.places import COURSE, LEADERBOARD, ONLY
@@ -41,9 +41,13 @@ class Chosen:
     leaderboard: bool
 
 
-def chosen(homework: str, asked: Asked = Asked(), *, root: Path = ROOT) -> Chosen:
-    """Raises `Reject`, a sentence on each line, where the settings or the parts cannot be used."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+def chosen(homework: str, asked: Asked = Asked(), *, root: Path | None = None) -> Chosen:
+    """By the files of `root`, or else of `homeworks.beside`.
+
+    Raises `Reject`, a sentence on each line, where the settings or the parts cannot be used, and `NoHomework`.
+    """
+    root = root or homeworks.beside(homework)
+    assignment = homeworks.load(homework)
     settings = settings_at(asked.course or root / COURSE) if asked.course or (root / COURSE).exists() else None
     if settings is not None:
         assignment = settings.applied(assignment)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import re
 import sys
@@ -12,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from autograder import homeworks
 from autograder.core import Assignment, Reject
 from autograder.intake import coursefile
-from autograder.intake.chosen import ROOT
 from autograder.intake.course import Course, table_of
 from autograder.intake.places import COURSE
 from autograder.intake.settings import Settings
@@ -23,14 +22,14 @@ from autograder.text import shown
 
 def run(path: Path | None, homework: str, *, example: bool) -> int:
     """Returns 0, or 2 with a sentence on stderr, a line each, for all that is wrong in the file."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homeworks.load(homework)
     if example:
         print(example_of(assignment), end="")
         return 0
-    place = path or ROOT / COURSE
+    place = path or homeworks.beside(homework) / COURSE
     if path is None and not place.exists():
         print(
-            f"There is no {COURSE} beside run_autograder. `course --example` shows what may stand in it.",
+            f"There is no {place}. `course --example` shows what may stand in it.",
             file=sys.stderr,
         )
         return 2

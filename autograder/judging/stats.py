@@ -86,7 +86,7 @@ def variance(e: Array, *, along: int | None = None) -> Finding:
     return Finding(p, "the noise's variance" + ("" if along is None else " in a single row or column"))
 
 
-def _binomial(count: float, n: int, p: float) -> float:
+def binomial(count: float, n: int, p: float) -> float:
     """Two-sided exact p for a count under Binomial(n, p), p known up to CDF_SLACK."""
     low_p, high_p = max(p - CDF_SLACK, 0.0), min(p + CDF_SLACK, 1.0)
     lower = 1.0 if count >= n else float(special.betainc(n - count, count + 1, 1 - low_p))
@@ -98,7 +98,7 @@ def cells(e: Array, *, number: int = 16) -> Finding:
     """Null: e iid N(0, 1). Counts in cells of equal probability are Binomial(N, 1/number) exactly."""
     edges = special.ndtri(np.arange(1, number) / number)
     counts = np.bincount(np.searchsorted(edges, e.ravel()), minlength=number)
-    p = min(_binomial(int(count), e.size, 1 / number) for count in counts)
+    p = min(binomial(int(count), e.size, 1 / number) for count in counts)
     return Finding(min(1.0, p * number), "the noise's distribution over its range")
 
 
@@ -106,7 +106,7 @@ def tails(e: Array) -> Finding:
     """Null: e iid N(0, 1). The number beyond +-c is Binomial(N, 2 Phi(-c)) exactly, for c = 2, ..., 4.5."""
     cuts = (2.0, 2.5, 3.0, 3.5, 4.0, 4.5)
     size = np.abs(e)
-    p = min(_binomial(int((size > c).sum()), e.size, 2 * float(special.ndtr(-c))) for c in cuts)
+    p = min(binomial(int((size > c).sum()), e.size, 2 * float(special.ndtr(-c))) for c in cuts)
     return Finding(min(1.0, p * len(cuts)), "how often the noise is far from zero")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from autograder.homeworks import NoHomework
 from autograder.intake import uploads
 from autograder.intake.chosen import Asked
 from autograder.sandbox import confine
@@ -87,7 +88,7 @@ def _grade(
 
     try:
         own = chosen(homework, asked)
-    except Reject as fault:
+    except (Reject, NoHomework) as fault:
         return _unusable(str(fault), out, on_gradescope)
     assignment, settings = own.assignment, own.settings
     results: list[Result] = []
@@ -197,7 +198,7 @@ def _unusable(reason: str, out: Path, on_gradescope: bool) -> int:
         return NOT_GRADABLE
     from autograder.output import gradescope
 
-    told = "The course's settings cannot be used, so nothing was graded. Please tell the course staff."
+    told = "The homework or the course's settings cannot be used, so nothing was graded. Please tell the course staff."
     staffs = {"stdout_visibility": "hidden", "extra_data": {"for_the_staff": [reason]}}
     gradescope.write(out, {"score": 0.0, "output": told, **staffs})
     print(reason)

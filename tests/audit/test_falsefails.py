@@ -58,7 +58,7 @@ EFFECTS: dict[str, tuple[Callable[[], float], Callable[[float], float]]] = {
     ),
     "tail": (
         lambda: falsefails.tail(2000, P, 2.0),
-        lambda by: stats._binomial(NOISE.binomial(2000, by * BEYOND), 2000, BEYOND),
+        lambda by: stats.binomial(NOISE.binomial(2000, by * BEYOND), 2000, BEYOND),
     ),
 }  # fmt: skip
 

@@ -135,7 +135,7 @@ def small(tmp_path) -> Path:
     for name in ("autograder/core.py", "setup.sh", "run_autograder", "reference/a.py"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("def f():\n    # BEGIN SOLUTION one\n    return 1\n    # END SOLUTION\n")
-    template.run(root)
+    template.run(root / "reference", root / "student_template")
     return root
 
 

@@ -89,12 +89,12 @@ def test_run_says_what_it_did(tmp_path, capsys):
     (tmp_path / "reference" / "a.py").write_text(
         "def f():\n    # BEGIN SOLUTION say 1\n    return 1\n    # END SOLUTION\n"
     )
-    assert template.run(tmp_path) == 0
+    assert template.run(tmp_path / "reference", tmp_path / "student_template") == 0
     assert capsys.readouterr().out == "student_template: 1 file from reference, 1 solution cut out, 1 file changed.\n"
-    assert template.run(tmp_path) == 0
+    assert template.run(tmp_path / "reference", tmp_path / "student_template") == 0
     assert "no files changed" in capsys.readouterr().out
     (tmp_path / "reference" / "a.py").write_text("# END SOLUTION\n")
-    assert template.run(tmp_path) == 2
+    assert template.run(tmp_path / "reference", tmp_path / "student_template") == 2
     assert "a.py, line 1" in capsys.readouterr().err
 
 
