@@ -179,9 +179,8 @@ def run(
     own = homework == homeworks.DEFAULT
     rooms = [root / room for room in (_ROOMS if own else ("autograder",))]
     rooms += [] if own else [homeworks.folder(homework)]
-    print(
-        f"Packing {root if own else homework}: {GRADESCOPE} for Gradescope and {STUDENTS} for the students, into {out.absolute()}."
-    )
+    what = root if own else homework
+    print(f"Packing {what}: {GRADESCOPE} for Gradescope and {STUDENTS} for the students, into {out.absolute()}.")
     if any(room.resolve() in (out.resolve(), *out.resolve().parents) for room in rooms):
         return _refuse(f"{out} lies in a folder that is packed, so the next zips would hold these. Give another --out.")
     try:

@@ -1,12 +1,13 @@
 """What judges of many homeworks need: tests of random draws, and identities that hold up to rounding.
 
-A check of a random answer is made of two kinds of parts. A *battery* returns findings: tests whose p-values are exact or
-proved. `judges.luck` gives the verdict for them. An *identity* holds for every right answer, up to a bound on rounding
-that is derived; it returns a verdict or raises `Reject`. Take an identity wherever there is one, a battery for the rest.
+A check of a random answer is made of two kinds of parts. A *battery* returns findings: tests whose p-values are exact
+or proved. `judges.luck` gives the verdict for them. An *identity* holds for every right answer, up to a bound on
+rounding that is derived; it returns a verdict or raises `Reject`. Take an identity wherever there is one, a battery for
+the rest.
 
 | what is judged | how |
 |---|---|
-| standard normal noise | `standard_normal` |
+| standard normal noise | `standard_normal`, with `smallest_shift` and `smallest_scale` for what it sees |
 | masks, coins, dropout | `bernoulli`, with `smallest_bias` for what it sees |
 | draws of classes, tokens, actions | `categorical` |
 | an estimator that must be unbiased | `expectation` over all outcomes, then `identity` |
@@ -24,7 +25,7 @@ A judge for normal noise of standard deviation s, whole:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.random import Generator
@@ -32,7 +33,7 @@ from scipy import special
 
 from autograder.core import Array, Reject, Verdict
 from autograder.judging.judges import contrast, fits, passed, share, shown
-from autograder.judging.stats import CDF_SLACK, Finding, binomial, dependence, gamma, marginal, repetition
+from autograder.judging.stats import CDF_SLACK, SQUARE_SLACK, Finding, binomial, dependence, gamma, marginal, repetition
 
 MISS = 1e-6
 """With this probability at most the smallest effect that is stated for a check is missed."""
@@ -138,9 +139,9 @@ def categorical(drawn: Array, p: Array) -> list[Finding]:
 def smallest_bias(n: int, p: float, alpha: float) -> float:
     """The smallest d for which n coins of probability p + d, and of p - d, fail `binomial` with 1 - MISS at least.
 
-    `alpha` is what the test itself may use: the judge's alpha by the number of tests in its battery. Exact: the tails
-    of a binomial distribution are incomplete beta functions, which are inverted. For `bernoulli`, whose first test is of
-    all n entries, that is its smallest bias.
+    `alpha` is what the test itself may use: the judge's alpha, divided by the number of tests in its battery. Exact:
+    the tails of a binomial distribution are incomplete beta functions, which are inverted. The first test of
+    `bernoulli` is of all n entries, so this is the smallest bias that it sees.
 
     >>> round(smallest_bias(8192, 0.8, 1e-9 / 8), 3)
     0.052
@@ -151,6 +152,31 @@ def smallest_bias(n: int, p: float, alpha: float) -> float:
     above = float(special.betaincinv(high, n - high + 1, 1 - MISS)) - p  # P(X >= high) = I_q(high, n - high + 1)
     below = p - float(special.betaincinv(low + 1, n - low, MISS))  # P(X <= low) = 1 - I_q(low + 1, n - low)
     return max(above, below)
+
+
+def smallest_shift(n: int, alpha: float) -> float:
+    """The smallest mean of n values of standard deviation 1 that `stats.mean` sees but for a probability of MISS.
+
+    `alpha` as for `smallest_bias`. The sum over the root of n is normal, exactly.
+
+    >>> round(smallest_shift(16384, 1e-9 / 22), 3)
+    0.09
+    """
+    return float(-(special.ndtri(alpha / 2) + special.ndtri(MISS)) / np.sqrt(n))
+
+
+def smallest_scale(n: int, alpha: float) -> float:
+    """The factor for which standard deviations so many times too large, or too small, are seen by `stats.variance`.
+
+    `alpha` as for `smallest_bias`. The sum of squares is chi^2 with n degrees of freedom, exactly.
+
+    >>> round(smallest_scale(16384, 1e-9 / 22), 3)
+    1.067
+    """
+    high, low = special.chdtri(n, alpha / 2) / (1 - SQUARE_SLACK), special.chdtri(n, 1 - alpha / 2) / (1 + SQUARE_SLACK)
+    above = np.sqrt(high / special.chdtri(n, 1 - MISS))
+    below = np.sqrt(special.chdtri(n, MISS) / low)
+    return float(max(above, below))
 
 
 # ------------------------------------------------------------------------------------------ identities
@@ -233,8 +259,10 @@ def rearranged(rng: Generator, **inputs: Array) -> dict[str, Array]:
     if len(rows) != 1:
         raise ValueError("all inputs must have the same number of rows")
     order = rng.permutation(rows.pop())
-    ways = {"once": lambda x: x, "moved": lambda x: x[order], "doubled": lambda x: np.concatenate([x, x])}
-    return {f"{way}.{name}": change(x) for way, change in ways.items() for name, x in inputs.items()}
+    found: dict[str, Array] = {}
+    for name, x in inputs.items():
+        found |= {f"once.{name}": x, f"moved.{name}": x[order], f"doubled.{name}": np.concatenate([x, x])}
+    return found
 
 
 def averages(values: Mapping[str, float], bound: float, *, what: str) -> Verdict:
@@ -275,7 +303,7 @@ the batch, not a sum.
 # ------------------------------------------------------------------------------------------------ work
 
 
-def square_share(counts: Sequence[float]) -> float:
+def square_share(counts: Iterable[float]) -> float:
     """Of the work for n, 2n and 4n, the share of the last that grows like n^2.
 
     With f(n) = a + b n + c n^2, f(4n) - 3 f(2n) + 2 f(n) is 6 c n^2 exactly, whatever a and b are. Count what the
