@@ -207,7 +207,7 @@ def _settings(command: argparse.ArgumentParser) -> None:
 
 
 def _graded_homework(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--homework", default="", metavar="PACKAGE", help="whose checks (default: the gradebook's)")
+    command.add_argument("--homework", default="", metavar="HOMEWORK", help="whose checks (default: the gradebook's)")
 
 
 def main(arguments: list[str]) -> int:
@@ -256,8 +256,11 @@ def _with_homework(options: argparse.Namespace) -> argparse.Namespace:
     if "homework" in given:
         from autograder import homeworks
 
-        given["named"] = options.homework is not None
-        options.homework = homeworks.canonical(options.homework) if given["named"] else homeworks.usual()
+        given["named"] = bool(options.homework)
+        if options.homework:
+            options.homework = homeworks.canonical(options.homework)
+        elif options.homework is None:
+            options.homework = homeworks.usual()
     return options
 
 

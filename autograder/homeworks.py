@@ -120,7 +120,7 @@ def load(named: str) -> Assignment:
     """The homework. Raises NoHomework, with file and line where its own code fails."""
     from autograder.core import Assignment
 
-    name = package(named)
+    name = package(canonical(named) if os.sep in named else named)
     try:
         module = importlib.import_module(name)
     except Exception as error:  # whatever an author's code does

@@ -273,17 +273,17 @@ def _lines(program: list[str], environment: Mapping[str, str]) -> Iterator[dict[
 # --------------------------------------------------------------------------------------------- otter
 
 CASES = '''"""What this assignment's test cases call: a check of ours, asked and judged in otter's process."""
-import importlib
 import json
 from pathlib import Path
 
+from autograder import homeworks
 from autograder.audit.inprocess import InProcess
 from autograder.core import Submission
 from autograder.grade import Grading
 
 HERE = Path(__file__).parent
 TOLD = json.loads((HERE / "told.json").read_text())
-ASSIGNMENT = importlib.import_module(TOLD["homework"]).ASSIGNMENT
+ASSIGNMENT = homeworks.load(TOLD["homework"])
 CHECKS = {check.id: (question, check) for question in ASSIGNMENT.questions for check in question.checks}
 RECEIVED = Submission(HERE / "box", TOLD["digest"])
 GRADING = Grading(InProcess(ASSIGNMENT.probes), RECEIVED, ASSIGNMENT, bytes.fromhex(TOLD["secret"]))

@@ -6,13 +6,13 @@ line. How much is tried stands here, too; by default little, so that the audit o
 
 from __future__ import annotations
 
-import importlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from autograder import homeworks
 from autograder.audit.solutions import Solution
 from autograder.core import Assignment, Check, Values
 
@@ -288,10 +288,8 @@ class HomeworkAudit:
 
 
 def load(homework: str) -> Assignment:
-    """The homework of this package."""
-    assignment = importlib.import_module(homework).ASSIGNMENT
-    assert isinstance(assignment, Assignment), f"{homework}.ASSIGNMENT is no Assignment"
-    return assignment
+    """The homework of this package or folder. Raises NoHomework."""
+    return homeworks.load(homework)
 
 
 def of(assignment: Assignment) -> HomeworkAudit:

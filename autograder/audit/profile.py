@@ -6,7 +6,6 @@ little. Notebooks' whole runs are left out: what they cost is their training.
 
 from __future__ import annotations
 
-import importlib
 import os
 import resource
 import subprocess
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from autograder import homeworks
 from autograder.audit import bench
 from autograder.classroom import jobs
 from autograder.core import Ask, Assignment, Check, Observation, Reject, Submission, Trial, Values
@@ -149,7 +149,7 @@ class Profile:
 
 def run(homework: str, path: Path | None) -> int:
     """Prints the profile of the submission at `path`, or of the reference. Returns 0, or 2 where it cannot be read."""
-    assignment: Assignment = importlib.import_module(homework).ASSIGNMENT
+    assignment = homeworks.load(homework)
     try:
         measured = profile(path or assignment.reference, assignment, homework, ROUNDS)
     except Reject as fault:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import importlib
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from autograder import homeworks
 from autograder.classroom import byhand, gradebook, report
 from autograder.classroom.gradebook import Gradebook
 from autograder.classroom.records import Records
@@ -79,14 +79,14 @@ def opened(out: Path, homework: str = "") -> Class:
     book = Gradebook(path)
     try:
         with book.open() as opened:
-            name = homework or gradebook.noted(opened, "homework") or "autograder.hw11"
+            name = homework or gradebook.noted(opened, "homework") or homeworks.DEFAULT
             graded = {row["id"]: row["points"] for row in opened.execute("SELECT id, points FROM checks")}
     except sqlite3.Error as error:
         raise Reject(f"{path} cannot be read: {error}.") from None
     try:
-        assignment: Assignment = importlib.import_module(name).ASSIGNMENT
-    except (ImportError, AttributeError) as error:
-        raise Reject(f"The homework {name} of this gradebook cannot be loaded: {error}.") from None
+        assignment = homeworks.load(name)
+    except homeworks.NoHomework as fault:
+        raise Reject(f"{fault} Say with --homework where the homework of this gradebook is now.") from None
     narrowed = replace(assignment, questions=tuple(filter(None, (_kept(one, graded) for one in assignment.questions))))
     if not narrowed.questions:
         raise Reject(f"The gradebook in {out} holds no check of {name}. Say with --homework whose it is.")

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from autograder import homeworks
 from autograder.classroom import publish, report
 from autograder.classroom.kept import Kept, Store
 from autograder.classroom.publish import Class
@@ -134,7 +135,7 @@ def _write(
         probe, _, function = check.ask.probe.partition(":")
         package, _, module = f"{opened.assignment.probes}.{probe}".rpartition(".")
         text = CALL
-        fields = {"package": package, "module": module, "function": function}
+        fields = {"import": _import(opened.homework, package, module), "function": function}
     (folder / ABOUT).write_text(json.dumps(about, indent=1))
     told = {
         "number": number,
@@ -148,6 +149,20 @@ def _write(
     for name, value in (told | fields).items():
         text = text.replace(f"<{name}>", value)
     (folder / SCRIPT).write_text(text)
+
+
+def _import(homework: str, package: str, module: str) -> str:
+    """The lines that import the probe; they say where the homework is, if it does not lie beside the autograder."""
+    name, above = homeworks.place(homework)
+    if not above:
+        return f"from {package} import {module} as probe"
+    lines = (
+        "import importlib\n",
+        "from autograder import homeworks\n",
+        f"homeworks.find_in({name!r}, {above!r})",
+        f'probe = importlib.import_module("{package}.{module}")',
+    )
+    return "\n".join(lines)
 
 
 def _literal(text: str) -> str:
@@ -246,9 +261,7 @@ class Replay:
         print(f"it said then: {points}. {self.about['said']}")
 
     def _verdict(self, given: Values, got: Values, want: Values) -> str:
-        import importlib
-
-        assignment = importlib.import_module(self.about["homework"]).ASSIGNMENT
+        assignment = homeworks.load(self.about["homework"])
         checks = {check.id: check for question in assignment.questions for check in question.checks}
         check: Check = checks[self.about["check"]]
         if check.ask.yardstick:
@@ -304,7 +317,7 @@ sys.path.insert(0, <root>)  # the autograder
 CALL = (
     HEAD
     + """
-from <package> import <module> as probe  # calls the student's function
+<import>  # calls the student's function
 from autograder.classroom.replay import Replay
 from autograder.sandbox.guest import outside
 
