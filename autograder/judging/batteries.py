@@ -160,7 +160,7 @@ def smallest_shift(n: int, alpha: float) -> float:
     `alpha` as for `smallest_bias`. The sum over the root of n is normal, exactly.
 
     >>> round(smallest_shift(16384, 1e-9 / 22), 3)
-    0.09
+    0.089
     """
     return float(-(special.ndtri(alpha / 2) + special.ndtri(MISS)) / np.sqrt(n))
 
@@ -171,7 +171,7 @@ def smallest_scale(n: int, alpha: float) -> float:
     `alpha` as for `smallest_bias`. The sum of squares is chi^2 with n degrees of freedom, exactly.
 
     >>> round(smallest_scale(16384, 1e-9 / 22), 3)
-    1.067
+    1.065
     """
     high, low = special.chdtri(n, alpha / 2) / (1 - SQUARE_SLACK), special.chdtri(n, 1 - alpha / 2) / (1 + SQUARE_SLACK)
     above = np.sqrt(high / special.chdtri(n, 1 - MISS))

@@ -11,7 +11,7 @@ from numpy.random import Generator
 
 from autograder.core import Array, Reject
 from autograder.judging import batteries
-from autograder.judging.stats import Finding, binomial, smallest
+from autograder.judging.stats import Finding, binomial, mean, smallest, variance
 
 SHAPE = (16, 32, 16)
 
@@ -130,3 +130,16 @@ def test_a_biased_estimator_is_no_expectation() -> None:
     halved, bound = batteries.expectation(0.5 * reward[:, None] * (np.eye(3) - p), p)
     assert (np.abs(halved - exact) > bound).any()
     assert batteries.factor(halved, exact, bound) == pytest.approx(0.5)
+
+
+def test_the_smallest_shift_and_scale_of_normal_noise_are_seen() -> None:
+    rng, alpha, n = np.random.default_rng(8), 1e-9 / 22, 128 * 128
+    shift, scale = batteries.smallest_shift(n, alpha), batteries.smallest_scale(n, alpha)
+
+    def seen(by: float, times: float) -> float:
+        drawn = (by + times * rng.standard_normal((1, 128, 128)) for _ in range(50))
+        return float(np.mean([min(mean(e).p, variance(e).p) < alpha for e in drawn]))
+
+    assert seen(shift, 1) == seen(-shift, 1) == seen(0, scale) == seen(0, 1 / scale) == 1
+    assert seen(shift / 2, 1) < 0.6
+    assert seen(0, 1 + (scale - 1) / 2) < 0.6

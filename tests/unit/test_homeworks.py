@@ -1,0 +1,109 @@
+"""How a homework is found by what `--homework` names, and what is said of one that cannot be used."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from autograder import homeworks
+from autograder.sandbox.guest import probe_modules
+from tests import small
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The small homework, in a folder whose name is no identifier of Python's."""
+    place = tmp_path / "hw-12"
+    shutil.copytree(small.HERE, place, ignore=shutil.ignore_patterns("__pycache__"))
+    file = place / "__init__.py"
+    file.write_text(file.read_text().replace('"tests.small"', "__name__"))
+    return place
+
+
+def test_a_folder_is_found_from_wherever_it_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert homeworks.canonical("hw-12") == homeworks.canonical("./hw-12/") == str(folder)
+    loaded = homeworks.load(homeworks.canonical("hw-12"))
+    assert loaded.reference == folder / "reference"
+    assert loaded.probes == "homeworks.hw-12"
+    assert homeworks.place(str(folder)) == homeworks.place(loaded.probes) == ("homeworks.hw-12", str(folder.parent))
+
+
+def test_a_package_keeps_its_name() -> None:
+    assert homeworks.canonical("autograder.hw11") == "autograder.hw11"
+    assert homeworks.place("autograder.hw11") == ("autograder.hw11", "")
+    assert homeworks.load("tests.small") is small.ASSIGNMENT
+
+
+def test_of_two_folders_with_one_name_the_last_counts(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "hw-12"
+    shutil.copytree(folder, other)
+    (other / "__init__.py").write_text((other / "__init__.py").read_text().replace('"Small"', '"Other"'))
+    titles = [homeworks.load(str(one)).title for one in (folder, other, folder)]
+    assert titles == ["Small", "Other", "Small"]
+
+
+def test_a_folders_name_takes_no_module_of_others(tmp_path: Path, folder: Path) -> None:
+    shutil.copytree(folder, tmp_path / "json")
+    loaded = homeworks.load(str(tmp_path / "json"))
+    assert loaded.id == "small"
+    assert hasattr(sys.modules["json"], "dumps")
+
+
+def test_probes_are_found_and_imported_without_the_judges_beside_them(folder: Path) -> None:
+    name = homeworks.package(str(folder))
+    assert probe_modules.public(name) == [f"{name}.probes"]
+    assert "ASSIGNMENT" not in vars(probe_modules.load(f"{name}.probes"))
+    assert name not in sys.modules or not hasattr(sys.modules[name], "ASSIGNMENT")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("ASSIGNMENT = 3", "has an ASSIGNMENT of type int"),
+        ("", "has no ASSIGNMENT"),
+        ("import nonesuch", "ModuleNotFoundError: No module named 'nonesuch'"),
+        ("x = (", "SyntaxError"),
+        ("\n\nraise ValueError('no')", "ValueError: no"),
+        ("from .checks import QUESTION", "No module named"),
+    ],
+)
+def test_what_is_wrong_with_a_homework_is_told_in_a_sentence(tmp_path: Path, content: str, told: str) -> None:
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "__init__.py").write_text(content)
+    with pytest.raises(homeworks.NoHomework, match=str(tmp_path)) as fault:
+        homeworks.load(homeworks.canonical(str(tmp_path / "bad")))
+    assert told in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('HERE / "reference"', 'HERE / "solved"', "is no folder"),
+        ('"numbers.twice", "twice"', '"words.hello", "twice"', "two checks have the id words.hello"),
+        ('Question("words", 2', 'Question("words", 1', "two questions have the number 1"),
+        ('Question("words"', 'Question("numbers"', "two questions have the id numbers"),
+    ],
+)
+def test_what_would_spoil_every_grading_is_told_before(folder: Path, old: str, new: str, told: str) -> None:
+    file = folder / "__init__.py"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(homeworks.NoHomework, match=told):
+        homeworks.load(str(folder))
+
+
+@pytest.mark.parametrize("named", ["nowhere", "no/where", "tests.nowhere", ".", "", "..", "a..b", "/"])
+def test_what_is_no_homework_is_refused(named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(homeworks.NoHomework, match="autograder new FOLDER"):
+        homeworks.canonical(named)
+
+
+def test_a_name_with_a_dot_is_refused_in_words(folder: Path) -> None:
+    dotted = folder.rename(folder.with_name("hw1.5"))
+    with pytest.raises(homeworks.NoHomework, match="Rename the folder"):
+        homeworks.canonical(str(dotted))
