@@ -71,6 +71,9 @@ def _title(name: str) -> str:
 def _write(folder: Path, title: str) -> None:
     for source in sorted(STARTER.rglob("*")):
         path = folder / source.relative_to(STARTER)
+        path = (
+            path.with_suffix("") if path.suffix == ".txt" else path
+        )  # a module of tests, which is none of the engine's
         if "__pycache__" in source.parts or source.is_dir():
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
