@@ -5,7 +5,7 @@ FROM ${BASE} AS environment
 # The pins come first, so that a change of code does not install everything again.
 COPY setup.sh /autograder/source/
 COPY autograder/requirements*.txt /autograder/source/autograder/
-COPY tests/requirements.txt /autograder/source/tests/
+COPY tests/requirements.txt tests/package*.json /autograder/source/tests/
 # Grading starts as root, because only root can give each worker a user of its own. `author` is for everything else.
 # The key of the seeds is no part of an image, which others may get: the first grading makes it, in a folder that a
 # volume can keep.

@@ -220,7 +220,8 @@ def main(arguments: list[str]) -> int:
     if options.command is None and not refusal:
         parser.print_help()
         return 0
-    if options.command is None or _needs_environment(options):
+    options.imports = options.command is None or _needs_environment(options)
+    if options.imports:
         if refusal:
             print(refusal, file=sys.stderr)
             return front.OUR_FAULT
@@ -277,7 +278,7 @@ def _run(options: argparse.Namespace) -> int:
         case "bundle":
             from autograder.authoring import bundle
 
-            asked = _asked(options) if _needs_environment(options) else None
+            asked = _asked(options) if options.imports else None
             if asked is None and options.only:
                 return 2
             return bundle.run(

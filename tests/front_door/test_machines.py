@@ -285,6 +285,18 @@ def test_no_layer_keeps_a_key():
     assert all(re.search(r"&& rm \S+/secret\b", call) for call in calls)
 
 
+@NO_GIT
+def test_the_pins_that_setup_reads_are_there_before_it_runs():
+    told = set(re.findall(r'"\$here/((?:autograder|tests)/[\w.-]+\.(?:txt|json))"', (ROOT / "setup.sh").read_text()))
+    assert {"autograder/requirements.txt", "tests/requirements.txt"} < told
+    sources = []
+    for word, rest in stages()["environment"][1]:
+        if word == "RUN":
+            break
+        sources += rest.split()[:-1]
+    assert all(any(fnmatch.fnmatchcase(name, source) for source in sources) and is_sent(name) for name in told)
+
+
 def test_the_documents_build_what_they_run():
     names = {}
     for words in BUILDS:
