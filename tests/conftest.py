@@ -26,10 +26,10 @@ settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")
-def shared_pool() -> Iterator[Pool]:
+def pool() -> Iterator[Pool]:
     """The homework's sandbox, for tests that leave it as they found it."""
-    with Pool(Wall(ASSIGNMENT.probes)) as pool:
-        yield pool
+    with Pool(Wall(ASSIGNMENT.probes)) as started:
+        yield started
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

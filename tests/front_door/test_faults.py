@@ -12,7 +12,6 @@ import sys
 import time
 import types
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,17 +22,11 @@ from autograder.core import Verdict
 from autograder.intake.chosen import Asked
 from autograder.output import terminal
 from autograder.sandbox.host import canary
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests import helpers
 from tests.helpers import UTILS, VAE, VAE_ONLY, solved, with_seconds, zip_of
 
 ENDLESS, FULL, BOUND = 1.0, 25, 15
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(VAE_ONLY.probes)) as started:
-        yield started
 
 
 class FrontDoor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from autograder.audit.solutions import Solution, write
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import submission
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests.helpers import UTILS, VAE, VAE_ONLY, grade, is_valid_results, reachable_folder, solved
 from tests.solutions import BANK, HALF_RIGHT, RIGHT, WRONG
 
@@ -44,12 +43,6 @@ def test_a_zip_with_a_mistake_says_what_to_think_about(tmp_path: Path) -> None:
     assert all(test["extra_data"]["diagnoses"] == ["variance_as_std"] for test in failed.values())
     assert all(test["tags"] == ["vae"] and test["number"].startswith("4.") for test in failed.values())
     assert "v is the variance" in " ".join(printed.split())
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes)) as pool:
-        yield pool
 
 
 @pytest.mark.parametrize(

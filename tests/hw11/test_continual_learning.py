@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import factorial
 from typing import Any
@@ -21,7 +21,7 @@ from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.continual_learning import QUESTION, behaviour, classifier, data, fisher, penalty
 from autograder.hw11.continual_learning import probes as probe
 from autograder.sandbox.guest.student import Student
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests import helpers
 from tests.helpers import judged
 from tests.solutions import BANK
@@ -460,12 +460,6 @@ def test_no_forged_value_brings_a_judge_down(check: Check) -> None:
 
 
 # ---------------------------------------------------------------------------- through the wall
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes)) as pool:
-        yield pool
 
 
 def notebook(*cells: str) -> dict[str, bytes]:

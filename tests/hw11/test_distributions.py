@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,7 @@ from autograder.hw11.distributions import probes as probe
 from autograder.intake import submission
 from autograder.sandbox import wire
 from autograder.sandbox.guest.student import Missing, Student
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests import helpers
 from tests.helpers import judged
 
@@ -1137,12 +1137,6 @@ def test_what_students_get_is_unfilled_in_every_check(tmp_path: Path) -> None:
     outcome = bank.outcome(submission.receive(upload, OWN, box), OWN)
     assert outcome.score == 0
     assert outcome.diagnoses == {"unfilled"}
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes)) as pool:
-        yield pool
 
 
 def upload(*behind: str, before: str = "", without: str = "") -> dict[str, bytes]:

@@ -7,7 +7,7 @@ import math
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -29,7 +29,7 @@ from autograder.intake import submission
 from autograder.judging.judges import Exact
 from autograder.sandbox import wire
 from autograder.sandbox.guest.student import Missing, Student
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests import helpers
 
 FILE = "submission_log.json"
@@ -928,12 +928,6 @@ def test_any_damage_to_the_bytes_is_judged_without_a_fault_of_ours(places: list[
 
 
 # --------------------------------------------------------------------------------- through the wall
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(HOMEWORK.probes)) as pool:
-        yield pool
 
 
 def test_a_log_alone_is_graded_and_a_missing_one_costs_its_own_points(pool: Pool, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import struct
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from autograder.hw11.pictures import digits, tiling
 from autograder.hw11.pictures import probes as probe
 from autograder.sandbox import wire
 from autograder.sandbox.guest.student import Missing, Student
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests import helpers
 
 FILE = pictures.FILES["vae"]
@@ -469,12 +469,6 @@ def test_real_digits_look_like_digits() -> None:
     nearest = among.max(1)
     assert (nearest >= pictures.LOOKS).mean() > 0.98
     assert (nearest >= pictures.SAME).mean() < 0.05
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes)) as made:
-        yield made
 
 
 def test_through_the_wall(pool: Pool) -> None:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from autograder.hw11 import ASSIGNMENT
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests import helpers, public_summarization
 from tests.hw11.test_summarization import BEAM, FULL, GREEDY, LAYER, NOTEBOOK, STACK, limited, points
 
 SEARCHES = tuple(f"summarization.{name}" for name in ("greedy", "greedy_work", "beam", "beam_work"))
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes)) as pool:
-        yield pool
 
 
 def graded(pool: Pool, data: bytes) -> helpers.Graded:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -20,12 +20,6 @@ FUNCTIONS = replace(
 )
 LAYER, STACK, GREEDY, BEAM = 11.0, 9.0, 5.0, 5.0
 """Points of the layer's checks, of the stack's, of both of greedy_decode and of beam_search."""
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes)) as pool:
-        yield pool
 
 
 def notebook(*behind: str, before: str = "") -> bytes:

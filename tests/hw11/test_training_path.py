@@ -18,7 +18,7 @@ from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.policy_gradient import training
 from autograder.sandbox.guest import frozen, worker
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests import helpers
 from tests.hw11.test_written_out import QUESTION
 from tests.notebook_helpers import NAME, notebook
@@ -140,10 +140,9 @@ def policy_gradient_loss(logprob, predicted, reward):
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_replacing_what_takes_gradients_earns_nothing(name: str) -> None:
+def test_replacing_what_takes_gradients_earns_nothing(pool: Pool, name: str) -> None:
     every = replace(ASSIGNMENT, questions=(replace(QUESTION, checks=QUESTION.checks[:7]),))
-    with Pool(Wall(ASSIGNMENT.probes)) as pool:
-        graded = helpers.grade(pool, {NAME: notebook(ATTACKS[name])}, assignment=every)
+    graded = helpers.grade(pool, {NAME: notebook(ATTACKS[name])}, assignment=every)
     assert graded.points("policy_gradient") == 0, graded.scores()
 
 

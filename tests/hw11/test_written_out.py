@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from autograder.hw11 import ASSIGNMENT
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests import helpers
 from tests import written_notebooks as written
 from tests.notebook_helpers import ALL_RAN, NAME
@@ -22,12 +21,6 @@ ASKED = replace(
     questions=(replace(QUESTION, checks=tuple(c for c in QUESTION.checks if "answer" not in c.id and not c.manual)),),
 )
 POINTS = sum(check.points for check in ASKED.questions[0].checks)
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes)) as started:
-        yield started
 
 
 def lost(pool: Pool, data: bytes) -> dict[str, tuple[float, str]]:

@@ -145,6 +145,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_limits_hold(bomb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With limits a thirtieth of the real ones: a bomb is refused before it takes more memory than what may be kept."""

@@ -438,6 +438,7 @@ def test_the_command_checks_a_file_and_shows_an_example(call: Any, tmp_path: Pat
     assert call("course", tmp_path / "none.toml")[0] == 2
 
 
+@pytest.mark.slow
 def test_a_grading_by_settings_of_the_course(call: Any, tmp_path: Path) -> None:
     upload, out, course = tmp_path / "upload", tmp_path / "results.json", tmp_path / "course.toml"
     upload.mkdir()
@@ -505,6 +506,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_a_class_by_settings_of_the_course(
     call: Any, export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

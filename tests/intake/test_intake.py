@@ -85,6 +85,7 @@ paths = st.one_of(
 contents = st.one_of(st.binary(max_size=50), st.just(b"x = 1\n"))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @often
 @given(st.lists(st.tuples(paths, contents, st.sampled_from([0o100644, 0o120777, 0o010644, 0o060644, 0])), max_size=8))
@@ -103,6 +104,7 @@ def test_any_names_in_a_zip(entries: list[tuple[str, bytes, int]]) -> None:
         unpacked(upload)
 
 
+@pytest.mark.slow
 @often
 @given(st.lists(st.tuples(st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=5), contents), max_size=6))
 def test_any_names_in_a_folder(entries: list[tuple[list[bytes], bytes]]) -> None:
@@ -130,6 +132,7 @@ with zipfile.ZipFile(GOOD, "w", zipfile.ZIP_DEFLATED) as archive:
 BYTES = GOOD.getvalue()
 
 
+@pytest.mark.slow
 @often
 @given(st.lists(st.integers(0, len(BYTES) * 8 - 1), min_size=1, max_size=8), st.integers(0, len(BYTES)), st.binary())
 def test_any_damage_to_a_zip(bits: list[int], place: int, filling: bytes) -> None:
@@ -999,6 +1002,7 @@ def test_junk_does_not_count(
     assert (box / PG).read_bytes() == b"{}"
 
 
+@pytest.mark.slow
 def test_sixty_thousand_files_of_packages(tmp_path: Path, box: Path) -> None:
     upload = tmp_path / "a.zip"
     with zipfile.ZipFile(upload, "w") as archive:

@@ -168,6 +168,7 @@ def test_without_libyaml_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
             metadata.read(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, BOMB + "s: {submitters: [{name: *l}]}", 's: {x: !!bool "x"}', "s: &a !!int ''"]
 )

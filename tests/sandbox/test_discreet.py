@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from autograder.core import Ask, Submission
 from autograder.hw11 import ASSIGNMENT
 from autograder.sandbox.faults import Fault, told
 from autograder.sandbox.host import discreet
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests import helpers
-from tests.helpers import VAE, VAE_ONLY, solved
+from tests.helpers import VAE, solved
 
 PRIVATE, OPEN = Ask("vae.private_probes:bound", lambda _rng: {}), Ask("vae.probes:sample", lambda _rng: {})
 SECRET = base64.b64encode(bytes(range(118))).decode()
@@ -136,12 +135,6 @@ WAYS = {
     "a frame of their own": "import os, struct, json; h = json.dumps({'id': 'x', 'fault': {'kind': 'raised', 'text': "
     "secret(), 'where': ''}}).encode(); os.write(3, struct.pack('<4sIQ', b'hw!1', len(h), 0) + h)",
 }
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(VAE_ONLY.probes)) as started:
-        yield started
 
 
 @pytest.mark.parametrize("way", WAYS)

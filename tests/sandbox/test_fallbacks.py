@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from autograder.hw11 import ASSIGNMENT
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests.helpers import REFERENCE, UTILS, VAE, VAE_ONLY, grade
 from tests.sandbox.test_notebooks import NAME, notebook
 from tests.sandbox.test_wrappings import CODE, LOSS, PG, SIGNED, TORCH, ending, files, lost
@@ -33,12 +32,6 @@ def policy_gradient_loss(logprob, predicted, reward):
     return -(reward * chosen).mean()
 """
 PICK = "def pick(logprob, predicted): return logprob.gather(1, predicted[:, None])[:, 0]"
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes)) as started:
-        yield started
 
 
 def cell_of(name: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import builtins
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from autograder.core import Assignment
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.sandbox.guest.imports import Importer
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests import helpers, notebook_helpers
 from tests.machine_helpers import Line, failed, module
 
@@ -416,12 +416,6 @@ FILES: tuple[Line, ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes)) as started:
-        yield started
-
-
 def first_check() -> Assignment:
     """The sampler's first check alone, with time for more imports than any file has."""
     (question,) = helpers.VAE_ONLY.questions
@@ -611,7 +605,7 @@ def test_what_is_not_there_is_told_where_it_is_used(pool: Pool, utils: str) -> N
     assert "No module named 'skgmm'" in graded.messages()[0]
 
 
-def test_what_one_worker_writes_no_other_finds() -> None:
+def test_what_one_worker_writes_no_other_finds(pool: Pool) -> None:
     """Nothing is written at all: the box is as it was, and a file is in its own process alone."""
     kept = (
         "import os\n"
@@ -622,7 +616,7 @@ def test_what_one_worker_writes_no_other_finds() -> None:
         "    assert not _before and os.path.exists('kept.txt')\n"
         "    return _right(m, v)\n"
     )
-    with Pool(Wall(ASSIGNMENT.probes)) as pool, helpers.received(pool, helpers.solved(utils=kept)) as taken:
+    with helpers.received(pool, helpers.solved(utils=kept)) as taken:
         before = sorted(str(path) for path in taken.box.rglob("*"))
         results = list(Grading(pool, taken, helpers.VAE_ONLY, b"test", 300.0).results())
         assert sum(result.score for result in results) == 25.0

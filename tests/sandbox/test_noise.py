@@ -16,7 +16,7 @@ from autograder.audit.inprocess import InProcess
 from autograder.core import Ask, Submission
 from autograder.hw11 import ASSIGNMENT
 from autograder.sandbox.guest.noise import WORDS, Noise, reseed, torch_state
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests import helpers
 
 
@@ -137,11 +137,8 @@ def test_a_module_that_seeds_itself_gets_fresh_noise(name: str) -> None:
     assert np.array_equal(z[0], z[2])
 
 
-def test_the_same_behind_the_wall() -> None:
-    with (
-        Pool(Wall(ASSIGNMENT.probes)) as pool,
-        helpers.received(pool, helpers.solved(utils="torch.manual_seed(0)")) as box,
-    ):
+def test_the_same_behind_the_wall(pool: Pool) -> None:
+    with helpers.received(pool, helpers.solved(utils="torch.manual_seed(0)")) as box:
         drawn = [pool.ask(box, ASK, given(), seed=seed, seconds=60.0).values for seed in (1, 2, 1)]
     z = [one["noise.standard"] for one in drawn if one is not None]
     assert len(z) == 3

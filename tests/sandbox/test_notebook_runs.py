@@ -61,17 +61,11 @@ def scratches() -> Iterator[list[Path]]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def shared_pool(scratches: list[Path]) -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes)) as started:
-        yield started
-
-
 @pytest.fixture
-def pool(shared_pool: Pool, scratches: list[Path]) -> Iterator[Pool]:
-    """A pool that must be clean again after the test: no process, no file, no kernel's folder."""
-    yield shared_pool
-    assert helpers.left_behind(shared_pool, MARK) == []
+def pool(pool: Pool, scratches: list[Path]) -> Iterator[Pool]:
+    """The session's, which must be clean again after the test: no process, no file, no kernel's folder."""
+    yield pool
+    assert helpers.left_behind(pool, MARK) == []
     assert [folder for folder in scratches if folder.exists()] == []
 
 
@@ -123,6 +117,7 @@ FRIENDLY = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_real_notebooks_do_on_their_way_stops_nothing(pool: Pool) -> None:
     result = run(pool, RIGHT, *FRIENDLY)
     assert result.score == POINTS, told(result)
@@ -211,6 +206,7 @@ FAILURES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.id)
 def test_failure(pool: Pool, failure: Failure) -> None:
     result = run(pool, RIGHT, failure.cell, "y = 2", seconds=failure.seconds)
@@ -272,6 +268,7 @@ FILES: dict[str, tuple[bytes, float, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_file(pool: Pool, name: str) -> None:
     content, points, says = FILES[name]
@@ -518,6 +515,7 @@ def levels() -> Iterator[dict[str, subprocess.Popen[str]]]:
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv (Linux)")
 @pytest.mark.parametrize("level", CHOSEN)
 def test_level(level: str, levels: dict[str, subprocess.Popen[str]]) -> None:
@@ -646,6 +644,7 @@ HARM = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", [*FORGED, *HARM], ids=lambda hostile: hostile.id)
 def test_hostile(pool: Pool, hostile: Hostile) -> None:
     result = run(pool, hostile.before, hostile.cell, seconds=hostile.seconds)

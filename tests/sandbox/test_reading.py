@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,12 +35,6 @@ ODD = (
     "class \ufb01nd: pass",
     "if True:\n    a = 1\n\x0c\nb = 2",
 )
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes)) as started:
-        yield started
 
 
 def sources() -> list[notebooks.Source]:

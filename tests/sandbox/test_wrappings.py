@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from autograder.audit import wrappings
 from autograder.core import WHOLE, Assignment
 from autograder.hw11 import ASSIGNMENT
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests.helpers import UTILS, VAE, Files, Graded, grade, solved
 from tests.sandbox.test_notebooks import NAME, notebook
 from tests.solutions import RIGHT
@@ -28,12 +28,6 @@ PG = replace(
 )
 """Question 6's loss alone."""
 CODE = {name: data.decode() for name, data in solved().items()}
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes)) as started:
-        yield started
 
 
 def full(assignment: Assignment) -> float:
@@ -72,6 +66,7 @@ ABOVE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ABOVE.values(), ids=ABOVE)
 def test_a_line_that_fails_costs_what_it_binds_and_nothing_else(pool: Pool, line: str) -> None:
     graded = grade(pool, files({UTILS: f"{line}\n{CODE[UTILS]}", VAE: f"{line}\n{CODE[VAE]}"}))
@@ -153,6 +148,7 @@ def test_the_first_cause_is_told_and_not_what_follows_from_it(pool: Pool, above:
     assert not any("NameError" in message or "/box" in message for message in messages.values())
 
 
+@pytest.mark.slow
 def test_work_on_import_is_stopped_and_costs_itself(pool: Pool) -> None:
     loop = "\nwhile True:\n    try:\n        pass\n    except Exception:\n        pass\n"
     graded = grade(pool, files({UTILS: CODE[UTILS] + loop + "def later(): pass\n"}))
@@ -232,6 +228,7 @@ LADDER = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rung", "cells"), LADDER.values(), ids=LADDER)
 def test_a_notebooks_function_is_found_on_the_lowest_rung_that_works(pool: Pool, rung: int, cells: list[str]) -> None:
     graded = grade(pool, {NAME: notebook(TORCH, *cells, "while True:\n    pass", "1 / 0")}, assignment=PG)
@@ -241,6 +238,7 @@ def test_a_notebooks_function_is_found_on_the_lowest_rung_that_works(pool: Pool,
     assert (told - {None}) == ({("registrations", "statements")[rung - 1]} if rung else set())
 
 
+@pytest.mark.slow
 def test_what_only_a_whole_run_defines_is_found_in_its_kernel(pool: Pool) -> None:
     """Here a constant is what training gives, which no other rung runs."""
     question = next(question for question in ASSIGNMENT.questions if question.id == "policy_gradient")
@@ -337,6 +335,7 @@ def test_every_right_solution_has_at_least_25_wrappings() -> None:
     assert len({one.id for one in wrappings.WRAPPINGS}) == len(wrappings.WRAPPINGS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapping", wrappings.WRAPPINGS, ids=lambda one: one.id)
 def test_a_right_solution_keeps_its_points_in_every_wrapping(wrapping: wrappings.Wrapping) -> None:
     """One solution for each; the audit takes all. Which one it is follows from the wrapping's name."""

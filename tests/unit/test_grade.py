@@ -18,7 +18,7 @@ from autograder.hw11.vae import sample
 from autograder.intake import submission
 from autograder.judging.judges import Exact, Statistical
 from autograder.output import gradescope
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.wall import Pool
 from tests.helpers import reachable_folder
 
 BOX = Submission(Path("/nonexistent"), "digest")
@@ -136,12 +136,6 @@ def test_what_time_does_not_allow_is_said() -> None:
 
 
 # ----------------------------------------------------------------------------------- through the wall
-
-
-@pytest.fixture(scope="module")
-def pool() -> Any:
-    with Pool(Wall(ASSIGNMENT.probes)) as pool:
-        yield pool
 
 
 def results_of(pool: Pool, *, more: str = "") -> dict[str, Any]:
