@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,7 @@ FAST_SECONDS = 6.0
 """CPU seconds that a test of the fast slice may take, three times what the slowest of them takes on quiet cores."""
 LEFT_OUT_OF_FAST = ("slow", "browser")
 METER = pytest.StashKey[Meter]()
-LEFT_OUT = pytest.StashKey["Counter[str]"]()
+LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
 torch.set_num_threads(1)
 settings.register_profile("steady", derandomize=True, database=None, deadline=None)
@@ -38,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[METER], config.stash[LEFT_OUT] = Meter(), Counter()
+    config.stash[METER], config.stash[LEFT_OUT] = Meter(), dict.fromkeys(LEFT_OUT_OF_FAST, 0)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -93,12 +92,12 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """A process of pytest-xdist ends: all of them leave out the same tests."""
-    node.config.stash[LEFT_OUT] |= Counter(getattr(node, "workeroutput", {}).get("left out", {}))
+    node.config.stash[LEFT_OUT].update(getattr(node, "workeroutput", {}).get("left out", {}))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["left out"] = dict(session.config.stash[LEFT_OUT])
+        session.config.workeroutput["left out"] = session.config.stash[LEFT_OUT]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

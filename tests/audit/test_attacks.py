@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autograder import version
 from autograder.audit import attack_runs, attacks
 from autograder.audit.attack_runs import asked, tried
 from autograder.audit.attacks import Found, broken, chosen, measured, misreported, section
@@ -103,7 +104,7 @@ def test_a_stopped_audit_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytes
         return subprocess.Popen(["printf", r"%s\n", *kept], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     monkeypatch.setattr(attacks, "start", start)
-    monkeypatch.setattr(attacks.version, "of", lambda _: "one")
+    monkeypatch.setattr(version, "of", lambda _: "one")
     arguments: dict[str, Any] = {"every": 50, "levels": ("user",)}
     with pytest.raises(KeyError):  # it ended after five
         measured(SMALL, tmp_path, **arguments)
@@ -111,7 +112,7 @@ def test_a_stopped_audit_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytes
     assert started[1] == started[0] - 5
     assert found == measured(SMALL, tmp_path, **arguments)
     assert len(started) == 2
-    monkeypatch.setattr(attacks.version, "of", lambda _: "another")
+    monkeypatch.setattr(version, "of", lambda _: "another")
     measured(SMALL, tmp_path, **arguments)
     assert started[2] == started[0]
 

@@ -17,9 +17,10 @@ from autograder.audit import bench, casefiles, class_bench, command, documents, 
 from autograder.audit.figures import Figure
 from autograder.audit.homework import HomeworkAudit
 from autograder.audit.section import Claim, Form, Listing, Part, Promise, Section, Table
+from autograder.hw11 import ASSIGNMENT
 from autograder.output import pages
 from autograder.storage import alone
-from tests import helpers, small
+from tests import small
 from tests.helpers import ROOT
 
 HOSTILE = "<script>alert(1)</script> & \x1b[31m‮"
@@ -50,7 +51,7 @@ class Measured:
     """A part that counts how often it is measured."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.holds, self.stops, self.lacks, self.calls = name, True, False, "", []
+        self.name, self.holds, self.stops, self.lacks, self.calls = name, True, False, "", []  # type: ignore[var-annotated]
 
     def measured(self, homework, out, *, every, jobs, tell):
         if self.stops:
@@ -62,7 +63,11 @@ class Measured:
     def part(self) -> Part[object]:
         promises = (lambda _found: part(holds=self.holds).promises,)
         form = Form[object](
-            "any", "Any part", "What it is for.", promises, tuple(lambda _, t=t: t for t in part().tables)
+            "any",
+            "Any part",
+            "What it is for.",
+            promises,
+            tuple(lambda _, t=t: t for t in part().tables),  # type: ignore[misc]
         )
         return Part(f"about {self.name}", 7, self.measured, form, lambda _assignment: self.lacks)
 
@@ -190,9 +195,9 @@ def test_a_homework_that_gives_something_else_is_told_so() -> None:
 def test_a_form_makes_its_section_of_what_is_found() -> None:
     form = Form[list[int]](
         *("any", "Any part", "What it is for."),
-        (
-            Claim("none is odd", lambda found: f"{len(found)} numbers", lambda found: not any(n % 2 for n in found)),
-            Claim("left out", str, bool, when=lambda found: len(found) > 9),
+        (  # type: ignore[arg-type]
+            Claim("none is odd", lambda found: f"{len(found)} numbers", lambda found: not any(n % 2 for n in found)),  # type: ignore[var-annotated]
+            Claim("left out", str, bool, when=lambda found: len(found) > 9),  # type: ignore[arg-type]
             lambda found: [Promise("one more", "", True) for _ in found],
         ),
         (Listing("Squares", lambda found: found, {"n": int, "n n": lambda n: n * n}, folded=True),),
@@ -230,7 +235,7 @@ def test_the_table_in_a_document_is_that_of_the_sections(parts, tmp_path, capsys
     text = path.read_text()
     assert text.startswith("# Title\n\nBefore.\n") and text.endswith("\n\nAfter.\n")
     assert "old figures" not in text
-    assert f"Grader `{version.of(helpers.ASSIGNMENT)}`, a slice of each part" in text
+    assert f"Grader `{version.of(ASSIGNMENT)}`, a slice of each part" in text
     kept = json.loads((tmp_path / "out" / command.SECTIONS).read_text())
     wanted = [
         [one["section"]["title"] if place == 0 else "", promise["what"], promise["measured"],
@@ -300,12 +305,12 @@ def test_a_figure_in_a_terminal_and_a_missed_one() -> None:
 
 
 def test_the_documents_have_a_place_for_every_table() -> None:
-    given, bank = homework.of(helpers.ASSIGNMENT), casefiles.bank_of(helpers.ASSIGNMENT)
+    given, bank = homework.of(ASSIGNMENT), casefiles.bank_of(ASSIGNMENT)
     solved = {solution.file for solution in bank.everything}
-    questions = [one.id for one in helpers.ASSIGNMENT.questions if solved & set(one.files)]
-    assert documents.read(given.audit_document, command.COMMAND)
+    questions = [one.id for one in ASSIGNMENT.questions if solved & set(one.files)]
+    assert documents.read(given.audit_document, command.COMMAND)  # type: ignore[arg-type]
     for one in (bench.COMMAND, class_bench.COMMAND, *map(bench.ONE_QUESTION.format, questions)):
-        assert documents.read(given.bench_document, one), one
+        assert documents.read(given.bench_document, one), one  # type: ignore[arg-type]
 
 
 def test_the_bank_is_measured_and_kept(tmp_path, monkeypatch, capsys) -> None:

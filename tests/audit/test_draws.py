@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from autograder import version
 from autograder.audit import draws
 from autograder.audit.draws import Found, Study, Tally, Tried
 from autograder.audit.homework import Method
 from autograder.audit.solutions import Solution
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.audit import draws as room
+from autograder.hw11.audit import training
 from autograder.hw11.audit.methods import METHODS as METHODS_OF
 from tests import small
 from tests.solutions import RIGHT, WRONG
@@ -123,7 +125,7 @@ def test_what_fails_is_refused_before_it_is_handed_in(name: str) -> None:
 def test_the_small_homework_keeps_the_promises_and_goes_on_from_its_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(draws.version, "of", lambda _: "this one")  # whatever is edited meanwhile
+    monkeypatch.setattr(version, "of", lambda _: "this one")  # whatever is edited meanwhile
     steps: list[tuple[int, int]] = []
     found = draws.measured(SMALL, tmp_path, tell=lambda *step: steps.append(step))
     assert [promise.holds for promise in draws.section(found).promises] == [True] * 4
@@ -148,7 +150,7 @@ def test_of_what_a_homework_lacks_nothing_is_promised(tmp_path: Path) -> None:
 
 
 def test_a_network_trained_in_a_moment_misses_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room.training, "ITERATIONS", 1)
-    monkeypatch.setattr(room.training.study, "__kwdefaults__", {**room.training.study.__kwdefaults__, "iterations": 1})
+    monkeypatch.setattr(training, "ITERATIONS", 1)
+    monkeypatch.setattr(training.study, "__kwdefaults__", {**training.study.__kwdefaults__, "iterations": 1})  # type: ignore[dict-item]
     row = room.STUDIES["argmax"].measured(2)
     assert row["failed"] == 2

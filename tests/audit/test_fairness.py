@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from autograder import version
 from autograder.audit import fairness
 from autograder.audit.fairness import Found, Graded
 from autograder.audit.homework import Variation
@@ -82,7 +83,7 @@ def test_the_small_homework_is_fair_and_goes_on_from_its_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Homework 11's solutions are graded in test_solutions.py, and with other inputs by the audit."""
-    monkeypatch.setattr(fairness.version, "of", lambda _: "this one")  # whatever is edited meanwhile
+    monkeypatch.setattr(version, "of", lambda _: "this one")  # whatever is edited meanwhile
     steps: list[tuple[int, int]] = []
     found = fairness.measured(SMALL, tmp_path, tell=lambda *step: steps.append(step))
     section = fairness.section(found)

@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 from scipy.special import softmax
 
+from autograder import version
 from autograder.audit import falsefails
 from autograder.audit.falsefails import Found, Power, Tally
 from autograder.audit.homework import FalsePositiveBound
@@ -117,7 +119,7 @@ def test_the_bias_that_is_seen_is_seen() -> None:
         factor = proofs._bias(alpha, side, problems=10)
         assert 0 < side * (factor - 1) < 0.2
         for seed in range(10):
-            given = loss._sampled(np.random.default_rng(seed))
+            given: Any = loss._sampled(np.random.default_rng(seed))
             p, table = softmax(given["logits"].astype(float), axis=1), given["table"].astype(float)
             got = -(factor * given["rewards"][..., None] * (np.eye(loss.CLASSES)[given["actions"]] - p)).mean(0)
             exact = -p * (table - (p * table).sum(1, keepdims=True))
@@ -151,7 +153,7 @@ def test_a_grader_that_keeps_its_promises() -> None:
 @pytest.mark.parametrize(
     ("found", "broken"),
     [
-        (replace(GOOD, checks=((replace(CHECK, judge=replace(CHECK.judge, alpha=1e-8)), GOOD.checks[0][1]),)), 0),
+        (replace(GOOD, checks=((replace(CHECK, judge=replace(CHECK.judge, alpha=1e-8)), GOOD.checks[0][1]),)), 0),  # type: ignore[type-var]
         (replace(GOOD, checks=((CHECK, None),)), 1),
         (replace(GOOD, right=(replace(TALLY, failed=1),)), 2),
         (replace(GOOD, right=(replace(TALLY, second=1),)), 3),
@@ -175,7 +177,7 @@ def test_a_wrong_solution_in_place_of_a_right_one_would_be_counted() -> None:
 def test_a_slice_keeps_the_promises_and_goes_on_from_its_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(falsefails.version, "of", lambda _: "this one")  # whatever is edited meanwhile
+    monkeypatch.setattr(version, "of", lambda _: "this one")  # whatever is edited meanwhile
     steps: list[tuple[int, int]] = []
     found = falsefails.measured("autograder.hw11", tmp_path, every=250, tell=lambda *step: steps.append(step))
     broken = [promise.what for promise in falsefails.section(found).promises if not promise.holds]

@@ -53,7 +53,7 @@ def test_each_rule_finds_what_breaks_it(message: str, rule: str) -> None:
 
 
 def test_every_rule_is_tried() -> None:
-    parameters = test_each_rule_finds_what_breaks_it.pytestmark[0].args[1]
+    parameters = test_each_rule_finds_what_breaks_it.pytestmark[0].args[1]  # type: ignore[attr-defined]
     assert {rule for _, rule in parameters} == {rule.id for rule in feedback.RULES}
 
 
@@ -74,9 +74,9 @@ def test_as_many_digits_are_told_as_tell_two_numbers_apart() -> None:
 
 def test_drawn_inputs_are_found_in_a_message() -> None:
     drawn = {"ask": {"m": np.array([0.12345, 2.0], np.float32), "large": np.linspace(0, 1, 1000), "n": 3}}
-    assert feedback._inputs_in("It was 0.123 and 0.456.", drawn) == ["0.123"]
-    assert feedback._inputs_in("It was 0.12 and 2.0.", drawn) == []  # too short to tell anything
-    assert feedback._inputs_in("It was 1.0. Smallest example: 0.123 gave 2.", drawn) == []
+    assert feedback._inputs_in("It was 0.123 and 0.456.", drawn) == ["0.123"]  # type: ignore[arg-type]
+    assert feedback._inputs_in("It was 0.12 and 2.0.", drawn) == []  # type: ignore[arg-type]  # too short to tell anything
+    assert feedback._inputs_in("It was 1.0. Smallest example: 0.123 gave 2.", drawn) == []  # type: ignore[arg-type]
     assert broken(GOOD.message, shown=("0.123",)) == {"hidden"}
 
 
@@ -121,7 +121,7 @@ def test_the_bank_keeps_the_rules_and_goes_on_where_it_stopped(tmp_path: Path, m
     odd = replace(found, recognised=(*found.recognised, Recognised("v", "a", ("b",))))
     assert not feedback.section(odd).holds
 
-    graded = Counter()
+    graded: Counter[str] = Counter()
     monkeypatch.setattr(feedback, "told_by", lambda solution, _: graded.update([solution.id]) or [])
     assert feedback.measured("autograder.hw11", tmp_path) == found
     changed = replace(chosen[0], source=chosen[0].source + "\n")

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.audit import damage, fuzzing
+from autograder import version
+from autograder.audit import damage, fuzzing, parallel
 from autograder.audit.fuzzing import Found, Tried, growth, made, measured, section, targets_of, tried
 from autograder.audit.homework import Target
 from autograder.sandbox.guest import notebooks
@@ -114,8 +115,8 @@ def test_the_section_tells_what_was_found() -> None:
 def test_a_stopped_run_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     small = tuple(replace(target, inputs=2) for target in TARGETS if target.id == "frames")
     monkeypatch.setattr(fuzzing, "targets_of", lambda _: small)
-    monkeypatch.setattr(fuzzing.version, "of", lambda _: "one")
-    monkeypatch.setattr(fuzzing.parallel, "each", lambda function, given, _jobs, apart: (
+    monkeypatch.setattr(version, "of", lambda _: "one")
+    monkeypatch.setattr(parallel, "each", lambda function, given, _jobs, apart: (
         (place, function(*one)) for place, one in enumerate(given)))  # fmt: skip
     told: list[tuple[int, int]] = []
     found = measured("autograder.hw11", tmp_path, tell=lambda done, of: told.append((done, of)))

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograder.audit import values
+from autograder import version
+from autograder.audit import parallel, values
 from autograder.audit.values import Case, Found, Judged, case_of, changed, checks_of, inputs_of, judged, section
-from autograder.core import Ask, Check, Reject, Trial, Verdict
+from autograder.core import Ask, Check, Reject, Trial, Value, Verdict
 from autograder.hw11 import ASSIGNMENT
 from autograder.judging.judges import Exact
 from autograder.sandbox import wire
@@ -37,7 +38,14 @@ def test_there_are_a_million_for_every_kind_of_judge() -> None:
     assert min(INPUTS.values()) >= 3000
 
 
-RIGHT = {"z": np.arange(6.0).reshape(2, 3), "n": 3, "kind": "x", "fine": True, "x": 0.5, "empty": np.zeros((0, 2))}
+RIGHT: dict[str, Value] = {
+    "z": np.arange(6.0).reshape(2, 3),
+    "n": 3,
+    "kind": "x",
+    "fine": True,
+    "x": 0.5,
+    "empty": np.zeros((0, 2)),
+}
 
 
 def test_changes_follow_from_their_number_and_fit_a_frame() -> None:
@@ -105,8 +113,8 @@ def test_the_section_tells_what_was_found() -> None:
 
 
 def test_a_stopped_run_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(values.version, "of", lambda _: "one")
-    monkeypatch.setattr(values.parallel, "each", lambda function, given, _jobs, apart: (
+    monkeypatch.setattr(version, "of", lambda _: "one")
+    monkeypatch.setattr(parallel, "each", lambda function, given, _jobs, apart: (
         (place, function(*one)) for place, one in enumerate(given)))  # fmt: skip
     found = values.measured("tests.small", tmp_path, every=100)
     assert {id: one.inputs for id, one in found.judged.items()} == {"numbers.twice": 10, "words.hello": 10}

@@ -22,6 +22,7 @@ import pytest
 from autograder.audit.levels import DOCKER
 from autograder.authoring import bundle, template
 from autograder.hw11 import ASSIGNMENT
+from autograder.intake import places
 from tests.helpers import ROOT, reachable_folder
 
 SCHEMA = json.loads(Path(__file__).parents[1].joinpath("gradescope_schema.json").read_text())
@@ -111,8 +112,8 @@ def test_the_leaderboard_is_one_empty_file_more(made, tmp_path):
         zipfile.ZipFile(tmp_path / bundle.GRADESCOPE) as archive,
         zipfile.ZipFile(made[0] / bundle.GRADESCOPE) as usual,
     ):
-        assert set(archive.namelist()) - set(usual.namelist()) == {bundle.LEADERBOARD}
-        assert archive.read(bundle.LEADERBOARD) == b""
+        assert set(archive.namelist()) - set(usual.namelist()) == {places.LEADERBOARD}
+        assert archive.read(places.LEADERBOARD) == b""
 
 
 def test_to_pack_the_whole_homework_nothing_but_python_is_needed(made, tmp_path):
@@ -322,7 +323,7 @@ def graded(autograder: Path, homework: Path) -> tuple[subprocess.CompletedProces
     if without_a_root():  # where PATH must be given, since there is no /autograder
         run = (str(autograder / "source" / "run_autograder"), str(autograder / "submission"), "--out", str(results))
     else:
-        run = ("/autograder/run_autograder",)
+        run = ("/autograder/run_autograder",)  # type: ignore[assignment]
     done = called(autograder, *run)
     assert results.exists(), done.stderr
     document = json.loads(results.read_text())

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ def test_long_hints_are_broken_into_a_sentence_that_reads_on():
     hint = 'say "yes" ' + "word " * 30 + "end"
     cut, _ = template.cut(f"def f():\n    # BEGIN SOLUTION {hint}\n    return 1\n    # END SOLUTION\n", "a.py")
     assert max(map(len, cut.splitlines())) <= 110
-    scope = {}
+    scope: dict[str, Any] = {}
     exec(cut, scope)
     with pytest.raises(NotImplementedError, match=f"^f: {hint}$"):
         scope["f"]()

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,7 @@ class Browser:
         high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (theirs_in, theirs_out)]
         script = f'exec "$0" "$@" 3<&{high[0]} 4>&{high[1]}'
         flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--window-size=1200,900")
+        assert CHROMIUM is not None
         command = ["bash", "-c", script, CHROMIUM, *flags, f"--user-data-dir={folder}", "about:blank"]
         self.process = subprocess.Popen(
             command, pass_fds=high, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -70,7 +72,7 @@ class Browser:
         self.ask("Page.navigate", url=place if isinstance(place, str) else place.as_uri())
         self.wait("Page.loadEventFired")
 
-    def value(self, expression: str) -> object:
+    def value(self, expression: str) -> Any:
         told = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")

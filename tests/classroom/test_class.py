@@ -22,6 +22,7 @@ from autograder.__main__ import main
 from autograder.classroom import batch, cells, records, roster
 from autograder.classroom.jobs import Task
 from autograder.core import Reject
+from autograder.intake.metadata import Student
 from autograder.sandbox import confine
 from tests import helpers
 from tests.small import killed
@@ -47,7 +48,7 @@ def run(path: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str
         if "--scheduler" not in more:
             patch.setattr(batch, "_executor", here)
         status = main(list(map(str, arguments)))
-    return subprocess.CompletedProcess(arguments, status, said.getvalue(), errors.getvalue())
+    return subprocess.CompletedProcess(arguments, status, said.getvalue(), errors.getvalue())  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -322,7 +323,7 @@ def test_an_export_is_graded_as_it_was_downloaded(tmp_path: Path, top: str) -> N
             archive.extractall(tmp_path / "unpacked")
         uploads = roster.read(tmp_path / "unpacked")
         assert [upload.id for upload in uploads] == ["submission_11", "submission_12", "submission_13"]
-        assert uploads[0].students == (roster.Student("Student 11", "11", "11@school.edu"),)
+        assert uploads[0].students == (Student("Student 11", "11", "11@school.edu"),)
 
 
 def badly_named(data: bytes) -> bytes:
@@ -466,7 +467,7 @@ def test_a_record_holds_for_this_grader_and_this_upload_only() -> None:
     record = {"extra_data": {"upload": "1", "grader": "abc", "outcome": "graded", "runs": True}, "tests": tests}
 
     def but(**fields: object) -> dict:
-        return {**record, "extra_data": {**record["extra_data"], **fields}}
+        return {**record, "extra_data": {**record["extra_data"], **fields}}  # type: ignore[dict-item]
 
     assert records.holds(record, task, "1")
     assert records.holds(but(again="x"), task, "1", "x")

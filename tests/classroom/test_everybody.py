@@ -16,11 +16,12 @@ import unicodedata
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from autograder.classroom import batch, compare, roster
+from autograder.classroom import compare, jobs, roster
 from autograder.core import Reject
 from autograder.intake import metadata
 from tests import small
@@ -180,7 +181,7 @@ def test_ids_are_safe_and_nobody_elses(place: Path) -> None:
 def test_an_id_stays_when_others_come_and_go(tmp_path: Path) -> None:
     """Whoever is added, alone or with all others: nobody's id changes, and compare pairs nobody with anybody else."""
     names = [*FOLDERS, "Jose", "jose", "submission", "ADA"]
-    alone = {}
+    alone: dict[str, Any] = {}
     for number, name in enumerate(names):
         (tmp_path / str(number) / name / "hw.py").mkdir(parents=True)
         alone |= ids(tmp_path / str(number))
@@ -343,14 +344,14 @@ def test_an_unjudgeable_check_that_was_graded_alone_loses_no_other(
     four: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, out = four
-    whole = batch.jobs.grade
+    whole = jobs.grade
 
     def odd(*arguments: object) -> dict:
         content = whole(*arguments)  # type: ignore[arg-type]
         content["extra_data"]["outcome"] = "unjudgeable"
         return content
 
-    monkeypatch.setattr(batch.jobs, "grade", odd)
+    monkeypatch.setattr(jobs, "grade", odd)
     run(place, out, "--again", "words", "ada")
     assert [test["extra_data"]["check"] for test in results(out)["ada"]["tests"]] == ["numbers.twice", "words.hello"]
     assert results(out)["ada"]["extra_data"]["outcome"] == "unjudgeable"

@@ -19,9 +19,10 @@ from scipy import stats
 
 from autograder.classroom import gradebook, report, similarity
 from autograder.classroom.gradebook import Gradebook
-from autograder.classroom.roster import Student, Upload
+from autograder.classroom.roster import Upload
 from autograder.core import Result, Verdict
 from autograder.hw11 import ASSIGNMENT
+from autograder.intake.metadata import Student
 from autograder.output import gradescope, pages
 from tests.classroom.browser import Browser, opened
 
@@ -55,7 +56,7 @@ def varied(number: int, place: int) -> Verdict:
     ability = np.random.default_rng(number).normal(0.6, 1.0)
     notes = ("predictions:" + f"{min(number, 40):016x}",) if place == 14 else ()
     if place == 14 and number % 9 == 0:
-        notes += ("t5.predictions are all one text",)
+        notes += ("t5.predictions are all one text",)  # type: ignore[assignment]
     if ability + luck.normal() > (place % 7) / 3 - 1:
         return Verdict(1.0, "As expected.", notes=notes)
     share = float(luck.choice([0.0, 0.0, 0.5, 1 / 3]))
@@ -154,11 +155,11 @@ def test_items_leave_out_what_was_not_judged(book: sqlite3.Connection, tmp_path:
     assert item.share == pytest.approx(own.mean() / most) and item.seconds == pytest.approx(0.2)
     rest = np.delete(points, 1, axis=1).sum(axis=1)[judged]
     assert item.discrimination == pytest.approx(stats.pearsonr(own, rest).statistic)
-    assert item.discrimination > 0
+    assert item.discrimination is not None and item.discrimination > 0
     lost = [f"submission_{1000 + number}" for number in judged if points[number, 1] < most - 1e-9]
     assert [entry.id for entry in item.lost] == lost and 3 < len(lost) < 30
     told = Reader(written(book, tmp_path)).text.replace("\n", "")
-    row = f"1.2layer: step by step38 {100 * item.passed:.0f}\N{NO-BREAK SPACE}%{len(lost)}{', '.join(lost)}"
+    row = f"1.2layer: step by step38 {100 * item.passed:.0f}\N{NO-BREAK SPACE}%{len(lost)}{', '.join(lost)}"  # type: ignore[operator]
     assert f"{row}{own.mean():.2f} of {most:g}{item.share:.2f}{item.discrimination:.2f}0.20" in told
 
 
@@ -223,7 +224,8 @@ def test_copies_are_found_and_their_similarity_is_jaccards() -> None:
     assert [group.members for group in found.groups] == [("s05", "s07"), ("s30", "s31", "s32")]
     short = prints(own=7)  # what they have in common could be one idiom
     short["s07"] = short["s05"]
-    assert similarity.compared("a.py", short).groups == ()
+    compared = similarity.compared("a.py", short)
+    assert compared is not None and compared.groups == ()
     assert found.groups[1].most == pytest.approx(30 / 36) and found.groups[1].least == pytest.approx(30 / 42)
 
 
@@ -340,7 +342,7 @@ def test_classes_of_every_kind(book: sqlite3.Connection, tmp_path: Path, count: 
 
 def test_the_head_says_what_a_ta_wants_to_know(book: sqlite3.Connection, tmp_path: Path) -> None:
     for number, share in enumerate((0.2, 0.4, 0.6, 0.8)):
-        hand_in(book, number, document(number, lambda _number, _place, share=share: Verdict(share, "Expected: all.")))
+        hand_in(book, number, document(number, lambda _number, _place, share=share: Verdict(share, "Expected: all.")))  # type: ignore[misc]
     page = Reader(written(book, tmp_path)).text
     most = sum(question.points for question in ASSIGNMENT.questions if not question.optional)
     whole = sum(question.points for question in ASSIGNMENT.questions)

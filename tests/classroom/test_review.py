@@ -26,9 +26,10 @@ from autograder.classroom.byhand import Conflict, Refused
 from autograder.classroom.records import Records
 from autograder.classroom.review import server
 from autograder.classroom.review.store import Desk
-from autograder.classroom.roster import Student, Upload
+from autograder.classroom.roster import Upload
 from autograder.core import LEFT_EMPTY
 from autograder.hw11 import ASSIGNMENT
+from autograder.intake.metadata import Student
 from tests import helpers
 from tests.classroom.browser import Browser, opened
 from tests.classroom.test_report import HOSTILE, document
@@ -455,7 +456,7 @@ FORGED = [
 def test_no_other_name_leads_here(served: Served, forged: dict[str, str | None]) -> None:
     headers = {name: value and value.format(port=served.port) for name, value in forged.items()}
     for path, told in (("/", None), ("/q/gan/", None), ("/save", {"check": WRITTEN.id})):
-        status, _, body = served.ask(path, told, **headers)
+        status, _, body = served.ask(path, told, **headers)  # type: ignore[arg-type]
         assert status in (400, 421) and b"Homework" not in body and TOKEN.encode() not in body
     assert served.ask("/", Host=f"localhost:{served.port}")[0] == 200
 
@@ -493,7 +494,7 @@ def test_no_other_page_can_save(served: Served, forged: dict[str, str | None]) -
     before = saved(served.out)
     told = {"check": WRITTEN.id, "handle": byhand.handle("submission_4"), "points": 5, "comment": "", "version": 0}
     for path in ("/save", "/worth", "/write"):
-        assert served.ask(path, told, **headers)[0] in (403, 415)
+        assert served.ask(path, told, **headers)[0] in (403, 415)  # type: ignore[arg-type]
     assert saved(served.out) == before
 
 

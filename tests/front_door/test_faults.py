@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import pytest
 from autograder.core import Verdict
 from autograder.intake.chosen import Asked
 from autograder.output import terminal
+from autograder.sandbox import confine
 from autograder.sandbox.host import canary
 from autograder.sandbox.host.wall import Pool
 from tests import helpers
@@ -67,9 +69,9 @@ def terminal_uid() -> int:
 @pytest.fixture
 def front_door(pool: Pool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> FrontDoor:
     monkeypatch.setattr(terminal, "Pool", lambda _wall, **_runs: contextlib.nullcontext(pool))
-    monkeypatch.setattr(terminal.confine, "shield", lambda: None)  # it would be pytest that is shielded
+    monkeypatch.setattr(confine, "shield", lambda: None)  # it would be pytest that is shielded
     # The canary has tests of its own; here it would take half of the time.
-    monkeypatch.setattr(terminal.canary, "inspect", lambda *_a, **_k: canary.Report(dict.fromkeys(canary.ASPECTS, "")))
+    monkeypatch.setattr(canary, "inspect", lambda *_a, **_k: canary.Report(dict.fromkeys(canary.ASPECTS, "")))
     return FrontDoor(capsys, monkeypatch)
 
 
@@ -227,7 +229,7 @@ def test_stopped_at_any_moment(number: signal.Signals, tmp_path: Path) -> None:
             for box in Path("/tmp").glob("autograder-*/box"):
                 with contextlib.suppress(OSError):
                     if box.stat().st_gid == 0x10000000 + judge.pid:
-                        helpers.shutil.rmtree(box.parent)
+                        shutil.rmtree(box.parent)
         for canaries in helpers.REFERENCE.glob(".canary-*"):
             canaries.unlink()
 
@@ -347,7 +349,7 @@ def test_a_fault_of_ours_is_told_and_keeps_the_points(
     def broken(*_arguments: Any, **_named: Any) -> Any:
         raise RuntimeError("the canary could not run")
 
-    monkeypatch.setattr(terminal.canary, "inspect", broken)
+    monkeypatch.setattr(canary, "inspect", broken)
     upload = zip_of(solved(), tmp_path / "submission.zip")
     status, content = front_door(upload, tmp_path / "results.json")
     assert status == terminal.OUR_FAULT
@@ -360,7 +362,7 @@ def test_a_judge_that_stumbles_costs_nothing(pool: Pool) -> None:
 
     stumbles.alpha = 0.0  # type: ignore[attr-defined]
     question = VAE_ONLY.questions[0]
-    checks = (replace(question.checks[0], judge=stumbles), *question.checks[1:2])
+    checks = (replace(question.checks[0], judge=stumbles), *question.checks[1:2])  # type: ignore[arg-type]
     graded = helpers.grade(pool, solved(), assignment=replace(VAE_ONLY, questions=(replace(question, checks=checks),)))
     assert [result.status for result in graded.results] == ["grader error", "graded"]
     assert graded.results[0].score == checks[0].points
@@ -378,7 +380,7 @@ def test_values_that_break_a_judge_end_with_a_person(
 
     divides.alpha = 0.0  # type: ignore[attr-defined]
     question = VAE_ONLY.questions[0]
-    checks = (replace(question.checks[0], judge=divides), *question.checks[1:])
+    checks = (replace(question.checks[0], judge=divides), *question.checks[1:])  # type: ignore[arg-type]
     monkeypatch.setattr(
         sys.modules[__name__], "VAE_ONLY", replace(VAE_ONLY, questions=(replace(question, checks=checks),))
     )

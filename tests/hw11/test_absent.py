@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +48,9 @@ def test_what_needs_a_file_is_not_asked_without_it(file: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def pool() -> Pool:
+def pool() -> Iterator[Pool]:
     with Pool(Wall(ASSIGNMENT.probes), runs=False) as pool:
-        yield pool  # type: ignore[misc]
+        yield pool
 
 
 def _torch(pool: Pool) -> bool:

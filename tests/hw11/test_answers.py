@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from autograder.audit import bank, casefiles
+from autograder.audit.inprocess import InProcess
 from autograder.audit.solutions import Bank, Solution
 from autograder.authoring import template
 from autograder.core import LEFT_EMPTY, Assignment, Check, Question, Reject, Result, Submission, Trial, Value, Verdict
@@ -41,7 +43,7 @@ from tests import helpers
 
 FILE, LOG = "answers.toml", "submission_log.json"
 BANK = Bank.of(casefiles.read(SOLUTIONS / "answers.cases"))
-LOGGED = {
+LOGGED: dict[str, Any] = {
     "scratch.rouge": {"rouge1": 10.2193, "rouge2": 1.1906, "rougeL": 9.5808},
     "t5.rouge": {"rouge1": 16.2411, "rouge2": 1.8504, "rougeL": 13.8739},
 }
@@ -240,8 +242,8 @@ def test_rounded_and_cut_off_parts_add_up(total: int, decimals: int) -> None:
 # ------------------------------------------------------------------------------------------- the file
 
 
-def over_the_wire(values: Mapping[str, object]) -> Mapping[str, object]:
-    frame = wire.encode(wire.Frame("test", values=values))  # type: ignore[arg-type]
+def over_the_wire(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    frame = wire.encode(wire.Frame("test", values=values))
     header, body = wire.lengths(frame[: wire.PREFIX.size])
     cut = wire.PREFIX.size + header
     return wire.decode(frame[wire.PREFIX.size : cut], frame[cut : cut + body]).values
@@ -249,7 +251,7 @@ def over_the_wire(values: Mapping[str, object]) -> Mapping[str, object]:
 
 def trial_of(data: bytes | str, folder: Path) -> Trial:
     (folder / FILE).write_bytes(data.encode() if isinstance(data, str) else data)
-    return Trial({}, over_the_wire(probe.answers({}, Student(folder))))  # type: ignore[arg-type]
+    return Trial({}, over_the_wire(probe.answers({}, Student(folder))))
 
 
 RULES = {**{id: check.judge for id, check in CHECKS.items()}, "example": example.example, "plots": example.plots}
@@ -268,7 +270,7 @@ def judged(trial: Trial) -> dict[str, Verdict]:
     return found
 
 
-SHAPES = {
+SHAPES: dict[str, Any] = {
     "byte order mark": b"\xef\xbb\xbf" + SOLVED.encode(),
     "UTF-16": SOLVED.encode("utf-16"),
     "Windows": SOLVED.replace("\n", "\r\n"),
@@ -304,7 +306,7 @@ def _plain_first(text: str) -> str:
     return lines + text[start:end]
 
 
-UNREADABLE = {
+UNREADABLE: dict[str, Any] = {
     "prose": ("I used Adam.", "line 1"),
     "JSON": ('{"vae": {"kl": 24}}', "line 1"),
     "bytes": (bytes(range(256)), "not TOML"),
@@ -326,7 +328,7 @@ def test_a_file_that_cannot_be_read_is_told_as_such(name: str, tmp_path: Path) -
         assert_helpful(one.message)
 
 
-BROKEN = {
+BROKEN: dict[str, Any] = {
     "no quotation marks": ('"AdaFactor"', "AdaFactor", {"summarization.t5": 2 / 3}),
     "a unit": ("kl = 24.37", "kl = 24.37 nats", {"vae.numbers": 2 / 3}),
     "a decimal comma": ("kl = 24.37", "kl = 24,37", {"vae.numbers": 2 / 3}),
@@ -356,7 +358,7 @@ def test_a_line_that_is_no_toml_costs_its_own_key_alone(name: str) -> None:
         assert f"is no TOML: {after.splitlines()[0]}" in told
 
 
-NUMBERS = {
+NUMBERS: dict[str, Any] = {
     "1/100": ["0.01"], "1%": ["1"], "0.1 %": ["0.1"], "1/sqrt(10^4) = 0.01": ["0.01"], "1 × 10⁻³": ["0.001"],
     "1 / sqrt(10000)": ["0.01"], "so 0.01": ["0.01"], "10⁻²": ["0.01"], "1e-3 (constant)": ["0.001"],
     "inverse square root schedule, 1/sqrt(max(n, 10^4)), so 0.01": ["0.01"], "lr = 1/√10000 = 1e-2": ["0.01"],
@@ -367,9 +369,7 @@ NUMBERS = {
 @pytest.mark.parametrize("text", NUMBERS)
 def test_numbers_are_read_in_usual_spellings(text: str) -> None:
     found = reading.outcome(text)
-    assert [str(one.value.normalize()) for one in found[:1]] == [
-        str(reading.Decimal(one).normalize()) for one in NUMBERS[text]
-    ]
+    assert [str(one.value.normalize()) for one in found[:1]] == [str(Decimal(one).normalize()) for one in NUMBERS[text]]
 
 
 RATES = {
@@ -386,7 +386,7 @@ def test_rates_are_read_as_people_write_them(rates: tuple[str, str]) -> None:
     assert verdict(graded(answered(lines, SOLVED)), "summarization.t5").score == pytest.approx(RATES[rates])
 
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Any] = {
     "Adam or AdaFactor": 2 / 3, "AdaFactor/Adam": 2 / 3, "adafactor, sgd": 2 / 3, "Ada-Factor & AdamW": 2 / 3,
     "AdaFactor": 1, "AdaFactor instead of Adam": 1, "AdaFactor (not Adam)": 1, "Ada factor": 1,
 }  # fmt: skip
@@ -405,12 +405,12 @@ MISSING = {"kl": ("102.23", '""', "77.86"), "nelbo": ('""', "24.37", "77.86"), "
 def test_one_empty_number_costs_its_share(name: str) -> None:
     given = "[vae]\nnelbo = {}\nkl = {}\nrec = {}".format(*MISSING[name])
     found = verdict(graded(answered(given, SOLVED)), "vae.numbers")
-    assert (found.score, found.diagnosis) == (pytest.approx(2 / 3), "unfilled")
+    assert (found.score, found.diagnosis) == (pytest.approx(2 / 3), "unfilled")  # type: ignore[comparison-overlap]
     assert found.message.count("not filled in yet") == 1
     assert name in found.message
 
 
-EXAMPLES = {
+EXAMPLES: dict[str, Any] = {
     'family = "uniform"\nlow = "0"\nhigh = "1"': 'family = "normal"\nmean = "0"\nstd = "1/3"',
     'family = "U(0, 1)"': 'family = "N(0, 1)"',
     'family = "Bernoulli(50%)"': 'family = "Poisson(2)"',
@@ -427,7 +427,7 @@ def test_an_examples_parameters_may_be_texts_and_formulas(p: str, tmp_path: Path
     assert found.score == 1, found.message
 
 
-PLOTS = {
+PLOTS: dict[str, Any] = {
     "KL(P||Q)": "forward", "KL(Q||P)": "reverse", "D(Q || P)": "reverse", "D_KL(p|q)": "forward",
     "exclusive": "reverse",
     "inclusive": "forward", "mode-seeking": "reverse", "mass covering": "forward", "zero forcing": "reverse",
@@ -442,7 +442,7 @@ def test_a_plots_direction_may_be_a_formula_or_a_word(text: str) -> None:
 
 
 LISTS = b"".join(b"f%d = [%s]\n" % (index, b",".join([b'"' + b"\xff" * 50 + b'"'] * 30)) for index in range(12))
-BOMBS = {
+BOMBS: dict[str, Any] = {
     "empty": "",
     "comments": "# nothing\n" * 6000,
     "9,000 tables": "".join(f"[a{index}]\n" for index in range(6000)),
@@ -489,7 +489,7 @@ def test_whatever_the_file_holds_it_is_told_within_the_limits(name: str, tmp_pat
 )
 def test_a_wrong_type_is_told_by_its_name(value: str, words: str, tmp_path: Path) -> None:
     found = judged(trial_of(f"[vae]\nnelbo = 102.0\nkl = {value}\nrec = 78.0\n", tmp_path))["vae.numbers"]
-    assert (found.score, found.diagnosis) == (pytest.approx(2 / 3), "answers_type")
+    assert (found.score, found.diagnosis) == (pytest.approx(2 / 3), "answers_type")  # type: ignore[comparison-overlap]
     assert words in found.message
     assert_helpful(found.message)
 
@@ -497,7 +497,7 @@ def test_a_wrong_type_is_told_by_its_name(value: str, words: str, tmp_path: Path
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="not in the upload"):
         probe.answers({}, Student(tmp_path, (FILE,)))
-    found = judged(Trial({}, over_the_wire(probe.held(Student(tmp_path, (FILE,))))))  # type: ignore[arg-type]
+    found = judged(Trial({}, over_the_wire(probe.held(Student(tmp_path, (FILE,))))))
     assert all("not in the upload" in one.message for one in found.values())
 
 
@@ -594,7 +594,7 @@ def run_of(share: float, claim: str, *, number: int = 1000) -> Trial:
         "policy_gradient.final_accuracy": np.frombuffer(claim.encode(), np.uint8),
         "points": chosen,
     }
-    return Trial({}, {**told, **{f"weight{index}": weight for index, weight in enumerate(weights)}})
+    return Trial({}, {**told, **{f"weight{index}": weight for index, weight in enumerate(weights)}})  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(
@@ -650,7 +650,7 @@ def test_a_run_without_a_network_leaves_the_range(change: dict[str, object]) -> 
 def test_a_network_of_nans_does_not_leave_the_range(name: str) -> None:
     trial = run_of(0.752, "75.2")
     with pytest.raises(Reject, match="Expected: finite numbers"):
-        policy_gradient.final(Trial({}, {**trial.got, name: trial.got[name] * np.nan}))
+        policy_gradient.final(Trial({}, {**trial.got, name: trial.got[name] * np.nan}))  # type: ignore[operator]
 
 
 JUNK = st.one_of(
@@ -676,7 +676,7 @@ def test_junk_in_place_of_values_raises_nothing_but_reject(data: st.DataObject) 
     """What a worker says is a stranger's word."""
     right = right_values()
     names = data.draw(st.lists(st.sampled_from(sorted(right)), max_size=3))
-    judged(Trial({}, over_the_wire({**right, **{name: data.draw(JUNK) for name in names}})))  # type: ignore[arg-type]
+    judged(Trial({}, over_the_wire({**right, **{name: data.draw(JUNK) for name in names}})))
 
 
 # --------------------------------------------------------------------------------- answers for a person
@@ -753,8 +753,8 @@ def test_answers_for_a_person_change_no_total() -> None:
     assert not any("score" in test for test in unfinished["tests"] if test["extra_data"]["check"] in MANUAL)
 
 
-def helpers_asker() -> bank.InProcess:
-    return bank.InProcess(OWN.probes)
+def helpers_asker() -> InProcess:
+    return InProcess(OWN.probes)
 
 
 def test_the_table_shows_them_briefly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

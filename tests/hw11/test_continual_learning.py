@@ -45,7 +45,7 @@ def test_the_points_are_ten() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_gradients_in_closed_form_are_torchs_up_to_rounding(seed: int) -> None:
-    given = fisher._update(drawn(seed))
+    given: Any = fisher._update(drawn(seed))
     theta, x, t = given["theta"][1], given["x1"], given["t1"]
     model = probe.Classifier(*probe.apart(torch.from_numpy(theta)).values())
     logits = model(torch.from_numpy(probe.images(torch.from_numpy(x))))
@@ -64,8 +64,8 @@ def test_gradients_in_closed_form_are_torchs_up_to_rounding(seed: int) -> None:
 
 def permuted(orders: Mapping[str, Sequence[np.ndarray]], seed: int = 0) -> Trial:
     """A trial where image k of the five is permuted by orders[call][k]."""
-    given = data._permute(drawn(seed))
-    got: dict[str, np.ndarray] = {}
+    given: Any = data._permute(drawn(seed))
+    got: dict[str, Value] = {}
     for call, chosen in orders.items():
         for name, start in (("first", 0), ("second", data.FIRST)):
             images = given[name]
@@ -135,7 +135,7 @@ def test_the_chance_of_tasks_in_one_piece_is_below_alpha() -> None:
 
 def seen(seed: int, got: Callable[[fisher.Seen], np.ndarray], batch: int = 100) -> fisher.Seen:
     """A call with many images, and what the dictionary holds after it."""
-    given = fisher._update(drawn(seed))
+    given: Any = fisher._update(drawn(seed))
     sizes = np.diff([*range(0, fisher.MANY, batch), fisher.MANY])
     theta = given["theta"][1].astype(float)
     one = fisher.Seen(theta, given["stale"], given["x1"], given["t1"], np.arange(fisher.MANY), sizes, np.empty(0))
@@ -181,7 +181,7 @@ def test_an_error_of_a_hundredth_in_one_entry_is_seen(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(200))
 def test_labels_that_the_model_draws_are_the_datas_with_no_probability_to_speak_of(seed: int) -> None:
     """Among few images, where all labels are tried: they have each image's least likely one."""
-    given = fisher._update(drawn(seed))
+    given: Any = fisher._update(drawn(seed))
     p = classifier.shares(given["theta"][0].astype(float), given["x0"])
     assert (p.argmin(1) == given["t0"]).all()
     assert np.prod(p.min(1)) <= fisher.RARE[1] ** fisher.FEW < 1e-15
@@ -190,7 +190,7 @@ def test_labels_that_the_model_draws_are_the_datas_with_no_probability_to_speak_
 
 def few(labels: np.ndarray, form: int, *, seed: int = 0, size: int = 4) -> fisher.Seen:
     """A call with few images in batches of `size`, of which the dictionary holds this form with these labels."""
-    given = fisher._update(drawn(seed))
+    given: Any = fisher._update(drawn(seed))
     sizes = np.diff([*range(0, fisher.FEW, size), fisher.FEW])
     theta = given["theta"][0].astype(float)
     one = fisher.Seen(theta, given["stale"], given["x0"], given["t0"], np.arange(fisher.FEW), sizes, np.empty(0))
@@ -207,7 +207,7 @@ def test_drawn_labels_are_found_among_all(form: int, seed: int) -> None:
 
 
 def test_the_datas_labels_are_none_that_the_model_drew() -> None:
-    given = fisher._update(drawn(3))
+    given: Any = fisher._update(drawn(3))
     assert fisher.explained_by_draws(few(given["t0"], 4, seed=3)) is None
 
 
@@ -379,7 +379,7 @@ def predictions(naive: tuple[float, float], ewc: tuple[float, float], rehearsal:
         count = round(share * len(labels))
         return np.where(np.arange(len(labels)) < count, labels, (labels + 1) % behaviour.CLASSES)
 
-    got = {}
+    got: dict[str, Any] = {}
     for name, shares in (("naive", naive), ("ewc", ewc), ("rehearsal", rehearsal)):
         last = np.stack([right_on(share, labels) for share, labels in zip(shares, behaviour.LABELS, strict=True)])
         got |= {f"{name}.first": last, f"{name}.last": last}
@@ -463,7 +463,7 @@ def test_no_forged_value_brings_a_judge_down(check: Check) -> None:
 
 
 def notebook(*cells: str) -> dict[str, bytes]:
-    made = [
+    made: Any = [
         {"cell_type": "code", "id": f"c{k}", "metadata": {}, "execution_count": None, "outputs": [], "source": source}
         for k, source in enumerate(cells)
     ]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,35 +41,35 @@ def drawn(seed: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(seed))
 
 
-def over_the_wire(values: Mapping[str, object]) -> Mapping[str, object]:
+def over_the_wire(values: Mapping[str, Any]) -> Mapping[str, Any]:
     frame = wire.encode(wire.Frame("test", values={name: plain(value) for name, value in values.items()}))
     header, body = wire.lengths(frame[: wire.PREFIX.size])
     cut = wire.PREFIX.size + header
     return wire.decode(frame[wire.PREFIX.size : cut], frame[cut : cut + body]).values
 
 
-def plain(value: object) -> object:
+def plain(value: Any) -> Any:
     return value.numpy() if isinstance(value, torch.Tensor) else value
 
 
 # --------------------------------------------------------------------------------------- divergences
 
 
-def kl_trial(function: Callable[..., object], seed: int = 0) -> Trial:
+def kl_trial(function: Callable[..., Any], seed: int = 0) -> Trial:
     """What the judges see of a function."""
-    given = kl._kl(drawn(seed))
-    got: dict[str, object] = {}
+    given: Any = kl._kl(drawn(seed))
+    got: dict[str, Any] = {}
     for part in ("positive", "zeros", "infinite", "lists"):
         change = np.ndarray.tolist if part == "lists" else np.copy
         for case in range(sum(name.startswith(f"{part}.p") for name in given)):
-            value = function(change(given[f"{part}.p{case}"]), change(given[f"{part}.q{case}"]))
+            value = function(change(given[f"{part}.p{case}"]), change(given[f"{part}.q{case}"]))  # type: ignore[operator]
             got[f"{part}.value{case}"] = probe.number(value, "the result")
     for case, (a, s, b, t) in enumerate(given["gaussian.pairs"]):
         got[f"gaussian.value{case}"] = probe.number(function(probe.Gaussian(a, s), probe.Gaussian(b, t)), "the result")
     return Trial(given, over_the_wire(got))
 
 
-def right_kl(p: object, q: object) -> float:
+def right_kl(p: Any, q: Any) -> float:
     if isinstance(p, probe.Gaussian):
         return math.log(q.std / p.std) + (p.std**2 + (p.mean - q.mean) ** 2) / (2 * q.std**2) - 0.5
     return stats.entropy(p, q)
@@ -79,10 +80,10 @@ def right_kl(p: object, q: object) -> float:
 def test_scipys_divergence_is_right(rule: Callable[[Trial], Verdict], seed: int) -> None:
     verdict = judged(rule, kl_trial(right_kl, seed))
     assert verdict.score == 1
-    assert verdict.used < 1e-6
+    assert verdict.used is not None and verdict.used < 1e-6
 
 
-def in_float32(p: object, q: object) -> torch.Tensor:
+def in_float32(p: Any, q: Any) -> torch.Tensor:
     """All in float32, by log p - log q, whose errors are the largest."""
     if isinstance(p, probe.Gaussian):
         a, s, b, t = (torch.tensor(value, dtype=torch.float32) for value in (p.mean, p.std, q.mean, q.std))
@@ -96,7 +97,7 @@ def in_float32(p: object, q: object) -> torch.Tensor:
 def test_float32_stays_within_a_fifth_of_the_bound(rule: Callable[[Trial], Verdict], seed: int) -> None:
     verdict = judged(rule, kl_trial(in_float32, seed))
     assert verdict.score == 1
-    assert 1e-5 < verdict.used < 0.2
+    assert verdict.used is not None and 1e-5 < verdict.used < 0.2
 
 
 def _against_zeros(p: np.ndarray, q: np.ndarray, change: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
@@ -128,7 +129,7 @@ EPSILONS: dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = {
 
 
 def with_epsilon(form: str, e: float) -> Callable[[object, object], float]:
-    def own(p: object, q: object) -> float:
+    def own(p: Any, q: Any) -> float:
         if isinstance(p, probe.Gaussian):
             return right_kl(p, q)
         tables = np.asarray(p, float), np.asarray(q, float)
@@ -144,7 +145,7 @@ def test_small_numbers_against_zeros_are_forgiven_and_larger_ones_are_not(form: 
             verdict = judged(kl.discrete, kl_trial(with_epsilon(form, e), seed))
             assert verdict.score == 1, verdict
             assert "forgiven" in verdict.message
-            assert verdict.used < 0.5
+            assert verdict.used is not None and verdict.used < 0.5
     if form != "below which nothing goes":
         verdict = judged(kl.discrete, kl_trial(with_epsilon(form, 1e-2), 0))
         assert verdict.score == 0
@@ -157,7 +158,7 @@ def test_whoever_passes_the_notebooks_check_of_tables_passes_here() -> None:
     names = space.check_kl_divergence.__globals__
 
     def passes(function: Callable[..., float]) -> bool:
-        def own(p: object, q: object) -> float:
+        def own(p: Any, q: Any) -> float:
             if isinstance(p, names["Gaussian"]):
                 p, q = (probe.Gaussian(one.mean, one.std) for one in (p, q))
             return function(p, q)
@@ -195,7 +196,7 @@ def test_what_is_not_infinite_costs_a_quarter(infinite: float, diagnosis: str) -
 
 @pytest.mark.parametrize("power", [-300, -16, -12, -8, -6])
 def test_a_clipped_zero_is_recognised_whatever_stands_in_for_it(power: int) -> None:
-    def clipped(p: object, q: object) -> float:
+    def clipped(p: Any, q: Any) -> float:
         return right_kl(p, q) if isinstance(p, probe.Gaussian) else float(
             np.sum(np.where(np.asarray(p) > 0, p * np.log(np.maximum(p, 1e-320) / np.maximum(q, 10.0**power)), 0))
         )  # fmt: skip
@@ -209,15 +210,15 @@ def test_a_clipped_zero_is_recognised_whatever_stands_in_for_it(power: int) -> N
 @pytest.mark.parametrize("seed", range(30))
 def test_known_mistakes_differ_from_what_is_right_and_from_each_other(seed: int) -> None:
     """Two that say something else are never taken for one another."""
-    given = kl._kl(drawn(seed))
+    given: Any = kl._kl(drawn(seed))
     tables = [(given[f"positive.p{case}"], given[f"positive.q{case}"]) for case in range(len(kl.POSITIVE))]
     for first in kl.TABLES:
         seen = [first.formula(p, q) for p, q in tables]
-        assert max(abs(a - right_kl(p, q)) for a, (p, q) in zip(seen, tables, strict=True)) > 0.01
+        assert max(abs(a - right_kl(p, q)) for a, (p, q) in zip(seen, tables, strict=True)) > 0.01  # type: ignore[operator, type-var]
         for other in kl.TABLES:
             if other is not first:
                 far = [
-                    abs(a - other.formula(p, q)) / kl.Case(p, q, 0).bound
+                    abs(a - other.formula(p, q)) / kl.Case(p, q, 0).bound  # type: ignore[operator]
                     for a, (p, q) in zip(seen, tables, strict=True)
                 ]
                 assert max(far) > 10
@@ -490,7 +491,7 @@ def test_fits_move_along_with_their_target(by: float, scale: float, seed: int) -
 
 def fit_trial(choose: Callable[[fit.Mixture], fit.Fit], seed: int = 0) -> Trial:
     given = fit._mixtures(drawn(seed))
-    got: dict[str, object] = {"unknown.raised": "ValueError"}
+    got: dict[str, Any] = {"unknown.raised": "ValueError"}
     for case, target in enumerate(targets_of(seed)):
         one = choose(target)
         got |= {f"case{case}.mean": np.array(one.mean), f"case{case}.std": np.array(one.std)}
@@ -507,7 +508,7 @@ def test_of_two_equal_modes_either_is_right(seed: int) -> None:
 
         verdict = judged(fit.reverse, fit_trial(choose, seed))
         assert verdict.score == 1
-        assert verdict.used < 1e-3
+        assert verdict.used is not None and verdict.used < 1e-3
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -588,7 +589,7 @@ def test_no_values_that_can_be_sent_break_a_judge(rule: Callable[[Trial], Verdic
             del got[str(rng.choice(names))]
         started = time.process_time()
         try:
-            message = rule(Trial(right.given, got)).message
+            message = rule(Trial(right.given, got)).message  # type: ignore[arg-type]
         except Reject as fault:
             message = str(fault)
         assert time.process_time() - started < 1
@@ -619,7 +620,7 @@ def test_pairs_of_numbers_are_accepted_and_that_is_said() -> None:
 
 def test_a_pair_of_numbers_is_read_as_a_gaussian() -> None:
     assert probe._parameters((1, np.float32(2))) == {"mean": 1.0, "std": 2.0, "pair": True}
-    assert probe._parameters(probe.Gaussian(torch.tensor(1.0), np.array([2.0]))) == {"mean": 1.0, "std": 2.0}
+    assert probe._parameters(probe.Gaussian(torch.tensor(1.0), np.array([2.0]))) == {"mean": 1.0, "std": 2.0}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [None, 1.0, np.zeros(2), torch.zeros(2), "forward", (1, 2, 3)])
@@ -630,7 +631,7 @@ def test_what_is_no_gaussian_is_told_in_a_sentence(value: object) -> None:
 
 # -------------------------------------------------------------------------------- families and rules
 
-SCIPY = {
+SCIPY: dict[str, Any] = {
     "uniform": ({"low": -1, "high": 2}, stats.uniform(-1, 3)),
     "normal": ({"mean": 0.3, "std": 1.2}, stats.norm(0.3, 1.2)),
     "laplace": ({"loc": 0.1, "scale": 0.8}, stats.laplace(0.1, 0.8)),
@@ -650,14 +651,14 @@ SCIPY = {
     "logistic": ({"loc": 0, "scale": 0.7}, stats.logistic(0, 0.7)),
     "triangular": ({"low": -1, "high": 3, "mode": 0}, stats.triang(0.25, -1, 4)),
 }
-DISCRETE = {
+DISCRETE: dict[str, Any] = {
     "bernoulli": ({"p": 0.3}, stats.bernoulli(0.3)),
     "binomial": ({"n": 5, "p": 0.4}, stats.binom(5, 0.4)),
     "poisson": ({"rate": 2.5}, stats.poisson(2.5)),
     "geometric": ({"p": 0.3}, stats.geom(0.3)),
     "discrete_uniform": ({"low": 0, "high": 6}, stats.randint(0, 7)),
 }
-INFINITE = {
+INFINITE: dict[str, Any] = {
     # Where both are continuous and the support is no reason: heavy tails of P, and too light ones of Q.
     "cauchy": {"normal", "laplace", "logistic"},
     "half_cauchy": {"normal", "laplace", "logistic", "exponential", "gamma", "chi2", "half_normal", "rayleigh"},
@@ -770,7 +771,7 @@ def laws(draw: st.DrawFn) -> families.Law | None:
     lists = st.lists(NUMBERS, min_size=1, max_size=3)
     words = {name: draw(lists if name in ("probabilities", "outcomes") else NUMBERS) for name in chosen}
     try:
-        return families.law(family.names[0], words)
+        return families.law(family.names[0], words)  # type: ignore[arg-type]
     except Reject as fault:
         assert "xpected" in str(fault) or "double precision" in str(fault)
         return None
@@ -810,7 +811,7 @@ def file_trial(data: bytes | str, tmp_path: Path) -> Trial:
     return Trial({}, over_the_wire(answers_probe.answers({}, Student(tmp_path))))
 
 
-RIGHT_PAIRS = {
+RIGHT_PAIRS: dict[str, Any] = {
     "uniform in a normal": (UNIFORM, NORMAL),
     "uniform in a uniform": (UNIFORM, 'family = "uniform";low = -1;high = 2'),
     "uniform with the end in common": (UNIFORM, 'family = "uniform";low = 0;high = 1.0001'),
@@ -863,7 +864,7 @@ def test_exchanged_no_example_is_one(name: str, tmp_path: Path) -> None:
     assert (verdict.score, verdict.diagnosis) == (0, "example_swapped")
 
 
-WRONG_PAIRS = {
+WRONG_PAIRS: dict[str, Any] = {
     # what is in the file, the diagnosis, words of the sentence
     "two normals": (NORMAL, NORMAL.replace("1", "2"), "example_both_finite", "D(Q || P) is finite"),
     "the same twice": (UNIFORM, UNIFORM, "example_both_finite", "0 nats"),
@@ -955,7 +956,7 @@ def test_every_wrong_example_is_refused_with_its_reason(name: str, tmp_path: Pat
     assert "xpected" in verdict.message
 
 
-SHAPES = {
+SHAPES: dict[str, Any] = {
     "byte order mark": b"\xef\xbb\xbf" + filled(UNIFORM, NORMAL).encode(),
     "UTF-16": filled(UNIFORM, NORMAL).encode("utf-16"),
     "Windows": filled(UNIFORM, NORMAL).replace("\n", "\r\n"),
@@ -977,7 +978,7 @@ def test_the_shape_of_the_file_costs_nothing(name: str, tmp_path: Path) -> None:
     assert judged(example.plots, trial).score == 1, judged(example.plots, trial)
 
 
-BROKEN = {
+BROKEN: dict[str, Any] = {
     "prose": ("P is uniform and Q is normal.", "line 1"),
     "JSON": ('{"seed": 0}', "line 1"),
     "a notebook's bytes": (bytes(range(256)), "not TOML"),
@@ -1142,7 +1143,7 @@ def test_what_students_get_is_unfilled_in_every_check(tmp_path: Path) -> None:
 def upload(*behind: str, before: str = "", without: str = "") -> dict[str, bytes]:
     """The reference's files with cells put behind the notebook's own and before them; `without` is a cell's id."""
     content = json.loads((helpers.REFERENCE / NOTEBOOK).read_text())
-    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    cell: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
     content["cells"] = [
         *([{**cell, "id": "before", "source": before}] if before else []),
         *(one for one in content["cells"] if one["id"] != without),
@@ -1177,7 +1178,7 @@ def fit_gaussian(target, direction):
     mean = w @ m
     return Gaussian(mean, (w @ (s**2 + (m - mean) ** 2)) ** 0.5)
 """
-FAULTS = {
+FAULTS: dict[str, Any] = {
     # what is put behind the reference's cells, the checks that it costs, words of the sentence
     "nothing": ("", (), ""),
     "the divergence loops": (

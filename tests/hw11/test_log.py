@@ -332,7 +332,7 @@ class Rounded:
     def norm(self, x: torch.Tensor, weight: Any, bias: Any) -> torch.Tensor:
         """The residual sum and the mean's d + 1 operations, relative to the row; then the root's and the scaling's."""
         x = self.leaf(x, 12 * FLOAT32 * x.abs().amax(-1, keepdim=True).expand(x.shape))
-        y = F.layer_norm(x, (8,), *(torch.as_tensor(each) for each in (weight, bias)))
+        y = F.layer_norm(x, (8,), *(torch.as_tensor(each) for each in (weight, bias)))  # type: ignore[arg-type]
         return self.leaf(y, 16 * FLOAT32 * (y.abs() + 1))
 
     def softmax(self, scores: torch.Tensor) -> torch.Tensor:
@@ -442,11 +442,11 @@ def wrong_outputs() -> dict[str, tuple[str, Any]]:
         return transformer.stack(transformer.embed(log.IDS, table, 2.0**-24).value, blocks, 2, **{**memory, **named})
 
     return {
-        "not causal": (decoder, transformer.layer(log.X, own, 2, **memory)),
-        "one head": (decoder, transformer.layer(log.X, own, 1, causal=True, **memory)),
+        "not causal": (decoder, transformer.layer(log.X, own, 2, **memory)),  # type: ignore[arg-type]
+        "one head": (decoder, transformer.layer(log.X, own, 1, causal=True, **memory)),  # type: ignore[arg-type]
         "encoder's mask lost": (decoder, transformer.layer(log.X, own, 2, causal=True, memory=log.MEMORY)),
-        "self-attention lost": (decoder, transformer.layer(log.X, lost, 2, causal=True, **memory)),
-        "last norm without its weights": (decoder, transformer.layer(log.X, no_norm, 2, causal=True, **memory)),
+        "self-attention lost": (decoder, transformer.layer(log.X, lost, 2, causal=True, **memory)),  # type: ignore[arg-type]
+        "last norm without its weights": (decoder, transformer.layer(log.X, no_norm, 2, causal=True, **memory)),  # type: ignore[arg-type]
         "cross-attention lost": (decoder, transformer.layer(log.X, own, 2, causal=True)),
         "padding seen": ("transformer_layer.encoder.output", transformer.layer(log.X, log.weights(False), 2)),
         "cache of outputs": ("transformer_layer.cached.cache", right[decoder].value),

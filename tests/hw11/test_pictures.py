@@ -85,7 +85,9 @@ def framed(pixels: np.ndarray, value: int) -> np.ndarray:
 
 def enlarged(pixels: np.ndarray, factor: float) -> np.ndarray:
     height, width = pixels.shape
-    return np.asarray(Image.fromarray(pixels).resize((round(width * factor), round(height * factor)), Image.BICUBIC))
+    return np.asarray(
+        Image.fromarray(pixels).resize((round(width * factor), round(height * factor)), Image.Resampling.BICUBIC)
+    )
 
 
 def coloured() -> Image.Image:
@@ -140,7 +142,7 @@ RIGHT: dict[str, Callable[[], bytes]] = {
     "as experiment.py writes it": lambda: (helpers.REFERENCE / FILE).read_bytes(),
     "the GAN's": lambda: (helpers.REFERENCE / pictures.FILES["gan"]).read_bytes(),
     "20 rows": lambda: png(grid(20, 10)),
-    **{f"gutters of {width}": lambda width=width: png(grid(gutter=width)) for width in range(1, 5)},
+    **{f"gutters of {width}": lambda width=width: png(grid(gutter=width)) for width in range(1, 5)},  # type: ignore[misc]
     "white gutters": lambda: png(grid(gutter=2, value=255)),
     "gutters inside alone": lambda: png(grid(20, 10, gutter=3, value=128, outer=False)),
     "margins of white": lambda: png(framed(grid(), 255)),
@@ -148,7 +150,7 @@ RIGHT: dict[str, Callable[[], bytes]] = {
     "turned, margins like the ground": lambda: png(framed(grid(20, 10), 0)),
     "black on white": lambda: png(255 - grid()),
     "black on white with margins": lambda: png(framed(255 - grid(gutter=1, value=0), 255)),
-    **{f"enlarged {factor} times": lambda factor=factor: png(enlarged(grid(gutter=2), factor)) for factor in (1.37, 4)},
+    **{f"enlarged {factor} times": lambda factor=factor: png(enlarged(grid(gutter=2), factor)) for factor in (1.37, 4)},  # type: ignore[misc]
     "smaller": lambda: png(enlarged(grid(), 0.8)),
     "JPEG": lambda: png(grid(), "JPEG", quality=50),
     "RGB": lambda: png(np.stack([grid()] * 3, axis=2)),
@@ -320,12 +322,12 @@ WRONG: dict[str, tuple[Callable[[], np.ndarray], float, str]] = {
     "hardly trained": (lambda: many(60), 0, "picture_noise"),
     "25 x 8": (lambda: grid(25, 8, gutter=2), 0.5, "picture_layout"),
     "a loss curve": (loss_curve, 0, "picture_no_grid"),
-    **{f"digits, {name}": (lambda name=name: audit.tiled(dict(audit.changed(training(), drawn(3)))[name]), 0,
+    **{f"digits, {name}": (lambda name=name: audit.tiled(dict(audit.changed(training(), drawn(3)))[name]), 0,  # type: ignore[misc]
        "picture_copies") for name in CHANGED},
-    **{f"digits, {name}, other ones": (lambda made=made: audit.tiled(made(training(9))), 0, "picture_copies")
+    **{f"digits, {name}, other ones": (lambda made=made: audit.tiled(made(training(9))), 0, "picture_copies")  # type: ignore[misc]
        for name, made in OTHERS.items()},
     "training digits, mirrored": (lambda: audit.tiled(training()[:, :, ::-1]), 0, "picture_copies"),
-    **{f"each tile {name.split(',')[0]}": (lambda turn=turn: turned(turn), 0.5, "picture_turned")
+    **{f"each tile {name.split(',')[0]}": (lambda turn=turn: turned(turn), 0.5, "picture_turned")  # type: ignore[misc]
        for name, turn in pictures.TURNS.items()},
     "all of it transposed": (lambda: grid().T, 0.5, "picture_turned"),
     "all of it mirrored, with margins": (lambda: framed(grid(gutter=2)[:, ::-1], 0), 0.5, "picture_turned"),
@@ -397,7 +399,7 @@ def test_what_a_worker_sends_takes_little_of_the_judges_time(shape: tuple[int, i
         one = {"kind": "", "pixels": made.astype(np.uint8)}
         got = {f"picture{place}.{name}": value for place in range(40) for name, value in one.items()}
         started = time.process_time()
-        assert pictures.picture(Trial({}, got)).score == 0
+        assert pictures.picture(Trial({}, got)).score == 0  # type: ignore[arg-type]
         assert time.process_time() - started < pictures.PICTURES * 1.0
 
 

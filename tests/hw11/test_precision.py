@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -28,9 +31,10 @@ def test_float16_is_refused_and_nothing_else() -> None:
         refuse_half({"loss": np.array(1, np.float16)}, "loss", "The loss")
 
 
-def slopes(seed: int, weight: object) -> tuple[loss.Slope, ...]:
+def slopes(seed: int, weight: Callable[[Any], Any]) -> tuple[loss.Slope, ...]:
     """Gradients where the row with reward R, of N, is weighed by weight(R / N) N."""
-    given, found = loss._values(np.random.default_rng(seed)), []
+    given: Any = loss._values(np.random.default_rng(seed))
+    found = []
     for case, rows in enumerate(loss.CASES):
         p = softmax(given[f"logits{case}"].astype(float), axis=1)
         right = loss.Slope(p, p, given[f"action{case}"], given[f"reward{case}"].astype(float))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from autograder.audit import bank
+from autograder.audit.inprocess import InProcess
 from autograder.audit.solutions import Solution, write
 from autograder.core import Ask, Check, Observation, Question, Reject, Smallest, Submission, Trial, Values, Verdict
 from autograder.grade import LONGEST, Grading
@@ -119,7 +120,7 @@ def test_a_right_answer_shows_no_fault_at_tiny_inputs(question: str) -> None:
     for solution in [v for v in RIGHT if v.file in files][::6]:
         own = bank.only(bank.of(ASSIGNMENT, solution), {check.id for check in checks})
         with bank.submitted(solution, own) as received:
-            grading = Grading(bank.InProcess(own.probes), received, own)
+            grading = Grading(InProcess(own.probes), received, own)
             for check in (check for q in own.questions for check in q.checks):
                 _, failed = grading._observe(check.ask, 0)
                 assert check.smallest is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ LAYER, STACK, GREEDY, BEAM = 11.0, 9.0, 5.0, 5.0
 def notebook(*behind: str, before: str = "") -> bytes:
     """The reference's notebook with cells put behind its own, and one before them."""
     content = json.loads((helpers.REFERENCE / NOTEBOOK).read_text())
-    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    cell: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
     content["cells"] = [
         *([{**cell, "id": "before", "source": before}] if before else []),
         *content["cells"],

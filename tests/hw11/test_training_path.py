@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from torch.overrides import TorchFunctionMode
 
 from autograder.audit import bank
@@ -46,7 +47,7 @@ def supervised(trial: Trial) -> dict[str, Array]:
     path, slopes, actions = [weights], [], []
     for chance in uniform:
         hidden = np.maximum(x @ weights[0].T + weights[1], 0)
-        p = training.softmax(hidden @ weights[2].T + weights[3], axis=1)
+        p = softmax(hidden @ weights[2].T + weights[3], axis=1)
         back = ((p - np.eye(4)[label]) / len(x)).astype(np.float32).astype(float)
         below = np.where(hidden > 0, back @ weights[2], 0)
         gradients = [below.T @ x, below.sum(0), back.T @ hidden, back.sum(0)]
@@ -169,13 +170,13 @@ def test_what_code_replaces_of_tensors_is_put_back() -> None:
         """As a probe does."""
 
     with Watching() as ours:
-        torch.Tensor.clone = torch.Tensor.__repr__ = lambda self: 0
-        torch.Tensor.of_their_own = 1
+        torch.Tensor.clone = torch.Tensor.__repr__ = lambda self: 0  # type: ignore[assignment, method-assign, misc]
+        torch.Tensor.of_their_own = 1  # type: ignore[attr-defined]
         Theirs().__enter__()
         frozen.put_back()
-        assert (torch.Tensor.clone, torch.Tensor.__repr__, torch.Tensor.of_their_own) == (clone, represented, 1)
+        assert (torch.Tensor.clone, torch.Tensor.__repr__, torch.Tensor.of_their_own) == (clone, represented, 1)  # type: ignore[attr-defined]
         assert torch.overrides._get_current_function_mode_stack() == [ours]
-        del torch.Tensor.of_their_own
+        del torch.Tensor.of_their_own  # type: ignore[attr-defined]
         del torch.Tensor.__repr__
         frozen.put_back()
         assert torch.Tensor.__repr__ is represented

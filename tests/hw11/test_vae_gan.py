@@ -277,7 +277,7 @@ def test_as_many_z_as_are_allowed_cost_less_than_a_second() -> None:
     for case, (batch, dim) in enumerate(reading.CASES):
         m, v = given[f"values.m{case}"], given[f"values.v{case}"]
         got[f"values.{case}.z"] = (
-            np.tile(m, (64, 1)) + np.tile(np.sqrt(v), (64, 1)) * rng.standard_normal((64 * batch, dim))  # type: ignore[arg-type]
+            np.tile(m, (64, 1)) + np.tile(np.sqrt(v), (64, 1)) * rng.standard_normal((64 * batch, dim))
         ).astype(np.float32)
         got[f"values.{case}.rows"] = np.array([64 * batch])
         got |= {f"values.{case}.part{part}": np.float32(1.5 + part) * np.ones((), np.float32) for part in range(3)}

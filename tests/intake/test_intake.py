@@ -18,12 +18,13 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.core import PACKAGES, Assignment, Question, Reject, Submission
+from autograder.core import GIVEN, PACKAGES, Assignment, Question, Reject, Submission
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import submission, uploads
 from tests import helpers, small
@@ -197,7 +198,7 @@ def test_layouts_are_all_the_same(layout: str, form: str, tmp_path: Path, box: P
     for name, data in SOLVED.items():
         assert (box / name).read_bytes() == data
     assert not list(box.rglob("*.pyc"))
-    assert (box / submission.GIVEN / UTILS).read_bytes() == (VAE_ONLY.template / UTILS).read_bytes()
+    assert (box / GIVEN / UTILS).read_bytes() == (VAE_ONLY.template / UTILS).read_bytes()
 
 
 def test_single_files_without_folders(tmp_path: Path, box: Path) -> None:
@@ -836,7 +837,7 @@ def template(name: str) -> bytes:
 
 
 def cells(*sources: str) -> bytes:
-    made = [
+    made: Any = [
         {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
         for source in sources
     ]

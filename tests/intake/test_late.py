@@ -254,7 +254,7 @@ def test_what_was_not_graded_does_not_count() -> None:
     stopped = previous(4, 3, results={"extra_data": {"mark": True}, "tests": []})
     broken = previous(5, autograder_error=True)
     later = previous(-3, -2)
-    odd = ({}, {"submission_time": 3}, {"submission_time": "x", "results": []})
+    odd: tuple[dict[str, object], ...] = ({}, {"submission_time": 3}, {"submission_time": "x", "results": []})
     assert late.beyond(2, HandedIn(DUE, previous=(*stopped, *broken, *later, *odd, *previous(1))), "mark") is None
     found = late.beyond(2, HandedIn(DUE, previous=(*previous(6, 5), *stopped)), "mark")
     assert found is not None and found.score == 5, "who tries again and again is not locked out for longer"

@@ -220,11 +220,10 @@ def test_a_class_counts_what_is_not_there_check_by_check_and_shows_one_line(tmp_
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from autograder.output import terminal
     from autograder.sandbox import confine
 
     monkeypatch.setattr(confine, "shield", lambda: None)  # it would be pytest that is shielded
-    monkeypatch.setattr(terminal.confine, "shield", lambda: None)
+    monkeypatch.setattr(confine, "shield", lambda: None)
 
 
 def test_one_question_of_a_homework_alone(tmp_path: Path, alone: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from autograder.core import Submission
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import submission
 from tests import solutions as bank
@@ -60,7 +61,7 @@ def checked(folder: Path, *words: str, **environment: str) -> subprocess.Complet
     )  # fmt: skip
 
 
-def received(upload: Path, box: Path) -> submission.Submission:
+def received(upload: Path, box: Path) -> Submission:
     """What the grader's intake makes of an upload."""
     box.mkdir()
     return submission.receive(upload, ASSIGNMENT, box)

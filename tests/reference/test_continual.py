@@ -5,6 +5,7 @@ import textwrap
 from collections import Counter
 from fractions import Fraction
 from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -160,7 +161,8 @@ def softmax_models(draw):
 
 def remembered(model, x, t, task_id=0):
     """What on_task_update keeps of a task."""
-    fisher_dict, optpar_dict = {}, {}
+    fisher_dict: dict[str, Any] = {}
+    optpar_dict: dict[str, Any] = {}
     with mock.patch.dict(space, model=model, fisher_dict=fisher_dict, optpar_dict=optpar_dict, device=CPU):
         ref.on_task_update(task_id, x, t)
     assert list(fisher_dict) == list(optpar_dict) == [task_id]
@@ -394,7 +396,7 @@ def test_measures_of_matrices_by_hand(R, averages, lost):
 
 
 def test_accuracy_matrix_tests_all_tasks_after_each():
-    learnt = []
+    learnt: list[Any] = []
 
     def test(model, device, x_test, t_test):
         assert (model, device, t_test) == ("model", CPU, "labels")
@@ -417,7 +419,7 @@ def test_definitions_need_neither_digits_nor_training(names):
     assert bound.isdisjoint({"load_digits", "x_train", "naive_R", "swept", "plt"})
 
 
-ARGUMENTS = {
+ARGUMENTS: Any = {
     "permute_mnist": ([np.zeros((1, 784))], 0),
     "on_task_update": (0, np.zeros((1, 3)), np.zeros(1, int)),
     "ewc_penalty": (None, {}, {}, 1.0),

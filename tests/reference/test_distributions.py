@@ -8,6 +8,7 @@ import tomllib
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -399,7 +400,8 @@ def test_the_list_holds_the_two_fits_to_its_four_decimals():
 
 
 def test_plots_show_the_two_fits_in_the_order_of_the_seed():
-    shown, drawn = Counter(), set()
+    shown: Counter[Any] = Counter()
+    drawn: set[Any] = set()
     for seed in range(60):
         target, fits = ref.puzzle_of(seed)
         assert (target, fits) == ref.puzzle_of(seed)
@@ -428,8 +430,8 @@ def test_puzzle_draws_what_it_says(seed):
         (line,) = axis.get_lines()
         x, y = line.get_data()
         assert np.array_equal(y, gaussian.density(x))
-        assert x[0] < min(target.means) and max(target.means) < x[-1]
-        assert np.sum(target.density(x)) * (x[1] - x[0]) > 0.98  # nothing of note lies outside of the picture
+        assert x[0] < min(target.means) and max(target.means) < x[-1]  # type: ignore[index]
+        assert np.sum(target.density(x)) * (x[1] - x[0]) > 0.98  # type: ignore[index, operator]  # nothing of note lies outside of the picture
     plt.close("all")
 
 

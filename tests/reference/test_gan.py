@@ -3,6 +3,7 @@
 import importlib.util
 import math
 from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from tests.reference.test_vae import FOLDER, dtypes, few, many, ref, seeds, u
 
 spec = importlib.util.spec_from_file_location("reference_theory", FOLDER / "theory.py")
+assert spec is not None and spec.loader is not None
 theory = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(theory)
 
@@ -185,14 +187,14 @@ class Known:
     def __init__(self, real, fake, *, z_dim=3):
         self.real, self.fake = real.requires_grad_(), fake.requires_grad_()
         self.levers = torch.zeros_like(fake).requires_grad_()
-        self.seen = []
+        self.seen: list[Any] = []
 
         def g(z):
             self.seen.append(z)
             rows = torch.arange(len(z)) % len(self.fake)
             return self.images(-1 - rows, self.levers[rows])
 
-        self.g, g.z_dim = g, z_dim
+        self.g, g.z_dim = g, z_dim  # type: ignore[attr-defined]
 
     def images(self, numbers, levers):
         """(batch, 1, 28, 28): the first pixel counts real images 1, 2, ... and fakes -1, -2, ...; then the lever."""

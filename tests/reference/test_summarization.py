@@ -10,6 +10,7 @@ import textwrap
 import types
 import zlib
 from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -352,7 +353,8 @@ def test_two_continuations_of_a_models_cache(layers, shape, length):
     encoder = model.encode(documents)
     _, caches = model_steps(model, begin, encoder)
     copies = [each.clone() for each in (*caches, *encoder)]
-    pasts, logits = [caches, caches], [[], []]
+    pasts: list[Any] = [caches, caches]
+    logits: list[list[Any]] = [[], []]
     for step in range(length):  # by turns: a shared buffer, or a list that is changed, would mix them up
         for turn, end in enumerate(ends):
             out, pasts[turn] = model_steps(model, end[:, step : step + 1], encoder, past=pasts[turn])
@@ -420,7 +422,7 @@ def test_decoding_runs_the_encoder_once_and_each_token_once(shape, width):
 # ------------------------------------------------------------------------------------ searches
 
 
-class Open(ref.Seq2Seq):
+class Open(ref.Seq2Seq):  # type: ignore[misc, name-defined]
     """A model that never generates padding or the beginning: these are no tokens of a summary."""
 
     never = (PAD, BOS)
@@ -432,7 +434,7 @@ class Open(ref.Seq2Seq):
 
 
 class Endless(Open):
-    never = (PAD, BOS, EOS)
+    never = (PAD, BOS, EOS)  # type: ignore[assignment]
 
 
 def endless(shape):
@@ -456,7 +458,8 @@ def automaton(sources, rng):
 
 def every(logp_of, words, most):
     """All sequences there are with their log p: (log p, tokens), of at most `most` tokens."""
-    waiting, found = [(0.0, ())], []
+    waiting: list[Any] = [(0.0, ())]
+    found: list[Any] = []
     for logp, so_far in waiting:
         row = logp_of(so_far)
         for token in (EOS, *range(3, 3 + words)):
@@ -649,7 +652,7 @@ def naive_beam(source, search):
         grown = [one for one in kept if EOS in one[1]]
         for logp, so_far in kept:
             if EOS not in so_far:
-                grown += [(logp + more, (*so_far, token)) for token, more in enumerate(logp_of(so_far)) if more > -1e9]
+                grown += [(logp + more, (*so_far, token)) for token, more in enumerate(logp_of(so_far)) if more > -1e9]  # type: ignore[misc]
         kept = sorted(grown, reverse=True)[: search.width]
     return max((logp / len(each) ** search.penalty, each) for logp, each in kept)[1]
 
@@ -720,7 +723,7 @@ def naive_refilled(source, search, early):
         ]
         grown.sort(reverse=True)
         done += [one for one in grown[: search.width] if one[1][-1] == EOS]
-        going = [one for one in grown if one[1][-1] != EOS][: search.width]
+        going = [one for one in grown if one[1][-1] != EOS][: search.width]  # type: ignore[assignment]
         if early and len(done) >= search.width:
             going = []
             break
@@ -763,7 +766,7 @@ def test_cases_are_clear_and_tell_mistakes_apart(seed):
                 assert len(want) == search.most and EOS not in want
             if source.number == 0:
                 for place in decoding.TARGETS.get(case, ()):
-                    assert decoding.MISTAKES[place].search(source, search) != want
+                    assert decoding.MISTAKES[place].search(source, search) != want  # type: ignore[call-overload]
         assert sorted(numbers) == list(range(len(numbers)))
     for case, values in drawn_cases(decoding.GREEDY, seed):
         most = decoding.LENGTHS[case]
@@ -1011,7 +1014,7 @@ SENTINELS = torch.arange(100, 132)
 
 def cut_at_sentinels(ids):
     """What is before the first sentinel, and behind each: lists of ids."""
-    parts = [[]]
+    parts: list[list[Any]] = [[]]
     for token in ids:
         if token in SENTINELS:
             parts.append([])
@@ -1123,14 +1126,14 @@ def test_the_logs_modules_agree_with_each_other():
     named = {"causal": True, "memory": bounded(memory), "memory_padding": mask.numpy()}
     layers = [weights_of(layer) for layer in stack.layers]
     want = transformer.stack(transformer.embed(ids.numpy(), shared, U), layers, 2, **named)
-    assert want.error.max() < 10 * TELLING
+    assert want.error.max() < 10 * TELLING  # type: ignore[union-attr]
     forced, _, none = stack(ids, memory, mask)
-    assert close(forced, want.value, want.error)
+    assert close(forced, want.value, want.error)  # type: ignore[union-attr]
     past = None
     for i in range(ids.shape[1]):
         state, _, past = stack(ids[:, i : i + 1], memory, mask, use_cache=True, past_key_values=past)
-        assert close(state[:, 0], forced[:, i], want.error[:, i])
-    assert none is None and [tuple(cache.shape) for cache in past] == [(2, 5, 8)] * 2
+        assert close(state[:, 0], forced[:, i], want.error[:, i])  # type: ignore[union-attr]
+    assert none is None and [tuple(cache.shape) for cache in past] == [(2, 5, 8)] * 2  # type: ignore[union-attr]
     x, padding_mask, memory, mask = ref.module_inputs()
     assert (x.shape, padding_mask.shape, memory.shape, mask.shape) == ((2, 5, 8), (2, 5), (2, 4, 8), (2, 4))
     k = torch.arange(80, dtype=torch.float64)

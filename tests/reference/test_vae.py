@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -295,7 +296,7 @@ def test_gan_losses_are_stable():
 def digits(tmp_path_factory):
     """What `load_digits` gives, and prints, where there is no network."""
     folder = tmp_path_factory.mktemp("data")
-    lines = []
+    lines: list[Any] = []
     no_network = mock.Mock(side_effect=urllib.error.URLError("no network"))
     with mock.patch.object(urllib.request, "urlopen", no_network), mock.patch("builtins.print", lines.append):
         loaded = ref.data.load_digits(folder)
@@ -377,7 +378,7 @@ def test_no_digit_is_in_both_parts(digits):
 
 def test_a_silent_network_is_given_up():
     started = time.monotonic()
-    with mock.patch.object(urllib.request, "urlopen", lambda *args, **options: time.sleep(3) or io.BytesIO()):
+    with mock.patch.object(urllib.request, "urlopen", lambda *args, **options: time.sleep(3) or io.BytesIO()):  # type: ignore[func-returns-value]
         assert not ref.data._answers("https://example.org", 0.1)
     assert time.monotonic() - started < 2
 

@@ -35,7 +35,7 @@ class Both:
     said: list[str] = field(default_factory=list)
 
     def _answer(self, ask: Ask, given: Values) -> Observation:
-        return Observation({"text": "hello"} if ask.collector else {"value": 2 * float(given["x"])})  # type: ignore[arg-type]
+        return Observation({"text": "hello"} if ask.collector else {"value": 2 * float(given["x"])})
 
     def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
         self.said.append(f"ask {ask.probe} {seed}")

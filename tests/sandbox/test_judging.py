@@ -161,7 +161,7 @@ def test_judging_apart_says_what_judging_inside_says(guarded: Guarded) -> None:
         raise Reject("No. Expected: yes.", diagnosis="shape")
 
     def numpys(trial: Trial) -> Verdict:
-        return Verdict(np.float64(0.5), "x", used=np.float32(0.5), figures={"f": np.int64(3)})  # type: ignore[arg-type]
+        return Verdict(np.float64(0.5), "x", used=np.float32(0.5), figures={"f": np.int64(3)})  # type: ignore[arg-type, dict-item]
 
     for rule in (looks, refuses, numpys, fine):
         one = check(rule)
@@ -332,7 +332,7 @@ def admitted(**values: Any) -> Observation:
 
 def test_what_was_declared_comes_through() -> None:
     values = {"z": np.zeros((2, 5)), "n": 5, "kind": "a list", "a.x": np.ones(4, np.int32), "b.y": True}
-    assert returns.admitted(DECLARED, {}, Observation(values)).values == values
+    assert returns.admitted(DECLARED, {}, Observation(values)).values == values  # type: ignore[arg-type]
     fault = {"a.fault.kind": "raised", "a.fault.text": "ValueError", "a.fault.where": ""}
     assert returns.admitted(DECLARED, {}, Observation(fault)).values == fault
     assert returns.admitted(ASK, {}, Observation({"anything": 1})).values == {"anything": 1}

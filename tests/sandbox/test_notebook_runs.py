@@ -23,6 +23,7 @@ from autograder.audit.levels import LEVELS, ended, start
 from autograder.hw11 import ASSIGNMENT
 from autograder.sandbox.guest import notebooks
 from autograder.sandbox.host import wall
+from autograder.sandbox.host.scratch import held
 from autograder.sandbox.host.wall import Pool, Wall
 from tests import helpers
 from tests.notebook_helpers import (
@@ -48,7 +49,7 @@ WRONG = trained(right=False)
 def scratches() -> Iterator[list[Path]]:
     """The folders that were made for kernels."""
     made: list[Path] = []
-    real = wall.held
+    real = held
 
     @contextlib.contextmanager
     def noted(parent: Path) -> Iterator[Path]:

@@ -375,7 +375,7 @@ def test_a_cell_of_which_only_the_whole_is_wrong_costs_nothing() -> None:
 def test_a_statement_that_parses_but_makes_no_sense_costs_itself_alone() -> None:
     cells = (notebooks.Cell(1, "x = 1\ndef f(a, a): pass"), notebooks.Cell(2, "y = 2"))
     source = notebooks.source_of(cells)
-    assert [(one.cell, one.line, one.binds) for one in source.broken] == [(1, 2, {"f"})]
+    assert [(one.cell, one.line, one.binds) for one in source.broken] == [(1, 2, {"f"})]  # type: ignore[comparison-overlap]
     assert [one.binds for one in source.statements] == [{"x"}, {"y"}]
 
 

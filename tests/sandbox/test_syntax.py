@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.audit.fuzzing import PYTHON_WORDS, mutated
+from autograder.audit.damage import mutated
+from autograder.audit.formats import PYTHON_WORDS
 from autograder.sandbox.guest.syntax import needs
 
 OLD = (3, 11)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from autograder.sandbox import wire
-from autograder.sandbox.wire import PREFIX, Breach, Fault, Frame
+from autograder.sandbox.faults import Fault
+from autograder.sandbox.wire import PREFIX, Breach, Frame
 
 often = settings(derandomize=True, database=None, deadline=None, max_examples=150)
 names = st.from_regex(r"\A[A-Za-z0-9_.:\-]{1,120}\Z")

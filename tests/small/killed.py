@@ -75,7 +75,7 @@ def main(folder: Path, graded: Path, place: Path, kills: int, *, again: bool) ->
         return bool(content == wanted)
 
     batch._executor = here  # type: ignore[assignment]
-    jobs.grade = recorded
+    jobs.grade = recorded  # type: ignore[assignment]
     scope = () if again else None
     finish(place / "before", None)
     shutil.copytree(place / "before", place / "timed") if again else None
@@ -102,4 +102,4 @@ def main(folder: Path, graded: Path, place: Path, kills: int, *, again: bool) ->
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    main(*map(Path, sys.argv[1:4]), int(sys.argv[4]), again="--again" in sys.argv)
+    main(*map(Path, sys.argv[1:4]), int(sys.argv[4]), again="--again" in sys.argv)  # type: ignore[arg-type, misc]

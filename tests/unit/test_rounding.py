@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -180,7 +181,7 @@ def test_matmul(dtype, n, k, m, seed, scale):
 def test_scaled_matmul(dtype, n, k, m, seed, scale):
     x, y = drawn(seed, n, k, dtype=dtype), drawn(seed + 1, k, m, dtype=dtype, scale=scale)
     truth = exactly(x) @ exactly(y) / mpmath.sqrt(k)
-    bounded = rounding.scaled_matmul(known(x), known(y), float(1 / mpmath.sqrt(k)))
+    bounded: Any = rounding.scaled_matmul(known(x), known(y), float(1 / mpmath.sqrt(k)))
     root = torch.tensor(k, dtype=dtype).sqrt()
     behind = (x @ y / math.sqrt(k), x @ y * k**-0.5, x @ y / root, x @ y * (1 / root))
     before = ((x / root) @ y, (x * (1 / root)) @ y, x @ (y / math.sqrt(k)), (x / root.sqrt()) @ (y / root.sqrt()))
@@ -196,7 +197,7 @@ def test_a_factor_before_the_product_counts_where_the_sum_cancels(dtype):
     """
     u = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}[dtype]
     x, y = np.ones((1, 2)), np.array([[1.0], [-1.0]])
-    bounded = rounding.scaled_matmul(Bounded(x, 0 * x, u), Bounded(y, 0 * y, u), 0.5)
+    bounded: Any = rounding.scaled_matmul(Bounded(x, 0 * x, u), Bounded(y, 0 * y, u), 0.5)
     furthest = (mpmath.mpf(1 + mpmath.mpf(u)) ** 10 - (1 - mpmath.mpf(u)) ** 10) / 2
     assert bounded.value == 0
     assert furthest <= float(bounded.error[0, 0]) <= 1.3 * furthest
@@ -207,7 +208,7 @@ def test_a_factor_before_the_product_counts_where_the_sum_cancels(dtype):
 @given(sizes, sizes, seeds)
 def test_relu(dtype, n, m, seed):
     x = drawn(seed, n, m, dtype=dtype)
-    bounded = rounding.relu(known(x))
+    bounded: Any = rounding.relu(known(x))
     assert not bounded.error.any()  # exact
     assert used(x.relu(), bounded, np.maximum(exactly(x), 0)) == 0
 
@@ -219,7 +220,7 @@ def test_softmax(dtype, n, m, seed, scale, lost):
     x = drawn(seed, n, m, dtype=dtype, scale=scale)
     hidden = drawn(seed + 1, n, m, dtype=dtype) > 0.5
     hidden[0] |= lost  # a row in which nothing is seen
-    bounded = rounding.softmax(known(x), hidden.numpy())
+    bounded: Any = rounding.softmax(known(x), hidden.numpy())
     truth = exact_softmax(exactly(x), hidden.numpy())
     seen = x.masked_fill(hidden, -1e9)
     assert used(seen.softmax(-1), bounded, truth) <= 1
@@ -242,7 +243,7 @@ def test_softmax(dtype, n, m, seed, scale, lost):
 def test_layer_norm(dtype, n, d, seed, scale, shift):
     x = shift * scale + drawn(seed, n, d, dtype=dtype, scale=scale)
     weight, bias = (drawn(seed + k, d, dtype=dtype) for k in (1, 2))
-    bounded = rounding.layer_norm(known(x), weight.double().numpy(), bias.double().numpy())
+    bounded: Any = rounding.layer_norm(known(x), weight.double().numpy(), bias.double().numpy())
     truth = exact_layer_norm(exactly(x), exactly(weight), exactly(bias))
     assert used(F.layer_norm(x, (d,), weight, bias), bounded, truth) <= 1
     # And written out.
@@ -275,31 +276,31 @@ def test_errors_are_handed_on(n, k, m, seed, size):
         "scaled_matmul": (rounding.scaled_matmul(x, y, 0.3), (x, y), lambda x, y: (x @ y) * 0.3),
         "relu": (rounding.relu(x), (x,), torch.relu),
         "softmax": (rounding.softmax(x, hidden), (x,), lambda x: x.masked_fill(mask, -1e9).softmax(-1)),
-        "layer_norm": (rounding.layer_norm(x, weight, bias), (x,), lambda x: F.layer_norm(x, (k,), *tensors)),
+        "layer_norm": (rounding.layer_norm(x, weight, bias), (x,), lambda x: F.layer_norm(x, (k,), *tensors)),  # type: ignore[arg-type]
     }
     for name, (bounded, inputs, function) in results.items():
-        assert np.isfinite(bounded.error).all()
+        assert np.isfinite(bounded.error).all()  # type: ignore[union-attr]
         leaves = [torch.tensor(each.value, requires_grad=True) for each in inputs]
-        outputs = function(*leaves).flatten()
+        outputs = function(*leaves).flatten()  # type: ignore[operator]
         for place in (int(outputs.argmax()), *rng.integers(0, len(outputs), 4)):
             slopes = torch.autograd.grad(outputs[place], leaves, retain_graph=True)
             for sign in (1, -1):
                 ways = [torch.where(slope < 0, -sign, sign).numpy() for slope in slopes]
                 turned = [each.value + way * each.error for each, way in zip(inputs, ways, strict=True)]
-                seen = function(*map(torch.from_numpy, turned)).numpy()
+                seen = function(*map(torch.from_numpy, turned)).numpy()  # type: ignore[operator]
                 # Adding an error of at least 5e-13 to a value below 5 rounds by 5 u, which is passed on as the error
                 # is: 5 * 1.1e-16 / 5e-13 of the bound.
-                assert (np.abs(seen - bounded.value) <= bounded.error * (1 + 2e-3)).all(), name
+                assert (np.abs(seen - bounded.value) <= bounded.error * (1 + 2e-3)).all(), name  # type: ignore[union-attr]
 
 
 def test_capped_and_rounded():
-    bounded = Bounded(np.array([1.0, -2.0]), np.array([0.5, math.nan]), 2.0**-24)
+    bounded: Any = Bounded(np.array([1.0, -2.0]), np.array([0.5, math.nan]), 2.0**-24)
     assert bounded.capped(0.25).error.tolist() == [0.25, 0.25] and bounded.capped(1.0).error.tolist() == [0.5, 1.0]
     some = Bounded(np.array([1.0, -2.0]), np.array([0.0, 0.5]), 2.0**-24).rounded(3)
     share = 3 * 2.0**-24 / (1 - 3 * 2.0**-24)
     assert np.allclose(some.error, [share, 0.5 + share * 2.5], rtol=1e-15, atol=0)
     assert bounded.map(lambda x: x[::-1]).value.tolist() == [-2.0, 1.0]
-    assert rounding.move(np.arange(3), lambda x: x[1:]).tolist() == [1, 2]
+    assert rounding.move(np.arange(3), lambda x: x[1:]).tolist() == [1, 2]  # type: ignore[union-attr]
 
 
 # ------------------------------------------------------------------------------------ the whole layer
@@ -330,14 +331,14 @@ def test_whole_layer(dtype, size):
     seed, (d_model, heads, d_ffn), n, m = size
     weights, x, memory, mask = case = layer_case(seed, d_model, heads, d_ffn, n, m)
     truth = exact_layer(x, memory, weights, heads, mask)
-    bounded = bounded_layer(*case, heads, UNIT[dtype])
+    bounded: Any = bounded_layer(*case, heads, UNIT[dtype])  # type: ignore[call-arg]
     typed = {name: torch.from_numpy(weight).to(dtype) for name, weight in weights.items()}
     x, memory = (torch.from_numpy(each).to(dtype) for each in (x, memory))
     seen = torch_layer(x, memory, typed, heads, torch.from_numpy(mask))
     assert used(seen, bounded, truth) <= 1
     # The judge's number and a student's are both float64's: the unit roundoff that judges use is twice it.
     if dtype == torch.float64:
-        pair = bounded_layer(*case, heads, judge.DOUBLE)
+        pair = bounded_layer(*case, heads, judge.DOUBLE)  # type: ignore[call-arg]
         assert (np.abs(seen.numpy() - pair.value) <= pair.error).all()
 
 
@@ -382,7 +383,7 @@ def test_complex_numbers_give_derivatives(n, k, m, seed):
     for name, (ours, theirs) in cases.items():
         expected = torchs(theirs, x, along)
         assert np.abs(derivative(ours, x, along) - expected).max() <= AGREE * (1 + np.abs(expected).max()), name
-        assert np.allclose(ours(x.numpy()), theirs(x).numpy(), rtol=AGREE, atol=AGREE), name
+        assert np.allclose(ours(x.numpy()), theirs(x).numpy(), rtol=AGREE, atol=AGREE), name  # type: ignore[arg-type]
 
 
 @few
@@ -453,8 +454,8 @@ def test_other_bounds_are_not_absurd(dtype):
         x, weight, bias = (drawn(seed + at, *shape, dtype=dtype) for at, shape in ((0, (20, 8)), (1, (8,)), (2, (8,))))
         fine = x.numpy().astype(FINE)
         centred = fine - fine.mean(-1, keepdims=True)
-        normal = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + FINE("1e-5"))
-        bounded = rounding.layer_norm(known(x), weight.double().numpy(), bias.double().numpy())
+        normal = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + FINE("1e-5"))  # type: ignore[misc]
+        bounded: Any = rounding.layer_norm(known(x), weight.double().numpy(), bias.double().numpy())
         return F.layer_norm(x, (8,), weight, bias), bounded, normal * weight.numpy() + bias.numpy()
 
     def sums(seed):

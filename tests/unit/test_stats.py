@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -150,7 +152,7 @@ def test_the_generators_noise_checks_detect_what_they_say() -> None:
 def test_the_policy_gradients_check_detects_a_bias_of_14_percent(size: float) -> None:
     """Ten problems: estimates whose weights are the rewards times `size`, at the actions that the judge draws."""
     for seed in range(10):
-        given = loss._sampled(np.random.default_rng(seed))
+        given: Any = loss._sampled(np.random.default_rng(seed))
         p, table = softmax(given["logits"].astype(float), axis=1), given["table"]
         scores = np.eye(loss.CLASSES)[given["actions"]] - p
         got = -(size * given["rewards"][..., None] * scores).mean(0)
@@ -166,7 +168,7 @@ def test_the_sum_of_all_alphas_is_below_one_in_a_billion() -> None:
     assert 0 < ASSIGNMENT.alpha < 1e-9
     for question in ASSIGNMENT.questions:
         for check in question.checks:
-            assert check.judge.alpha == 0 or getattr(check.judge, "detects", "")
+            assert check.judge.alpha == 0 or getattr(check.judge, "detects", "")  # type: ignore[arg-type]
 
 
 def test_evenness_bound_is_larger_than_the_exact_probability() -> None:
@@ -178,7 +180,7 @@ def test_evenness_bound_is_larger_than_the_exact_probability() -> None:
         exact = 0.0
         for counts in product(range(13), repeat=4):
             if sum(counts) == 12 and max(abs(count - 3) for count in counts) <= k:
-                exact += factorial(12) / np.prod([float(factorial(count)) for count in counts]) / 4.0**12
+                exact += factorial(12) / np.prod([float(factorial(count)) for count in counts]) / 4.0**12  # type: ignore[assignment]
         places = scipy_stats.norm.ppf((np.arange(4) + 0.5) / 4)
         e = np.repeat(places, (3 + k, 3 - k, 3, 3))
         assert stats.evenness(e, number=4).p >= min(1.0, exact) * (1 - 1e-9)

@@ -367,8 +367,8 @@ def _scorer() -> tuple[Callable[[str], list[str]], Score, Score]:
     """The words of a text, the F-measures of a pair, and its ROUGE-1 alone, by rouge-score with its stemmer."""
     with _left_out("scipy", "sklearn", "pandas", "matplotlib"):
         # nltk, whose stemmer it is, would draw these in for parts that are not used here: 1.4 s in place of 0.2 s.
-        from rouge_score.rouge_scorer import RougeScorer  # type: ignore[import-untyped]
-        from rouge_score.tokenizers import DefaultTokenizer  # type: ignore[import-untyped]
+        from rouge_score.rouge_scorer import RougeScorer
+        from rouge_score.tokenizers import DefaultTokenizer
 
     tokens = cache(DefaultTokenizer(use_stemmer=True).tokenize)
 
