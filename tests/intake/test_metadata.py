@@ -18,7 +18,6 @@ import yaml
 from autograder.audit import fuzzing
 from autograder.classroom import roster
 from autograder.core import Reject
-from autograder.hw11.audit.formats import TARGETS
 from autograder.intake import metadata
 from autograder.intake.metadata import Entry, Student
 from tests import helpers
@@ -199,7 +198,7 @@ def test_from_the_command_line(text: str, name: str, tmp_path: Path) -> None:
 
 
 def test_a_slice_of_the_damaged_files() -> None:
-    target = next(target for target in TARGETS if target.id == "metadata")
+    target = next(target for target in fuzzing.targets_of("autograder.hw11") if target.id == "metadata")
     assert target.inputs >= 10_000
     found = fuzzing.tried(target, range(0, target.inputs, 10))
     assert found.faults == ()
