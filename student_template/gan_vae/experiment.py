@@ -55,11 +55,12 @@ def experiment(config):
 
     train_digits, (test_images, test_labels) = load_digits()
     make = VAE if config.model == "vae" else GAN
-    model = make(name=name, z_dim=config.num_latents).to(device)
+    # Channels last in memory is how convolutions work fastest, on a CPU and on a GPU; shapes stay as they are.
+    model = make(name=name, z_dim=config.num_latents).to(device, memory_format=torch.channels_last)
     if config.train:
         Trainer(
             model,
-            batches(train_digits, BATCH_SIZE),
+            batches(train_digits.to(device), BATCH_SIZE),  # moved once, not batch by batch
             device=device,
             on_save=lambda step: torch.save(model.state_dict(), checkpoints / f"step-{step:06d}.pt"),
         ).run(config.iter_max, config.iter_save)

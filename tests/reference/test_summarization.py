@@ -1085,6 +1085,39 @@ def test_the_weights_that_did_best_stay():
     assert not model.training
 
 
+@pytest.mark.parametrize(("capability", "mixed"), [((8, 0), True), ((9, 0), True), ((7, 5), False), (None, False)])
+def test_training_is_mixed_on_gpus_that_have_bfloat16(capability, mixed):
+    """A CPU stands for the GPU, by its own autocast: products in bfloat16, losses, weights and validation not."""
+    device, autocast, made = SimpleNamespace(type="cuda" if capability else "cpu"), torch.autocast, []
+
+    def on_the_cpu(kind, dtype, *, enabled):
+        assert kind == device.type
+        return autocast("cpu", dtype, enabled=enabled)
+
+    def next_loss():
+        logits = model(documents, torch.cat([torch.full_like(summaries[:, :1], 1), summaries[:, :-1]], dim=1))
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), summaries.flatten(), ignore_index=0)
+        made.append((logits.dtype, loss.dtype))
+        return loss
+
+    torch.manual_seed(0)
+    fit = define("fit", device=device)[0].fit
+    model = ref.Seq2Seq(ref.Config(vocab_size=20, d_model=16, d_ffn=32, max_positions=10))
+    documents, summaries = torch.randint(3, 20, (4, 7)), torch.randint(3, 20, (4, 6))
+    documents[1, 4:] = documents[2, 1:] = summaries[3, 2:] = 0
+    with (
+        mock.patch.object(torch, "autocast", on_the_cpu),
+        mock.patch.object(torch.cuda, "get_device_capability", lambda _: capability),
+    ):
+        losses, watched = fit(model, next_loss, steps=60, seconds=math.inf, peak=1e-2, name="", validate=next_loss)
+    single = (torch.float32, torch.float32)
+    assert made.count((torch.bfloat16, torch.float32) if mixed else single) >= 60
+    assert made.count(single) == (len(watched) if mixed else 60 + len(watched))
+    assert all(weight.dtype == torch.float32 and weight.grad.isfinite().all() for weight in model.parameters())
+    assert len(losses) == 60 and all(isinstance(loss, float) for loss in losses)
+    assert math.log(20) - 0.5 < losses[0] < math.log(20) + 0.5 and losses[-1] < 0.5 * losses[0]
+
+
 def test_a_baseline_is_chosen_by_the_validation_set():
     choose = only(
         "best_of",

@@ -322,7 +322,7 @@ def test_gan_learns(digits):
     before = [weight.clone() for weight in model.parameters()]
     trainer = trainer_of(model, digits, batch=20)
     losses = [trainer.step(next(trainer.batches)) for _ in range(15)]
-    assert losses[0]["d_loss"] == pytest.approx(2 * math.log(2), abs=0.1)  # at first nothing is told apart
+    assert losses[0]["d_loss"].item() == pytest.approx(2 * math.log(2), abs=0.1)  # at first nothing is told apart
     assert min(loss["d_loss"] for loss in losses) < 1
     assert all(math.isfinite(loss["g_loss"]) for loss in losses)
     assert not any(map(torch.equal, before, model.parameters()))
@@ -347,6 +347,54 @@ def test_gan_step_does_not_mind_a_missing_detach(digits):
     # batch norm have gradient 0: there only rounding is left, far below the absolute part.
     for one, other in zip(*steps, strict=True):
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-3 * float(one.abs().max()) + 1e-6)
+
+
+def test_a_vaes_steps_are_adams(digits):
+    models = []
+    for fused in (True, False):
+        torch.manual_seed(0)
+        trainer = trainer_of(ref.vae.VAE(z_dim=4), digits, batch=10)
+        assert trainer.optimizer.defaults["fused"]
+        if not fused:
+            trainer.optimizer = torch.optim.Adam(trainer.model.parameters(), lr=ref.train.LEARNING_RATE, fused=False)
+        trainer.step(next(trainer.batches))
+        models.append(trainer.model)
+    # The gradients are the same bits, so a first step, which is as long as the learning rate, differs by the roundings
+    # of Adam's ten operations; the weights, below 1, add one of their own.
+    slack = 10 * 2 * u(torch.float32) * ref.train.LEARNING_RATE + u(torch.float32)
+    for one, other in zip(*(model.parameters() for model in models), strict=True):
+        assert (one - other).abs().max() <= slack
+
+
+def test_channels_last_changes_no_number_of_a_step(digits):
+    grey, steps = digits.loaded[0][:10].double(), []
+    noise = torch.randn(10, 4, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(3)
+        model = ref.gan.GAN(z_dim=4).double().to(memory_format=memory_format)
+        before = [weight.detach().clone() for weight in model.parameters()]
+        with mock.patch.object(torch, "randn", lambda *_, **__: noise):
+            trainer_of(model, digits).step(grey)
+        steps.append([(weight.grad, weight - old) for weight, old in zip(model.parameters(), before, strict=True)])
+    for (one, moved), (other, alike) in zip(*steps, strict=True):
+        # In float64 sums of at most 10 * 784 terms in another order differ by 1e-12 of their size, which is below 1.
+        assert torch.allclose(one, other, rtol=0, atol=1e-10)
+        # Adam's first step is g / (|g| + 1e-8): where |g| > 1e-6 a difference of 1e-10 changes it by 1e-4 at most.
+        clear = one.abs() > 1e-6
+        assert torch.allclose(moved[clear], alike[clear], rtol=1e-3, atol=0)
+
+
+def test_values_are_read_only_to_be_shown(digits):
+    trainer, item, read = trainer_of(ref.vae.VAE(z_dim=4), digits, batch=10), torch.Tensor.item, []
+
+    def counted(tensor):
+        read.append(tensor)
+        return item(tensor)
+
+    with mock.patch.object(torch.Tensor, "item", counted):
+        shown = trainer.run(120, 1000)
+    assert len(read) == 3 * len(shown)  # at steps 50, 100 and the last: each of them makes a GPU wait
+    assert all(isinstance(value, float) for value in shown.values())
 
 
 def test_batches_are_whole_and_go_through_all():
@@ -436,6 +484,9 @@ def test_experiment_runs_from_end_to_end(digits, tmp_path, capsys, kind):
     with Image.open(tmp_path / f"{name}.png") as image:
         assert image.size == (20 * 28, 10 * 28)
     assert all(map(torch.equal, trained.state_dict().values(), restored.state_dict().values()))
+    maps = [weight for weight in trained.parameters() if weight.dim() == 4]
+    assert len(maps) == (4 if kind == "gan" else 0)
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in maps)
     said = capsys.readouterr().out
     assert said.count("negative ELBO") == (2 if kind == "vae" else 0)
     assert f"{name}.png" in said
