@@ -38,6 +38,8 @@ from tests import helpers
 from tests.helpers import VAE_ONLY
 from tests.small import audited
 
+pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
+
 CHECKS = VAE_ONLY.questions[0].checks
 SMALL = "tests.small.audited"
 BY_ID = {attack.id: attack for attack in ATTACKS}
@@ -446,6 +448,7 @@ def test_no_user_is_taken_that_could_not_read_python(tmp_path: Path, monkeypatch
     assert confine.worker_uid(0x10000001) is None
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root changes its user")
 def test_nobody_where_a_container_maps_few_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = tmp_path / "uid_map"
@@ -457,6 +460,7 @@ def test_nobody_where_a_container_maps_few_users(tmp_path: Path, monkeypatch: py
     assert confine.worker_uid(0x10000001) == confine.NOBODY
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="as on Gradescope")
 def test_on_gradescope_other_users_are_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared, home = tmp_path / "tmp", tmp_path / "autograder"

@@ -16,6 +16,8 @@ from autograder import __main__ as command
 from autograder.audit import bench, class_bench
 from autograder.hw11 import ASSIGNMENT
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 120.0
 
 

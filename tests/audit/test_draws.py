@@ -19,6 +19,8 @@ from autograder.hw11.audit.methods import METHODS as METHODS_OF
 from tests import small
 from tests.solutions import RIGHT, WRONG
 
+pytestmark = pytest.mark.slow
+
 SMALL = "tests.small.audited"
 TALLY = Tally("v", 2, 1000, {}, 0.1, 1.0)
 SOUND = Tried("BFGS", True, "", 100, 0, 0.1)

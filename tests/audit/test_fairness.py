@@ -16,6 +16,8 @@ from autograder.hw11.audit.variations import VARIATIONS
 from tests import small
 from tests.solutions import HALF_RIGHT, RIGHT
 
+pytestmark = pytest.mark.slow
+
 SMALL = "tests.small.audited"
 ROOT = Path(__file__).resolve().parents[2]
 HALF = {solution.id: solution for solution in HALF_RIGHT}

@@ -27,6 +27,8 @@ from autograder.judging.stats import gamma
 from autograder.sandbox.host.wall import Pool, Wall
 from tests import small
 
+pytestmark = pytest.mark.slow
+
 # ------------------------------------------------------------------------------------------- mutator
 
 

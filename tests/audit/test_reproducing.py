@@ -16,6 +16,8 @@ from autograder.hw11.audit.cheaters import CHEATERS, MIXED
 from autograder.intake import submission
 from tests.helpers import reachable_folder
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_upload_is_graded_alike_whatever_the_machine_does() -> None:
     """Three gradings of three files, each with a mistake in it; the audit grades the whole homework fifty times."""

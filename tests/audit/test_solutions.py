@@ -9,6 +9,8 @@ from autograder.audit.solutions import Solution
 from autograder.hw11 import ASSIGNMENT
 from tests.solutions import BANK, HALF_RIGHT, RIGHT, WRONG
 
+pytestmark = pytest.mark.slow
+
 CHECKS = {
     check.id: check
     for question in ASSIGNMENT.questions

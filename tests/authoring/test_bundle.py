@@ -334,6 +334,7 @@ def graded(autograder: Path, homework: Path) -> tuple[subprocess.CompletedProces
     return done, document
 
 
+@pytest.mark.slow
 def test_the_bundle_gives_the_reference_every_point(machine):
     done, document = graded(machine, ROOT / "reference")
     assert (done.returncode, document["score"]) == (0, POINTS), done.stderr + document["output"]
@@ -343,6 +344,7 @@ def test_the_bundle_gives_the_reference_every_point(machine):
     assert "isolation: " in done.stdout
 
 
+@pytest.mark.slow
 def test_the_bundle_gives_the_template_nothing_and_says_why(machine):
     done, document = graded(machine, ROOT / "student_template")
     assert (done.returncode, document["score"]) == (0, 0), done.stderr + document["output"]

@@ -19,6 +19,8 @@ from autograder.hw11 import ASSIGNMENT
 from tests.authoring.test_bundle import called, graded, place, unpack, without_a_root
 from tests.helpers import ROOT, reachable_folder
 
+pytestmark = pytest.mark.sandbox
+
 NAMES = [*(f"{question.number}-{question.id}" for question in ASSIGNMENT.questions), "summarization_log"]
 
 
@@ -98,6 +100,7 @@ ADA = {"id": 2, "name": "Ada Lovelace", "email": "ada@x.edu"}
 METADATA = {"id": 1, "created_at": "2026-11-23T07:00:00Z", "users": [ADA]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_files_of_a_part_alone_have_full_marks_in_its_assignment(
     made: tuple[Path, str], name: str, tmp_path: Path
@@ -139,6 +142,7 @@ top = "Forum: ask there."
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(without_a_root()), reason="a bare root with /autograder is needed for Gradescope's metadata")
 def test_a_bundle_with_settings_of_the_course_in_gradescopes_places(tmp_path: Path) -> None:
     """Late by half a day behind an extension, and twice within a day, by Gradescope's own times."""

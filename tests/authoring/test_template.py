@@ -257,10 +257,12 @@ def pytest_in(folder, tmp_path):
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_reference_passes_its_public_tests(tmp_path):
     assert re.search(rf"^{len(WEIGHTS)} passed in ", pytest_in(REFERENCE, tmp_path), re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_template_fails_every_public_test_with_a_helpful_sentence(tmp_path):
     output = pytest_in(TEMPLATE, tmp_path)
     assert re.search(rf"^{len(WEIGHTS)} failed in ", output, re.MULTILINE)

@@ -15,6 +15,8 @@ import pytest
 
 from tests.helpers import ROOT
 
+pytestmark = pytest.mark.slow
+
 SHARE = "hw11_autograder-0.1.0.data/data/share/hw11/"
 
 

@@ -102,6 +102,7 @@ def rows(out: Path, query: str) -> list[tuple]:
 # ------------------------------------------------------------------------------------------- grading
 
 
+@pytest.mark.slow
 def test_every_submission_has_its_results(graded: Path) -> None:
     scores = {name: content["score"] for name, content in results(graded).items()}
     assert scores == {"ada": 3, "bert": 1, "cleo": 2, "dora": 3, "emil": 0, "frida": 3, "gus": 0, "notes.txt": 0}
@@ -131,6 +132,7 @@ def test_what_is_there_is_not_graded_again(folder: Path, graded: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in (graded / "results").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_changed_submission_is_graded_anew_and_one_question_by_itself(folder: Path, tmp_path: Path) -> None:
     place = tmp_path / "class"
     for name in ("ada", "bert"):
@@ -171,6 +173,7 @@ def test_a_loop_and_a_broken_zip_do_not_stop_the_others(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_of_grading_anew(folder: Path, graded: Path, tmp_path: Path) -> None:
     """SIGKILL at 12 random moments, spread over what a run takes: what is there is whole, and the end is the same.
 

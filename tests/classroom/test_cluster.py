@@ -20,6 +20,8 @@ from autograder.sandbox import confine
 from tests import small
 from tests.classroom.test_class import RIGHT, THRICE, command, results, rows, run
 
+pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
+
 COUNT = 24
 
 

@@ -126,6 +126,7 @@ def ids(place: Path) -> dict[str, str]:
     return {upload.entry: upload.id for upload in roster.read(place)}
 
 
+@pytest.mark.slow
 def test_each_entry_is_a_row_with_its_points(place: Path, out: Path) -> None:
     wanted = {name: points for name, (_, points) in (*FOLDERS.items(), *FILES.items())}
     wanted |= dict.fromkeys(NOT_GRADABLE, 0) | OTHERS
@@ -229,6 +230,7 @@ def test_a_time_that_is_null_is_empty(null: str) -> None:
     assert one.created_at == ""
 
 
+@pytest.mark.slow
 def test_killed_24_times_it_loses_nobody(place: Path, out: Path, tmp_path: Path) -> None:
     """SIGKILL at 24 random moments of a run over the 60, each started again: the same rows and the same table."""
     done = subprocess.run(

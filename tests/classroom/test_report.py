@@ -583,6 +583,7 @@ COLUMN = """(table, column) => [...document.querySelectorAll("table.sortable")[t
     (row) => row.cells[column].textContent)"""
 
 
+@pytest.mark.browser
 def test_the_report_opens_quietly_and_sorts(browser: Browser, book: sqlite3.Connection, tmp_path: Path) -> None:
     contents = [document(number) for number in range(30)] + [refused(30)]
     for number, content in enumerate(contents):
@@ -622,6 +623,7 @@ def test_the_report_opens_quietly_and_sorts(browser: Browser, book: sqlite3.Conn
     assert "There is no Python file" in browser.value("document.body.innerText") and browser.complaints() == []
 
 
+@pytest.mark.browser
 def test_without_javascript_nothing_is_missing(browser: Browser, book: sqlite3.Connection, tmp_path: Path) -> None:
     for number in range(3):
         hand_in(book, number, document(number))
@@ -635,6 +637,7 @@ def test_without_javascript_nothing_is_missing(browser: Browser, book: sqlite3.C
     assert browser.value('document.querySelectorAll("#submissions ~ .scroll tbody a").length') == 3
 
 
+@pytest.mark.browser
 def test_hostile_text_harms_no_browser(browser: Browser, hostile: Path) -> None:
     for path in (hostile / "report.html", *sorted((hostile / "students").glob("*.html"))):
         browser.open(path)
@@ -648,6 +651,7 @@ def test_hostile_text_harms_no_browser(browser: Browser, hostile: Path) -> None:
     assert HOSTILE[0] in browser.value("document.body.innerText")
 
 
+@pytest.mark.browser
 def test_colours_follow_the_reader_and_paper_is_light(browser: Browser, hostile: Path) -> None:
     browser.open(hostile / "report.html")
     seen = {}

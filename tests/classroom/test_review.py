@@ -643,6 +643,7 @@ def at(browser: Browser, number: int) -> None:
     browser.until(f"document.readyState === 'complete' && {place}")
 
 
+@pytest.mark.browser
 def test_the_keyboard_alone_suffices(browser: Browser, out: Path) -> None:
     """Points by digits, a comment, the next one, a comment that is used again, half a point more, back, and none."""
     worth(out, 5)
@@ -692,6 +693,7 @@ def test_the_keyboard_alone_suffices(browser: Browser, out: Path) -> None:
         assert browser.complaints() == []
 
 
+@pytest.mark.browser
 def test_a_conflict_is_shown_and_decided(browser: Browser, out: Path) -> None:
     worth(out, 5)
     with serving(out) as served:
@@ -719,6 +721,7 @@ def test_a_conflict_is_shown_and_decided(browser: Browser, out: Path) -> None:
             assert (mark.points, mark.comment) == expected
 
 
+@pytest.mark.browser
 def test_the_page_is_quiet_and_wraps(browser: Browser, served: Served) -> None:
     for path in ("/", *(f"/q/gan/{byhand.handle(f'submission_{number}')}" for number in range(5))):
         for width in (1280, 400):
@@ -731,6 +734,7 @@ def test_the_page_is_quiet_and_wraps(browser: Browser, served: Served) -> None:
     browser.ask("Emulation.clearDeviceMetricsOverride")
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Browser, served: Served, out: Path, scheme: str) -> None:
     browser.ask(

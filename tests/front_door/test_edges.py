@@ -23,6 +23,8 @@ from autograder.sandbox.host import canary
 from tests import helpers, small
 from tests.classroom.test_class import RIGHT, SILENT, command, results, run
 
+pytestmark = pytest.mark.slow
+
 SLEEPS = RIGHT.replace("return x + x", "import time; time.sleep(60)")
 
 

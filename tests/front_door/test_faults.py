@@ -28,6 +28,8 @@ from autograder.sandbox.host.wall import Pool
 from tests import helpers
 from tests.helpers import UTILS, VAE, VAE_ONLY, solved, with_seconds, zip_of
 
+pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
+
 ENDLESS, FULL, BOUND = 1.0, 25, 15
 
 

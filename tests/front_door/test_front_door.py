@@ -18,6 +18,8 @@ from autograder.sandbox.host.wall import Pool
 from tests.helpers import UTILS, VAE, VAE_ONLY, grade, is_valid_results, reachable_folder, solved
 from tests.solutions import BANK, HALF_RIGHT, RIGHT, WRONG
 
+pytestmark = pytest.mark.sandbox
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

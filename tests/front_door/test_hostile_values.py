@@ -15,6 +15,8 @@ import pytest
 from tests import helpers
 from tests.front_door.test_faults import run
 
+pytestmark = pytest.mark.slow
+
 GREEDY = """
 import torch
 calls = []

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SETUP, RUN = ROOT / "setup.sh", ROOT / "run_autograder"
 PLAIN = {"PATH": "/usr/local/bin:/usr/bin:/bin", **{name: os.environ[name] for name in ("HOME",) if name in os.environ}}

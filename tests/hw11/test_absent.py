@@ -15,6 +15,8 @@ from autograder.intake.uploads import PEEKED, may_run
 from autograder.sandbox.host.wall import Pool, Wall
 from tests.helpers import REFERENCE, reachable_folder, zip_of
 
+pytestmark = pytest.mark.sandbox
+
 CHECKS = [check for question in ASSIGNMENT.questions for check in question.checks]
 
 

@@ -519,6 +519,7 @@ SECTION = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.lists(SECTION, max_size=4, unique_by=lambda pair: pair[0]))
 def test_every_toml_gets_verdicts(tables: list[tuple[str, dict[str, str]]]) -> None:

@@ -151,6 +151,7 @@ def test_every_form_is_right_up_to_a_factor(form: int, factor: float) -> None:
     assert found.used < 1e-3
 
 
+@pytest.mark.slow
 def test_labels_that_the_model_draws_are_right_whatever_it_draws() -> None:
     """Of six images all six labels are the likeliest ones in one grading of five: no luck may be in that."""
     right = BANK["update-drawn-labels"]
@@ -424,6 +425,7 @@ FORGED = (None, True, -1, "text", np.nan, 0.0, -0.0, 5e-324, 1e308, -(2**63), np
 """The largest are what a frame holds."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", JUDGED.checks, ids=lambda check: check.id)
 def test_no_forged_value_brings_a_judge_down(check: Check) -> None:
     """What is not a `Reject` would be a fault of ours, which costs a student nothing; nor is much time or memory."""
@@ -484,6 +486,7 @@ def points(graded: helpers.Graded) -> dict[str, float]:
     return {name.partition(".")[2]: score for name, score in graded.scores().items()}
 
 
+@pytest.mark.slow
 def test_the_reference_gets_every_point(pool: Pool) -> None:
     assert points(grade(pool, solved())) == POINTS
 
@@ -603,6 +606,7 @@ def test_mistakes_in_what_is_written_out_are_found(
     assert diagnosis in {result.verdict.diagnosis for result in graded.results}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bound", ["[0.4, 0.4, 1]", "(0.4,) * 3", "{0: 0.4, 1: 0.4, 2: 1}", "torch.tensor([0.4] * 3)", "np.full(3, 0.4)",
               "data.lambdas()"],
@@ -631,6 +635,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_in_the_penalty_costs_what_needs_it(pool: Pool, name: str) -> None:
     cell = f"def ewc_penalty(model, fisher_dict, optpar_dict, ewc_lambda):\n    {FAULTS[name]}"
@@ -640,6 +645,7 @@ def test_a_fault_in_the_penalty_costs_what_needs_it(pool: Pool, name: str) -> No
     assert "123456789" not in graded.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_in_permute_mnist_costs_its_own_check(pool: Pool, name: str) -> None:
     graded = grade(pool, solved(f"def permute_mnist(mnist, seed):\n    {FAULTS[name]}"), 4.0)

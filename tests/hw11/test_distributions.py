@@ -1198,6 +1198,7 @@ FAULTS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_costs_its_own_checks(pool: Pool, name: str) -> None:
     source, lost, words = FAULTS[name]

@@ -873,6 +873,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", HOSTILE)
 def test_hostile_files_are_read_in_time_and_earn_nothing(attack: str, tmp_path: Path) -> None:
     started = time.process_time()
@@ -904,6 +905,7 @@ keys = st.sampled_from([key for key in right() if key != "time"]) | st.text(max_
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=80, derandomize=True, database=None, deadline=None)
 @given(st.dictionaries(keys, anything, max_size=4), st.sets(keys, max_size=6))
 def test_whatever_the_keys_hold_is_judged_without_a_fault_of_ours(changes: dict[str, Any], removed: set[str]) -> None:
@@ -930,6 +932,7 @@ def test_any_damage_to_the_bytes_is_judged_without_a_fault_of_ours(places: list[
 # --------------------------------------------------------------------------------- through the wall
 
 
+@pytest.mark.slow
 def test_a_log_alone_is_graded_and_a_missing_one_costs_its_own_points(pool: Pool, tmp_path: Path) -> None:
     graded = helpers.grade(pool, {FILE: _right().encode()}, assignment=HOMEWORK)
     assert graded.scores() == dict.fromkeys(graded.scores(), 1.0), graded.messages()

@@ -173,6 +173,7 @@ def made(name: str) -> bytes:
     return RIGHT[name]()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_picture_passes(name: str) -> None:
     data = made(name)
@@ -335,6 +336,7 @@ WRONG: dict[str, tuple[Callable[[], np.ndarray], float, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_picture_is_told_why(name: str) -> None:
     make, score, diagnosis = WRONG[name]
@@ -392,6 +394,7 @@ def test_a_worker_that_lies_earns_nothing(got: dict[str, Any]) -> None:
         assert "makes no sense" in str(fault)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(100, 800), (800, 100), (1048, 1048), (390, 2800), (100, 100)])
 def test_what_a_worker_sends_takes_little_of_the_judges_time(shape: tuple[int, int]) -> None:
     """Four pictures of any size, and many more than that, of which no others are looked at."""

@@ -8,6 +8,8 @@ from autograder.sandbox.host.wall import Pool
 from tests import helpers, public_summarization
 from tests.hw11.test_summarization import BEAM, FULL, GREEDY, LAYER, NOTEBOOK, STACK, limited, points
 
+pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
+
 SEARCHES = tuple(f"summarization.{name}" for name in ("greedy", "greedy_work", "beam", "beam_work"))
 
 

@@ -14,6 +14,8 @@ from autograder.hw11 import ASSIGNMENT
 from autograder.sandbox.host.wall import Pool, Wall
 from tests import helpers
 
+pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
+
 NOTEBOOK = "summarization.ipynb"
 QUESTION = next(question for question in ASSIGNMENT.questions if question.id == "summarization")
 FUNCTIONS = replace(

@@ -140,6 +140,7 @@ def policy_gradient_loss(logprob, predicted, reward):
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_replacing_what_takes_gradients_earns_nothing(pool: Pool, name: str) -> None:
     every = replace(ASSIGNMENT, questions=(replace(QUESTION, checks=QUESTION.checks[:7]),))

@@ -15,6 +15,8 @@ from tests import written_notebooks as written
 from tests.notebook_helpers import ALL_RAN, NAME
 from tests.sandbox.test_notebooks import grade
 
+pytestmark = pytest.mark.sandbox
+
 QUESTION = next(question for question in ASSIGNMENT.questions if question.id == "policy_gradient")
 ASKED = replace(
     ASSIGNMENT,
@@ -34,11 +36,13 @@ def lost(pool: Pool, data: bytes) -> dict[str, tuple[float, str]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", written.RIGHT)
 def test_right_ones_get_full_marks(pool: Pool, name: str) -> None:
     assert lost(pool, written.RIGHT[name]) == {}
 
 
+@pytest.mark.slow
 def test_a_wrong_loss_loses_its_points_and_the_supervised_network_earns_none(pool: Pool) -> None:
     for name in ("flipped", "flipped, own names, in a function"):
         seen = lost(pool, written.WRONG[name][0])
@@ -50,6 +54,7 @@ def failed(verdicts: dict[str, Any]) -> dict[str, str]:
     return {name: verdict.diagnosis for name, verdict in verdicts.items() if verdict.score < 1 and name != "answer"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", written.WRONG)
 def test_wrong_ones_are_told_by_name(tmp_path: Path, name: str) -> None:
     data, expected = written.WRONG[name]
@@ -64,6 +69,7 @@ def test_unfilled_ones_are_told_so(tmp_path: Path, name: str) -> None:
     assert "code cell 5" in verdicts["gradient"].message
 
 
+@pytest.mark.slow
 def test_an_unfilled_starter_earns_nothing_with_its_supervised_network(pool: Pool) -> None:
     seen = lost(pool, written.UNFILLED["none"])
     assert len(seen) == len(ASKED.questions[0].checks)

@@ -592,6 +592,7 @@ def test_sparse_and_large_files(folder: Path, box: Path) -> None:
     assert any("larger than 50 MB" in remark for remark in taken.remarks)
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="changes owners")
 @pytest.mark.parametrize("group", [None, 0x10000000 + 12345])
 def test_who_may_read_the_box(group: int | None, folder: Path, box: Path) -> None:
@@ -607,6 +608,7 @@ def test_who_may_read_the_box(group: int | None, folder: Path, box: Path) -> Non
             assert (found.st_uid, found.st_gid) == (0, group)
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="root reads everything, so a child becomes someone else")
 def test_folders_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     (folder / "gan_vae" / "closed").mkdir(mode=0o700)

@@ -75,6 +75,7 @@ def table(output: str) -> dict[str, str]:
 # ------------------------------------------------------------------------------- template and reference
 
 
+@pytest.mark.slow
 def test_the_template_is_told_all_that_is_missing(tmp_path: Path) -> None:
     folder = copied(TEMPLATE, tmp_path / "homework")
     done = checked(folder)
@@ -93,6 +94,7 @@ def test_the_template_is_told_all_that_is_missing(tmp_path: Path) -> None:
     assert len(taken.remarks) == len(taken.absent)
 
 
+@pytest.mark.slow
 def test_the_reference_is_well_and_the_grader_knows_its_zip(tmp_path: Path) -> None:
     folder = copied(REFERENCE, tmp_path / "homework")
     done = checked(folder)
@@ -200,6 +202,7 @@ def torch() -> types.ModuleType:
     return importlib.import_module("torch")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", CAUGHT)
 def test_wrong_solutions_fail_the_public_check_that_is_about_them(torch: types.ModuleType, id: str) -> None:
     variant = next(variant for variant in bank.WRONG if variant.id == id)
@@ -211,6 +214,7 @@ def test_wrong_solutions_fail_the_public_check_that_is_about_them(torch: types.M
     assert "public_checks" not in said and "Traceback" not in said and len(said) < 900
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "id",
     [  # what the grader takes, too, though the notebook asks for it in another form
@@ -346,6 +350,7 @@ def test_a_right_function_in_a_notebook_without_check_cells(check: Any, tmp_path
     assert of_policy_gradient(check, tmp_path, RIGHT) == ("ok", [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
@@ -416,6 +421,7 @@ def test_nothing_is_run_but_what_defines_a_needed_name(check: Any, tmp_path: Pat
     assert not witness.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sources", "state", "sentence"),
     [

@@ -19,6 +19,8 @@ import pytest
 
 from tests.reference_notebook import Notebook
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Notebook("summarization.ipynb")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TOPICS = ("river", "council", "school", "market", "bridge", "doctor", "farmer", "harbour", "library", "museum")

@@ -16,6 +16,8 @@ from autograder.authoring import template
 from autograder.hw11.audit import training
 from tests.reference_notebook import Notebook
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Notebook("policy_gradient.ipynb")
 PATH, TEXT, sources, run = NOTEBOOK.path, NOTEBOOK.text, NOTEBOOK.sources, NOTEBOOK.run
 SOLUTION = "    # BEGIN SOLUTION"

@@ -307,6 +307,7 @@ def trainer_of(model, digits, *, batch=50):
     return ref.train.Trainer(model, ref.data.batches(digits.loaded[0], batch))
 
 
+@pytest.mark.slow
 def test_vae_learns(digits):
     torch.manual_seed(0)
     trainer = trainer_of(ref.vae.VAE(z_dim=8), digits)

@@ -16,6 +16,8 @@ from autograder.sandbox.host.wall import PING, Pool, Wall
 from tests import small
 from tests.helpers import reachable_folder
 
+pytestmark = pytest.mark.sandbox
+
 RUN = replace(small.HELLO, collector="Watched")
 HOMEWORK = replace(
     small.ASSIGNMENT,

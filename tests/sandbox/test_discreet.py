@@ -17,6 +17,8 @@ from autograder.sandbox.host.wall import Pool
 from tests import helpers
 from tests.helpers import VAE, solved
 
+pytestmark = pytest.mark.sandbox
+
 PRIVATE, OPEN = Ask("vae.private_probes:bound", lambda _rng: {}), Ask("vae.probes:sample", lambda _rng: {})
 SECRET = base64.b64encode(bytes(range(118))).decode()
 

@@ -13,6 +13,8 @@ from tests.helpers import REFERENCE, UTILS, VAE, VAE_ONLY, grade
 from tests.sandbox.test_notebooks import NAME, notebook
 from tests.sandbox.test_wrappings import CODE, LOSS, PG, SIGNED, TORCH, ending, files, lost
 
+pytestmark = pytest.mark.sandbox
+
 PROBES = ("summarization.probes:layer", "summarization.private_probes:stack")
 STACK = replace(
     ASSIGNMENT,
@@ -72,6 +74,7 @@ OTHERWISE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", OTHERWISE.values(), ids=OTHERWISE)
 def test_an_import_with_another_way_takes_it_where_the_package_is_not_here(pool: Pool, cell: str) -> None:
     assert lost(grade(pool, {NAME: notebook(TORCH, PICK, cell, FIRST)}, assignment=PG)) == {}

@@ -20,6 +20,8 @@ from autograder.sandbox.host.wall import Pool
 from tests import helpers, notebook_helpers
 from tests.machine_helpers import Line, failed, module
 
+pytestmark = pytest.mark.sandbox
+
 PLOTTING: tuple[Line, ...] = (
     Line(
         "import matplotlib.pyplot as plt\nplt.rcParams['figure.figsize'] = (8, 6)",
@@ -423,6 +425,7 @@ def first_check() -> Assignment:
     return helpers.with_seconds(replace(helpers.VAE_ONLY, questions=(replace(question, checks=(check,)),)), 90.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lines", [PLOTTING, FILES, PACKAGES, MACHINE], ids=["plotting", "files", "packages", "machine"]
 )
@@ -517,6 +520,7 @@ NOTEBOOK = (
 """Cells of real notebooks that a kernel here cannot do as a student's machine does."""
 
 
+@pytest.mark.slow
 def test_a_whole_run_comes_to_its_end_over_what_is_not_here(pool: Pool) -> None:
     result = notebook_helpers.run(pool, notebook_helpers.trained(), *NOTEBOOK, seconds=120.0)
     assert result.score == notebook_helpers.POINTS, notebook_helpers.told(result)
@@ -605,6 +609,7 @@ def test_what_is_not_there_is_told_where_it_is_used(pool: Pool, utils: str) -> N
     assert "No module named 'skgmm'" in graded.messages()[0]
 
 
+@pytest.mark.slow
 def test_what_one_worker_writes_no_other_finds(pool: Pool) -> None:
     """Nothing is written at all: the box is as it was, and a file is in its own process alone."""
     kept = (

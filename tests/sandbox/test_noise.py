@@ -137,6 +137,7 @@ def test_a_module_that_seeds_itself_gets_fresh_noise(name: str) -> None:
     assert np.array_equal(z[0], z[2])
 
 
+@pytest.mark.slow
 def test_the_same_behind_the_wall(pool: Pool) -> None:
     with helpers.received(pool, helpers.solved(utils="torch.manual_seed(0)")) as box:
         drawn = [pool.ask(box, ASK, given(), seed=seed, seconds=60.0).values for seed in (1, 2, 1)]

@@ -40,6 +40,8 @@ from tests.notebook_helpers import (
     trained,
 )
 
+pytestmark = pytest.mark.sandbox
+
 MARK = f"notebook{os.getpid()}x"
 RIGHT = trained()
 WRONG = trained(right=False)
@@ -516,6 +518,7 @@ def levels() -> Iterator[dict[str, subprocess.Popen[str]]]:
         yield running
 
 
+@pytest.mark.root
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv (Linux)")
 @pytest.mark.parametrize("level", CHOSEN)

@@ -24,6 +24,8 @@ from autograder.sandbox.host.wall import Pool, Wall
 from tests.helpers import REFERENCE, reachable_folder, received
 from tests.sandbox.test_notebooks import NAME, RIGHT, notebook
 
+pytestmark = pytest.mark.sandbox
+
 ODD = (
     "import torch\nfrom math import *\nx = 1; y = 2; d = {}\nd['a'] = x",
     "@staticmethod\ndef f(\n    a,\n    b=(z := 3),\n):\n    '''text\nat the margin'''\n    global g\n    g = a\n",

@@ -18,6 +18,8 @@ from tests.helpers import UTILS, VAE, Files, Graded, grade, solved
 from tests.sandbox.test_notebooks import NAME, notebook
 from tests.solutions import RIGHT
 
+pytestmark = pytest.mark.sandbox
+
 PG = replace(
     ASSIGNMENT,
     questions=tuple(

@@ -41,6 +41,7 @@ def test_a_link_is_written_into(tmp_path: Path, target: str) -> None:
     assert target == "absent" or held.stat().st_ino == number
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make devices")
 @pytest.mark.parametrize("kind", ["null", "full"])
 def test_a_device_stays_a_device(tmp_path: Path, kind: str) -> None:
