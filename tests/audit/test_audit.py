@@ -39,6 +39,7 @@ def test_a_section_in_a_terminal_is_its_promises() -> None:
     assert [section.plain(cell) for cell in (HOSTILE, 12_345, 0.123456)] == [HOSTILE, "12,345", "0.1235"]
 
 
+@pytest.mark.slow
 def test_results_come_as_they_end_and_with_their_place() -> None:
     arguments = [(number, 2) for number in range(5)]
     assert list(parallel.each(pow, arguments, 1)) == [(number, number**2) for number in range(5)]
@@ -164,6 +165,7 @@ def test_every_part_is_a_module_of_its_name() -> None:
         assert callable(one.measured)
 
 
+@pytest.mark.slow
 def test_the_front_door_runs_one_part(tmp_path) -> None:
     program = [sys.executable, "-m", "autograder", "audit", "--homework", "tests.small", "--part", "mutants"]
     program += ["--part", "attacks", "--part", "falsefails"]
