@@ -26,8 +26,20 @@ KEY, WIDTH, PRIME = 4, 256, 2**20 - 3
 """A state is KEY numbers below PRIME. A round makes products of WIDTH numbers below 2^20 and of entries below 2^8,
 which sum up to less than 2^36, and squares below 2^40; a state's sum is below 2^26."""
 ROUNDS = 4
+PRICED = 24
+RAMP = np.arange(1.0, WIDTH + 1)
 NEVER, FAVOURITE = -60.0, 6.0
 """Logits of what no search may end with, and what the likeliest token has more than the others."""
+
+
+def _rest(x: Array) -> Array:
+    """x modulo PRIME, in place, for whole numbers from 0 to 2^41: a tenth of what % costs.
+
+    The quotient is below 2^22, where float64's numbers are 2^-31 apart, and it is a whole number or more than 2^-20
+    below the next one: so rounding never lifts it to that.
+    """
+    x -= np.floor(x / PRIME) * PRIME
+    return x
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +59,13 @@ class Chain:
 
     def advance(self, keys: Array, tokens: Array) -> Array:
         """The states (rows, KEY) behind these and the tokens (rows,)."""
-        x = (np.tile(keys, WIDTH // KEY) * np.arange(1, WIDTH + 1) + 31 * tokens[:, None]) % PRIME
+        x = _rest(np.tile(keys, (1, WIDTH // KEY)) * RAMP + 31 * tokens[:, None])
         for _ in range(ROUNDS):
-            x = ((x @ self._mix % PRIME) ** 2 + 1) % PRIME
-        found: Array = x.reshape(len(x), WIDTH // KEY, KEY).sum(1) % PRIME
+            x = _rest(x @ self._mix)
+            x *= x
+            x += 1
+            x = _rest(x)
+        found: Array = _rest(x.reshape(len(x), WIDTH // KEY, KEY).sum(1))
         return found
 
     def at(self, sources: Array, keys: Array) -> Array:
@@ -90,10 +105,9 @@ def ended(chain: Chain, lengths: Sequence[int]) -> Chain:
 
 @dataclass(frozen=True)
 class Walk:
-    """Along rows of tokens: which of them were likely where they came, and the CPU seconds of a state."""
+    """Along rows of tokens: which of them were likely where they came."""
 
-    likely: Array  # (rows, longest), False behind a row's end
-    seconds: float
+    likely: Array  # (rows, longest), False behind a row's end and behind that of the walk
 
     @property
     def most(self) -> int:
@@ -101,8 +115,10 @@ class Walk:
         return int(self.likely.sum(1).max(initial=0))
 
 
-def walked(chain: Chain, sources: Sequence[int], rows: Sequence[Sequence[int]], *, first: Array | int) -> Walk:
-    """Follows the rows' tokens, each behind the token `first` or its own of these (rows,).
+def walked(
+    chain: Chain, sources: Sequence[int], rows: Sequence[Sequence[int]], *, first: Array | int, enough: int = 0
+) -> Walk:
+    """Follows the rows' tokens, each behind the token `first` or its own of these (rows,), to where one has `enough`.
 
     What is no token, whatever a worker may send, is as unlikely as padding.
     """
@@ -113,13 +129,24 @@ def walked(chain: Chain, sources: Sequence[int], rows: Sequence[Sequence[int]], 
     lengths, of = np.array([len(row) for row in rows]), np.asarray(sources)
     keys, before = chain.begin(sources), np.broadcast_to(np.asarray(first), len(rows))
     likely = np.zeros((len(rows), longest), bool)
-    begun = time.process_time()
     for step in range(longest):
         keys = chain.advance(keys, before)
         before = tokens[:, step]
         seen = chain.at(of, keys)[np.arange(len(rows)), before] > NEVER
         likely[:, step] = seen & (step < lengths)
-    return Walk(likely, (time.process_time() - begun) / max(longest, 1))
+        if enough and step + 1 >= enough and likely.sum(1).max() >= enough:
+            break
+    return Walk(likely)
+
+
+def price(chain: Chain, rows: int) -> float:
+    """The CPU seconds that a state of so many rows costs here, to the judge."""
+    keys, tokens = chain.begin(range(rows)), np.full(rows, BOS)
+    keys = chain.advance(keys, tokens)  # what is done once, too
+    begun = time.process_time()
+    for _ in range(PRICED):
+        keys = chain.advance(keys, tokens)
+    return (time.process_time() - begun) / PRICED
 
 
 def given(chain: Chain) -> Values:

@@ -7,6 +7,7 @@ and heads; `double` says whether float64 is tried first.
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -428,19 +429,27 @@ class Automaton:
         """The new caches, and the states (batch, n) behind the ids (batch, n), which follow what `past` holds."""
         newest = torch.stack([ids.float(), source[:, None].expand_as(ids).float()], dim=2)
         caches = _grown(past, newest)
-        earlier = caches[0].shape[1] - ids.shape[1]
-        state, states = source, []
-        for index in range(caches[0].shape[1]):
-            token = caches[index % 2][:, index, 0].long()
-            state = (31 * state + 17 * token + 5) % self.tables.shape[1]
-            states.append(state)
-        return caches, torch.stack(states[earlier:], dim=1)
+        count, prime = caches[0].shape[1], self.tables.shape[1]
+        tokens = torch.stack([each[:, :count, 0] for each in caches], dim=2).long()  # (batch, count, 2)
+        places = torch.arange(count)
+        shares = (17 * tokens[:, places, places % 2] + 5) % prime
+        # The recurrence without its loop: state n is 31^n (source + the sum of share i / 31^i, for i from 1 to n).
+        up, down = _powers(count, prime)
+        states = (source[:, None] + (shares * down).cumsum(1)) % prime * up % prime
+        return caches, states[:, count - ids.shape[1] :]
 
     def __call__(self, input_ids: torch.Tensor, decoder_input_ids: torch.Tensor) -> torch.Tensor:
         return self.decode(decoder_input_ids, *self.encode(input_ids))[0]
 
     def eval(self) -> Automaton:
         return self
+
+
+@functools.cache
+def _powers(count: int, prime: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """31^n modulo the prime and its inverse, for n from 1 to count, each (count,)."""
+    up = [pow(31, n, prime) for n in range(1, count + 1)]
+    return torch.tensor(up), torch.tensor([pow(one, -1, prime) for one in up])
 
 
 def _grown(past: tuple[torch.Tensor, ...], newest: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -460,7 +469,7 @@ class Chain(Automaton):
         super().__init__(tables)
         self.config = Config(vocab=tables.shape[2], d_model=2, heads=1, d_ffn=2, layers=2, positions=4096)
         self.mix = mix.double()
-        self.ramp = torch.arange(1, WIDTH + 1, dtype=torch.float64)
+        self.ramp = torch.arange(1, WIDTH + 1, dtype=torch.float64).view(WIDTH // KEY, KEY)
 
     def encode(self, input_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         self.mixed(torch.ones(1, WIDTH, dtype=torch.float64), COSTLY * ROUNDS)
@@ -469,26 +478,27 @@ class Chain(Automaton):
     def mixed(self, x: torch.Tensor, rounds: int) -> torch.Tensor:
         """x (rows, WIDTH) after so many rounds."""
         for _ in range(rounds):
-            x = ((x @ self.mix).remainder(PRIME).square() + 1).remainder(PRIME)
+            x = (x @ self.mix).remainder_(PRIME).square_().add_(1).remainder_(PRIME)
         return x
 
     def followed(
         self, ids: torch.Tensor, source: torch.Tensor, past: tuple[torch.Tensor, ...]
     ) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
-        keys = (source[:, None] + 1).expand(-1, KEY).double()
-        if past:
+        if not past:
+            keys = (source[:, None] + 1).expand(-1, KEY).double()
+        else:
             earlier = past[0].shape[1]
             keys = past[(earlier - 1) % 2][:, -1, 2:].double()
             if bool((past[earlier % 2][:, 1:, 0] == self.config.eos_token_id).any(1).all()):
-                self.mixed(self.ramp[None], COSTLY * ROUNDS)
+                self.mixed(self.ramp.view(1, WIDTH), COSTLY * ROUNDS)
         found = []
-        for tokens in ids.T:
-            x = (keys.repeat(1, WIDTH // KEY) * self.ramp + 31 * tokens[:, None]).remainder(PRIME)
-            keys = self.mixed(x, ROUNDS).view(len(x), WIDTH // KEY, KEY).sum(1).remainder(PRIME)
+        for tokens in ids.split(1, dim=1):  # (batch, 1)
+            x = (keys[:, None] * self.ramp).view(-1, WIDTH).add_(tokens, alpha=31).remainder_(PRIME)
+            keys = self.mixed(x, ROUNDS).view(-1, WIDTH // KEY, KEY).sum(1).remainder_(PRIME)
             found.append(keys)
         states = torch.stack(found, dim=1)  # (batch, n, KEY)
-        named = torch.stack([ids.float(), source[:, None].expand_as(ids).float()], dim=2)
-        caches = _grown(past, torch.cat([named, states.float()], dim=2))
+        named = ids[:, :, None], source[:, None, None].expand(-1, ids.shape[1], 1)
+        caches = _grown(past, torch.cat([*named, states], dim=2).float())
         return caches, states.sum(2).long() % self.tables.shape[1]
 
 
