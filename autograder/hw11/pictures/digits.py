@@ -125,11 +125,31 @@ def bent(tiles: Array, found: Array) -> Array:
     candidates = np.argpartition(-cosines, NEAREST, axis=1)[:, :NEAREST]
     used, place = np.unique(candidates, return_inverse=True)
     mean = _typical()
-    own = _unit(upright(_pixels()[used], np.zeros(1))[0] - mean)[place.reshape(candidates.shape)]  # (n, NEAREST, 196)
+    own = _own(used)[place.reshape(candidates.shape)]  # (n, NEAREST, 196)
     best = np.full(len(tiles), -1.0)
     for turned in upright(_small(tiles), TURNS):
         best = np.maximum(best, np.einsum("nd,nkd->nk", _unit(turned - mean), own).max(1))
     return best
+
+
+def _own(used: Array) -> Array:
+    """The features (n, 196) of these known digits, once place and form are taken out.
+
+    Samples of any model are near to the same few hundred digits, so that what was computed for one picture is kept.
+    """
+    found, there = _computed()
+    new = used[~there[used]]
+    if len(new):
+        found[new] = _unit(upright(_pixels()[new], np.zeros(1))[0] - _typical())
+        there[new] = True
+    own: Array = found[used]
+    return own
+
+
+@cache
+def _computed() -> tuple[Array, Array]:
+    """Room for the features (5000, 196) of `_own`, and which are there (5000,)."""
+    return np.empty((len(_pixels()), 196), np.float32), np.zeros(len(_pixels()), bool)
 
 
 @cache

@@ -157,10 +157,30 @@ def _follows(trial: Trial, path: Path) -> bool:
     hidden unit whose input is within rounding of 0 may be on or off. A step is divided by its length, which has the
     errors of all its entries; what a step is off by stays in the speed, KEEP of it at each further step.
     """
-    w0, b0, w1, b1 = (weight[:-1] for weight in path.weights)
-    if not all(np.array_equal(w[0], array(trial.given, name)) for w, name in zip((w0, b0, w1, b1), NAMES, strict=True)):
+    begins = zip(path.weights, NAMES, strict=True)
+    if not all(np.array_equal(weight[0], array(trial.given, name)) for weight, name in begins):
         return False
-    x, back = array(trial.given, "x"), path.slopes
+    x = array(trial.given, "x")
+    found = [_steps_of(x, tuple(each[some] for each in path.weights), path.slopes[some]) for some in FEW]
+    unit, off = (np.concatenate(each) for each in zip(*found, strict=True))
+    weights = _flat(*path.weights)
+    speed, slack = np.zeros_like(weights[0]), np.zeros_like(weights[0])
+    for step in range(STEPS):
+        speed = KEEP * speed + unit[step]
+        slack = KEEP * slack + np.minimum(off[step], 2) + gamma(3, u=U) * np.abs(speed)
+        bound = RATE * slack + gamma(3, u=U) * (np.abs(weights[step]) + RATE * np.abs(speed))
+        if not fits(weights[step + 1], weights[step] - RATE * speed, bound + np.finfo(float).tiny):
+            return False
+    return True
+
+
+FEW = [slice(begin, min(begin + 10, STEPS)) for begin in range(0, STEPS, 10)]
+"""Steps that are computed at once: their arrays stay in the processor's cache, those of all steps are 10 MB each."""
+
+
+def _steps_of(x: Array, weights: tuple[Array, ...], back: Array) -> tuple[Array, Array]:
+    """Each step's direction, of length 1, and how far rounding may move it, both (steps, numbers)."""
+    w0, b0, w1, _ = weights
     entering = x @ w0.swapaxes(1, 2) + b0[:, None]  # (steps, rows, 32)
     unsure = gamma(2 * INPUTS, u=U) * (np.abs(x) @ np.abs(w0).swapaxes(1, 2) + np.abs(b0)[:, None])
     hidden, on, below = np.maximum(entering, 0), entering > 0, back @ w1
@@ -175,17 +195,9 @@ def _follows(trial: Trial, path: Path) -> bool:
     )  # fmt: skip
     length = np.sqrt((moves**2).sum(1, keepdims=True))
     there = np.where(length > 0, length, 1)
-    unit = moves / there
-    off = (errors + np.abs(unit) * np.sqrt((errors**2).sum(1, keepdims=True))) / there + terms * np.abs(unit)
-    weights = _flat(*path.weights)
-    speed, slack = np.zeros_like(weights[0]), np.zeros_like(weights[0])
-    for step in range(STEPS):
-        speed = KEEP * speed + unit[step]
-        slack = KEEP * slack + np.minimum(off[step], 2) + gamma(3, u=U) * np.abs(speed)
-        bound = RATE * slack + gamma(3, u=U) * (np.abs(weights[step]) + RATE * np.abs(speed))
-        if not fits(weights[step + 1], weights[step] - RATE * speed, bound + np.finfo(float).tiny):
-            return False
-    return True
+    unit: Array = moves / there
+    off: Array = (errors + np.abs(unit) * np.sqrt((errors**2).sum(1, keepdims=True))) / there + terms * np.abs(unit)
+    return unit, off
 
 
 NAMES = ("w0", "b0", "w1", "b1")
@@ -203,9 +215,14 @@ def _drawn(trial: Trial, path: Path) -> bool:
     them exceed sqrt(n log(1 / LUCK) / 2) with probability LUCK at most (Azuma 1967, Hoeffding 1963). The likeliest
     actions are drawn by nobody. Our own numbers, by which a function's actions are drawn, leave nothing to luck.
     """
-    w0, b0, w1, b1 = (weight[:-1] for weight in path.weights)
-    hidden = np.maximum(array(trial.given, "x") @ w0.swapaxes(1, 2) + b0[:, None], 0)
-    p = softmax(hidden @ w1.swapaxes(1, 2) + b1[:, None], axis=2)
+    x = array(trial.given, "x")
+
+    def shares(w0: Array, b0: Array, w1: Array, b1: Array) -> Array:
+        hidden = np.maximum(x @ w0.swapaxes(1, 2) + b0[:, None], 0)
+        found: Array = softmax(hidden @ w1.swapaxes(1, 2) + b1[:, None], axis=2)
+        return found
+
+    p = np.concatenate([shares(*(each[some] for each in path.weights)) for some in FEW])
     free = np.delete(np.arange(ROWS), slice(SECOND, SECOND + TWINS))  # twins are not drawn apart
     label = array(trial.given, "table").argmax(1)[free]
     steps = (path.actions != p.argmax(2)).any(1)
