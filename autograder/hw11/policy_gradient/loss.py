@@ -751,6 +751,16 @@ def inputs(trial: Trial) -> Verdict:
     return passed("logprob, predicted and reward are as they were before the call.")
 
 
+def _are_multiples(calls: Sequence[Slope], factor: float) -> bool:
+    """Whether each gradient is what is right for it, times the factor: `Slope.used` of calls with one p, all at once."""
+    n, p = calls[0].p.shape[0], calls[0].p
+    actions, rewards = (np.stack(each) for each in zip(*((call.action, call.reward) for call in calls), strict=True))
+    want = -(np.eye(CLASSES)[actions] - p) * rewards[:, :, None] / n  # (calls, N, classes)
+    sizes = (np.abs(rewards).max(1, keepdims=True) + np.abs(rewards)) / n
+    bound = abs(factor) * gamma(200 + n) * sizes[:, :, None] + 1e-12
+    return fits(np.stack([call.got for call in calls]), factor * want, np.broadcast_to(bound, want.shape))
+
+
 ALONG = 0.1
 """So near to 1 the share along the exact gradient explains nothing to a reader; no verdict rests on it."""
 
@@ -760,7 +770,7 @@ def unbiased(trial: Trial, alpha: float) -> Verdict:
     reading, calls = read(trial), _slopes_of(trial, "sampled")
     if reading.sizes:
         size = reading.sizes[CASES.index(ROWS)]  # of a batch as large
-        if all(call.used(call.want, size) <= 1 for call in calls):
+        if _are_multiples(calls, size):
             return passed("With actions drawn from the policy the estimate is unbiased.")
         if reading.baseline != "none" and all(call.weights(size) is not None for call in calls):
             return passed("With actions drawn from the policy the estimate is unbiased, baseline included.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -131,8 +131,9 @@ class Case:
 
     values: Mapping[str, Any]
     u: float
+    _states: dict[tuple[bytes, bool, Form], list[Bounded]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def layers(self) -> list[Weights]:
         return [
             {name: weight.astype(float) for name, weight in take(self.values, f"l{index}").items()}
@@ -183,8 +184,14 @@ class Case:
         return found.capped(CAP)
 
     def states(self, ids: Array, *, decodes: bool, form: Form | None = None) -> list[Bounded]:
-        """What goes into each layer, and what comes out of the last: (batch, n, d) each."""
+        """What goes into each layer, and what comes out of the last: (batch, n, d) each. Kept for other judges."""
         form = form or Form()
+        key = ids.tobytes(), decodes, form
+        if key not in self._states:
+            self._states[key] = self._computed(ids, form, decodes=decodes)
+        return self._states[key]
+
+    def _computed(self, ids: Array, form: Form, *, decodes: bool) -> list[Bounded]:
         weights = {name: weight.astype(float) for name, weight in take(self.values, "w").items()}
         memory = self.values["memory_padding"]
         named: dict[str, Any] = {"padding": ids == PAD}
@@ -290,9 +297,16 @@ def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
     answers = section(trial, part).got
     found = []
     for index in range(len(CASES)):
-        values, got = take(trial.given, str(index)), take(answers, str(index))
-        found.append((Case(values, DOUBLE if got.get("double") is True else SINGLE), Trial(values, got)))
+        got = take(answers, str(index))
+        case = _case(trial, index, DOUBLE if got.get("double") is True else SINGLE)
+        found.append((case, Trial(case.values, got)))
     return tuple(found)
+
+
+@lru_cache(maxsize=2 * len(CASES))
+def _case(trial: Trial, index: int, u: float) -> Case:
+    """One for all parts that were answered in this precision."""
+    return Case(take(trial.given, str(index)), u)
 
 
 def _output(case: Case, one: Trial, name: str) -> Array:
