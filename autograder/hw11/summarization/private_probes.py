@@ -28,11 +28,19 @@ from autograder.sandbox.guest.student import Student
 from autograder.sandbox.wire import Breach
 
 
+class Linear(nn.Linear):
+    """One whose weights a case sets: to draw them before that would take a tenth of the probe's time."""
+
+    def reset_parameters(self) -> None:
+        for parameter in self.parameters():
+            parameter.data.zero_()
+
+
 class Attention(nn.Module):
     def __init__(self, d_model: int, n_heads: int) -> None:
         super().__init__()
         self.n_heads = n_heads
-        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (nn.Linear(d_model, d_model) for _ in range(4))
+        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (Linear(d_model, d_model) for _ in range(4))
 
     def forward(self, x: torch.Tensor, to: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         """x (batch, n, d), to (batch, m, d), hidden (batch or 1, 1, n or 1, m) True where nothing is seen."""
@@ -65,7 +73,7 @@ class Layer(nn.Module):
             self.self_attn, self.self_attn_ln = Attention(d_model, n_heads), nn.LayerNorm(d_model)
             if is_decoder:
                 self.cross_attn, self.cross_attn_ln = Attention(d_model, n_heads), nn.LayerNorm(d_model)
-            self.fc1, self.fc2 = nn.Linear(d_model, d_ffn), nn.Linear(d_ffn, d_model)
+            self.fc1, self.fc2 = Linear(d_model, d_ffn), Linear(d_ffn, d_model)
             self.ffn_ln = nn.LayerNorm(d_model)
         self.drop = nn.Dropout(p_drop)
         Layer.made.append(self)
