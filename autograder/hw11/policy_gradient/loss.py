@@ -752,7 +752,7 @@ def inputs(trial: Trial) -> Verdict:
 
 
 def _are_multiples(calls: Sequence[Slope], factor: float) -> bool:
-    """Whether each gradient is what is right for it, times the factor: `Slope.used` of calls with one p, all at once."""
+    """Whether each gradient is what is right for it, times the factor: as `Slope.used` says, of all calls at once."""
     n, p = calls[0].p.shape[0], calls[0].p
     actions, rewards = (np.stack(each) for each in zip(*((call.action, call.reward) for call in calls), strict=True))
     want = -(np.eye(CLASSES)[actions] - p) * rewards[:, :, None] / n  # (calls, N, classes)

@@ -492,8 +492,8 @@ class Chain(Automaton):
             if bool((past[earlier % 2][:, 1:, 0] == self.config.eos_token_id).any(1).all()):
                 self.mixed(self.ramp.view(1, WIDTH), COSTLY * ROUNDS)
         found = []
-        for tokens in ids.split(1, dim=1):  # (batch, 1)
-            x = (keys[:, None] * self.ramp).view(-1, WIDTH).add_(tokens, alpha=31).remainder_(PRIME)
+        for tokens in ids.T:
+            x = (keys[:, None] * self.ramp).view(-1, WIDTH).add_(31 * tokens[:, None]).remainder_(PRIME)
             keys = self.mixed(x, ROUNDS).view(-1, WIDTH // KEY, KEY).sum(1).remainder_(PRIME)
             found.append(keys)
         states = torch.stack(found, dim=1)  # (batch, n, KEY)
