@@ -169,6 +169,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="where the CPU of grading one submission goes instead, by phase (default: the reference)",
     )
+    bench.add_argument(
+        "--anyway", action="store_true", help="measure on a busy machine, too; the figures are marked as such"
+    )
     _write(bench, "the figures")
     homework(bench)
 
@@ -307,7 +310,9 @@ def _run(options: argparse.Namespace) -> int:
                 if options.out or options.question or options.times or options.quick:
                     print("--class N stands alone: it keeps nothing, and grades all questions once.", file=sys.stderr)
                     return 2
-                return class_bench.run(options.homework, options.students, write_to=options.write)
+                return class_bench.run(
+                    options.homework, options.students, write_to=options.write, anyway=options.anyway
+                )
             return bench.run(
                 options.homework,
                 quick=options.quick,
@@ -315,6 +320,7 @@ def _run(options: argparse.Namespace) -> int:
                 times=options.times,
                 out=options.out,
                 write_to=options.write,
+                anyway=options.anyway,
             )
         case "audit":
             from autograder.audit import command

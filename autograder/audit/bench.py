@@ -30,6 +30,7 @@ from autograder.storage import alone
 ROOT = Path(__file__).resolve().parents[2]
 CLEAN = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "HOME": "/"}
 MEMORY_LIMIT = 600 * 1024**2
+PROFILE = "`python3 -m autograder bench --profile` says where the CPU goes, by phase and request."
 COMMAND, ONE_QUESTION = "bench --write", "bench --question {} --write"
 """What a document's markers call the figures."""
 
@@ -42,14 +43,20 @@ def run(
     times: int = 0,
     out: Path | None = None,
     write_to: Path | bool | None = None,
+    anyway: bool = False,
 ) -> int:
     """Prints the table. Returns 1 if a figure that we promise is missed, 2 where nothing can be measured.
 
     With `question` only the bank of that question is graded; every wrong solution `times` times. Gradings of the bank
     are kept in `out`, where it is given: a run that was stopped goes on from there. With `write_to` the table also goes
-    into that document, or into the homework's own (True).
+    into that document, or into the homework's own (True), and as JSON beside it. On a busy machine nothing is measured,
+    but `anyway`; the bank alone says the same on any machine.
     """
     assignment, load = homework.load(package), os.getloadavg()[0]
+    if not question and (told := figures.busy(load, anyway=anyway)):
+        print(told, file=sys.stderr)
+        if not anyway:
+            return 2
     if question not in ("", *(one.id for one in assignment.questions)):
         known = ", ".join(one.id for one in assignment.questions)
         print(f"There is no question {question}; there are: {known}.", file=sys.stderr)
@@ -69,8 +76,11 @@ def run(
         print(f"{question} lacks right or wrong solutions; docs/solutions.md says how to write them.", file=sys.stderr)
         return 2
     if document is not None:
-        documents.write(document, command, figures.markdown(assignment, found, quick=quick, load=load))
-        print(f"The table is in {document}.")
+        table = figures.markdown(assignment, found, quick=quick, load=load, timed=not question)
+        documents.write(document, command, table)
+        beside = figures.save(document, command, assignment, found, load=load, quick=quick)
+        print(f"The table is in {document}, and as JSON in {beside}.")
+    print(*figures.looks(found), sep="\n", file=sys.stderr, end="\n" if not figures.kept(found) else "")
     return 0 if figures.kept(found) else 1
 
 
@@ -125,10 +135,8 @@ def _start(package: str, assignment: Assignment, promised: Promised, repetitions
         grade = _grade(package, upload, folder)
         bare = [sys.executable, "-I", "-c", "import torch"]
         pairs = [(_seconds(grade), _seconds(bare)) for _ in range(repetitions + 1)][1:]
-    ours, torch = (sorted(times)[len(times) // 2] for times in zip(*pairs, strict=True))
     name = f"one submission{' of ' + promised.typical if promised.typical else ''}, above `import torch`"
-    told, most = f"{ours - torch:.2f} s ({ours:.2f} - {torch:.2f})", promised.start
-    return Figure(name, told, f"at most {most:.1f} s", ours - torch <= most)
+    return figures.median(name, [ours - torch for ours, torch in pairs], promised.start, look=PROFILE)
 
 
 def _cpu() -> float:
@@ -158,34 +166,36 @@ def _drawn(question: Question) -> tuple[Check, ...]:
 
 def _functions(question: Question, assignment: Assignment, promised: Promised, number: int) -> Figure:
     """The functions of one question."""
-    each = _each(replace(assignment, questions=(replace(question, checks=_drawn(question)),)), number)
+    samples = _each(replace(assignment, questions=(replace(question, checks=_drawn(question)),)), number)
     name = f"functions of question {question.number} ({question.title}), CPU each of {number}"
     most = promised.functions.get(question.id, promised.usual)
-    return Figure(name, f"{each:.3f} s", f"at most {most:g} s", each <= most)
+    return figures.median(name, samples, most, digits=3, look=PROFILE)
 
 
 def _deterministic(assignment: Assignment, promised: Promised, number: int) -> Figure:
     """What needs neither a draw nor a kernel, of all questions: fixed problems, pictures, answers, logs."""
     kept = {c.id for q in assignment.questions for c in q.checks if c.ask.fixed and not c.ask.collector}
-    each, most = _each(bank.only(assignment, kept), number), promised.deterministic
+    samples = _each(bank.only(assignment, kept), number)
     name = f"what draws nothing (fixed problems, files), CPU each of {number}"
-    return Figure(name, f"{each:.3f} s", f"at most {most:g} s", each <= most)
+    return figures.median(name, samples, promised.deterministic, digits=3, look=PROFILE)
 
 
-def _each(assignment: Assignment, number: int) -> float:
+def _each(assignment: Assignment, number: int) -> list[float]:
     """CPU seconds of judge, zygote and workers for each of many submissions in one process, after the first."""
+    spent = []
     with Pool(Wall(assignment.probes)) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o711)
-        before = 0.0
+        before = _cpu() + _zygote_cpu(pool)
         for index in range(number + 1):
             box = Path(folder, str(index))
             box.mkdir()
             received = submission.receive(assignment.reference, assignment, box, group=pool.uid)
             pool.read(received)
             list(Grading(pool, replace(received, digest=f"{received.digest}{index}"), assignment).results())
-            if index == 0:
-                before = _cpu() + _zygote_cpu(pool)
-        return (_cpu() + _zygote_cpu(pool) - before) / number
+            now = _cpu() + _zygote_cpu(pool)
+            spent.append(now - before)
+            before = now
+    return spent[1:]
 
 
 def _whole(package: str, assignment: Assignment, promised: Promised) -> Figure:

@@ -55,8 +55,11 @@ COMMAND = "bench --class --write"
 """What a document's markers call the figures."""
 
 
-def run(package: str, number: int, *, sample: int = 10, write_to: Path | bool | None = None) -> int:
-    """Prints the table for a class of `number`, of which otter grades `sample`. Returns 1 if a promise is missed.
+def run(
+    package: str, number: int, *, sample: int = 10, write_to: Path | bool | None = None, anyway: bool = False
+) -> int:
+    """Prints the table for a class of `number`, of which otter grades `sample`. Returns 1 if a promise is missed, 2
+    where nothing is measured: on a busy machine, too, but `anyway`.
 
     With `write_to` the table also goes into that document, or into the homework's own (True).
     """
@@ -65,6 +68,10 @@ def run(package: str, number: int, *, sample: int = 10, write_to: Path | bool | 
         return 2
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     load, whole = os.getloadavg()[0], homework.load(package)
+    if told := figures.busy(load, anyway=anyway):
+        print(told, file=sys.stderr)
+        if not anyway:
+            return 2
     try:
         document = figures.document(whole, write_to, COMMAND)
     except Reject as fault:
@@ -74,7 +81,9 @@ def run(package: str, number: int, *, sample: int = 10, write_to: Path | bool | 
         found = figures.shown(_figures(package, whole, Path(name), number, sample, load))
     if document is not None:
         documents.write(document, COMMAND, figures.markdown(whole, found, quick=False, load=load))
-        print(f"The table is in {document}.")
+        beside = figures.save(document, COMMAND, whole, found, load=load, quick=False)
+        print(f"The table is in {document}, and as JSON in {beside}.")
+    print(*figures.looks(found), sep="\n", file=sys.stderr, end="\n" if not figures.kept(found) else "")
     return 0 if figures.kept(found) else 1
 
 
@@ -92,7 +101,9 @@ def _figures(package: str, whole: Assignment, folder: Path, number: int, sample:
     floor = _floor(uploads, package)
     times = one.cpu / floor.cpu
     detail = f"{times:.2f} times ({one.each:.2f} / {floor.each:.2f} s)"
-    yield Figure("beside forks without a sandbox", detail, f"at most {FLOORS:g} times", times <= FLOORS)
+    yield Figure(
+        "beside forks without a sandbox", detail, f"at most {FLOORS:g} times", times <= FLOORS, look=bench.PROFILE
+    )
     yield _agree("the forks'", floor.passed, one.passed)
     yield _grows(one)
     yield _faster(one, _class(uploads, folder / "two", package, 2), load)

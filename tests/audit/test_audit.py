@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -294,6 +295,39 @@ def test_the_bench_writes_what_it_prints(tmp_path, capsys) -> None:
     for line, (name, measured, promised, kept) in zip(printed, written, strict=True):
         assert line == Figure(name, measured, promised, {"yes": True, "**no**": False, "": None}[kept]).line
     assert f"Grader `{version.of(small.ASSIGNMENT)}`" in path.read_text()
+    assert "busy" not in path.read_text()  # no seconds are among them
+    told = json.loads(path.with_suffix(".json").read_text())[bench.ONE_QUESTION.format("numbers")]
+    assert [(one["name"], one["measured"]) for one in told["figures"]] == [(row[0], row[1]) for row in written]
+
+
+def test_seconds_are_not_measured_on_a_busy_machine(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "getloadavg", lambda: (2.1, 0.0, 0.0))
+    assert bench.run("tests.small", quick=True) == class_bench.run("tests.small", 2) == 2
+    shown = capsys.readouterr()
+    assert not shown.out
+    assert shown.err.count("its load is 2.1, and up to 2 is quiet for 4 cores. Figures measured now") == 2
+    assert "--anyway" in shown.err
+    monkeypatch.setattr(bench, "_figures", lambda *_given: iter([figures.median("start", [1.0, 3.0, 2.0], 1.5)]))
+    path = document(tmp_path, bench.COMMAND)
+    assert bench.run("tests.small", quick=True, write_to=path, anyway=True) == 1
+    assert "So these figures are too large (--anyway).**" in path.read_text()
+    told = json.loads(path.with_suffix(".json").read_text())[bench.COMMAND]
+    assert (told["busy"], told["figures"][0]["samples"]) == (True, [1.0, 3.0, 2.0])
+    monkeypatch.setattr(os, "getloadavg", lambda: (2.0, 0.0, 0.0))
+    assert bench.run("tests.small", quick=True, write_to=path) == 1
+    assert "too large" not in path.read_text()
+    path.with_suffix(".json").write_text("[")
+    assert bench.run("tests.small", quick=True, write_to=path) == 2
+
+
+def test_a_missed_figure_says_where_to_look() -> None:
+    missed = figures.median("start", [1.0, 3.0, 2.0], 1.5, look="Look there.")
+    assert (missed.measured, missed.promised, missed.kept) == ("2.00 s (1.00 to 3.00)", "at most 1.5 s", False)
+    kept = figures.median("start", [1.0, 3.0, 1.5], 1.5, look="Look there.")
+    assert figures.looks([missed, kept, Figure("a", "b", "c")]) == [
+        "Missed: start: 2.00 s (1.00 to 3.00), promised at most 1.5 s. Look there."
+    ]
 
 
 def test_a_figure_in_a_terminal_and_a_missed_one() -> None:
@@ -302,6 +336,9 @@ def test_a_figure_in_a_terminal_and_a_missed_one() -> None:
     assert Figure("a", "b", "c", False).line.startswith("MISS  a")
     assert Figure("a", "b", "c").line.startswith("----  a")
     assert Figure("a", "b").line.startswith("      a")
+    wordy = Figure("five words " * 12, "1 s", "at most 2 s", True).line.splitlines()
+    assert len(wordy) == 3 and wordy[0].startswith("ok    five")
+    assert wordy[-1].index("1 s") == Figure("a", "1 s").line.index("1 s")
     assert figures.kept([long, Figure("a", "b", "c")])
     assert not figures.kept([long, Figure("a", "b", "c", False)])
 
