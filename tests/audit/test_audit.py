@@ -300,7 +300,9 @@ def test_the_bench_writes_what_it_prints(tmp_path, capsys) -> None:
     assert [(one["name"], one["measured"]) for one in told["figures"]] == [(row[0], row[1]) for row in written]
 
 
-def test_seconds_are_not_measured_on_a_busy_machine(tmp_path, capsys, monkeypatch) -> None:
+def test_seconds_are_not_measured_on_a_busy_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     monkeypatch.setattr(os, "getloadavg", lambda: (2.1, 0.0, 0.0))
     assert bench.run("tests.small", quick=True) == class_bench.run("tests.small", 2) == 2
