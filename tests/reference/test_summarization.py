@@ -1088,7 +1088,8 @@ def test_the_weights_that_did_best_stay():
 @pytest.mark.parametrize(("capability", "mixed"), [((8, 0), True), ((9, 0), True), ((7, 5), False), (None, False)])
 def test_training_is_mixed_on_gpus_that_have_bfloat16(capability, mixed):
     """A CPU stands for the GPU, by its own autocast: products in bfloat16, losses, weights and validation not."""
-    device, autocast, made = SimpleNamespace(type="cuda" if capability else "cpu"), torch.autocast, []
+    device, autocast = SimpleNamespace(type="cuda" if capability else "cpu"), torch.autocast
+    made: list[Any] = []
 
     def on_the_cpu(kind, dtype, *, enabled):
         assert kind == device.type
