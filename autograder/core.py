@@ -66,6 +66,9 @@ class Ask:
     only reads files: no code of the student's runs, and its module imports nothing of torch. `needs` are graded files:
     where the upload lacks one of them nothing is asked, and the first that it lacks is told, with `expected` behind it.
 
+    The probe gets drawn arrays as torch tensors of the same type, and with `arrays="numpy"` as they were drawn: float64
+    stays float64 either way. What it returns, tensors or arrays, reaches the judge as NumPy's arrays.
+
     `returns` declares, for the inputs that were drawn, every value that the probe may answer with (see `returns.py`,
     which checks it): a name that is not declared reaches no judge. None declares nothing, for probes of tests.
     """
@@ -83,6 +86,7 @@ class Ask:
     reads: bool = False
     needs: tuple[str, ...] = ()
     expected: str = ""
+    arrays: Literal["torch", "numpy"] = "torch"
 
     @property
     def private(self) -> bool:

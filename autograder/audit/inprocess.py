@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from autograder import homeworks
 from autograder.core import Ask, Observation, Submission, Values
 from autograder.sandbox import wire
 from autograder.sandbox.guest import worker
@@ -34,9 +35,9 @@ class InProcess:
         name, _, function = ask.probe.partition(":")
         module = worker.load_probe(self.probes, name)
         request = wire.Frame("audit", values={**given, "seed": seed})
-        with _undisturbed():
+        with _undisturbed(), _without_twin(self.probes):
             student = Student(submission.box, submission.absent, seconds=seconds, rung=ask.rung)
-            reply = worker.answer(request, module, function, student)
+            reply = worker.answer(request, module, function, student, arrays=ask.arrays)
         header, body = wire.lengths(reply[: wire.PREFIX.size])
         cut = wire.PREFIX.size + header
         frame = wire.decode(reply[wire.PREFIX.size : cut], reply[cut : cut + body])
@@ -45,6 +46,26 @@ class InProcess:
             seen = observed(frame.fault, ask, submission, self.probes)
         spent = time.process_time() - begun
         return replace(seen, seconds=time.perf_counter() - started, cpu=spent, further=frame.further)
+
+
+@contextmanager
+def _without_twin(probes: str) -> Iterator[None]:
+    """Hides the homework's package where it was also imported by its folder's name alone, as pytest does.
+
+    A student's file often has that name, and would not be imported beside it. In the sandbox it is not there.
+    """
+    own, folder = probes.partition(".")[0], homeworks.folder(probes)
+    twins = {
+        name: module
+        for name, module in sys.modules.items()
+        if name.partition(".")[0] != own and Path(getattr(module, "__file__", None) or "/").is_relative_to(folder)
+    }
+    for name in twins:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        sys.modules.update(twins)
 
 
 @contextmanager

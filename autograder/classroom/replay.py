@@ -136,6 +136,7 @@ def _write(
         package, _, module = f"{opened.assignment.probes}.{probe}".rpartition(".")
         text = CALL
         fields = {"import": _import(opened.homework, package, module), "function": function}
+        fields["given"] = "outside.tensors(given)" if check.ask.arrays == "torch" else "given"
     (folder / ABOUT).write_text(json.dumps(about, indent=1))
     told = {
         "number": number,
@@ -327,7 +328,7 @@ os.chdir(HERE / "files")
 
 given = replay.given()
 student = outside.student(HERE / "files", absent=<absent>, rung=<rung>, seed=replay.seed)
-got = probe.<function>(outside.tensors(given), student)  # step into this: it leads to the student's function
+got = probe.<function>(<given>, student)  # step into this: it leads to the student's function
 replay.show(outside.plain(got))
 """
 )

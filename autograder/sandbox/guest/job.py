@@ -44,6 +44,7 @@ class Job:
     file: str = ""
     profiled: bool = False
     reads: bool = False
+    arrays: str = "torch"
     seed: int = 0
 
     def confined(self, *, sockets: confine.Sockets = "none", writable: Sequence[Path] = ()) -> None:

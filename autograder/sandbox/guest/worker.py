@@ -53,7 +53,7 @@ def live(job: Job, channel: int) -> NoReturn:
         if job.rung == WHOLE:
             reply = whole(request, job.file, student)
         else:
-            reply = answer(request, module, job.probe.partition(":")[2], student)
+            reply = answer(request, module, job.probe.partition(":")[2], student, arrays=job.arrays)
         with contextlib.suppress(Exception):  # what was printed is for the staff; os._exit would drop it
             sys.stdout.flush()
             if job.profiled:
@@ -74,7 +74,7 @@ def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
         held = Held(Path(job.box), space, seconds=job.seconds)
         Absent.forgiving = False  # what is answered now is judged
         machine.settle()
-        return answer(request, module, job.probe.partition(":")[2], held)
+        return answer(request, module, job.probe.partition(":")[2], held, arrays=job.arrays)
 
     def begun() -> None:
         job.confined(sockets="listen", writable=[scratch])
@@ -97,14 +97,14 @@ def load_probe(package: str, name: str) -> ModuleType:
     return frozen.freeze(probe_modules.load(probe_modules.name_of(package, name)))
 
 
-def answer(request: wire.Frame, module: ModuleType, function: str, student: Student) -> bytes:
-    """The reply to one request, as bytes."""
+def answer(request: wire.Frame, module: ModuleType, function: str, student: Student, *, arrays: str = "torch") -> bytes:
+    """The reply to one request, as bytes. `arrays` says what the probe gets (see core.Ask)."""
     inputs = dict(request.values)
     seed = inputs.pop("seed")
     assert isinstance(seed, int)
     probe: Probe = getattr(module, function)
     try:
-        values = run(probe, inputs, seed, student)
+        values = run(probe, inputs, seed, student, arrays=arrays)
         student.phases.begin("answer")
         return wire.encode(wire.Frame(request.id, values=values, further=student.further))
     except BaseException as error:
@@ -121,14 +121,18 @@ def whole(request: wire.Frame, file: str, student: Student) -> bytes:
         return wire.encode(wire.Frame(request.id, fault=fault(error, student)))
 
 
-def run(probe: Probe, inputs: Values, seed: int, student: Student) -> Values:
-    """Runs a probe with tensors for arrays, all generators seeded now and after each load of the submission's code."""
+def run(probe: Probe, inputs: Values, seed: int, student: Student, *, arrays: str = "torch") -> Values:
+    """Runs a probe, with tensors in place of arrays unless `arrays` says otherwise.
+
+    All generators are seeded now and after each load of the submission's code.
+    """
     noise = Noise(seed, student.modules)
     student.loaded = noise.renew
     noise.renew()
     machine.calm()
     torch.set_num_threads(1)
-    got = probe({name: _tensor(value) for name, value in inputs.items()}, student)
+    given = {name: _tensor(value) if arrays == "torch" else _own(value) for name, value in inputs.items()}
+    got = probe(given, student)
     return {name: _plain(value) for name, value in got.items()}
 
 
@@ -168,6 +172,11 @@ def fault(error: BaseException, student: Student) -> Fault:
 
 def _tensor(value: Value) -> Any:
     return torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
+
+
+def _own(value: Value) -> Value:
+    """An array that may be written to, as a tensor may."""
+    return np.array(value) if isinstance(value, np.ndarray) else value
 
 
 def _plain(value: Any) -> Value:

@@ -256,6 +256,7 @@ class Pool:
                     "scratch": str(scratch or ""),
                     "profiled": self.profile is not None,
                     "reads": ask.reads,
+                    "arrays": ask.arrays,
                 }
                 zygote = self._zygote
                 pid = self._command({"spawn": job}, [theirs.fileno(), log_in], zygote)["pid"]
