@@ -27,8 +27,8 @@ LEFT_BY_RUNS = ("data", "results", "submission.zip")
 """By training, by the notebooks and by check.py; caches and hidden names never count."""
 LOG = "submission_log.json"
 """What running the template's notebook leaves beside it."""
-STAFFS = ("audit", "classroom", "solutions", "pages")
-"""Folders of the staff's, which grade the grader and whole classes: no grade depends on them."""
+STAFFS = ("audit", "classroom", "solutions", "pages", "starter")
+"""Folders of the staff's, which grade the grader and whole classes, or begin a homework: no grade depends on them."""
 _LEFT_IN_TEMPLATE = (*LEFT_BY_RUNS, LOG)
 _ROOMS: Mapping[str, tuple[str, ...]] = {  # what grading needs, and which names below it stay behind
     "setup.sh": (),
@@ -69,6 +69,8 @@ def files_of(root: Path, homework: str) -> tuple[dict[str, Path], str]:
         if not place.is_relative_to(folder):
             raise ValueError(f"{place} lies outside of {folder}. Move it there, so that the zip holds all.")
     for path in below(folder, (*STAFFS, "tests")):
+        if path.suffix == ".cases":  # solutions
+            continue
         of = next((place for place in handed_out if path.resolve().is_relative_to(place)), None)
         if of is None or not set(path.resolve().relative_to(of).parts) & set(handed_out[of]):
             found[f"{inside}/{path.relative_to(folder).as_posix()}"] = path

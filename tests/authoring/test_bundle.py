@@ -73,7 +73,7 @@ def test_gradescopes_zip_holds_what_git_tracks_of_the_rooms_that_grade(made):
     rooms = ("setup.sh", "run_autograder", "autograder", "reference", "student_template")
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *rooms]
     tracked = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
-    staffs = ("audit/", "classroom/", "hw11/audit/", "hw11/solutions/", "output/pages/")
+    staffs = ("audit/", "classroom/", "hw11/audit/", "hw11/solutions/", "output/pages/", "authoring/starter/")
     with zipfile.ZipFile(made[0] / bundle.GRADESCOPE) as archive:
         entries = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
     assert list(entries) == sorted(

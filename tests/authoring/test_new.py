@@ -17,7 +17,7 @@ import pytest
 
 from autograder import homeworks
 from autograder.audit import proof
-from autograder.authoring import bundle, new
+from autograder.authoring import bundle, new, template
 from tests.helpers import ROOT, reachable_folder
 
 TUTORIAL = ROOT / "docs" / "new-homework.md"
@@ -79,7 +79,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(new.template, "generate", full)
+    monkeypatch.setattr(template, "generate", full)
     assert new.run(tmp_path / "softmax") == 3
     assert not (tmp_path / "softmax").exists()
 
@@ -238,9 +238,8 @@ def test_the_tutorial_works_as_it_is_written() -> None:
                     (home / "class").mkdir()
                     for name in ("reference", "student_template"):
                         shutil.copytree(home / "dropout" / name, home / "class" / name)
-                    shutil.make_archive(str(home / "export"), "zip", home / "class")
                 line = line.replace("$(./setup.sh --python)", sys.executable).replace("python3", sys.executable)
-                line = line.replace("export.zip", "~/export.zip").replace("--out graded", "--out ~/graded --jobs 1")
+                line = line.replace("export.zip", "~/class").replace("--out graded", "--out ~/graded --jobs 1")
                 line = line.replace("/reference --homework", "/reference --out ~/reference.json --homework")
                 line = line.replace(
                     "/student_template --homework", "/student_template --out ~/template.json --homework"
