@@ -1,4 +1,9 @@
-"""Asks and judges `loss_nonsaturating(x_real, device)`: its two losses, their gradients, and the z behind them."""
+"""Asks and judges `loss_nonsaturating(x_real, device)`: its two losses, their gradients, and the z behind them.
+
+One error is charged once. A loss whose value is wrong loses the points of its value. Its gradient is wrong as well, but
+follows from it: where explaining.py knows what the loss is, the gradient need only be that of this loss. One that does
+not arrive, or is zero, earns nothing whatever the loss is, and so does one of a loss that nothing known explains.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ from numpy.random import Generator
 from scipy.special import expit
 
 from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
+from autograder.hw11.gan.explaining import explanation
 from autograder.hw11.gan.reading import (
     AGGREGATED,
     CASES,
@@ -105,6 +111,7 @@ def _returns(given: Values) -> Specs:
             f"{case}.z": fakes,
             f"{case}.rows": numbers(None, most=1000, dtypes="i", what="the calls of the generator"),
             **{f"{case}.to_{name}{index}": numbers(PIXELS) for name in "wb" for index in (0, 1)},
+            f"{case}.other": numbers(None, batch, PIXELS, most=4 * batch * PIXELS),
         }
     extreme = _losses("", 8) | {f"to_{name}{index}": scalar() for name in "wb" for index in (0, 1)}
     drawn = CALLS * 64 * int(np.shape(given["noise.x"])[0]) * int(np.shape(given["noise.a"])[0])
@@ -146,7 +153,8 @@ def contract(trial: Trial) -> Verdict:
 
 
 def _value(trial: Trial, which: str, right: str) -> Verdict:
-    reading = read(section(trial, "values"))
+    values = section(trial, "values")
+    reading = read(values)
     found = reading.found[which]
     if found is not None:
         return passed(right, used=max(match.used for match in found))
@@ -158,14 +166,7 @@ def _value(trial: Trial, which: str, right: str) -> Verdict:
         told = contrast(loss.reshape(()), want).removesuffix(".")
     formula = "-log D(x) - log(1 - D(G(z)))" if which == D else "-log D(G(z))"
     begin = f"For a batch of {seen.batch} the {WORDS[which]} was {told}, the average of {formula}."
-    known = reading.known(which)
-    if known is None and which == D and (weight := reading.penalised()):
-        sentence = f"{shown(weight, 2)} times the squared slope in the images was added to it, a trick of its own."
-        return Verdict(0.0, f"{begin} {sentence}", "gradient_penalty")
-    if known is None and which == D and (sentence := reading.changed_images()):
-        return Verdict(0.0, f"{begin} {sentence}", "images_changed")
-    if known is None and (constant := reading.constant(which)):
-        return Verdict(0.0, f"{begin} A constant of {shown(constant)} was added.", "constant_added")
+    known = explanation(values, reading, which)
     return Verdict(0.0, f"{begin} {known.sentence}" if known else begin, known.id if known else "")
 
 
@@ -220,11 +221,17 @@ SMALLEST_D, SMALLEST_G = (Smallest(_TINY_ASK, partial(_first, which=which)) for 
 
 
 def average(trial: Trial) -> Verdict:
-    reading = read(section(trial, "values"))
+    """A loss that is wrong in a known way can be an average, too: what is wrong has cost its points."""
+    values = section(trial, "values")
+    reading = read(values)
     hows = {which: reading.how(which) for which in (D, G)}
+    for which in (D, G):
+        if hows[which] is None and (known := explanation(values, reading, which)) is not None:
+            hows[which] = known.how
     if all(how is None for how in hows.values()):
         raise Reject(
-            "Neither loss is right yet, so this cannot be judged. Expected: at least one right up to its average."
+            "Neither loss is right yet, nor wrong in a way that is known, so this cannot be judged. Expected: at least "
+            "one right up to its average."
         )
     for which, how in hows.items():
         if how:
@@ -284,10 +291,24 @@ def _terms(seen: Seen, fakes: Fakes, which: str) -> tuple[list[Array], Array]:
     return [slope * seen.w], rough * np.abs(seen.w)
 
 
+ITS_OWN = (
+    "The gradient is that of the {0} that was returned. What is wrong with this loss has cost its points above, and is "
+    "not charged again."
+)
+
+
+def _slopes_of(trial: Trial, reading: Reading, which: str) -> list[Array]:
+    return [_slope(trial, reading, case, which) for case in range(len(reading.cases))]
+
+
 def _gradient(trial: Trial, which: str, right: str) -> Verdict:
     trial = section(trial, "values")
     reading = read(trial)
     used = 0.0
+    known = explanation(trial, reading, which) if reading.found[which] is None else None
+    own = known is not None and all(
+        known.used(case, _slope(trial, reading, case, which)) <= 1 for case in range(len(reading.cases))
+    )
     for case, seen in enumerate(reading.cases):
         slope = _slope(trial, reading, case, which)
         found = reading.found[which]
@@ -295,6 +316,8 @@ def _gradient(trial: Trial, which: str, right: str) -> Verdict:
         factor = reading.scale(which, seen.batch, summed=True)
         pairs = [_want(seen, one, which) for one in fakes]
         one = min(share(slope, factor * want, factor * bound + 1e-12) for want, bound in pairs)
+        if one > 1 and own and max(np.abs(slope).max() for slope in _slopes_of(trial, reading, which)) > 0:
+            return passed(ITS_OWN.format(WORDS[which]))
         used = max(used, one)
         if one > 1:
             network = "discriminator" if which == D else "generator"

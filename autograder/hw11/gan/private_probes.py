@@ -28,28 +28,36 @@ CPU = torch.device("cpu")
 
 
 class Generator(StandIn):
-    """Images tanh(z W) + b of (..., dim) z, which it keeps as it received them."""
+    """Images tanh(z W) + b of (..., dim) z; it keeps z as it received them, and the images (rows, 784)."""
 
     def __init__(self, theirs: Any, weight: torch.Tensor, bias: torch.Tensor) -> None:
         super().__init__(theirs, self.forward)
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
         self.z_dim = len(weight)
         self.received: list[torch.Tensor] = []
+        self.made: list[torch.Tensor] = []
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         put_back(modes=False)
         self.received.append(z.detach().reshape(-1, z.shape[-1]).clone())
-        return (torch.tanh(z @ self.weight) + self.bias).reshape(SHAPE)
+        images = torch.tanh(z @ self.weight) + self.bias
+        self.made.append(images.detach().reshape(-1, PIXELS).clone())
+        return images.reshape(SHAPE)
 
 
 class Discriminator(StandIn):
-    """Logits 3.5 tanh(x w + c), (batch,), for images of whatever shape; its layers' output is (batch, 1)."""
+    """Logits 3.5 tanh(x w + c), (batch,), for images of whatever shape, which it keeps as (rows, 784).
+
+    Its layers' output is (batch, 1).
+    """
 
     def __init__(self, theirs: Any, weight: torch.Tensor, bias: torch.Tensor) -> None:
         super().__init__(theirs, lambda x: self.forward(x)[:, None])
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        self.received: list[torch.Tensor] = []
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.received.append(x.detach().reshape(-1, PIXELS).clone())
         return STEEPEST * torch.tanh(x.reshape(-1, PIXELS) @ self.weight + self.bias)
 
 
@@ -133,8 +141,8 @@ def values(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
     """Calls once per case: x (batch, 784), a (dim, 784), b (784,), w (784,), c () with the case's number behind.
 
     Returns per case the losses (loss0, loss1), all z that the generator got ((rows, dim), and how many rows
-    each of its calls had), and the gradients of both losses to the discriminator's w and the generator's b,
-    where they arrived.
+    each of its calls had), the gradients of both losses to the discriminator's w and the generator's b,
+    where they arrived, and as `other` (batches, batch, 784) what the discriminator saw of further images.
     """
     seen: dict[str, Any] = {}
     for case in range(len(given) // 5):
@@ -154,7 +162,22 @@ def values(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
         seen[f"{case}.rows"] = torch.tensor([len(z) for z in generator.received])
         slopes = _slopes(parts, w=discriminator.weight, b=generator.bias)
         seen |= {f"{case}.{name}": slope for name, slope in slopes.items()}
+        others = _others(discriminator.received, [x, *generator.made])
+        if others:
+            seen[f"{case}.other"] = torch.stack(others)
     return seen
+
+
+MOST_OTHERS = 4
+"""Batches of other images that are told in a case."""
+
+
+def _others(seen: list[torch.Tensor], known: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The batches that the discriminator saw and that are neither the real images nor a batch of generated ones."""
+    batch = len(known[0])
+    parts = [one for images in known for one in images.split(batch)]
+    own = [one for images in seen for one in images.float().split(batch) if len(one) == batch]
+    return [one for one in own if not any(torch.equal(one, other) for other in parts)][:MOST_OTHERS]
 
 
 def extreme(given: Mapping[str, Any], models: Models) -> dict[str, Any]:

@@ -43,12 +43,18 @@ UNEVEN = 300 * UNIT + EPSILON * (1 + np.exp(STEEPEST))
 small constant beside p or in its place (epsilon.py) changes it by at most 1e-6 / p."""
 
 
-@dataclass(frozen=True)
-class Fakes:
-    """A batch of fakes that may have counted: images (rows, 784), logits (rows,), and its rows among all z."""
+@dataclass(frozen=True, eq=False)
+class Images:
+    """A batch of images (rows, 784) and their logits (rows,)."""
 
     x: Array
     h: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Fakes(Images):
+    """A batch of fakes that may have counted, and its rows among all z."""
+
     rows: tuple[int, int]
 
 
@@ -65,6 +71,11 @@ class Seen:
     losses: tuple[Array, Array]
     pixels: Array  # (784,) what the pixels of a fake may err by
     slack: float  # what a logit may err by
+    others: tuple[Images, ...] = ()  # batches that the discriminator saw and that are neither real nor generated
+
+    @property
+    def real(self) -> Images:
+        return Images(self.x, self.h)
 
     def terms(self, formula: Misconception, fakes: Fakes) -> float:
         return float(formula.formula(self.h, fakes.h))
@@ -377,18 +388,6 @@ AGGREGATED = {
 }
 
 
-CHANGES: tuple[tuple[str, Callable[[Array], Array]], ...] = (
-    ("rescaled from [0, 1] to [-1, 1]", lambda x: 2 * x - 1),
-    ("rounded to 0 and 1", lambda x: (x > 0.5).astype(float)),
-    ("turned into 1 - x", lambda x: 1 - x),
-)
-
-
-def slope(h: Array) -> float:
-    """The average of the squared slope of 3.5 tanh(s) in s, where its values are h."""
-    return _mean((STEEPEST * (1 - (h / STEEPEST) ** 2)) ** 2)
-
-
 @dataclass(frozen=True, eq=False)
 class Reading:
     """The whole answer: the cases, which of the two values is which, and how each loss fits (None: not)."""
@@ -396,7 +395,7 @@ class Reading:
     cases: tuple[Seen, ...]
     order: tuple[str, str]
     found: dict[str, tuple[Match, ...] | None]
-    _known: dict[str, Misconception | None] = field(default_factory=dict)
+    _known: dict[str, tuple[Misconception, tuple[Match, ...]] | None] = field(default_factory=dict)
 
     def index(self, which: str) -> int:
         return self.order.index(which)
@@ -430,50 +429,15 @@ class Reading:
 
     def known(self, which: str) -> Misconception | None:
         """The mistake that explains this loss in every case, if one is known."""
+        found = self.known_match(which)
+        return None if found is None else found[0]
+
+    def known_match(self, which: str) -> tuple[Misconception, tuple[Match, ...]] | None:
+        """The same, with how it fits."""
         if which not in self._known:
-            place = self.index(which)
-            self._known[which] = next(
-                (known for known in MISTAKES[which] if match(self.cases, place, known) is not None), None
-            )
+            pairs = ((known, match(self.cases, self.index(which), known)) for known in MISTAKES[which])
+            self._known[which] = next(((known, found) for known, found in pairs if found is not None), None)
         return self._known[which]
-
-    def penalised(self) -> float | None:
-        """The weight of a squared slope at the images that was added to the discriminator's loss, if one was.
-
-        The stub's logit has the slope 3.5 (1 - (h / 3.5)^2) w in an image. None where that does not explain the loss.
-        """
-        place = self.index(D)
-        for of_real, of_fakes in ((1, 0), (0, 1), (1, 1)):
-            pairs = []
-            for seen in self.cases:
-                if seen.losses[place].size != 1 or len(seen.fakes) != 1:
-                    return None
-                got, fakes = float(seen.losses[place].reshape(())), seen.fakes[0]
-                size = float((seen.w**2).sum()) * (of_real * slope(seen.h) + of_fakes * slope(fakes.h))
-                pairs.append((got - seen.terms(RIGHT[D], fakes), size))
-            weight = pairs[0][0] / pairs[0][1]
-            if weight > 0.001 and all(fits(got, weight * size, 1e-3 * weight * size) for got, size in pairs):
-                return weight
-        return None
-
-    def constant(self, which: str) -> float | None:
-        """What was added to a loss that is right otherwise, if that is the same number in every case."""
-        losses = [seen.losses[self.index(which)] for seen in self.cases]
-        if any(loss.size != 1 for loss in losses):
-            return None
-        extra = float(losses[0].reshape(())) - self.cases[0].terms(RIGHT[which], self.cases[0].fakes[0])
-        right = RIGHT[which].formula
-        shifted = Misconception("", "", lambda real, fake: right(real, fake) + extra)
-        found = match(self.cases, self.index(which), shifted)
-        return extra if found is not None and not found[0].how else None
-
-    def changed_images(self) -> str:
-        """What was done to the real images before the discriminator saw them, as a sentence; "" where nothing known."""
-        for told, change in CHANGES:
-            seen = tuple(replace(one, h=STEEPEST * np.tanh(change(one.x) @ one.w + one.c)) for one in self.cases)
-            if match(seen, self.index(D), RIGHT[D]) is not None:
-                return f"It is right for real images that were {told}; expected them as they are given."
-        return ""
 
 
 def _fakes(z: Array, rows: Sequence[int], batch: int, a: Array, b: Array, w: Array, c: float) -> tuple[Fakes, ...]:
@@ -514,7 +478,19 @@ def _read(trial: Trial, case: int) -> Seen:
             "deviations. Expected: one draw from N(0, I) for each image; this cannot be judged."
         )
     losses = tuple(array(got, f"{case}.loss{i}", what=f"Loss {i + 1} of the two") for i in range(2))
-    return seen_of(x, a, b, w, c, z, rows, losses)  # type: ignore[arg-type]
+    seen = seen_of(x, a, b, w, c, z, rows, losses)  # type: ignore[arg-type]
+    if f"{case}.other" not in got:
+        return seen
+    try:
+        others = array(got, f"{case}.other", what="The images given to the discriminator")
+    except Reject:  # it is of use for words alone, and may have been for display
+        return seen
+    return replace(seen, others=tuple(images_of(each, w, c) for each in others if each.shape == x.shape))
+
+
+def images_of(x: Array, w: Array, c: float) -> Images:
+    """Images (rows, 784) with the discriminator's logits for them."""
+    return Images(x, STEEPEST * np.tanh(x @ w + c))
 
 
 def seen_of(
