@@ -397,3 +397,92 @@ UNCUT = {
     "an error within": (public(loop("loss = -(logprob[predicted, :] * reward).mean()")), "RuntimeError"),
 }  # fmt: skip
 """What cannot be cut out, and what the message says of it."""
+
+STEPS = """
+model = get_model(seed)
+optimizer = torch.optim.SGD(model.parameters(), lr=1e-2{climbs})
+n = len(x_train)
+for epoch in range(100):
+    {before}
+    for i in range({rows}):
+        {each}
+    {after}
+"""
+
+
+def by_rows(
+    each: str, *, before: str = "pass", after: str = "optimizer.step()", rows: str = "n", climbs: str = ""
+) -> bytes:
+    """A loop that asks for a gradient of each row, or of each few, and makes one step for all."""
+    told = {"before": before, "each": each, "after": after}
+    indented = {name: text.replace("\n", "\n" + " " * (8 if name == "each" else 4)) for name, text in told.items()}
+    return public(STEPS.format(climbs=climbs, rows=rows, **indented))
+
+
+ONCE = """logp = F.log_softmax(model(x_train), 1)
+a = torch.multinomial(logp.exp(), 1).squeeze(1)
+r = reward_oracle(x_train, a)
+optimizer.zero_grad()"""
+EACH = """logp = F.log_softmax(model(x_train[i:i + 1]), 1)
+a = Categorical(logits=logp).sample()
+r = reward_oracle(x_train[i:i + 1], a)
+"""
+CLIMB = """
+model = get_model(seed)
+for step in range(100):
+    logp = F.log_softmax(model(x_train), 1)
+    a = logp.argmax(1)
+    objective = (logp.max(1).values * reward_oracle(x_train, a)).mean()
+    {step}
+"""
+BY_HAND = {
+    "added in place": "model.zero_grad()\nobjective.backward()\nwith torch.no_grad():\n"
+    "    for w in model.parameters():\n        w += 0.05 * w.grad",
+    "data": "model.zero_grad()\nobjective.backward()\nfor w in model.parameters():\n"
+    "    w.data = w.data + 0.05 * w.grad.data",
+    "add_": "model.zero_grad()\nobjective.backward()\nwith torch.no_grad():\n    for w in model.parameters():\n"
+    "        w.add_(w.grad, alpha=0.05)",
+    "grad": "grads = torch.autograd.grad(objective, list(model.parameters()))\nwith torch.no_grad():\n"
+    "    for w, g in zip(model.parameters(), grads):\n        w.copy_(w + 0.05 * g)",
+    "turned": "model.zero_grad()\nobjective.backward()\nfor w in model.parameters():\n    w.grad.neg_()\n"
+    "torch.optim.SGD(model.parameters(), lr=0.05).step()",
+    "named option": "options = dict(lr=0.05, maximize=bool(1))\nopt = torch.optim.SGD(model.parameters(), **options)\n"
+    "opt.zero_grad()\nobjective.backward()\nopt.step()",
+}
+
+
+def climbing(step: str, *, sign: str = "") -> bytes:
+    """A loop that climbs an objective by this step; with the sign "-" it climbs a loss."""
+    text = CLIMB.replace("(logp.max", f"{sign}(logp.max").replace("{step}", step.replace("\n", "\n    "))
+    return public(text)
+
+
+STEPPED: dict[str, tuple[bytes, dict[str, str]]] = {
+    **{f"climbing by hand: {name}": (climbing(step), {}) for name, step in BY_HAND.items()},
+    "a loss is climbed by hand": (climbing(BY_HAND["added in place"], sign="-"), {"sign": "pg_sign", "training": ""}),
+    "an objective goes down by hand": (
+        climbing(BY_HAND["added in place"].replace("w +=", "w -=")), {"sign": "pg_sign", "training": ""}),
+    "rows of one call": (
+        by_rows("loss = -logp[i, a[i]] * r[i] / n\nloss.backward(retain_graph=True)", before=ONCE), {}),
+    "rows of one call, climbing": (
+        by_rows("J = logp[i, a[i]] * r[i] / n\nJ.backward(retain_graph=True)", before=ONCE,
+                climbs=", maximize=True"), {}),
+    "rows of one call, not divided": (
+        by_rows("loss = -logp[i, a[i]] * r[i]\nloss.backward(retain_graph=True)", before=ONCE),
+        {"average": "sum_not_mean"}),
+    "a call for each row": (
+        by_rows(EACH + "(-logp[0, a[0]] * r[0] / n).backward()", before="optimizer.zero_grad()"), {}),
+    "a call for each row, not divided": (
+        by_rows(EACH + "(-logp[0, a[0]] * r[0]).backward()", before="optimizer.zero_grad()"),
+        {"average": "sum_not_mean"}),
+    "a step for each row": (
+        by_rows(EACH + "optimizer.zero_grad()\n(-logp[0, a[0]] * r[0]).backward()\noptimizer.step()", after="pass"),
+        {}),
+    "rows of one call, the reward left out": (
+        by_rows("loss = -logp[i, a[i]] / n\nloss.backward(retain_graph=True)", before=ONCE),
+        {"gradient": "reward_ignored", "sign": "reward_ignored", "unbiased": "", "training": ""}),
+    "a step by hand for all rows": (
+        by_rows(EACH + "(-logp[0, a[0]] * r[0] / n).backward()", before="model.zero_grad()",
+                after="with torch.no_grad():\n    for w in model.parameters():\n        w -= 0.05 * w.grad"), {}),
+}  # fmt: skip
+"""Loops whose step climbs, or is made of many gradients, with the checks of the loss that fail, and diagnoses."""

@@ -61,6 +61,12 @@ def test_wrong_ones_are_told_by_name(tmp_path: Path, name: str) -> None:
     assert failed(grade(tmp_path, data)) == expected
 
 
+@pytest.mark.parametrize("name", written.STEPPED)
+def test_the_step_behind_the_gradients_counts(tmp_path: Path, name: str) -> None:
+    data, expected = written.STEPPED[name]
+    assert failed(grade(tmp_path, data)) == expected
+
+
 @pytest.mark.parametrize("name", written.UNFILLED)
 def test_unfilled_ones_are_told_so(tmp_path: Path, name: str) -> None:
     verdicts = grade(tmp_path, written.UNFILLED[name])

@@ -36,7 +36,8 @@ from autograder.hw11.gan.reading import (
 from autograder.judging.judges import Misconception, fits, share, shown
 from autograder.judging.stats import gamma
 
-Formula = Callable[[Array, Array], Array | float]
+Formula = Callable[..., Array | float]
+Way = Callable[[Trial, Reading, str], "Explanation | None"]
 STEP, WIDE = 1e-6, 1e-3
 """Steps of the first and of the second differences."""
 
@@ -83,7 +84,7 @@ def derivatives(formula: Formula, *logits: Array, step: float = STEP) -> list[Ar
             for sign in (1, -1):
                 moved = [each.copy() for each in logits]
                 moved[place][row] += sign * step
-                ends.append(float(formula(*moved)))  # type: ignore[call-arg]
+                ends.append(float(formula(*moved)))
             slopes[row] = (ends[0] - ends[1]) / (2 * step)
         found.append(slopes)
     return found
@@ -99,7 +100,7 @@ def _rough(seen: Seen, formula: Formula, of: Sequence[Array], *logits: Array) ->
     ends = [derivatives(formula, *(h + sign * WIDE for h in logits)) for sign in (1, -1)]
     bends = [np.abs(one - other) / (2 * WIDE) for one, other in zip(*ends, strict=True)]
     most = max(1.0, *(rows * float(np.abs(each).max()) for each in (*of, *(4 * bend for bend in bends))))
-    return 2 * most * (STEEPEST_CURVE / STEEPEST * seen.slack + STEEPEST * UNEVEN + gamma(50) * STEEPEST)
+    return 2 * most * float(STEEPEST_CURVE / STEEPEST * seen.slack + STEEPEST * UNEVEN + gamma(50) * STEEPEST)
 
 
 def slope_of(seen: Seen, which: str, formula: Formula, real: Images, fake: Images, factor: float = 1.0) -> Slope:
@@ -131,9 +132,8 @@ def explanation(trial: Trial, reading: Reading, which: str) -> Explanation | Non
         return Explanation(known.id, known.sentence, slopes, how)
     if any(seen.losses[reading.index(which)].size != 1 for seen in reading.cases):
         return None
-    others = [_changed, _constant] if which != D else [_penalised, _changed, _labelled, _constant]
-    ways: list[Callable[[Trial, Reading, str], Explanation | None]] = [_smoothed, *others] if which != D else others
-    return next((one for way in ways if (one := way(trial, reading, which)) is not None), None)
+    own: tuple[Way, ...] = (_penalised, _changed, _labelled) if which == D else (_smoothed, _changed)
+    return next((one for way in (*own, _constant) if (one := way(trial, reading, which)) is not None), None)
 
 
 # ------------------------------------------------------------------------------------ a penalty on the slope
@@ -163,7 +163,9 @@ def _at(seen: Seen, place: str) -> tuple[Images, ...]:
     """The groups of images at which a penalty's slopes are averaged; () where there are none of this kind."""
     if place == "between":
         return seen.others[:1]
-    return {"real": (seen.real,), "generated": seen.fakes[:1], "real and generated": (seen.real, *seen.fakes[:1])}[place]
+    return {"real": (seen.real,), "generated": seen.fakes[:1], "real and generated": (seen.real, *seen.fakes[:1])}[
+        place
+    ]
 
 
 def _size(seen: Seen, of: Callable[[Array], Array], at: Sequence[Images]) -> float:
@@ -273,7 +275,8 @@ def _right_for(
         if not fits(seen.losses[place].reshape(()), float(formula(pair[0].h, pair[1].h)), bound):
             return None
     return tuple(
-        (slope_of(seen, which, formula, *pair),) for seen, *pair in zip(reading.cases, real, fake, strict=True)
+        (slope_of(seen, which, formula, one, other),)
+        for seen, one, other in zip(reading.cases, real, fake, strict=True)
     )
 
 

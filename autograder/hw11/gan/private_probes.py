@@ -175,9 +175,13 @@ MOST_OTHERS = 4
 def _others(seen: list[torch.Tensor], known: list[torch.Tensor]) -> list[torch.Tensor]:
     """The batches that the discriminator saw and that are neither the real images nor a batch of generated ones."""
     batch = len(known[0])
-    parts = [one for images in known for one in images.split(batch)]
-    own = [one for images in seen for one in images.float().split(batch) if len(one) == batch]
+    parts = [one for images in known for one in _batches(images, batch)]
+    own = [one for images in seen for one in _batches(images.float(), batch) if len(one) == batch]
     return [one for one in own if not any(torch.equal(one, other) for other in parts)][:MOST_OTHERS]
+
+
+def _batches(images: torch.Tensor, batch: int) -> list[torch.Tensor]:
+    return [images[begin : begin + batch] for begin in range(0, len(images), batch)]
 
 
 def extreme(given: Mapping[str, Any], models: Models) -> dict[str, Any]:

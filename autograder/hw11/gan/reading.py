@@ -7,7 +7,7 @@ With h the discriminator's logits, D = sigmoid(h) and softplus(h) = log(1 + exp(
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from autograder.core import Array, Reject, Trial
 from autograder.hw11.epsilon import EPSILON
-from autograder.judging.judges import Misconception, array, fits, parts_of, share, whole
+from autograder.judging.judges import Misconception, array, parts_of, share, whole
 from autograder.judging.stats import UNIT, gamma
 
 PIXELS = 784

@@ -8,9 +8,10 @@ not depend on row i's own action and reward (ibid., section 3); whether it does 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.random import Generator
@@ -25,8 +26,8 @@ from autograder.sandbox.returns import count, entries, flag, numbers, parts, tex
 from autograder.text import clean
 
 CLASSES = 4
-CASES = (2, 5, 12, 64, 10)
-"""Batch sizes."""
+CASES = (7, 5, 12, 64, 10)
+"""Batch sizes: more than there are classes, so that who takes actions for rows is told so by the gradient."""
 TWICE, ONCE = 4, 1
 """One case has the rows of another twice: that leaves an average as it is, whatever is averaged."""
 CLEAR = {2: -1, 3: 1}
@@ -35,6 +36,8 @@ CALLS, ROWS = 512, 64
 ALTERED = {"altered": (6, 6), "many": (64, 2)}
 """Parts where one row at a time is changed: the batch size, and how many of its rows."""
 REWARDS = (-3, -2, -1, 1, 2, 3)
+SMALLEST_STEP = 64 * 2.0**-149
+"""What fewer than 64 roundings may add where a gradient is so small that float32's smallest step, 2^-149, counts."""
 
 # ------------------------------------------------------------------------------------- what is asked
 
@@ -164,7 +167,7 @@ class Slope:
 
     def used(self, want: Array | float, factor: float) -> float:
         """Share of the rounding bound against `want` times the factor."""
-        return share(self.got, factor * np.asarray(want), abs(factor) * self.bound + 1e-12)
+        return share(self.got, factor * np.asarray(want), abs(factor) * self.bound + SMALLEST_STEP)
 
     @property
     def slack(self) -> Array:
@@ -226,11 +229,11 @@ def slopes(trial: Trial) -> tuple[Slope, ...]:
                 array(values.given, f"reward{case}"),
             )
         )
-    if all(slope.nothing for slope in found):
+    if all(slope.nothing for slope in found) and not _is_multiple(tuple(found)):
         raise Reject(
-            "The gradient of the loss to the network's logits is zero in every batch, whatever the actions and rewards "
-            "are: training would change nothing. Expected: a loss that falls where the log-probability of a rewarded "
-            "action rises.",
+            "The gradient of the loss to the network's logits is zero in every batch, up to rounding, whatever the "
+            "actions and rewards are: training would change nothing. Expected: a loss that falls where the "
+            "log-probability of a rewarded action rises.",
             diagnosis="zero_gradient",
         )
     return tuple(found)
@@ -268,6 +271,16 @@ def _multiples(found: tuple[Slope, ...]) -> tuple[tuple[float, ...], float]:
     """The multiples of the right gradients that fit best, and the share of the rounding bound that they use."""
     sizes = tuple(slope.size() for slope in found)
     return sizes, max(slope.used(slope.want, size) for slope, size in zip(found, sizes, strict=True))
+
+
+def _is_multiple(found: tuple[Slope, ...]) -> bool:
+    """Whether the gradients are multiples of the right ones, however small, such as those of a loss times 1e-38.
+
+    Rounding is bounded in proportion to them: what is left where terms cancel is no multiple of anything. The size of
+    such a loss is wrong, which one check judges; direction and sign are right as long as float32 can hold them.
+    """
+    sizes, used = _multiples(found)
+    return used <= 1 and all(sizes)
 
 
 def _scales(found: tuple[Slope, ...]) -> Iterator[tuple[float, ...]]:
@@ -395,7 +408,84 @@ def _of_other_actions(s: Slope) -> Array:
     return Slope(s.got, s.p, pushed, s.reward).want
 
 
+ROWS_BY_ACTION = (
+    "`logprob[predicted]` takes whole rows, those whose numbers are the actions. The chosen action of each row is "
+    "`logprob[torch.arange(N), predicted]`, or `logprob.gather(1, predicted[:, None])`."
+)
+
+
+def _by_action(s: Slope, weight: Array, of: Array) -> Array:
+    """The gradient (N, classes) of -mean_i weight_i f(row a_i) of logprob, where `of` (N, classes) is row r's of f."""
+    sums = np.zeros(len(s.p))
+    np.add.at(sums, s.action, weight)
+    found: Array = -sums[:, None] * of / len(s.p)
+    return found
+
+
+def _to_action(s: Slope, action: Array) -> Array:
+    """The gradient (N, classes) of each row's log-probability of the given action (N,)."""
+    found: Array = np.eye(CLASSES)[action] - s.p
+    return found
+
+
+def _row_numbers(s: Slope) -> Array:
+    """The number of each row, as far as it is an action: the rows behind them are never taken."""
+    return np.minimum(np.arange(len(s.p)), CLASSES - 1)
+
+
+def _one_column(s: Slope, action: int) -> Array:
+    """The gradient (N, classes) where every row's entry is taken of this column, in the row that its action names."""
+    return _by_action(s, s.reward, _to_action(s, np.full(len(s.p), action)))
+
+
+REGRESSION = (
+    "It is a squared error between {0} and the reward, as if the network were to foretell the reward. The reward is a "
+    "weight: it multiplies the log-probability."
+)
+
+
+def _log_chances(s: Slope) -> Array:
+    return np.log(_chances(s))
+
+
 MISTAKES = (
+    *(
+        Misconception("index_rows", ROWS_BY_ACTION, formula)
+        for formula in (
+            lambda s: _by_action(s, s.reward, 1 - CLASSES * s.p),
+            lambda s: _by_action(s, np.full(len(s.p), s.reward.mean()), 1 - CLASSES * s.p),
+            lambda s: _by_action(s, s.reward, _to_action(s, _row_numbers(s))),
+            lambda s: _by_action(s, np.full(len(s.p), s.reward.mean()), _to_action(s, _row_numbers(s))),
+        )
+    ),
+    *(Misconception("index_rows", ROWS_BY_ACTION, partial(_one_column, action=action)) for action in range(CLASSES)),
+    *(
+        Misconception("reward_regression", REGRESSION.format(what), formula)
+        for what, formulas in (
+            (
+                "the log-probability of the chosen action",
+                (
+                    lambda s: 2 * s.score * (_log_chances(s) - s.reward)[:, None] / len(s.p),
+                    lambda s: s.score * (_log_chances(s) - s.reward)[:, None] / len(s.p),
+                ),
+            ),
+            (
+                "minus the log-probability of the chosen action",
+                (
+                    lambda s: 2 * s.score * (_log_chances(s) + s.reward)[:, None] / len(s.p),
+                    lambda s: s.score * (_log_chances(s) + s.reward)[:, None] / len(s.p),
+                ),
+            ),
+            (
+                "the probability of the chosen action",
+                (
+                    lambda s: 2 * s.score * (_chances(s) * (_chances(s) - s.reward))[:, None] / len(s.p),
+                    lambda s: s.score * (_chances(s) * (_chances(s) - s.reward))[:, None] / len(s.p),
+                ),
+            ),
+        )
+        for formula in formulas
+    ),
     Misconception(
         "probabilities",
         "It is the gradient of the probability itself: its logarithm is missing, so unlikely actions hardly count.",
@@ -519,7 +609,39 @@ def recognised(trial: Trial) -> tuple[Misconception | None, int]:
                 factors = [sign * scale(len(slope.p)) for slope in found]
                 if all(s.used(want, factor) <= 2 for s, want, factor in zip(found, wants, factors, strict=True)):
                     return known, sign
-    return None, 0
+    bonus = _entropy_bonus(found)
+    return (bonus, 1) if bonus else (None, 0)
+
+
+ENTROPY_NEAR = 1e-3
+"""Share of an entropy's gradient that it may be off by: what rounding makes of it is a thousand times smaller, and
+another term, which explains five batches by one weight, is off by most of its size. It decides about words alone."""
+
+
+def _entropy_bonus(found: tuple[Slope, ...]) -> Misconception | None:
+    """The mistake where the gradient is right but for that of the policy's entropy, with one weight in every batch.
+
+    The entropy H = -sum_k p_k log p_k of a row has the gradient -p_k (log p_k + H).
+    """
+    entropies = []
+    for s in found:
+        log = np.log(s.p)
+        entropies.append(s.p * (log - (s.p * log).sum(1, keepdims=True)) / len(s.p))  # of minus the average
+    for of_loss, of_entropy in itertools.product((0, 1), repeat=2):  # averaged or summed
+        scales = [(float(len(s.p)) ** of_loss, float(len(s.p)) ** of_entropy) for s in found]
+        rests = [s.got - scale * s.want for s, (scale, _) in zip(found, scales, strict=True)]
+        terms = [scale * term for term, (_, scale) in zip(entropies, scales, strict=True)]
+        weight = sum(float((a * b).sum()) for a, b in zip(rests, terms, strict=True)) / sum(
+            float((term**2).sum()) for term in terms
+        )
+        if abs(weight) > 1e-6 and all(
+            fits(rest, weight * term, scale * 2 * s.bound + ENTROPY_NEAR * abs(weight) * np.abs(term).max())
+            for s, rest, term, (scale, _) in zip(found, rests, terms, scales, strict=True)
+        ):
+            done = "subtracted" if weight > 0 else "added"
+            told = f"{shown(abs(weight), 2)} times the entropy of the policy was {done}, a trick of its own."
+            return Misconception("entropy_bonus", told, lambda s: s.want)
+    return None
 
 
 def labels_in(trial: Trial) -> str:

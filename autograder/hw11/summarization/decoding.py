@@ -220,6 +220,84 @@ def _first_ended(source: Source, search: Search) -> Tokens:
     return _winner(beams, search)
 
 
+def _first_done(source: Source, search: Search) -> Tokens:
+    """Of the beams at the end the one that ended first is taken, the likelier one of several, whatever the scores."""
+    logp = source.logp
+    beams: list[tuple[float, Tokens]] = [(0.0, ())]
+    first: Tokens = ()
+    for _ in range(search.most):
+        grown: list[tuple[float, Tokens]] = []
+        for value, tokens in beams:
+            grown += [(value, tokens)] if tokens[-1:] == (EOS,) else _continued(source, logp, value, tokens)
+        beams = [one for _, one in _best([(value, (value, tokens)) for value, tokens in grown], search.width)]
+        ended = [one for one in beams if one[1][-1] == EOS]
+        if ended and not first:
+            ((_, first),) = _best(ended, 1)
+        if len(ended) == len(beams):
+            break
+    return first or _winner(beams, search)
+
+
+def _penalised_at_each_step(source: Source, search: Search) -> Tokens:
+    """The sum so far is divided by the length's power at every step, and the next log-probability added to that."""
+    logp = source.logp
+    beams: list[tuple[float, Tokens]] = [(0.0, ())]
+    for _ in range(search.most):
+        grown: list[tuple[float, Tokens]] = []
+        for value, tokens in beams:
+            if tokens[-1:] == (EOS,):
+                grown.append((value, tokens))
+                continue
+            grown += [
+                (search.score(after, len(more)), more) for after, more in _continued(source, logp, value, tokens)
+            ]
+        beams = _best(grown, search.width)
+        if all(tokens[-1] == EOS for _, tokens in beams):
+            break
+    ((_, found),) = _best(beams, 1)
+    tokens_found: Tokens = found
+    return tokens_found
+
+
+def _penalised_at_each_step_and_end(source: Source, search: Search) -> Tokens:
+    """The same, and once more when the best one is chosen."""
+    logp = source.logp
+    beams: list[tuple[float, Tokens]] = [(0.0, ())]
+    for _ in range(search.most):
+        grown: list[tuple[float, Tokens]] = []
+        for value, tokens in beams:
+            if tokens[-1:] == (EOS,):
+                grown.append((value, tokens))
+                continue
+            grown += [
+                (search.score(after, len(more)), more) for after, more in _continued(source, logp, value, tokens)
+            ]
+        beams = _best(grown, search.width)
+        if all(tokens[-1] == EOS for _, tokens in beams):
+            break
+    return _winner(beams, search)
+
+
+def _step_penalty(source: Source, search: Search) -> Tokens:
+    """Each token's log-probability is divided by the power of its place, and these are added up."""
+    logp = source.logp
+    beams: list[tuple[float, Tokens]] = [(0.0, ())]
+    for place in range(1, search.most + 1):
+        grown: list[tuple[float, Tokens]] = []
+        for value, tokens in beams:
+            if tokens[-1:] == (EOS,):
+                grown.append((value, tokens))
+            else:
+                ends = _continued(source, logp, value, tokens)
+                grown += [(value + (after - value) / place**search.penalty, more) for after, more in ends]
+        beams = _best(grown, search.width)
+        if all(tokens[-1] == EOS for _, tokens in beams):
+            break
+    ((_, found),) = _best(beams, 1)
+    last: Tokens = found
+    return last
+
+
 def _unended(source: Source, search: Search) -> Tokens:
     """Beams that end are thrown away."""
     logp = source.logp
@@ -341,6 +419,21 @@ MISTAKES = (
         "sum_first_finished",
         "The search ended for all rows with the first beam of any that ended; others can still become better.",
         beside=_any_ended,
+    ),
+    Mistake(
+        "sum_first_taken",
+        "Of the beams that ended the first was taken: all that ended compete by their scores, log p divided by a power "
+        "of the length.",
+        _first_done,
+    ),
+    *(
+        Mistake(
+            "sum_penalty_each_step",
+            "The length penalty was applied at each step, so that it adds up; log p is summed without it, and divided "
+            "by the length's power once, when beams are compared.",
+            search,
+        )
+        for search in (_penalised_at_each_step, _penalised_at_each_step_and_end, _step_penalty)
     ),
 )
 

@@ -1,4 +1,9 @@
-"""Asks and judges `negative_elbo_bound(x)`: its three values, their gradients, and the z behind them."""
+"""Asks and judges `negative_elbo_bound(x)`: its three values, their gradients, and the z behind them.
+
+One error is charged once. A term that is wrong loses the points of its value. The gradient of a negative ELBO that is
+made of it is wrong as well, but follows from it: where following.py knows what the value is made of, the gradients need
+only be those of this value. One that does not arrive, or is zero, earns nothing whatever the value is.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,7 @@ from scipy.special import expit
 from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.epsilon import ALLOWED, EPSILON, of_log_probability, of_root_slope, of_variance
 from autograder.hw11.precision import refuse_half
+from autograder.hw11.vae.following import decoder_follows, encoder_follows, followed
 from autograder.hw11.vae.reading import (
     ALONE,
     CASES,
@@ -533,6 +539,49 @@ def _judged(reading: Reading) -> list[tuple[int, float]]:
     return [(case, 1 / CASES[case][0]) for case in (*ALONE, *more)]
 
 
+ITS_OWN = (
+    "The gradient is that of the negative ELBO that was returned. What is wrong with this value has cost its points "
+    "above, and is not charged again."
+)
+
+
+def _encoder_follows(trial: Trial, reading: Reading) -> bool:
+    """Whether the gradients to m and v are those of a value that is wrong in a known way."""
+    if reading.nelbo_right():
+        return False
+    slopes = [[_slopes(trial, reading, case, name) for name in "mv"] for case in ALONE]
+    if not all(np.any(slope) for pair in slopes for slope in pair):
+        return False
+    return any(
+        all(
+            encoder_follows(one, reading.cases[case], *_network(trial, case), to_m, to_v)
+            for case, (to_m, to_v) in zip(ALONE, slopes, strict=True)
+        )
+        for one in followed(reading)
+    )
+
+
+def _decoder_follows(trial: Trial, reading: Reading) -> bool:
+    """The same of the gradient to the decoder's b."""
+    if reading.nelbo_right():
+        return False
+    slopes = [_slopes(trial, reading, case, "b") for case in ALONE]
+    if not all(np.any(slope) for slope in slopes):
+        return False
+    return any(
+        all(
+            decoder_follows(one, reading.cases[case], *_network(trial, case), slope)
+            for case, slope in zip(ALONE, slopes, strict=True)
+        )
+        for one in followed(reading)
+    )
+
+
+def _network(trial: Trial, case: int) -> tuple[Array, Array]:
+    """The decoder's w (dim, 784) and b (784,)."""
+    return array(trial.given, f"w{case}"), array(trial.given, f"b{case}")
+
+
 def gradient_encoder(trial: Trial) -> Verdict:
     asked, trial = trial, section(trial, "values")
     reading = read(trial)
@@ -545,6 +594,8 @@ def gradient_encoder(trial: Trial) -> Verdict:
         used = max(used, one)
         if one > 1:
             _in_order(reading)
+            if _encoder_follows(trial, reading):
+                return passed(ITS_OWN)
             batch = f" For a batch of {CASES[case][0]}:" if part < 1 else ""
             message = (
                 f"{batch} The gradient of the negative ELBO to the encoder's m and v is not right. Expected: it comes "
@@ -592,6 +643,8 @@ def gradient_decoder(trial: Trial) -> Verdict:
         used = max(used, one)
         if one > 1:
             _in_order(reading)
+            if _decoder_follows(trial, reading):
+                return passed(ITS_OWN)
             if any(_decoder_used(seen, -to_b) <= 1 for seen in reading.alike[case]):
                 raise Reject(
                     "The gradient to the decoder has the wrong sign: training would make the pixels less likely. "

@@ -74,13 +74,19 @@ class Seen:
         return (self.kl, self.kl_bound), (self.monte_carlo, self.mc_bound)
 
 
-def _divergence(m: Array, v: Array) -> Array:
+def divergence(m: Array, v: Array) -> Array:
     """KL(N(m, diag v) || N(0, I)) for each row, (batch,)."""
     result: Array = 0.5 * (v + m**2 - 1 - np.log(v)).sum(axis=-1)
     return result
 
 
-def _cross_entropy(logits: Array, x: Array) -> Array:
+def log_ratio(z: Array, m: Array, v: Array) -> Array:
+    """log q(z|x) - log p(z) for each row, averaged over the z (samples, batch, dim): (batch,)."""
+    result: Array = 0.5 * (z**2 - (z - m) ** 2 / v - np.log(v)).sum(-1).mean(0)
+    return result
+
+
+def cross_entropy(logits: Array, x: Array) -> Array:
     """-log Bernoulli(x; sigmoid(logits)), elementwise."""
     result: Array = np.maximum(logits, 0) - logits * x + np.log1p(np.exp(-np.abs(logits)))
     return result
@@ -132,7 +138,7 @@ def _reading(
     parts: tuple[Array, Array, Array],
 ) -> Seen:  # fmt: skip
     logits = STEEPEST * np.tanh(z @ w + b)
-    terms = _cross_entropy(logits, x)
+    terms = cross_entropy(logits, x)
     rec = terms.sum(-1).mean(0)
     # Rounding of the reconstruction. (1) s = z W + b errs by gamma_{dim+4} (|z||W| + |b|), a logit 3.5 tanh(s) by 3.5
     # times that, and a term by at most what its logit does. (2) A term that is written with the sigmoid p errs by
@@ -143,7 +149,7 @@ def _reading(
     unsure = of_log_probability(terms)
     per_term = STEEPEST * doubt + 300 * UNIT + unsure
     size, zero = np.abs(logits), np.zeros_like(x)
-    added = [_cross_entropy(sign * logits, zero) + size * once for sign, once in ((1, x), (-1, 1 - x))]
+    added = [cross_entropy(sign * logits, zero) + size * once for sign, once in ((1, x), (-1, 1 - x))]
     rec_bound = float((per_term.sum(-1) + gamma(1000) * np.max([each.sum(-1) for each in added], axis=0)).mean())
     # KL: v + m^2 - 1 - log v over two. Each addend carries at most 40 roundings, however it is written (as squares of a
     # root, with the logarithm of a quotient, with the prior's 0 and 1); then dim and batch are added up. With small
@@ -160,8 +166,8 @@ def _reading(
     several = gamma(dim + batch + 40)
     kl_bound = several * float(size.mean()) + float(tiny.mean())
     mc_bound = several * float(size.mean() + size_mc.mean()) + float(tiny_mc.mean())
-    monte_carlo = 0.5 * (z**2 - e2 - np.log(v)).sum(-1).mean(0)
-    closed = _divergence(m, v)
+    monte_carlo = log_ratio(z, m, v)
+    closed = divergence(m, v)
     return Seen(
         batch, dim, m, v, x, logits, terms, doubt, z, parts, closed, monte_carlo, rec, rec_bound, kl_bound, mc_bound,
         {"rec": float(unsure.sum(-1).mean()), "kl": float(tiny.mean()), "mc": float(tiny_mc.mean())},
@@ -201,15 +207,15 @@ KL_MISTAKES = (
     Misconception(
         "variance_as_std",
         "The variance was squared once more: v is the variance already.",
-        lambda s: _divergence(s.m, s.v**2),
+        lambda s: divergence(s.m, s.v**2),
     ),
     Misconception(
         "std_as_variance", "The standard deviation was used where the variance belongs.",
-        lambda s: _divergence(s.m, np.sqrt(s.v)),
+        lambda s: divergence(s.m, np.sqrt(s.v)),
     ),
     Misconception(
         "variance_as_log_variance", "v was used as a logarithm: it is the variance itself.",
-        lambda s: _divergence(s.m, np.exp(s.v)),
+        lambda s: divergence(s.m, np.exp(s.v)),
     ),
     Misconception("kl_without_half", "It is twice as large: the factor 1/2 is missing.", lambda s: 2 * s.kl),
     Misconception("kl_without_minus_one", "The -1 for each dimension is missing.", lambda s: s.kl + s.dim / 2),
@@ -276,7 +282,7 @@ REC_MISTAKES = (
     Misconception(
         "sigmoid_twice",
         "The sigmoid was applied twice: the decoder returns logits, and so does the function expect them.",
-        lambda s: _cross_entropy(expit(s.logits), s.x).sum(-1).mean(0),
+        lambda s: cross_entropy(expit(s.logits), s.x).sum(-1).mean(0),
     ),
     Misconception(
         "mse_reconstruction",
@@ -301,15 +307,15 @@ REC_MISTAKES = (
     Misconception(
         "x_and_logits_swapped",
         "x and the logits have changed places.",
-        lambda s: _cross_entropy(np.broadcast_to(s.x, s.logits.shape), s.logits).sum(-1).mean(0),
+        lambda s: cross_entropy(np.broadcast_to(s.x, s.logits.shape), s.logits).sum(-1).mean(0),
     ),
     Misconception(
         "targets_flipped", "Black and white have changed places: it is the loss for 1 - x.",
-        lambda s: _cross_entropy(s.logits, 1 - s.x).sum(-1).mean(0),
+        lambda s: cross_entropy(s.logits, 1 - s.x).sum(-1).mean(0),
     ),
     Misconception(
         "only_ones", "Only the pixels that are 1 are counted: the (1 - x) log(1 - p) term is missing.",
-        lambda s: (s.x * _cross_entropy(s.logits, s.x)).sum(-1).mean(0),
+        lambda s: (s.x * cross_entropy(s.logits, s.x)).sum(-1).mean(0),
     ),
     Misconception("rec_ignored", "It is always 0.", lambda s: 0 * s.rec),
     Misconception(
@@ -327,7 +333,7 @@ REC_MISTAKES = (
     Misconception(
         "rec_without_x",
         "x is not in it: it compares the decoder's probabilities with themselves.",
-        lambda s: _cross_entropy(s.logits, expit(s.logits)).sum(-1).mean(0),
+        lambda s: cross_entropy(s.logits, expit(s.logits)).sum(-1).mean(0),
     ),
     Misconception(
         "softmax_over_pixels",
@@ -369,7 +375,7 @@ REC_MISTAKES = (
     ),
     Misconception(
         "logits_clamped", "The logits were clamped to [0, 1], as if they were probabilities.",
-        lambda s: _cross_entropy(np.clip(s.logits, 0, 1), s.x).sum(-1).mean(0),
+        lambda s: cross_entropy(np.clip(s.logits, 0, 1), s.x).sum(-1).mean(0),
     ),
 )  # fmt: skip
 

@@ -3,8 +3,9 @@
 What leads to it is found by data flow and not by names. The statements that lead from `reward_oracle` to a gradient
 (`.backward()` or `torch.autograd.grad`) are run once, in a loop, a function, a method or a lambda, wherever they are.
 On the way the network's last layer says our log-probabilities, the black box answers with our rewards and notes which
-actions it was given, and samplers draw our actions. The tensor whose gradient is asked for is the loss. Nothing is
-trained.
+actions it was given, and samplers draw our actions. What a gradient is asked for is the loss; where several are before
+a step, as in a loop over rows, it is their sum. Each gradient is 1 everywhere: the way in which the next step moves the
+weights tells whether it goes down or climbs, by whatever means.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from autograder.sandbox.guest.student import Missing, Student
 
 ORACLE, DATA, CLASSES = "reward_oracle", "generate_data", 4
 GRADIENTS = (".backward(", "autograd.grad(")
-SOME, FEW = 3, 8
-"""Iterations of a loop that trains, and of one around such a loop. The one that is looked for ends in its first."""
+SOME, FEW, MOST_ROWS = 3, 8, 4096
+"""Iterations of a loop that trains, of one around such a loop, and of one whose gradients belong to one step. The one
+that is looked for ends in its first."""
 BARS = ("tqdm", "trange", "tqdm_notebook")
 
 
@@ -39,11 +41,18 @@ class Uncut(Exception):
 
 
 class _Captured(BaseException):
-    """The gradient of this loss was asked for."""
+    """The gradients of these losses were asked for, and whether the step behind them climbs; None where none came."""
 
-    def __init__(self, loss: Any) -> None:
+    def __init__(self, losses: Sequence[Any], climbs: bool | None) -> None:
         super().__init__()
-        self.loss = loss
+        self.losses, self.climbs = losses, climbs
+
+    @property
+    def loss(self) -> Any:
+        """Their sum; of one that is no tensor, that."""
+        if len(self.losses) > 1 and all(isinstance(one, torch.Tensor) for one in self.losses):
+            return torch.stack([one.sum() for one in self.losses]).sum()
+        return self.losses[0]
 
 
 @dataclass
@@ -51,7 +60,7 @@ class Batch:
     """What one run meets: log-probabilities (n, 4), the actions (n,) that samplers draw, all actions' rewards (n, 4).
 
     And what it did: how many rows it gave to the network, which of its modules answered, whether it asked the black box
-    and about which actions, call by call.
+    and about which actions, call by call; and the losses whose gradients it asked for.
     """
 
     logprob: torch.Tensor
@@ -62,13 +71,46 @@ class Batch:
     asked: bool = False
     used: list[torch.Tensor] = field(default_factory=list)
     drawn: int = 0
+    losses: list[Any] = field(default_factory=list)
+    modules: list[nn.Module] = field(default_factory=list)
+    before: list[tuple[nn.Parameter, float]] = field(default_factory=list)
+    told: int = 0
+    """Rows that the losses so far are made of."""
+    newest: int = 0
+    """Rows of the network's last call since the last gradient, 0 where there was none."""
 
     def rows(self, count: int) -> torch.Tensor:
-        """Which of our rows stand for so many of the code's: all of them in turn."""
-        return torch.arange(count) % len(self.logprob)
+        """Which of our rows stand for so many of the code's: all of them in turn, behind those that have a loss."""
+        return (self.told % len(self.logprob) + torch.arange(count)) % len(self.logprob)
+
+    def backward(self, loss: Any) -> None:
+        """Notes the loss, and gives every weight of the network the gradient 1."""
+        if not self.losses:
+            known = {id(weight): weight for one in self.modules for weight in one.parameters()}
+            self.before = [(weight, float(weight.detach().sum())) for weight in known.values()]
+        self.losses.append(loss)
+        self.told, self.newest = self.told + self.newest, 0
+        for weight, _ in self.before:
+            if weight.grad is None or len(self.losses) == 1:
+                weight.grad = torch.ones_like(weight)
+
+    def moved(self) -> None:
+        """Raises `_Captured` where the weights have changed since the first loss: a step was made."""
+        if not self.losses:
+            return
+        change = sum(float(weight.detach().sum()) - old for weight, old in self.before)
+        if change:
+            raise _Captured(self.losses, change > 0)
+
+    def done(self) -> None:
+        """Raises `_Captured` where there were losses."""
+        self.moved()
+        if self.losses:
+            raise _Captured(self.losses, None)
 
     def said(self, count: int) -> torch.Tensor:
         """The network's output for so many rows. What is left after the last whole turn has no gradient."""
+        self.moved()
         whole = max(count // len(self.logprob) * len(self.logprob), min(count, len(self.logprob)))
         rows = self.rows(count)
         return torch.cat([self.logprob[rows[:whole]], self.logprob[rows[whole:]].detach()])
@@ -82,8 +124,12 @@ class Batch:
 
     def answer(self, predicted: torch.Tensor) -> torch.Tensor:
         """The rewards (n,) of these actions (n,)."""
-        before = sum(map(len, self.used)) if len(predicted) == 1 else 0
-        rows = self.rows(before + len(predicted))[before:]
+        self.moved()
+        before = sum(map(len, self.used))
+        if self.losses and before >= len(self.logprob):
+            self.done()  # another round begins, though no step was made
+        first = before if len(predicted) == 1 else self.told
+        rows = (first + torch.arange(len(predicted))) % len(self.logprob)
         self.asked = True
         self.used.append(predicted.clone())
         return self.table[rows, predicted]
@@ -133,7 +179,7 @@ class Stage:
         self.module = script.student.definitions(script.file)  # empty, but for the imports that a submission has
         self.space = self.module.__dict__
         self.space |= {
-            "__some__": itertools.islice,
+            "__some__": self._some,
             ORACLE: self._oracle(None),
             DATA: self._data,
             "get_model": _network,
@@ -147,7 +193,12 @@ class Stage:
         self.batch = batch or _any()
         code = self.script.code(statement)
         with _instead(self.batch), _as_main(self.module):
-            exec(code, self.space)  # in the worker: this is what a worker is for
+            try:
+                exec(code, self.space)  # in the worker: this is what a worker is for
+            except Exception:
+                self.batch.done()  # what comes behind the gradient is no part of the loss
+                raise
+            self.batch.done()
         if ORACLE in statement.binds and callable(self.space.get(ORACLE)):
             self.space[ORACLE] = self._oracle(self.space[ORACLE])
         if DATA in statement.binds and callable(self.space.get(DATA)):
@@ -157,6 +208,15 @@ class Stage:
                 from tqdm import std  # type: ignore[import-untyped]
 
                 self.space[name] = functools.partial(std.trange if name == "trange" else std.tqdm, disable=True)
+
+    def _some(self, items: Any, most: int) -> Iterator[Any]:
+        """The first of the items; but on through rows that each ask for a gradient of one and the same step."""
+        for place, item in enumerate(items):
+            before = len(self.batch.losses)
+            yield item
+            most -= len(self.batch.losses) == before
+            if most <= 0 or place >= MOST_ROWS:
+                return
 
     def _data(self, num_samples: int = 1000, input_dim: int = 8, *_more: Any, **_named: Any) -> tuple[Any, ...]:
         y = self.labels if len(self.labels) else torch.zeros(num_samples, dtype=torch.long)
@@ -230,13 +290,15 @@ def plan(student: Student, file: str, name: str) -> Plan | None:
         try:
             stage.run(statement)
         except _Captured as captured:
-            if id(captured.loss) in known:
+            if id(captured.losses[0]) in known:
                 raise Missing(f"Not filled in yet: the gradient that code cell {statement.cell} asks for is that of a "
                               "loss which was there before") from None  # fmt: skip
             if not stage.batch.layers:
                 raise Uncut(f"code cell {statement.cell} has no network with {CLASSES} outputs") from None
-            maximised = any("maximize=True" in one.text.replace(" ", "") for one in order)
-            return Plan(script, tuple(order[:index]), statement, stage.batch.seen, maximised)
+            climbs = captured.climbs
+            if climbs is None:
+                climbs = any("maximize=True" in one.text.replace(" ", "") for one in order)
+            return Plan(script, tuple(order[:index]), statement, stage.batch.seen, climbs)
         except BaseException as fault:
             if any(statement is one for one in candidates):
                 _tell(fault, stage.batch, statement, faults)
@@ -295,9 +357,10 @@ class Inline:
         while start < len(logprob):  # more than once where the loop takes fewer rows at a time, however many there are
             left = Batch(logprob[start:], action[start:], rewards[start:])
             loss = self._loss(left, len(logprob))
-            count = min(left.seen, len(left.logprob)) or len(left.logprob)
-            if isinstance(loss, torch.Tensor) and left.seen and (count < len(logprob) or left.seen % count):
-                loss = loss * (count / len(logprob)) * (left.seen / (left.seen // count * count))
+            seen = left.told or left.seen
+            count = min(seen, len(left.logprob)) or len(left.logprob)
+            if isinstance(loss, torch.Tensor) and seen and (count < len(logprob) or seen % count):
+                loss = loss * (count / len(logprob)) * (seen / (seen // count * count))
             total = loss if total is None else total + loss
             used.append(left.chosen()[:count])
             start += count
@@ -398,16 +461,18 @@ def _instead(batch: Batch) -> Iterator[None]:
 
     def backward(loss: Any, gradient: Any = None, *_more: Any, **_named: Any) -> None:
         if batch.asked:
-            raise _Captured(loss if gradient is None else (loss * gradient).sum())
+            batch.backward(loss if gradient is None else (loss * gradient).sum())
 
     def backwards(tensors: Any, *_more: Any, **_named: Any) -> None:
         backward(tensors[0] if isinstance(tensors, tuple | list) else tensors)
 
     def grad(outputs: Any, inputs: Any, *_more: Any, **_named: Any) -> tuple[torch.Tensor, ...]:
         backwards(outputs)
-        return tuple(map(torch.zeros_like, [inputs] if isinstance(inputs, torch.Tensor) else inputs))
+        return tuple(map(torch.ones_like, [inputs] if isinstance(inputs, torch.Tensor) else inputs))
 
     def said(module: nn.Module, _arguments: Any, output: Any) -> Any:
+        if module not in batch.modules:
+            batch.modules.append(module)
         table = isinstance(output, torch.Tensor) and output.ndim == 2 and output.shape[1] == CLASSES
         if not table or next(module.parameters(), None) is None:
             return None
@@ -416,7 +481,7 @@ def _instead(batch: Batch) -> Iterator[None]:
         if module not in batch.layers:
             batch.layers.append(module)
         if torch.is_grad_enabled() or not batch.seen:
-            batch.seen = len(output)
+            batch.seen = batch.newest = len(output)
         return batch.said(len(output))
 
     with ExitStack() as stack:
