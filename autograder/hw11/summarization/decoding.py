@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -220,82 +220,85 @@ def _first_ended(source: Source, search: Search) -> Tokens:
     return _winner(beams, search)
 
 
+def _grown(source: Source, beams: Sequence[tuple[float, Tokens]]) -> list[tuple[float, Tokens]]:
+    """All continuations of the beams; those that have ended stay as they are."""
+    grown: list[tuple[float, Tokens]] = []
+    for value, tokens in beams:
+        grown += [(value, tokens)] if tokens[-1:] == (EOS,) else _continued(source, source.logp, value, tokens)
+    return grown
+
+
+def _likeliest(beams: Sequence[tuple[float, Tokens]]) -> Tokens:
+    ((_, tokens),) = _best(beams, 1)
+    found: Tokens = tokens
+    return found
+
+
 def _first_done(source: Source, search: Search) -> Tokens:
-    """Of the beams at the end the one that ended first is taken, the likelier one of several, whatever the scores."""
-    logp = source.logp
+    """The beam that ends first is taken, the likelier one of several, whatever the others would come to."""
     beams: list[tuple[float, Tokens]] = [(0.0, ())]
-    first: Tokens = ()
     for _ in range(search.most):
-        grown: list[tuple[float, Tokens]] = []
-        for value, tokens in beams:
-            grown += [(value, tokens)] if tokens[-1:] == (EOS,) else _continued(source, logp, value, tokens)
-        beams = [one for _, one in _best([(value, (value, tokens)) for value, tokens in grown], search.width)]
+        beams = _best(_grown(source, beams), search.width)
         ended = [one for one in beams if one[1][-1] == EOS]
-        if ended and not first:
-            ((_, first),) = _best(ended, 1)
-        if len(ended) == len(beams):
-            break
-    return first or _winner(beams, search)
-
-
-def _penalised_at_each_step(source: Source, search: Search) -> Tokens:
-    """The sum so far is divided by the length's power at every step, and the next log-probability added to that."""
-    logp = source.logp
-    beams: list[tuple[float, Tokens]] = [(0.0, ())]
-    for _ in range(search.most):
-        grown: list[tuple[float, Tokens]] = []
-        for value, tokens in beams:
-            if tokens[-1:] == (EOS,):
-                grown.append((value, tokens))
-                continue
-            grown += [
-                (search.score(after, len(more)), more) for after, more in _continued(source, logp, value, tokens)
-            ]
-        beams = _best(grown, search.width)
-        if all(tokens[-1] == EOS for _, tokens in beams):
-            break
-    ((_, found),) = _best(beams, 1)
-    tokens_found: Tokens = found
-    return tokens_found
-
-
-def _penalised_at_each_step_and_end(source: Source, search: Search) -> Tokens:
-    """The same, and once more when the best one is chosen."""
-    logp = source.logp
-    beams: list[tuple[float, Tokens]] = [(0.0, ())]
-    for _ in range(search.most):
-        grown: list[tuple[float, Tokens]] = []
-        for value, tokens in beams:
-            if tokens[-1:] == (EOS,):
-                grown.append((value, tokens))
-                continue
-            grown += [
-                (search.score(after, len(more)), more) for after, more in _continued(source, logp, value, tokens)
-            ]
-        beams = _best(grown, search.width)
-        if all(tokens[-1] == EOS for _, tokens in beams):
-            break
+        if ended:
+            return _likeliest(ended)
     return _winner(beams, search)
 
 
-def _step_penalty(source: Source, search: Search) -> Tokens:
-    """Each token's log-probability is divided by the power of its place, and these are added up."""
-    logp = source.logp
+def _done_of_each_row(sources: Sequence[Source], row: int, search: Search, *, by_score: bool = False) -> Tokens:
+    """The search is over once every row has a beam that has ended, and the best of these is taken."""
+    beams: list[list[tuple[float, Tokens]]] = [[(0.0, ())] for _ in sources]
+    for _ in range(search.most):
+        beams = [_best(_grown(source, each), search.width) for source, each in zip(sources, beams, strict=True)]
+        if all(any(tokens[-1] == EOS for _, tokens in each) for each in beams):
+            break
+    ended = [one for one in beams[row] if one[1][-1] == EOS] or beams[row]
+    return _winner(ended, search) if by_score else _likeliest(ended)
+
+
+def _penalised_steps(source: Source, search: Search, *, again: bool = False) -> Tokens:
+    """The sum so far is divided by the length's power at each step, and the next log-probability added to that.
+
+    With `again` once more at the end.
+    """
     beams: list[tuple[float, Tokens]] = [(0.0, ())]
-    for place in range(1, search.most + 1):
-        grown: list[tuple[float, Tokens]] = []
-        for value, tokens in beams:
-            if tokens[-1:] == (EOS,):
-                grown.append((value, tokens))
-            else:
-                ends = _continued(source, logp, value, tokens)
-                grown += [(value + (after - value) / place**search.penalty, more) for after, more in ends]
+    for _ in range(search.most):
+        over = {tokens for _, tokens in beams if tokens[-1:] == (EOS,)}
+        beams = [
+            (value if tokens in over else search.score(value, len(tokens)), tokens)
+            for value, tokens in _best(_grown(source, beams), search.width)
+        ]
+        if all(tokens[-1] == EOS for _, tokens in beams):
+            break
+    return _winner(beams, search) if again else _likeliest(beams)
+
+
+def _penalised_together(sources: Sequence[Source], row: int, search: Search, *, again: bool = False) -> Tokens:
+    """The same, also of beams that have ended, as long as any row goes on."""
+    beams: list[list[tuple[float, Tokens]]] = [[(0.0, ())] for _ in sources]
+    for _ in range(search.most):
+        beams = [
+            [(search.score(value, len(tokens)), tokens) for value, tokens in _best(_grown(source, each), search.width)]
+            for source, each in zip(sources, beams, strict=True)
+        ]
+        if all(tokens[-1] == EOS for each in beams for _, tokens in each):
+            break
+    return _winner(beams[row], search) if again else _likeliest(beams[row])
+
+
+def _penalised_candidates(source: Source, search: Search) -> Tokens:
+    """The same, but divided before the beams are chosen."""
+    beams: list[tuple[float, Tokens]] = [(0.0, ())]
+    for _ in range(search.most):
+        over = {tokens for _, tokens in beams if tokens[-1:] == (EOS,)}
+        grown = [
+            (value if tokens in over else search.score(value, len(tokens)), tokens)
+            for value, tokens in _grown(source, beams)
+        ]
         beams = _best(grown, search.width)
         if all(tokens[-1] == EOS for _, tokens in beams):
             break
-    ((_, found),) = _best(beams, 1)
-    last: Tokens = found
-    return last
+    return _likeliest(beams)
 
 
 def _unended(source: Source, search: Search) -> Tokens:
@@ -420,11 +423,19 @@ MISTAKES = (
         "The search ended for all rows with the first beam of any that ended; others can still become better.",
         beside=_any_ended,
     ),
-    Mistake(
-        "sum_first_taken",
-        "Of the beams that ended the first was taken: all that ended compete by their scores, log p divided by a power "
-        "of the length.",
-        _first_done,
+    *(
+        Mistake(
+            "sum_first_taken",
+            "The first beam of a row that ended was taken: all that end compete by their scores, log p divided by a "
+            "power of the length.",
+            search,
+            beside,
+        )
+        for search, beside in (
+            (_first_done, None),
+            (beam, _done_of_each_row),
+            (beam, partial(_done_of_each_row, by_score=True)),
+        )
     ),
     *(
         Mistake(
@@ -432,8 +443,15 @@ MISTAKES = (
             "The length penalty was applied at each step, so that it adds up; log p is summed without it, and divided "
             "by the length's power once, when beams are compared.",
             search,
+            beside,
         )
-        for search in (_penalised_at_each_step, _penalised_at_each_step_and_end, _step_penalty)
+        for search, beside in (
+            (_penalised_steps, None),
+            (partial(_penalised_steps, again=True), None),
+            (_penalised_candidates, None),
+            (beam, _penalised_together),
+            (beam, partial(_penalised_together, again=True)),
+        )
     ),
 )
 
