@@ -440,14 +440,10 @@ BY_HAND = {
     "    for w in model.parameters():\n        w += 0.05 * w.grad",
     "data": "model.zero_grad()\nobjective.backward()\nfor w in model.parameters():\n"
     "    w.data = w.data + 0.05 * w.grad.data",
-    "add_": "model.zero_grad()\nobjective.backward()\nwith torch.no_grad():\n    for w in model.parameters():\n"
-    "        w.add_(w.grad, alpha=0.05)",
     "grad": "grads = torch.autograd.grad(objective, list(model.parameters()))\nwith torch.no_grad():\n"
     "    for w, g in zip(model.parameters(), grads):\n        w.copy_(w + 0.05 * g)",
     "turned": "model.zero_grad()\nobjective.backward()\nfor w in model.parameters():\n    w.grad.neg_()\n"
     "torch.optim.SGD(model.parameters(), lr=0.05).step()",
-    "named option": "options = dict(lr=0.05, maximize=bool(1))\nopt = torch.optim.SGD(model.parameters(), **options)\n"
-    "opt.zero_grad()\nobjective.backward()\nopt.step()",
 }
 
 
@@ -470,19 +466,8 @@ STEPPED: dict[str, tuple[bytes, dict[str, str]]] = {
     "rows of one call, not divided": (
         by_rows("loss = -logp[i, a[i]] * r[i]\nloss.backward(retain_graph=True)", before=ONCE),
         {"average": "sum_not_mean"}),
-    "a call for each row": (
-        by_rows(EACH + "(-logp[0, a[0]] * r[0] / n).backward()", before="optimizer.zero_grad()"), {}),
     "a call for each row, not divided": (
         by_rows(EACH + "(-logp[0, a[0]] * r[0]).backward()", before="optimizer.zero_grad()"),
         {"average": "sum_not_mean"}),
-    "a step for each row": (
-        by_rows(EACH + "optimizer.zero_grad()\n(-logp[0, a[0]] * r[0]).backward()\noptimizer.step()", after="pass"),
-        {}),
-    "rows of one call, the reward left out": (
-        by_rows("loss = -logp[i, a[i]] / n\nloss.backward(retain_graph=True)", before=ONCE),
-        {"gradient": "reward_ignored", "sign": "reward_ignored", "unbiased": "", "training": ""}),
-    "a step by hand for all rows": (
-        by_rows(EACH + "(-logp[0, a[0]] * r[0] / n).backward()", before="model.zero_grad()",
-                after="with torch.no_grad():\n    for w in model.parameters():\n        w -= 0.05 * w.grad"), {}),
 }  # fmt: skip
 """Loops whose step climbs, or is made of many gradients, with the checks of the loss that fail, and diagnoses."""

@@ -261,6 +261,15 @@ def _pre_norm(x: Number, change: Sublayer, weights: Weights, norm: str) -> Numbe
     return add(x, change(normed(x, weights, norm)))
 
 
+def _one_norm(norm: str) -> Block:
+    """The same normalisation in all blocks."""
+
+    def block(x: Number, change: Sublayer, weights: Weights, _name: str) -> Number:
+        return add_and_norm(x, change, weights, norm)
+
+    return block
+
+
 def _gelu(x: Number) -> Number:
     """Its slope is at most 1.13, and erf is as exact as any function."""
     plain = x.value if isinstance(x, Bounded) else x
@@ -325,6 +334,23 @@ FORMS = (
         "sum_pre_norm",
         "The normalisation was applied before each block (pre-norm); here it comes after x + change.",
         block=_pre_norm,
+    ),
+    *(
+        _everywhere(
+            "sum_residual_of_layer",
+            "The layer's own input is added in a later block: each block adds its own input, what the block before "
+            "returned.",
+            from_input=blocks,
+        )
+        for blocks in (("ffn_ln",), ("cross_attn_ln",), ("cross_attn_ln", "ffn_ln"))
+    ),
+    *(
+        _everywhere(
+            "sum_one_norm",
+            f"The LayerNorm of the {words} block, {norm}, is used in all blocks; each block has one of its own.",
+            block=_one_norm(norm),
+        )
+        for norm, words in BLOCKS.items()
     ),
     _everywhere("sum_activation", "GELU was used between fc1 and fc2 in place of ReLU.", activation=_gelu),
     _everywhere("sum_activation", "Nothing stands between fc1 and fc2, where ReLU belongs.", activation=lambda x: x),

@@ -6,7 +6,7 @@ Post-norm, after Vaswani et al. 2017, section 3. Weights are a mapping by torch'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -44,14 +44,15 @@ def layer(
     memory_hidden: Array | None = None,
     activation: Activation = relu,
     block: Block | None = None,
+    from_input: Collection[str] = (),
 ) -> Number:
     """One layer without a cache: x (batch, n, d), padding (batch, n) with 1 at padding. Returns (batch, n, d).
 
     With `memory` (batch, m, d), the encoder's output, it is a decoder's layer. With `past` (batch, k, d) that is what
     keys and values of the self-attention are made of, x being queries alone; then `hidden` (n, k) says what
-    is hidden from each. Otherwise the last four are for known mistakes: `hidden` (n, n) in place of what `causal` hides
+    is hidden from each. Otherwise the last five are for known mistakes: `hidden` (n, n) in place of what `causal` hides
     from each query, `memory_hidden` (n, m) the same in the cross-attention, another activation, another way to add a
-    sublayer's change.
+    sublayer's change, and the norms of those blocks that add theirs to the layer's input in place of their own.
     """
     block = block or add_and_norm
     if hidden is None:
@@ -71,10 +72,17 @@ def layer(
     def feeds_forward(x: Number) -> Number:
         return _linear(activation(_linear(x, weights, "fc1")), weights, "fc2")
 
-    x = block(x, sees_itself, weights, "self_attn_ln")
+    entry = x
+
+    def through(x: Number, change: Sublayer, norm: str) -> Number:
+        return (
+            block(entry, lambda _: change(x), weights, norm) if norm in from_input else block(x, change, weights, norm)
+        )
+
+    x = through(x, sees_itself, "self_attn_ln")
     if memory is not None:
-        x = block(x, sees_memory, weights, "cross_attn_ln")
-    return block(x, feeds_forward, weights, "ffn_ln")
+        x = through(x, sees_memory, "cross_attn_ln")
+    return through(x, feeds_forward, "ffn_ln")
 
 
 def _handed(x: Number, block: Block, weights: Weights) -> Number:
