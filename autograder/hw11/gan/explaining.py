@@ -303,6 +303,8 @@ LABEL_NEAR = 2e-3
 float32 leaves that gradient off by 1e-6 of 3.5 |x|: labels are off by 4e-6 / t or less where batches are not above 12,
 which is `LABEL_NEAR` where a row's slope t is as small as `FLAT`."""
 FLAT = 0.002
+LARGEST = 1e6
+"""Larger slopes come of no labels: 3.5 times images of up to some hundred at most."""
 
 
 def _cross_entropy(h: Array, labels: Array) -> float:
@@ -325,6 +327,8 @@ def _labelled(trial: Trial, reading: Reading, which: str) -> Explanation | None:
         if not isinstance(slope, np.ndarray) or slope.shape != seen.w.shape or np.abs(t).min() < FLAT:
             return None
         slope = slope.astype(float)
+        if not np.isfinite(slope).all() or np.abs(slope).max() > LARGEST:
+            return None
         rows = np.concatenate([images.x / len(images.h) for images in groups]) * t[:, None]
         off, *_ = np.linalg.lstsq(rows.T, slope, rcond=None)
         if np.abs(rows.T @ off - slope).max() > 1e-4 * max(float(np.abs(slope).max()), 1e-3):
@@ -361,6 +365,8 @@ def _smoothed(_trial: Trial, reading: Reading, which: str) -> Explanation | None
     """The generator's label is another one than 1, the same in every case: L = mean softplus(-h) + (1 - y) mean h."""
     seen = max(reading.cases, key=lambda one: abs(float(one.fakes[0].h.mean())))
     h, place = seen.fakes[0].h, reading.index(which)
+    if not abs(float(h.mean())) > 1e-6:
+        return None
     label = 1 - (float(seen.losses[place].reshape(())) - float(softplus(-h).mean())) / float(h.mean())
     if not 0.01 < label < 0.995:
         return None
