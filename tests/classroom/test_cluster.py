@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_worker_that_dies_loses_and_doubles_nothing(folder: Path, tmp_path: Path) -> None:
     alone, out = tmp_path / "alone", tmp_path / "out"
     assert run(folder, alone).returncode == 0
-    with LocalCluster(2, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL") as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL") as cluster:
         process = subprocess.Popen(
             [*command("class", folder, "--out", out, "--homework", "tests.small"),
              "--scheduler", cluster.scheduler_address],
@@ -92,7 +92,7 @@ def test_one_worker_that_cannot_grade_stops_the_run_before_it_begins(folder: Pat
     told: list[str] = []
     task = Task("tests.small", "0123456789ab")
     with (
-        LocalCluster(1, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL") as workers,
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL") as workers,
         pytest.raises(Reject, match="1 of 1 workers cannot grade, so nothing was sent"),
     ):
         cluster.check(workers.scheduler_address, task, roster.read(folder), told.append)
@@ -101,7 +101,7 @@ def test_one_worker_that_cannot_grade_stops_the_run_before_it_begins(folder: Pat
     assert "it has another grader or homework" in told[0]
     assert told[1].startswith("  isolation: ")
     with (
-        LocalCluster(0, dashboard_address=None, silence_logs="CRITICAL") as workers,
+        LocalCluster(n_workers=0, dashboard_address=None, silence_logs="CRITICAL") as workers,
         pytest.raises(Reject, match="has no worker"),
     ):
         cluster.check(workers.scheduler_address, task, roster.read(folder), told.append)
