@@ -137,8 +137,8 @@ def _find(listing: Listing, sought: Sequence[PurePosixPath], template: _Template
     """
     candidates: dict[PurePosixPath, list[_Candidate]] = {}
     for graded in sought:
-        own = _candidates(listing.files.values(), graded)
-        spare = _candidates(listing.spare.values(), graded)
+        own = _candidates(template.students(listing.files.values(), graded), graded)
+        spare = _candidates(template.students(listing.spare.values(), graded), graded)
         if spare and not any(template.state(graded, one.file) == FILLED for one in own):
             own += [one for one in spare if template.state(graded, one.file) > OTHER]
         if any(template.state(graded, one.file) == FILLED for one in own if not _is_exported(graded, one)):
@@ -267,6 +267,17 @@ class _Template:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._states: dict[tuple[PurePosixPath, int], int] = {}
+
+    def students(self, files: Iterable[File], graded: PurePosixPath) -> Iterator[File]:
+        """The files without those that were handed out as they are under another path than the graded one's.
+
+        A homework's own checks of a notebook may be called like it: they are no export of it.
+        """
+        for file in files:
+            same = _given_by_name(self.folder).get(file.name.folded, {})
+            others = [lines for path, lines in same.items() if path != graded]
+            if not others or _lines(".py", file.data() or b"") not in others:
+                yield file
 
     def state(self, graded: PurePosixPath, file: File) -> int:
         """OTHER, UNTOUCHED, BROKEN or FILLED. A file of which there is no template is FILLED if anything is in it."""
@@ -522,6 +533,15 @@ def _given(template: Path) -> dict[PurePosixPath, bytes]:
         for path in sorted(template.rglob("*.py"))
         if "__pycache__" not in path.parts
     }
+
+
+@cache
+def _given_by_name(template: Path) -> dict[str, dict[PurePosixPath, list[bytes]]]:
+    """The lines of the template's Python files, by their names and paths."""
+    found: dict[str, dict[PurePosixPath, list[bytes]]] = {}
+    for path, data in _given(template).items():
+        found.setdefault(names.folded(path.name), {})[path] = _lines(".py", data) or []
+    return found
 
 
 def _write(box: Path, files: dict[PurePosixPath, bytes], group: int | None) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import shutil
 import socket
 import stat
 import struct
@@ -1197,3 +1198,16 @@ def test_zips_within_share_the_limits(tmp_path: Path, box: Path, monkeypatch: py
     inner = {f"{n}.zip": zipped({f"{n}/{m}.py": bytes(4 << 20) for m in range(4)}) for n in range(4)}
     taken = submission.receive(zip_of({**SMALL, **inner}, tmp_path / "a.zip"), WHOLE, box)
     assert sum("more than 200 MB" in remark for remark in taken.remarks) == 3
+
+
+def test_checks_that_were_handed_out_are_no_exports_of_notebooks(tmp_path: Path) -> None:
+    """An untouched template holds public_checks/policy_gradient.py, which is not the notebook policy_gradient.ipynb."""
+    upload, box = tmp_path / "upload", tmp_path / "box"
+    shutil.copytree(ASSIGNMENT.template, upload)
+    handed_out = upload / "public_checks" / "policy_gradient.py"
+    handed_out.write_bytes(handed_out.read_bytes().replace(b"\n", b"\r\n"))  # as an editor on Windows saves it
+    box.mkdir()
+    taken = submission.receive(upload, ASSIGNMENT, box)
+    for name in ("policy_gradient.ipynb", "summarization.ipynb"):
+        assert (box / name).read_bytes() == (ASSIGNMENT.template / name).read_bytes()
+    assert not any("was graded as" in remark for remark in taken.remarks)
