@@ -73,7 +73,10 @@ def test_students_get_what_they_need_for_each(made: tuple[Path, str]) -> None:
         "7-process": {"answers.toml"},
     }.items():
         with zipfile.ZipFile(made[0] / f"student_template-{name}.zip") as archive:
-            assert set(archive.namelist()) == files
+            held = set(archive.namelist())
+        checks = {name for name in held if name.startswith("public_checks/")} | {"check.py", "README.md"}
+        assert held - checks == files
+        assert "public_checks/questions.py" in held >= checks
 
 
 # ------------------------------------------------------------------------------------ as Gradescope has it
