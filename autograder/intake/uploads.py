@@ -58,6 +58,8 @@ def may_run(path: Path) -> bool:
             walked = (os.fsencode(name) for _, _, files in os.walk(path) for name in files)
             names = list(itertools.islice(walked, PEEKED))
             return len(names) == PEEKED or any(mark in name.lower() for name in names for mark in CODE)
+        if not path.is_file():  # to open a pipe would wait for ever
+            return False
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
             tail = file.read(TAIL).lower()

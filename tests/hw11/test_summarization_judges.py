@@ -213,6 +213,10 @@ def test_right_beam_searches_agree_on_what_is_drawn(how: str, keeps: str) -> Non
     assert missed(range(1000, 1003), how, keeps) == 0
 
 
+LATER = ("sum_first_taken", "sum_penalty_each_step")
+"""Where one of these finds the same as another mistake, the other one is named."""
+
+
 def test_every_known_mistake_of_a_beam_search_is_known_for_what_it_is() -> None:
     """On three draws: what each mistake finds differs from what is right, and explains itself."""
     for draw in range(3):
@@ -230,4 +234,5 @@ def test_every_known_mistake_of_a_beam_search_is_known_for_what_it_is() -> None:
                         continue
             known = decoding._known(found, cases)
             assert known is not None
-            assert known.id == mistake.id, draw
+            alike = decoding._explained(known, found) == decoding._explained(mistake, found)  # both find the same there
+            assert known.id == mistake.id or (alike and mistake.id in LATER), draw

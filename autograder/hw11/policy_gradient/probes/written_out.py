@@ -74,6 +74,8 @@ class Batch:
     losses: list[Any] = field(default_factory=list)
     modules: list[nn.Module] = field(default_factory=list)
     before: list[tuple[nn.Parameter, float]] = field(default_factory=list)
+    blind: bool = False
+    """Whether the first loss was there before any network: one that is called behind it has no part in it."""
     told: int = 0
     """Rows that the losses so far are made of."""
     newest: int = 0
@@ -86,6 +88,7 @@ class Batch:
     def backward(self, loss: Any) -> None:
         """Notes the loss, and gives every weight of the network the gradient 1."""
         if not self.losses:
+            self.blind = not self.layers
             known = {id(weight): weight for one in self.modules for weight in one.parameters()}
             self.before = [(weight, float(weight.detach().sum())) for weight in known.values()]
         self.losses.append(loss)
@@ -293,7 +296,7 @@ def plan(student: Student, file: str, name: str) -> Plan | None:
             if id(captured.losses[0]) in known:
                 raise Missing(f"Not filled in yet: the gradient that code cell {statement.cell} asks for is that of a "
                               "loss which was there before") from None  # fmt: skip
-            if not stage.batch.layers:
+            if stage.batch.blind:
                 raise Uncut(f"code cell {statement.cell} has no network with {CLASSES} outputs") from None
             climbs = captured.climbs
             if climbs is None:
