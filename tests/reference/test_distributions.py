@@ -271,7 +271,7 @@ MASS = stats.norm.pdf(FINE) / stats.norm.pdf(FINE).sum()
 def reverse(target, mean, std, u=FINE, mass=MASS):
     """D(Gaussian(mean, std) || target) for arrays of one shape, on nodes u (n,) with weights mass (n,)."""
     mean, std = np.asarray(mean)[..., None], np.asarray(std)[..., None]
-    entropy = np.log(std[..., 0]) + 0.5 * np.log(2 * np.pi * np.e)
+    entropy = np.log(std[..., 0]) + 0.5 * np.log(2 * np.pi * math.e)
     return -entropy - (mass * target.log_density(mean + std * u)).sum(-1)
 
 
