@@ -91,7 +91,7 @@ class Ask:
     @property
     def private(self) -> bool:
         """Whether its worker holds something right, which what it says could carry to a student."""
-        return "private_probes" in self.probe.partition(":")[0].split(".")
+        return PRIVATE in self.probe.partition(":")[0].split(".")
 
     @property
     def name(self) -> str:
@@ -305,6 +305,8 @@ class Assignment:
         return sum(check.judge.alpha for question in self.questions for check in question.checks)
 
 
+PUBLIC, PRIVATE = "probes", "private_probes"
+"""How a homework calls the modules that run beside students' code: all workers may see those of the first name."""
 GIVEN = ".given"
 """Where in a submission's box the template's graded files stand as they were handed out."""
 PACKAGES = ".packages"

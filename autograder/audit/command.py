@@ -66,23 +66,12 @@ def run(
     assignment = homework.load(package)
     chosen = [name for name in PARTS if not only or name in only]
     try:
-        document = _document(assignment, write_to)
+        document = documents.chosen(write_to, homework.of(assignment).audit_document, COMMAND)
         with alone(out):
             return _run(package, assignment, out, quick, chosen, jobs, document)
     except (Reject, CaseError) as fault:
         print(fault, file=sys.stderr)
         return 2
-
-
-def _document(assignment: Assignment, write_to: Path | bool | None) -> Path | None:
-    """Where the table goes, None for nowhere; raises Reject before anything is measured where it cannot go there."""
-    if write_to is None or write_to is False:
-        return None
-    document = homework.of(assignment).audit_document if write_to is True else write_to
-    if document is None:
-        raise Reject("The homework names no document for these figures. Expected: --write FILE.")
-    documents.read(document, COMMAND)
-    return document
 
 
 def _run(

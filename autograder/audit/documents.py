@@ -29,6 +29,20 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
 
 
+def chosen(write_to: Path | bool | None, usual: Path | None, command: str) -> Path | None:
+    """Where the command's figures go: nowhere, to `write_to`, or for True to the homework's `usual` document.
+
+    Raises Reject where they cannot go there, before anything is measured.
+    """
+    if write_to is None or write_to is False:
+        return None
+    found = usual if write_to is True else write_to
+    if found is None:
+        raise Reject("The homework names no document for these figures. Expected: --write FILE.")
+    read(found, command)
+    return found
+
+
 def read(document: Path, command: str) -> str:
     """What stands between the markers of this command; raises Reject where the document lacks them."""
     return _split(document, command)[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from autograder.audit.inprocess import InProcess
 from autograder.audit.journal import Journal, Key
 from autograder.audit.section import Claim, Form, Listing, Part, Tell, nobody
 from autograder.audit.solutions import Solution
+from autograder.authoring import template
 from autograder.core import Ask, Assignment, Observation, Submission, Values
 from autograder.grade import LONGEST, Grading
 
@@ -235,8 +235,7 @@ def _lines(path: Path) -> list[str]:
     """The lines of a file, or of a notebook's code cells."""
     text = path.read_text()
     if path.suffix == ".ipynb":
-        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
-        text = "\n".join("".join(cell["source"]) for cell in cells)
+        text = "\n".join(template.code_cells(text))
     return [line.strip() for line in text.splitlines()]
 
 

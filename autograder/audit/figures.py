@@ -124,17 +124,10 @@ def _saved(path: Path) -> dict[str, object]:
 
 
 def document(assignment: Assignment, write_to: Path | bool | None, command: str) -> Path | None:
-    """Where this command's figures go: nowhere, to `write_to`, or for True to the homework's own document.
-
-    Raises Reject where they cannot go there, before anything is measured.
-    """
-    if write_to is None or write_to is False:
-        return None
-    found = homework.of(assignment).bench_document if write_to is True else write_to
-    if found is None:
-        raise Reject("The homework names no document for these figures. Expected: --write FILE.")
-    documents.read(found, command)
-    _saved(found.with_suffix(".json"))
+    """As documents.chosen, with the JSON beside the document, which must be one that figures can be added to."""
+    found = documents.chosen(write_to, homework.of(assignment).bench_document, command)
+    if found is not None:
+        _saved(found.with_suffix(".json"))  # raises where it cannot be added to
     return found
 
 

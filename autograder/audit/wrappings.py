@@ -25,6 +25,7 @@ from autograder.audit import bank, casefiles, homework, parallel
 from autograder.audit.journal import Journal, Key
 from autograder.audit.section import Claim, Form, Listing, Part, Tell, nobody
 from autograder.audit.solutions import Definition, Solution, applied
+from autograder.authoring import template
 from autograder.core import Assignment
 from autograder.grade import Grading
 from autograder.intake import submission
@@ -328,14 +329,10 @@ def _cells(change: Callable[[Cells, frozenset[str]], Cells | None]) -> Callable[
     """A change of the graded notebook's code cells."""
 
     def changed(files: Files, file: str, names: frozenset[str]) -> Files | None:
-        cells = change(_sources(files[file]), names)
+        cells = change(template.code_cells(files[file]), names)
         return None if cells is None else {**files, file: notebook(cells)}
 
     return changed
-
-
-def _sources(text: str) -> Cells:
-    return ["".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
 
 
 def notebook(cells: Sequence[str]) -> str:
@@ -414,7 +411,7 @@ def _profiled(own: Cells, names: frozenset[str]) -> Cells:
 
 def _exported(files: Files, file: str, _names: frozenset[str]) -> Files:
     """As Python in jupytext's percent format, in place of the notebook."""
-    text = "\n".join(f"# %%\n{cell}" for cell in _sources(files[file]))
+    text = "\n".join(f"# %%\n{cell}" for cell in template.code_cells(files[file]))
     return {**{path: data for path, data in files.items() if path != file}, f"{file.removesuffix('.ipynb')}.py": text}
 
 
@@ -432,7 +429,7 @@ def _written(own: Cells, names: frozenset[str]) -> Cells:
 def _beside(files: Files, file: str, names: frozenset[str]) -> Files | None:
     """The cells that define what is graded are files beside the notebook, which it runs."""
     cells, more = [], {}
-    for at, cell in enumerate(_sources(files[file])):
+    for at, cell in enumerate(template.code_cells(files[file])):
         if _defined(cell) & names:
             more[f"code/part{at}.py"] = cell
             cells.append(f"%run -i code/part{at}.py")
@@ -507,7 +504,7 @@ def _from_the_registry(tree: ast.Module, names: frozenset[str]) -> ast.Module | 
 def _old(files: Files, file: str, _names: frozenset[str]) -> Files:
     """nbformat 3."""
     bare = {"cell_type": "code", "collapsed": False, "language": "python", "metadata": {}, "outputs": []}
-    sheet = {"cells": [{**bare, "input": source} for source in _sources(files[file])], "metadata": {}}
+    sheet = {"cells": [{**bare, "input": source} for source in template.code_cells(files[file])], "metadata": {}}
     old = {"metadata": {"name": ""}, "nbformat": 3, "nbformat_minor": 0, "worksheets": [sheet]}
     return {**files, file: json.dumps(old)}
 

@@ -70,6 +70,11 @@ def cut(text: str, where: str, *, as_it_stands: bool = False) -> tuple[str, int]
     return "\n".join(kept), regions
 
 
+def code_cells(notebook: str) -> list[str]:
+    """The sources of the code cells of a notebook of ours, whose text this is."""
+    return ["".join(cell["source"]) for cell in json.loads(notebook)["cells"] if cell["cell_type"] == "code"]
+
+
 def _enclosing(before: list[str], indent: str) -> str:
     """The name of the function that a region with this indentation stands in, or nothing outside of all."""
     for line in reversed(before):

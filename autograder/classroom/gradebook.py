@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder import storage
+from autograder.authoring import template
 from autograder.classroom import byhand
 from autograder.classroom.cells import cell
 from autograder.classroom.records import said_by
@@ -126,7 +126,7 @@ def _code(path: Path) -> list[str]:
     text = path.read_text("utf-8")
     if path.suffix != ".ipynb":
         return [text]
-    return ["".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    return template.code_cells(text)
 
 
 def keep_settings(book: sqlite3.Connection, grader: str, settings: Mapping[str, str]) -> None:

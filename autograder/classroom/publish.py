@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import sqlite3
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from autograder.output import gradescope
 from autograder.storage import alone
 
 BOOK = "gradebook.sqlite"
+DONE, UNUSABLE = 0, 2
+"""Exit statuses of the commands that work on a graded class."""
 
 
 def everything(book: sqlite3.Connection, assignment: Assignment, out: Path) -> None:
@@ -91,6 +94,17 @@ def opened(out: Path, homework: str = "") -> Class:
     if not narrowed.questions:
         raise Reject(f"The gradebook in {out} holds no check of {name}. Say with --homework whose it is.")
     return Class(out, book, name, narrowed)
+
+
+def status(action: Callable[[], int], place: Path) -> int:
+    """What the action returns; UNUSABLE, with a sentence, where it raises Reject, or OSError about a file or `place`."""
+    try:
+        return action()
+    except Reject as fault:
+        print(fault, file=sys.stderr)
+    except OSError as error:
+        print(f"{error.filename or place} cannot be used: {error.strerror or error}.", file=sys.stderr)
+    return UNUSABLE
 
 
 def written(opened: Class) -> bool:

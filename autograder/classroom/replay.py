@@ -20,7 +20,7 @@ import numpy as np
 from autograder import homeworks
 from autograder.classroom import publish, report
 from autograder.classroom.kept import Kept, Store
-from autograder.classroom.publish import Class
+from autograder.classroom.publish import DONE, Class
 from autograder.classroom.report import Entry
 from autograder.core import GIVEN, PACKAGES, WHOLE, Array, Check, Question, Reject, Submission, Trial, Value, Values
 from autograder.sandbox import confine
@@ -29,7 +29,6 @@ from autograder.text import clean
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES, ABOUT, INPUTS, EXPECTED, SCRIPT = "files", "replay.json", "inputs.npz", "expected.npz", "replay.py"
-DONE, UNUSABLE = 0, 2
 SHOWN = 6
 """Entries of an array that are shown."""
 WARNING = """This runs the code of a student on this machine, with your rights and without the sandbox.
@@ -38,27 +37,24 @@ Read it first, and go on only if you would run it as your own."""
 
 def run(out: Path, student: str, check: str, to: Path | None, homework: str = "") -> int:
     """Writes the folder. Returns 0, or 2 with a sentence that says what is missing."""
-    try:
-        opened = publish.opened(out, homework)
-        question, found = _check(opened, check)
-        entry = _entry(opened, student)
-        held = Store(out).load(entry.id)
-        if held is None:
-            raise Reject(
-                f"No files were kept of {entry.id}: it was graded by an earlier version, or could not be read. "
-                "Grade it again (`class ... --again`)."
-            )
-        number = next(number for number, one in question.numbered if one.id == found.id)
-        folder = to or Path(f"replay-{entry.id}-{number}")
-        if folder.exists() and any(folder.iterdir()):
-            raise Reject(f"{folder} is there already, and may hold what you changed. Give another one with --to.")
-        _write(folder, opened, entry, held, question, found, number)
-    except Reject as fault:
-        print(fault, file=sys.stderr)
-        return UNUSABLE
-    except OSError as error:
-        print(f"{error.filename or to or out} cannot be used: {error.strerror or error}.", file=sys.stderr)
-        return UNUSABLE
+    return publish.status(lambda: _run(out, student, check, to, homework), to or out)
+
+
+def _run(out: Path, student: str, check: str, to: Path | None, homework: str) -> int:
+    opened = publish.opened(out, homework)
+    question, found = _check(opened, check)
+    entry = _entry(opened, student)
+    held = Store(out).load(entry.id)
+    if held is None:
+        raise Reject(
+            f"No files were kept of {entry.id}: it was graded by an earlier version, or could not be read. "
+            "Grade it again (`class ... --again`)."
+        )
+    number = next(number for number, one in question.numbered if one.id == found.id)
+    folder = to or Path(f"replay-{entry.id}-{number}")
+    if folder.exists() and any(folder.iterdir()):
+        raise Reject(f"{folder} is there already, and may hold what you changed. Give another one with --to.")
+    _write(folder, opened, entry, held, question, found, number)
     script = shlex.quote(str(folder / SCRIPT))
     print(
         f"{folder} holds {entry.id}'s files, the inputs of {number} {found.name}, and {SCRIPT}.\n"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-PUBLIC, PRIVATE = "probes", "private_probes"
-"""How a homework calls the modules that run beside students' code: all workers may see those of the first name."""
+from autograder.core import PRIVATE, PUBLIC
 
 
 def probe_files(folder: Path) -> list[Path]:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.classroom import byhand, publish, report
-from autograder.classroom.publish import Class
+from autograder.classroom.publish import DONE, UNUSABLE, Class
 from autograder.core import Reject
 from autograder.storage import save
 from autograder.text import clean, many
 
-DONE, UNUSABLE, OUR_FAULT = 0, 2, 3
 MOST_TABLE = 64 * 1024**2
 
 
@@ -41,19 +40,16 @@ class Options:
 
 def run(options: Options) -> int:
     """Returns 0 when it did what it says, 2 where there is no gradebook or the table makes no sense."""
-    try:
-        opened = publish.opened(options.out, options.homework)
-        if options.imported is not None:
-            return _import(opened, options)
-        if options.exported is not None:
-            return _export(opened, options.exported, anonymous=options.anonymous)
-        return _serve(opened, options)
-    except Reject as fault:
-        print(fault, file=sys.stderr)
-        return UNUSABLE
-    except OSError as error:
-        print(f"{error.filename or options.out} cannot be used: {error.strerror or error}.", file=sys.stderr)
-        return UNUSABLE
+    return publish.status(lambda: _run(options), options.out)
+
+
+def _run(options: Options) -> int:
+    opened = publish.opened(options.out, options.homework)
+    if options.imported is not None:
+        return _import(opened, options)
+    if options.exported is not None:
+        return _export(opened, options.exported, anonymous=options.anonymous)
+    return _serve(opened, options)
 
 
 def _serve(opened: Class, options: Options) -> int:
@@ -127,17 +123,14 @@ def _import(opened: Class, options: Options) -> int:
 
 def again(out: Path, homework: str, handout: Path | None) -> int:
     """`report`: writes tables and pages anew; with `handout`, pages for the students into that folder instead."""
-    try:
-        opened = publish.opened(out, homework)
-        if handout is None:
-            return DONE if publish.written(opened) else UNUSABLE
-        with opened.book.open() as book:
-            count = report.handout(book, opened.assignment, handout)
-    except Reject as fault:
-        print(fault, file=sys.stderr)
-        return UNUSABLE
-    except OSError as error:
-        print(f"{error.filename or handout or out} cannot be used: {error.strerror or error}.", file=sys.stderr)
-        return UNUSABLE
+    return publish.status(lambda: _again(out, homework, handout), handout or out)
+
+
+def _again(out: Path, homework: str, handout: Path | None) -> int:
+    opened = publish.opened(out, homework)
+    if handout is None:
+        return DONE if publish.written(opened) else UNUSABLE
+    with opened.book.open() as book:
+        count = report.handout(book, opened.assignment, handout)
     print(f"{many(count, 'page')} for handing out in {handout}: without code, what it printed, and hidden checks.")
     return DONE

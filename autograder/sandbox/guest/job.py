@@ -79,11 +79,7 @@ def live(job: Job, channel: int) -> NoReturn:
         phases.begin("probe")
         request = wire.read(lambda count: receive(channel, count))
         reply = answer(request, probe, Contents(Path(job.box), job.absent))
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            if job.profiled:
-                os.write(2, phases.line())
-        send(channel, reply)
+        end(job, channel, reply, phases)
     except BaseException:  # whatever it is, this process must not go on as a second zygote
         os._exit(70)
     os._exit(0)
@@ -121,8 +117,12 @@ def receive(channel: int, count: int) -> bytes:
     return b"".join(chunks)
 
 
-def send(channel: int, message: bytes) -> None:
-    """Writes all of it."""
-    view = memoryview(message)
+def end(job: Job, channel: int, reply: bytes, phases: Phases) -> None:
+    """A worker's last words: what was printed, for the staff, where its time went, and the reply."""
+    with contextlib.suppress(Exception):  # os._exit would drop what was printed
+        sys.stdout.flush()
+        if job.profiled:
+            os.write(2, phases.line())
+    view = memoryview(reply)
     while view:
         view = view[os.write(channel, view) :]

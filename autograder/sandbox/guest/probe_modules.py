@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from autograder.sandbox.protocol import PUBLIC, probe_files
+from autograder.core import PUBLIC
+from autograder.sandbox.protocol import probe_files
 
 OWN = {"canary": "autograder.sandbox.guest.canary", "reading": "autograder.sandbox.guest.reading"}
 """Probes that belong to no homework."""

@@ -6,10 +6,8 @@ threshold, no seed of a later check. What it answers is values, and the judge tr
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +23,7 @@ from autograder.sandbox.faults import Fault
 from autograder.sandbox.guest import files, frozen, kernel, machine, probe_modules
 from autograder.sandbox.guest.absent import Absent, require
 from autograder.sandbox.guest.contents import Missing
-from autograder.sandbox.guest.job import Job, receive, send
+from autograder.sandbox.guest.job import Job, end, receive
 from autograder.sandbox.guest.noise import Noise
 from autograder.sandbox.guest.student import Held, ImportFault, Student, describe
 from autograder.sandbox.phases import Phases
@@ -54,11 +52,7 @@ def live(job: Job, channel: int) -> NoReturn:
             reply = whole(request, job.file, student)
         else:
             reply = answer(request, module, job.probe.partition(":")[2], student, arrays=job.arrays)
-        with contextlib.suppress(Exception):  # what was printed is for the staff; os._exit would drop it
-            sys.stdout.flush()
-            if job.profiled:
-                os.write(2, phases.line())
-        send(channel, reply)
+        end(job, channel, reply, phases)
     except BaseException:  # whatever it is, this process must not go on as a second zygote
         os._exit(70)
     os._exit(0)

@@ -85,8 +85,8 @@ def warm_for_probe(name: str, *, reads: bool = False) -> None:
 
     The module of a probe that only reads is imported now, if it may be seen by all workers.
     """
+    from autograder.core import PRIVATE
     from autograder.sandbox.guest import probe_modules
-    from autograder.sandbox.protocol import PRIVATE
 
     if reads and PRIVATE not in name.split("."):
         probe_modules.load(name)
