@@ -97,7 +97,7 @@ def opened(out: Path, homework: str = "") -> Class:
 
 
 def status(action: Callable[[], int], place: Path) -> int:
-    """What the action returns; UNUSABLE, with a sentence, where it raises Reject, or OSError about a file or `place`."""
+    """What the action returns; UNUSABLE, with a sentence, where it raises Reject, or OSError on a file or `place`."""
     try:
         return action()
     except Reject as fault:
