@@ -37,8 +37,6 @@ DRAWS = 3
 """Inputs that are drawn for each ask; the changes are spread over them."""
 LIMIT, MEMORY = 1.0, 200 * 1024**2
 """CPU seconds and bytes of one judgement: a tenth and two fifths of what ends it (`judging.Limits`)."""
-FIRST_CALLS = 3.0
-"""CPU seconds of the first judgement of a draw, which works out what is kept for all others of it."""
 
 # ------------------------------------------------------------------------------------------ the answers
 

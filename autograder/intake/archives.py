@@ -30,7 +30,6 @@ BEGIN: tuple[tuple[bytes, Kind], ...] = (
     (b"LZIP", "lzip"),
     (b"\x1f\x9d", "compress"),
 )
-PACKERS = ("gzip", "bzip2", "xz")
 BLOCK = 512
 """Of a tar; each entry begins at a multiple of it."""
 CHUNK = 256 * 1024

@@ -33,9 +33,6 @@ ROUNDS = {
 
 # --------------------------------------------------------------------------------------- methods of question 2
 
-WORST = 1e9
-"""In place of a cost that is no number."""
-
 
 def tried(method: Method, draws: int) -> Mapping[str, Any]:
     """What the notebook's own check says of a method, and how it fares in so many draws of both directions.
