@@ -23,6 +23,7 @@ from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import submission
 from autograder.output import gradescope
+from autograder.sandbox.host import judging
 from autograder.sandbox.host.wall import Pool
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,6 +120,15 @@ def received(pool: Pool, files: Mapping[str, bytes], assignment: Assignment = VA
         box.mkdir()
         upload = zip_of(files, folder / "upload.zip")
         yield submission.receive(upload, assignment, box, group=pool.uid)
+
+
+@contextlib.contextmanager
+def judgement() -> Iterator[None]:
+    """Fails what takes more CPU time than one judgement is allowed. (`audit --part values` holds them to a second.)"""
+    started = time.process_time()
+    yield
+    spent = time.process_time() - started
+    assert spent < judging.Limits().cpu, f"a judgement took {spent:.1f} CPU seconds"
 
 
 def grade(

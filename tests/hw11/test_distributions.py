@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -587,12 +586,11 @@ def test_no_values_that_can_be_sent_break_a_judge(rule: Callable[[Trial], Verdic
         got = {**right.got, **{str(name): odd_values(rng) for name in some}}
         if rng.random() < 0.2:
             del got[str(rng.choice(names))]
-        started = time.process_time()
-        try:
-            message = rule(Trial(right.given, got)).message  # type: ignore[arg-type]
-        except Reject as fault:
-            message = str(fault)
-        assert time.process_time() - started < 1
+        with helpers.judgement():
+            try:
+                message = rule(Trial(right.given, got)).message  # type: ignore[arg-type]
+            except Reject as fault:
+                message = str(fault)
         assert message.isprintable()
         assert 20 <= len(message) <= 600
 
@@ -915,7 +913,6 @@ NO_NUMBERS = ["inf", "-inf", "nan", "0.0", "-0.0", "5e-324", "1e-320", "1e308", 
 
 def test_no_parameter_of_any_family_breaks_the_judge(tmp_path: Path) -> None:
     """Each name that a parameter goes by, with each extreme value, beside ordinary ones."""
-    judge_time = 0.0
     for family in families.FAMILIES:
         names = [*family.needed, *family.spare, *family.called]
         for name in names:
@@ -926,19 +923,17 @@ def test_no_parameter_of_any_family_breaks_the_judge(tmp_path: Path) -> None:
                 target = family.called.get(name, name)
                 given.pop(target if isinstance(target, str) else target[0], None)
                 given[name] = float(value)
-                started = time.process_time()
-                try:
-                    own = families.law(family.names[0], given)
-                    for other in (
-                        families.law("normal", {"mean": 0.0, "std": 1.0}),
-                        families.law("point", {"value": 1.0}),
-                    ):
-                        families.divergence(own, other)
-                        families.divergence(other, own)
-                except Reject as fault:
-                    assert "xpected" in str(fault) or "double precision" in str(fault)
-                judge_time = max(judge_time, time.process_time() - started)
-    assert judge_time < 1
+                with helpers.judgement():
+                    try:
+                        own = families.law(family.names[0], given)
+                        for other in (
+                            families.law("normal", {"mean": 0.0, "std": 1.0}),
+                            families.law("point", {"value": 1.0}),
+                        ):
+                            families.divergence(own, other)
+                            families.divergence(other, own)
+                    except Reject as fault:
+                        assert "xpected" in str(fault) or "double precision" in str(fault)
 
 
 def test_an_infinite_scale_of_a_lognormal_earns_nothing(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import tempfile
-import time
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -177,12 +176,9 @@ def made(name: str) -> bytes:
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_picture_passes(name: str) -> None:
     data = made(name)
-    started = time.process_time()
     verdict = graded(data)
     assert verdict.score == 1, verdict.message
     assert len(verdict.notes) == 1
-    if name == "as experiment.py writes it":
-        assert time.process_time() - started < 0.3
 
 
 @pytest.mark.parametrize("name", ["20 rows", "gutters of 2", "margins like the ground", "subplots"])
@@ -401,9 +397,8 @@ def test_what_a_worker_sends_takes_little_of_the_judges_time(shape: tuple[int, i
     for made in (drawn(1).integers(0, 256, shape), drawn(2).integers(0, 2, shape) * 255, np.zeros(shape)):
         one = {"kind": "", "pixels": made.astype(np.uint8)}
         got = {f"picture{place}.{name}": value for place in range(40) for name, value in one.items()}
-        started = time.process_time()
-        assert pictures.picture(Trial({}, got)).score == 0  # type: ignore[arg-type]
-        assert time.process_time() - started < pictures.PICTURES * 1.0
+        with helpers.judgement():
+            assert pictures.picture(Trial({}, got)).score == 0  # type: ignore[arg-type]
 
 
 def test_what_is_hardly_trained_is_not_called_turned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -17,6 +16,7 @@ from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.summarization import decoding, layer, probes, stack, work
 from autograder.sandbox import returns
 from autograder.sandbox.parts import take
+from tests import helpers
 
 QUESTION = next(question for question in ASSIGNMENT.questions if question.id == "summarization")
 ASKS = (layer.ASK, work.ASK, stack.ASK, decoding.GREEDY, decoding.BEAM)
@@ -106,9 +106,8 @@ def test_strange_values_raise_nothing_but_a_sentence_and_soon(check: Check) -> N
         mixed = {key: list(strange(rng, right[key]))[int(rng.integers(10))] for key in rng.choice(names, 3)}
         for change in (*others, mixed):
             tried += 1
-            begun = time.process_time()
-            judged(check, given, {**right, **change})
-            assert time.process_time() - begun < 1.0, (check.id, name)
+            with helpers.judgement():
+                judged(check, given, {**right, **change})
         judged(check, given, {key: value for key, value in right.items() if key != name})
     assert tried > 40 * 8 or len(names) < 40
 
@@ -117,11 +116,10 @@ def test_a_room_full_of_padding_is_refused_at_once() -> None:
     """Millions of tokens of padding were cut one by one: hours."""
     given, right = answers()[decoding.GREEDY.name]
     check = next(check for check in CHECKS if check.id == "summarization.greedy")
-    begun = time.process_time()
-    found = judged(check, given, {**right, "tokens.0.ids": np.zeros((3, 4_000_000), np.uint8)})
+    with helpers.judgement():
+        found = judged(check, given, {**right, "tokens.0.ids": np.zeros((3, 4_000_000), np.uint8)})
     with pytest.raises(Reject, match=r"shape \[3, 4000000\]; expected ids of shape \(3, n\), n at most max_length = 8"):
         check.judge(Trial(given, {**right, "tokens.0.ids": np.zeros((3, 4_000_000), np.uint8)}))
-    assert time.process_time() - begun < 1.0
     assert isinstance(found, str)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +20,7 @@ from autograder.hw11.vae import bound, reading, sample
 from autograder.judging import stats
 from autograder.judging.judges import Misconception, parts_of
 from autograder.sandbox.parts import section
+from tests import helpers
 from tests.solutions import BANK
 
 CHECKS = {check.id: check for question in ASSIGNMENT.questions for check in question.checks}
@@ -275,7 +275,7 @@ def test_counts_that_make_no_sense_are_refused(rows: np.ndarray) -> None:
         bound.kl(Trial(given, got | {"values.4.rows": rows}))
 
 
-def test_as_many_z_as_are_allowed_cost_less_than_a_second() -> None:
+def test_as_many_z_as_are_allowed_are_judged_within_the_limit() -> None:
     """Every case with 64 z for each example and three values that are wrong: all readings, orders and mistakes."""
     given, got = asked(bound.ASK, "bound-prior-unpacked")
     rng = np.random.default_rng(0)
@@ -287,22 +287,19 @@ def test_as_many_z_as_are_allowed_cost_less_than_a_second() -> None:
         got[f"values.{case}.rows"] = np.array([64 * batch])
         got |= {f"values.{case}.part{part}": np.float32(1.5 + part) * np.ones((), np.float32) for part in range(3)}
     for judge in (bound.kl, bound.reconstruction, bound.gradient_encoder):
-        started = time.process_time()
-        with contextlib.suppress(Reject):
+        with helpers.judgement(), contextlib.suppress(Reject):
             assert judge(Trial(given, got)).score == 0
-        assert time.process_time() - started < 1
 
 
-def test_values_are_compared_with_many_z_in_less_than_a_second() -> None:
+def test_values_are_compared_with_many_z_within_the_limit() -> None:
     """64 copies of each z: their average is the same, so that the values fit."""
     given, got = asked(bound.ASK, "bound-prior-unpacked")
-    started = time.process_time()
-    found = bound.posterior(Trial(given, got | {"noise.z": np.tile(got["noise.z"], (1, 64, 1))}), 1e-10)
+    with helpers.judgement():
+        found = bound.posterior(Trial(given, got | {"noise.z": np.tile(got["noise.z"], (1, 64, 1))}), 1e-10)
     assert found.score == 1
     with pytest.raises(Reject, match="does not fit the z") as caught:
         bound.posterior(Trial(given, got | {"noise.z": got["noise.z"] + 0.01}), 1e-10)
     assert caught.value.diagnosis == "z_exchanged"
-    assert time.process_time() - started < 1
 
 
 def test_far_too_many_numbers_are_refused_before_they_are_copied() -> None:

@@ -250,7 +250,7 @@ def _first(failed: Trial, tiny: Trial, which: str) -> str:
     """The sentence for the first tiny example whose KL or reconstruction term is wrong."""
     place = read(section(failed, "values")).order.index(which)
     for case, (m, v, logit, pixel) in enumerate(TINY):
-        seen = readings(tiny, case, 1, len(m))
+        seen = list(readings(tiny, case, 1, len(m)))
         part = seen[0].parts[place]
         if part.size != 1:
             return ""
