@@ -23,7 +23,7 @@ def _in_environment() -> None:
 
     from autograder import front
 
-    needed = ("numpy", "scipy", "torch", "rich", "yaml", "pyseccomp", "landlockpy")
+    needed = ("numpy", "scipy", "rich", "yaml", "pyseccomp", "landlockpy")
     if not all(importlib.util.find_spec(name) for name in needed):
         front.go_on_in_environment()
 

@@ -14,12 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from autograder import homeworks
 from autograder.core import Ask, Observation, Submission, Values
 from autograder.sandbox import wire
-from autograder.sandbox.guest import worker
+from autograder.sandbox.guest import optional, worker
 from autograder.sandbox.guest.student import Student
 from autograder.sandbox.host.discreet import observed
 
@@ -72,8 +71,10 @@ def _without_twin(probes: str) -> Iterator[None]:
 def _undisturbed() -> Iterator[None]:
     """Puts back what a submission's import changes in this process."""
     modules, finders, builtin_hook = set(sys.modules), list(sys.meta_path), sys.breakpointhook
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    dtype = torch.get_default_dtype()
+    states = np.random.get_state(), random.getstate()
+    torch = tensors.torch if (tensors := optional.tensors()) is not None else None
+    if torch is not None:
+        torchs, dtype = torch.get_rng_state(), torch.get_default_dtype()
     output, errors, path = sys.stdout, sys.stderr, list(sys.path)
     try:
         with Path("/dev/null").open("w") as nowhere:
@@ -81,10 +82,11 @@ def _undisturbed() -> Iterator[None]:
             yield
     finally:
         sys.stdout, sys.stderr, sys.breakpointhook = output, errors, builtin_hook
-        torch.set_default_dtype(dtype)
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
+        if torch is not None:
+            torch.set_default_dtype(dtype)
+            torch.set_rng_state(torchs)
+        np.random.set_state(states[0])
+        random.setstate(states[1])
         sys.meta_path[:], sys.path[:] = finders, path
         for name in set(sys.modules) - modules:
             origin = getattr(sys.modules[name], "__file__", None) or ""

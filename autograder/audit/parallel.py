@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
@@ -67,6 +68,6 @@ def _begin(parent: int) -> None:
     if os.getppid() != parent:  # it went before we could ask to be told
         os._exit(1)
     os.environ["KINETO_LOG_LEVEL"] = "99"  # torch's profiler, which counts multiplications, would write to the terminal
-    import torch
-
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)

@@ -13,8 +13,8 @@ import torch
 
 from autograder.sandbox.faults import Fault
 from autograder.sandbox.guest.absent import require
-from autograder.sandbox.guest.frozen import put_back
 from autograder.sandbox.guest.student import Student
+from autograder.sandbox.guest.tensors import put_back
 from autograder.sandbox.wire import Breach
 
 

@@ -18,7 +18,7 @@ from autograder.core import Array, Reject, Trial
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.policy_gradient import training
-from autograder.sandbox.guest import frozen, worker
+from autograder.sandbox.guest import frozen, tensors, worker
 from autograder.sandbox.host.wall import Pool
 from tests import helpers
 from tests.hw11.test_written_out import QUESTION
@@ -167,19 +167,19 @@ def test_what_code_replaces_of_tensors_is_put_back() -> None:
     class Theirs(TorchFunctionMode):
         """Takes part in every operation."""
 
-    class Watching(frozen.Ours):
+    class Watching(tensors.Ours):
         """As a probe does."""
 
     with Watching() as ours:
         torch.Tensor.clone = torch.Tensor.__repr__ = lambda self: 0  # type: ignore[assignment, method-assign, misc]
         torch.Tensor.of_their_own = 1  # type: ignore[attr-defined]
         Theirs().__enter__()
-        frozen.put_back()
+        tensors.put_back()
         assert (torch.Tensor.clone, torch.Tensor.__repr__, torch.Tensor.of_their_own) == (clone, represented, 1)  # type: ignore[attr-defined]
         assert torch.overrides._get_current_function_mode_stack() == [ours]
         del torch.Tensor.of_their_own  # type: ignore[attr-defined]
         del torch.Tensor.__repr__
-        frozen.put_back()
+        tensors.put_back()
         assert torch.Tensor.__repr__ is represented
     assert torch.overrides._get_current_function_mode_stack() == []
 

@@ -15,7 +15,8 @@ import torch
 from autograder.audit.inprocess import InProcess
 from autograder.core import Ask, Submission
 from autograder.hw11 import ASSIGNMENT
-from autograder.sandbox.guest.noise import WORDS, Noise, reseed, torch_state
+from autograder.sandbox.guest.noise import WORDS, Noise, reseed
+from autograder.sandbox.guest.tensors import state
 from autograder.sandbox.host.wall import Pool
 from tests import helpers
 
@@ -35,7 +36,7 @@ def test_a_state_of_these_words_is_the_one_that_a_seed_makes() -> None:
     for index in range(1, WORDS):
         words.append((1812433253 * (words[-1] ^ (words[-1] >> 30)) + index) % 2**32)
     torch.default_generator.manual_seed(5)
-    assert torch.equal(torch_state(np.array(words, np.uint32), 5), torch.get_rng_state())
+    assert torch.equal(state(np.array(words, np.uint32), 5), torch.get_rng_state())
 
 
 def test_torch_numpy_and_python_run_on_from_the_same_words_alike() -> None:

@@ -94,4 +94,4 @@ def test_what_an_optimizer_imports_is_imported_once_for_all_workers_of_a_noteboo
 ) -> None:
     """1.1 s of CPU that the loss, the training and the whole run would each take."""
     (tmp_path / "policy_gradient.ipynb").write_text(f'{{"source": "{cell}"}}')
-    assert zygote.used(str(tmp_path)) == (("torch._dynamo",) if makes_one else ())
+    assert ("torch._dynamo" in zygote.used(str(tmp_path))) == makes_one

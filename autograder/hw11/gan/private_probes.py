@@ -15,8 +15,8 @@ from torch import nn
 from autograder.hw11.probes import fault_of, several
 from autograder.hw11.vae.private_probes import STEEPEST, StandIn, class_of
 from autograder.sandbox import parts as sections
-from autograder.sandbox.guest.frozen import put_back
 from autograder.sandbox.guest.student import Student
+from autograder.sandbox.guest.tensors import put_back
 from autograder.sandbox.wire import Breach
 
 GAN = "gan_vae/models/gan.py"

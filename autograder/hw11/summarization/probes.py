@@ -18,8 +18,8 @@ from torch.autograd import profiler
 
 from autograder.hw11.probes import fault_of, tensor
 from autograder.sandbox import parts as sections
-from autograder.sandbox.guest.frozen import Ours
 from autograder.sandbox.guest.student import Missing, Student
+from autograder.sandbox.guest.tensors import Ours
 from autograder.sandbox.wire import Breach
 
 NOTEBOOK = "summarization.ipynb"

@@ -16,8 +16,8 @@ from torch import nn
 
 from autograder.hw11.probes import fault_of, several
 from autograder.sandbox import parts as sections
-from autograder.sandbox.guest.frozen import put_back
 from autograder.sandbox.guest.student import Student
+from autograder.sandbox.guest.tensors import put_back
 from autograder.sandbox.wire import Breach
 
 NO_DECODE = "negative_elbo_bound returned without calling the decoder, but one decode of a z was expected"

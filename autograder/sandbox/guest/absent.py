@@ -15,9 +15,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
-import torch
 
-from autograder.sandbox.guest.lightning import LightningModule
+from autograder.sandbox.guest import optional
 
 UNPACK, RETURN, CACHE = (dis.opmap[name] for name in ("UNPACK_SEQUENCE", "RETURN_VALUE", "CACHE"))
 HANDED_BACK = frozenset(("prepare", "initialize", "to_device"))
@@ -125,14 +124,9 @@ class Absent:
         return None
 
     def __mro_entries__(self, _bases: tuple[Any, ...]) -> tuple[Any, ...]:
-        name = self._path.rpartition(".")[2]
-        if name == "LightningModule":
-            return (LightningModule,)
-        if name.endswith(("Module", "Model")):  # lightning's, above all
-            return (torch.nn.Module,)
-        if name.endswith("Dataset"):
-            return (torch.utils.data.Dataset,)
-        return ()
+        tensors = optional.tensors()
+        found: tuple[Any, ...] = () if tensors is None else tensors.foundation(self._path.rpartition(".")[2])
+        return found
 
     def __instancecheck__(self, _instance: object) -> bool:
         return False

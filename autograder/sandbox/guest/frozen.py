@@ -7,20 +7,14 @@ packages' namespaces: replacing `torch.autograd.grad` replaces it for the studen
 
 What classes hold is shared all the same. Of these the methods of `torch.Tensor` are put back whenever a file was loaded
 and whenever something comes back from the student's code, and so are modes that would stand between every operation and
-its result. Who reads our frames can do anything: a worker's word is never more than values, and what they show is for
-the judge to find out.
+its result (tensors.py). Who reads our frames can do anything: a worker's word is never more than values, and what they
+show is for the judge to find out.
 """
 
 from __future__ import annotations
 
-import operator
 import sys
 from types import ModuleType
-
-import torch
-from torch.overrides import TorchFunctionMode
-from torch.utils._device import DeviceContext
-from torch.utils._python_dispatch import _pop_mode
 
 OURS, LIVE = __name__.partition(".")[0], ("sys", "os", "builtins")
 """Packages that are not copied: our own, and those whose attributes we mean to change or to see change."""
@@ -50,43 +44,3 @@ def _copy(module: ModuleType) -> ModuleType:
         if issubclass(type(value), ModuleType) and value.__name__ == f"{module.__name__}.{name}" in sys.modules:
             vars(copy)[name] = _copy(value)
     return copy
-
-
-class Ours(TorchFunctionMode):
-    """A mode that we enter ourselves, and which stays."""
-
-
-_METHODS = dict(vars(torch.Tensor))
-_VALUES = list(_METHODS.values())
-_is_not, _length, _pop, _push = (
-    operator.is_not,
-    torch._C._len_torch_function_stack,
-    torch._C._pop_torch_function_stack,
-    torch._C._push_on_torch_function_stack,
-)
-_below, _pop_below = torch._C._len_torch_dispatch_stack, _pop_mode
-
-
-def put_back(*, modes: bool = True) -> None:
-    """Undoes what code has replaced of `torch.Tensor`, and leaves the modes that it has entered.
-
-    Without `modes` these stay: where the student's code goes on afterwards, it may be inside of a `with`. It takes 1.3
-    us where nothing was replaced. Methods that code has added stay. A default device is a mode, too, but
-    one of torch's own, which `machine.settle` ends.
-    """
-    now = vars(torch.Tensor)
-    if len(now) != len(_VALUES) or any(map(_is_not, now.values(), _VALUES)):
-        for name in list(now):
-            if name in _METHODS:
-                if now[name] is not _METHODS[name]:
-                    setattr(torch.Tensor, name, _METHODS[name])
-            elif hasattr(torch._C.TensorBase, name):
-                delattr(torch.Tensor, name)  # what it inherits shows again
-        for name in _METHODS.keys() - now.keys():
-            setattr(torch.Tensor, name, _METHODS[name])
-    if modes and _length():
-        for mode in reversed([_pop() for _ in range(_length())]):
-            if type(mode).__base__ is Ours or type(mode) is DeviceContext:
-                _push(mode)
-    while modes and _below():
-        _pop_below()

@@ -20,7 +20,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import types
 import warnings
 from collections.abc import Callable
@@ -29,10 +28,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch.utils.data import DataLoader
 
-from autograder.sandbox.guest.frozen import Ours, put_back
+from autograder.sandbox.guest import optional
 
 ACCELERATORS = ("cuda", "mps", "xpu", "hpu", "npu", "mtia", "privateuseone")
 NAMED = re.compile(rb"\.(?:cuda|xpu|hpu)\(|[\"'](?:cuda|mps|xpu|hpu)\b")
@@ -47,29 +44,6 @@ ASKED = re.compile(
 # ------------------------------------------------------------------------------------------- accelerators
 
 
-class _OnTheCpu(Ours):
-    """There is no GPU here: what asks for one gets the CPU, as on a student's laptop without one."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = {key: _cpu(value) for key, value in (kwargs or {}).items()}
-        if getattr(func, "__name__", "") in ("cuda", "xpu", "hpu") and args:
-            return args[0]
-        return func(*map(_cpu, args), **kwargs)
-
-
-def _cpu(value: Any) -> Any:
-    if isinstance(value, torch.device):
-        return torch.device("cpu") if value.type in ACCELERATORS else value
-    if isinstance(value, str) and value.partition(":")[0] in ACCELERATORS:
-        return torch.device("cpu")
-    return value
-
-
-_pretending: list[_OnTheCpu] = []
-
-
 def wants_gpu(text: bytes | str) -> bool:
     """Whether code goes to an accelerator without asking whether there is one."""
     source = text.encode("utf-8", "replace") if isinstance(text, str) else text
@@ -81,37 +55,11 @@ def wants_gpu(text: bytes | str) -> bool:
 
 def pretend_cuda() -> None:
     """From now on the CPU is what every accelerator's name means; this makes each operation of torch slower."""
-    if not _pretending and not torch.cuda.is_available():
-        _pretending.append(_OnTheCpu())
-        _pretending[0].__enter__()  # type: ignore[no-untyped-call]
+    if (tensors := optional.tensors()) is not None:
+        tensors.pretend_cuda()
 
 
-class _Moment:
-    """An event or a stream of a GPU, with the clock's time."""
-
-    def __init__(self, *_arguments: Any, **_named: Any) -> None:
-        self.at = time.perf_counter()
-
-    def record(self, *_arguments: Any) -> None:
-        self.at = time.perf_counter()
-
-    def elapsed_time(self, other: _Moment) -> float:
-        return (other.at - self.at) * 1000
-
-    def query(self) -> bool:
-        return True
-
-    def wait(self, *_arguments: Any) -> None: ...
-
-    synchronize = wait_event = wait_stream = wait
-
-    def __enter__(self) -> _Moment:
-        return self
-
-    def __exit__(self, *_reason: Any) -> None: ...
-
-
-def _returning(value: Any) -> Callable[..., Any]:
+def returning(value: Any) -> Callable[..., Any]:
     """A new function that returns the value: torch's compiler, once imported, takes one under two names for a fault."""
     return lambda *_arguments, **_named: value
 
@@ -122,118 +70,6 @@ def _nothing(*_arguments: Any, **_named: Any) -> None:
 
 def _zero(*_arguments: Any, **_named: Any) -> int:
     return 0
-
-
-NAME, MEMORY = "Tesla T4", 15 * 1024**3
-PROPERTIES = types.SimpleNamespace(
-    name=NAME, major=7, minor=5, total_memory=MEMORY, multi_processor_count=40, is_integrated=0, is_multi_gpu_board=0
-)
-
-
-def _accelerators() -> None:
-    """Calls of torch.cuda, torch.mps and torch.xpu that tell of a device, or wait for it, are of no consequence."""
-    for space in (torch.cuda, torch.mps, torch.xpu):
-        known = vars(space)
-        for name in known:
-            if name.startswith(("memory_", "max_memory_", "current_allocated", "driver_allocated")) or name in (
-                *("current_device", "utilization", "temperature", "power_draw", "clock_rate", "recommended_max_memory"),
-            ):
-                setattr(space, name, _returning(0))
-            elif name.startswith(("reset_", "manual_seed", "set_per_process", "empty_")) or name in (
-                *(
-                    "set_device",
-                    "synchronize",
-                    "ipc_collect",
-                    "init",
-                    "seed",
-                    "seed_all",
-                    "set_stream",
-                    "set_rng_state",
-                ),
-                *("set_rng_state_all", "set_sync_debug_mode"),
-            ):
-                setattr(space, name, _returning(None))
-        known.update(
-            get_device_name=_returning(NAME),
-            get_device_capability=_returning((7, 5)),
-            get_device_properties=_returning(PROPERTIES),
-            mem_get_info=_returning((MEMORY, MEMORY)),
-            memory_summary=_returning(""),
-            memory_stats=_returning({}),
-            get_rng_state=lambda *_device: torch.get_rng_state(),
-            get_rng_state_all=lambda: [torch.get_rng_state()],
-            is_bf16_supported=_returning(False),
-            current_stream=type("current_stream", (_Moment,), {}),
-            default_stream=type("default_stream", (_Moment,), {}),
-            stream=type("stream", (_Moment,), {}),
-            device=type("device", (_Moment,), {}),
-            Event=type("Event", (_Moment,), {}),
-            Stream=type("Stream", (_Moment,), {}),
-        )
-    for name in ("Float", "Double", "Half", "BFloat16", "Byte", "Char", "Short", "Int", "Long", "Bool"):
-        setattr(torch.cuda, f"{name}Tensor", getattr(torch, f"{name}Tensor"))
-    for name in ("range_push", "range_pop", "range_start", "range_end", "mark"):
-        setattr(torch.cuda.nvtx, name, _returning(None))
-    tensor_type, device = torch.set_default_tensor_type, torch.set_default_device
-
-    def set_default_tensor_type(kind: Any) -> None:
-        tensor_type(kind.replace("torch.cuda.", "torch.") if isinstance(kind, str) else kind)
-
-    def set_default_device(place: Any) -> None:
-        device(_cpu(place))
-
-    torch.set_default_tensor_type = set_default_tensor_type
-    torch.set_default_device = set_default_device  # type: ignore[assignment]
-    made = torch.Generator
-
-    class Generator(made):  # type: ignore[misc, valid-type]
-        def __new__(cls, device: Any = "cpu") -> Any:
-            return made.__new__(cls, _cpu(device))  # type: ignore[call-arg]
-
-    torch.Generator = Generator  # type: ignore[misc]
-    loaded = torch.load
-
-    def load(f: Any, map_location: Any = "cpu", *arguments: Any, **named: Any) -> Any:
-        place = map_location if isinstance(map_location, dict) or callable(map_location) else "cpu"
-        return loaded(f, place, *arguments, **named)
-
-    torch.load = load
-
-
-# -------------------------------------------------------------------------------------------- compilers
-
-
-def _as_it_is() -> Callable[..., Any]:
-    """A decorator, with or without arguments, that changes nothing: `@torch.compile`, `torch.compile(net)`."""
-
-    def compiled(model: Any = None, **_named: Any) -> Any:
-        return (lambda function: function) if model is None else model
-
-    return compiled
-
-
-def _compilers() -> None:
-    """Compiled code gives what the code gives; to compile takes a C compiler, processes, files and minutes."""
-    torch.compile = _as_it_is()
-    torch.nn.Module.compile = _returning(None)  # type: ignore[method-assign]
-    for name in ("compile", "disable", "allow_in_graph", "assume_constant_result"):
-        setattr(torch.compiler, name, _as_it_is())
-    for name in ("reset", "cudagraph_mark_step_begin"):
-        setattr(torch.compiler, name, _returning(None))
-
-    def deterministic(mode: bool, *, warn_only: bool = False) -> None:
-        torch._C._set_deterministic_algorithms(mode, warn_only=warn_only)
-
-    torch.use_deterministic_algorithms = deterministic  # torch's own imports its compiler, to tell it too
-    scripted = torch.jit.script
-
-    def script(obj: Any, *arguments: Any, **named: Any) -> Any:
-        try:
-            return scripted(obj, *arguments, **named)
-        except Exception:  # a Python that is too new for it, or what it cannot read: Python itself can
-            return obj
-
-    torch.jit.script = script
 
 
 # ---------------------------------------------------------------------------- processes and the command line
@@ -293,21 +129,15 @@ class _Process:
         return False
 
 
+def one_process(space: Any) -> None:
+    """Has `multiprocessing`, or a module like it, do everything in this process."""
+    space.Pool, space.Process, space.Queue, space.Lock = _Pool, _Process, queue.Queue, threading.Lock
+    space.set_start_method = returning(None)
+
+
 def _processes() -> None:
     """No process can be started here: what would be spread over several is done by this one."""
-    made = DataLoader.__init__
-
-    def here(self: Any, *arguments: Any, **named: Any) -> None:
-        arguments = (*arguments[:5], 0, *arguments[6:]) if len(arguments) > 5 else arguments
-        named.pop("num_workers", None)
-        for name in ("prefetch_factor", "persistent_workers", "multiprocessing_context", "timeout", "pin_memory"):
-            named.pop(name, None)
-        made(self, *arguments, **named)
-
-    DataLoader.__init__ = here  # type: ignore[method-assign]
-    for space in (multiprocessing, torch.multiprocessing):
-        space.Pool, space.Process, space.Queue, space.Lock = _Pool, _Process, queue.Queue, threading.Lock  # type: ignore[attr-defined]
-        space.set_start_method = _returning(None)  # type: ignore[attr-defined]
+    one_process(multiprocessing)
     concurrent.futures.ProcessPoolExecutor = ThreadPoolExecutor  # type: ignore[misc, assignment]
 
     def done(arguments: Any = (), *_more: Any, **named: Any) -> Any:
@@ -341,7 +171,6 @@ def _command_line() -> None:
 # --------------------------------------------------------------------------------------------- all of it
 
 
-_calm: list[bool] = []
 _prepared: list[bool] = []
 _ordinary: list[State] = []
 
@@ -357,12 +186,8 @@ def calm() -> None:
     pdb.set_trace = _nothing
     with contextlib.suppress(AttributeError):
         pdb.Pdb.set_trace = _nothing  # type: ignore[method-assign]
-    if not _calm:
-        _calm.append(True)
-        if not torch.cuda.is_available():
-            _accelerators()
-        _compilers()
-        torch.set_num_interop_threads = _returning(None)  # which may be called only once in a process
+    if (tensors := optional.tensors()) is not None:
+        tensors.calm()
 
 
 def prepare() -> None:
@@ -372,6 +197,8 @@ def prepare() -> None:
         _prepared.append(True)
         _processes()
         _command_line()
+    if (tensors := optional.tensors()) is not None:
+        tensors.prepare()
 
 
 def furnish() -> None:
@@ -399,7 +226,9 @@ def settle() -> None:
     Our probes, and the submission's other functions, are written for the ordinary state; a file that made warnings
     errors or set another default device did so for its own training.
     """
-    put_back()
+    tensors = optional.tensors()
+    if tensors is not None:
+        tensors.put_back()
     if not _ordinary:
         return
     state = _ordinary[0]
@@ -410,13 +239,5 @@ def settle() -> None:
     signal.alarm(0)
     warnings.simplefilter("ignore")  # in front of "error", which would make a fault of a word of advice
     np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
-    if torch.get_default_dtype() != torch.float32:
-        torch.set_default_dtype(torch.float32)
-    if torch.get_default_device().type != "cpu":
-        torch.set_default_device(None)
-    torch.use_deterministic_algorithms(False)
-    torch.set_grad_enabled(True)
-    torch.set_anomaly_enabled(False)
-    torch.set_flush_denormal(False)
-    torch.set_float32_matmul_precision("highest")
-    torch.set_num_threads(1)
+    if tensors is not None:
+        tensors.settle()

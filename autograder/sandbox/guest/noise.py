@@ -9,32 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import random
-import struct
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
+
+from autograder.sandbox.guest import optional
 
 WORDS = 624
 """Of the state of MT19937 (Matsumoto and Nishimura 1998), which torch, numpy's old interface and Python all use."""
 Words = npt.NDArray[np.uint32]
-_HEAD = struct.Struct("<QiiQ")
-_TAIL = 40
-"""Bytes of torch's state behind the words: normals that were drawn in pairs, none of which is left over."""
 
 # Bound before any of the submission's code is there to replace them.
 _set_numpy, _set_python = np.random.set_state, random.setstate
-_set_torch: Callable[[torch.Tensor], Any] = torch.default_generator.set_state
-
-
-def torch_state(words: Words, seed: int = 0) -> torch.Tensor:
-    """The state of torch's CPU generator with these words: the seed, how many are left (so that the next draw begins
-    with the first), whether it was seeded, the next word's place, the words as uint64, no normal left over."""
-    data = _HEAD.pack(seed % 2**64, 1, 1, 0) + words.astype("<u8").tobytes() + bytes(_TAIL)
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
 
 
 class Noise:
@@ -57,10 +46,9 @@ class Noise:
         def words() -> Words:
             return philox.random_raw(WORDS // 2).view(np.uint32)
 
-        if torch.accelerator.is_available():
-            # torch.manual_seed would also note, for each kind of accelerator, from which line it was called: 2 ms.
-            torch.manual_seed(self.seed % 2**63)
-        _set_torch(torch_state(words(), self.seed))
+        first, tensors = words(), optional.tensors()  # drawn either way: who imports torch changes no other noise
+        if tensors is not None:
+            tensors.fill(first, self.seed)
         _set_numpy(("MT19937", words(), WORDS, 0, 0.0))
         _set_python((3, (*words().tolist(), WORDS), None))
         for own in self._own(space):
@@ -73,23 +61,23 @@ class Noise:
         spaces += [vars(module) for module in self.modules()]
         named = [(name, value) for one in spaces for name, value in list(one.items()) if _seeded(value)]
         found = {id(value): value for _, value in sorted(named, key=lambda pair: str(pair[0]))}
-        return [one for one in found.values() if one is not torch.default_generator]
+        tensors = optional.tensors()
+        return [one for one in found.values() if tensors is None or one is not tensors.DEFAULT]
 
 
-TORCHS = torch.Generator
-"""As it was before anything stood in for it: what does is a subclass."""
 GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 
 
 def _seeded(value: Any) -> bool:
-    return type(value) in GENERATORS or issubclass(type(value), TORCHS)  # isinstance() would wake a package that waits
+    kind, tensors = type(value), optional.tensors()  # isinstance() would wake a package that waits
+    return kind in GENERATORS or (tensors is not None and issubclass(kind, tensors.GENERATOR))
 
 
 def reseed(generator: Any, words: Words) -> None:
     """Gives a generator of one of these kinds another state."""
-    if isinstance(generator, TORCHS):
-        if generator.device.type == "cpu":
-            generator.set_state(torch_state(words))
+    tensors = optional.tensors()
+    if tensors is not None and isinstance(generator, tensors.GENERATOR):
+        tensors.refill(generator, words)
     elif type(generator) is np.random.Generator:
         old = generator.bit_generator
         old.state = type(old)(np.random.SeedSequence(words[:8].tolist())).state

@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from autograder.core import Value, Values
+from autograder.sandbox.guest import optional
 from autograder.sandbox.guest.noise import Noise
 from autograder.sandbox.guest.student import Student
 
@@ -26,21 +24,22 @@ def student(files: Path, *, absent: Sequence[str] = (), rung: int = 0, seed: int
     noise = Noise(seed, made.modules)
     made.loaded = noise.renew
     noise.renew()
-    torch.set_num_threads(1)
+    if (tensors := optional.tensors()) is not None:
+        tensors.torch.set_num_threads(1)
     return made
 
 
 def tensors(values: Values) -> dict[str, Any]:
     """What a probe is given: tensors for arrays."""
-    return {
-        name: torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
-        for name, value in values.items()
-    }
+    from autograder.sandbox.guest import tensors  # which imports torch
+
+    return {name: tensors.tensor(value) for name, value in values.items()}
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Value]:
     """What a judge is given: arrays for tensors."""
+    tensors = optional.tensors()
     return {
-        name: value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
+        name: value.detach().cpu().numpy() if tensors and isinstance(value, tensors.torch.Tensor) else value
         for name, value in values.items()
     }

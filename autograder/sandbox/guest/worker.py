@@ -15,12 +15,11 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
-import torch
 
 from autograder.core import WHOLE, Array, Value, Values
 from autograder.sandbox import wire
 from autograder.sandbox.faults import Fault
-from autograder.sandbox.guest import files, frozen, kernel, machine, probe_modules
+from autograder.sandbox.guest import files, frozen, kernel, machine, optional, probe_modules
 from autograder.sandbox.guest.absent import Absent, require
 from autograder.sandbox.guest.contents import Missing
 from autograder.sandbox.guest.job import Job, end, receive
@@ -88,7 +87,9 @@ UNFILLED = ("it only returns names that nothing sets", "NotImplementedError was 
 
 def load_probe(package: str, name: str) -> ModuleType:
     """The probes' module `name`, or one of the engine's own, with what it uses of other packages bound (frozen.py)."""
-    return frozen.freeze(probe_modules.load(probe_modules.name_of(package, name)))
+    module = probe_modules.load(probe_modules.name_of(package, name))
+    optional.tensors()  # a module of this worker alone may have imported torch
+    return frozen.freeze(module)
 
 
 def answer(request: wire.Frame, module: ModuleType, function: str, student: Student, *, arrays: str = "torch") -> bytes:
@@ -124,8 +125,9 @@ def run(probe: Probe, inputs: Values, seed: int, student: Student, *, arrays: st
     student.loaded = noise.renew
     noise.renew()
     machine.calm()
-    torch.set_num_threads(1)
-    given = {name: _tensor(value) if arrays == "torch" else _own(value) for name, value in inputs.items()}
+    if (tensors := optional.tensors()) is not None:
+        tensors.torch.set_num_threads(1)
+    given = {name: _given(value, arrays) for name, value in inputs.items()}
     got = probe(given, student)
     return {name: _plain(value) for name, value in got.items()}
 
@@ -164,30 +166,27 @@ def fault(error: BaseException, student: Student) -> Fault:
     return Fault(kind, text, where)
 
 
-def _tensor(value: Value) -> Any:
-    return torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
+def _given(value: Value, arrays: str) -> Any:
+    """What the probe gets for a value: a tensor for an array, or an array that may be written to, as a tensor may."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if arrays == "torch":
+        from autograder.sandbox.guest import tensors  # where it was not imported before the fork, this fails
 
-
-def _own(value: Value) -> Value:
-    """An array that may be written to, as a tensor may."""
-    return np.array(value) if isinstance(value, np.ndarray) else value
+        return tensors.tensor(value)
+    return np.array(value)
 
 
 def _plain(value: Any) -> Value:
-    frozen.put_back()
-    if isinstance(value, torch.Tensor):
-        return _array(value)
+    tensors = optional.tensors()
+    if tensors is not None:
+        tensors.put_back()
+        if isinstance(value, tensors.torch.Tensor):
+            found: Array = tensors.array(value)
+            return found
     if isinstance(value, np.ndarray):
         return value
     if type(value) in (bool, int, float, str):
         return value  # type: ignore[no-any-return]
     require(value)
     raise wire.Breach(f"a {type(value).__name__} cannot be handed to the judge")
-
-
-def _array(tensor: torch.Tensor) -> Array:
-    plain = tensor.detach().cpu().as_subclass(torch.Tensor).resolve_conj().contiguous()
-    if plain.is_sparse or plain.dtype == torch.bfloat16 or plain.is_complex():
-        raise wire.Breach(f"a tensor of type {plain.dtype} cannot be handed to the judge")
-    array: Array = plain.numpy().copy()
-    return array

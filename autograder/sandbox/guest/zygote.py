@@ -44,26 +44,53 @@ def warm_to_read() -> None:
 
 @functools.cache
 def warm(probes: str) -> None:
-    """Imports and runs once what every worker would otherwise import and run for itself."""
+    """Imports and runs once what every worker would otherwise import and run for itself.
+
+    Whether that is torch, too, is for the probes to say: it is if one of their modules imports it.
+    """
     import pdb  # noqa: F401  (a leftover `import pdb` is common; it costs 40 ms)
 
-    import torch
-    import torch.distributions
+    from autograder.sandbox.guest import frozen, machine, optional, probe_modules
 
-    from autograder.sandbox.guest import frozen, machine, probe_modules
-
-    torch.set_num_threads(1)
+    loaded = [probe_modules.load(name) for name in probe_modules.public(probes)]
     importlib.import_module("autograder.sandbox.guest.worker")
-    for name in probe_modules.public(probes):
-        frozen.freeze(probe_modules.load(name))
-    layer = torch.nn.Linear(2, 2)
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(layer(torch.ones(1, 2)), torch.ones(1, 2))
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.distributions.Normal(torch.zeros(1), torch.ones(1)).rsample()
+    if "torch" in sys.modules:
+        _bind_torch()
+    for module in loaded:
+        frozen.freeze(module)
+    if (tensors := optional.tensors()) is not None:
+        tensors.run_once()
     machine.prepare()  # behind the probes, whose own names of packages are bound to what these were before
     assert threading.active_count() == 1
     gc.collect()
     gc.freeze()  # the collector's marks would copy every shared page in every worker
+
+
+@functools.cache
+def warm_torch() -> None:
+    """The same for torch, where no probe has imported it: an ask hands it arrays as tensors, or an upload imports it.
+
+    Nothing is done where it cannot be imported: each worker finds out for itself.
+    """
+    from autograder.sandbox.guest import machine, optional
+
+    with contextlib.suppress(Exception):
+        if optional.tensors() is None:
+            _bind_torch()
+            importlib.import_module("autograder.sandbox.guest.tensors").run_once()
+            machine.prepare()
+    gc.collect()
+    gc.freeze()
+
+
+def _bind_torch() -> None:
+    """Imports torch and what the guest side does with it, before a submission's code can replace any of it."""
+    from autograder.sandbox.guest import optional
+
+    torch = importlib.import_module("torch")
+    importlib.import_module("torch.distributions")
+    torch.set_num_threads(1)
+    optional.tensors()
 
 
 @functools.cache
@@ -99,6 +126,7 @@ def warm_for_probe(name: str, *, reads: bool = False) -> None:
 
 
 SLOW: tuple[tuple[str, tuple[str, ...], re.Pattern[bytes]], ...] = (
+    ("torch", ("*.py", "*.ipynb"), re.compile(rb"\b(?:from|import) +torch\b")),
     ("transformers.modeling_utils", ("*.py", "*.ipynb"), re.compile(rb"PreTrainedModel|modeling_utils")),
     ("scipy.optimize", ("*.py", "*.ipynb"), re.compile(rb"\b(?:from|import) +scipy\b")),
     ("torch._dynamo", ("*.ipynb",), re.compile(rb"\b(?:optim *\. *\w+|Adam|AdamW|SGD|RMSprop) *\(")),
@@ -207,8 +235,10 @@ class Zygote:
         if not job.reads:
             warm(job.probes)
             live = importlib.import_module("autograder.sandbox.guest.worker").live
+            if job.arrays == "torch":
+                warm_torch()
             for package in used(job.box):
-                warm_for_package(package)
+                warm_torch() if package == "torch" else warm_for_package(package)
         warm_for_probe(probe_modules.name_of(job.probes, job.probe), reads=job.reads)
         if job.uid is not None:
             confine.is_made_up(job.uid)

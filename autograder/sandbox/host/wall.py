@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from autograder import homeworks
 from autograder.core import WHOLE, Ask, Observation, Submission, Values
 from autograder.sandbox import confine, phases, wire
@@ -256,7 +258,7 @@ class Pool:
                     "scratch": str(scratch or ""),
                     "profiled": self.profile is not None,
                     "reads": ask.reads,
-                    "arrays": ask.arrays,
+                    "arrays": ask.arrays if any(isinstance(one, np.ndarray) for one in given.values()) else "numpy",
                 }
                 zygote = self._zygote
                 pid = self._command({"spawn": job}, [theirs.fileno(), log_in], zygote)["pid"]
