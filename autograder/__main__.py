@@ -248,9 +248,11 @@ def _needs_environment(options: argparse.Namespace) -> bool:
     if options.command in ("bundle", "template") and options.homework is not None:
         return True
     if options.command == "bundle":
+        from autograder import homeworks
         from autograder.authoring.bundle import is_of_parts
 
-        return is_of_parts(ROOT, None, each=bool(options.each or options.only or options.course))
+        given = bool(options.each or options.only or options.course)
+        return is_of_parts(homeworks.places(homeworks.usual()), None, each=given)
     return bool(options.command != "template")
 
 

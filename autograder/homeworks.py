@@ -65,9 +65,13 @@ def canonical(named: str) -> str:
     return named
 
 
-def beside(named: str) -> Path:
-    """Where the course's settings are looked for: beside run_autograder, or in the folder of a homework of its own."""
-    return ROOT if named == usual() or os.sep not in named else Path(named)
+def places(named: str, root: Path = ROOT) -> tuple[Path, ...]:
+    """The folders in which a course.toml counts, the first one that has it: beside run_autograder, then the homework's.
+
+    Beside run_autograder, in `root`, are the settings of the homework that it grades, and of no other.
+    """
+    own = folder(named)
+    return (root, own) if named == usual() else (own,)
 
 
 def package(named: str) -> str:

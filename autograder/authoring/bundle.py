@@ -194,6 +194,10 @@ def run(
             )
         listed, chosen = (named_below(root, files(root)), "") if own else files_of(root, homework)
         pieces, more, notes = _pieces(root, homework, asked, each=each)
+        # In the homework's folder settings would be a second copy, or those of another course.
+        for name in [name for name, path in listed.items() if path.name in (COURSE, *more) and not own]:
+            if listed[name].parent == homeworks.folder(homework):
+                del listed[name]
         more |= {LEADERBOARD: b""} if leaderboard else {}
         more |= {homeworks.CHOSEN: f"{chosen}\n".encode()} if chosen else {}
         contents = {}
@@ -223,10 +227,10 @@ def run(
     return 0
 
 
-def is_of_parts(root: Path, asked: Asked | None, *, each: bool) -> bool:
-    """Whether settings or parts are packed, for which the homework is imported."""
+def is_of_parts(places: Iterable[Path], asked: Asked | None, *, each: bool) -> bool:
+    """Whether settings or parts are packed, for which the homework is imported. `places`: see homeworks.places."""
     given = asked is not None and bool(asked.only or asked.course)
-    return each or given or any((root / name).exists() for name in (COURSE, ONLY))
+    return each or given or any((place / name).exists() for place in places for name in (COURSE, ONLY))
 
 
 def _pieces(
@@ -236,16 +240,15 @@ def _pieces(
 
     Without settings, parts and `each` no homework is imported: all is packed as it is. Raises ValueError and OSError.
     """
-    place = homeworks.beside(homework)
-    place = root if place == homeworks.ROOT else place
-    if not is_of_parts(place, asked, each=each):
+    places = homeworks.places(homework, root)
+    if not is_of_parts(places, asked, each=each):
         return [Piece()], {}, []
     from autograder.core import Reject
     from autograder.intake import parts
     from autograder.intake.chosen import Asked, chosen
 
     try:
-        own = chosen(homework, asked or Asked(), root=place)
+        own = chosen(homework, asked or Asked(), root=places[0])
     except Reject as fault:
         raise ValueError(str(fault)) from None
     whole = homeworks.load(homework)

@@ -39,16 +39,29 @@ class Chosen:
     only: tuple[str, ...]
     seconds: float
     leaderboard: bool
+    unread: tuple[Path, ...] = ()
+    """Files of settings that are there, too, and do not count."""
+
+
+def courses(homework: str, asked: Asked, root: Path | None = None) -> list[Path]:
+    """The files of settings that are there; the first counts alone.
+
+    --course comes before the file beside run_autograder, and that before the one in the homework's folder.
+    """
+    places = homeworks.places(homework) if root is None else (root, homeworks.folder(homework))
+    there = [place / COURSE for place in dict.fromkeys(places) if (place / COURSE).exists()]
+    return [asked.course, *there] if asked.course else there
 
 
 def chosen(homework: str, asked: Asked = Asked(), *, root: Path | None = None) -> Chosen:
-    """By the files of `root`, or else of `homeworks.beside`.
+    """By the files of `root` and of the homework's folder, or else of `homeworks.places`.
 
     Raises `Reject`, a sentence on each line, where the settings or the parts cannot be used, and `NoHomework`.
     """
-    root = root or homeworks.beside(homework)
+    files = courses(homework, asked, root)
+    root = root or homeworks.places(homework)[0]
     assignment = homeworks.load(homework)
-    settings = settings_at(asked.course or root / COURSE) if asked.course or (root / COURSE).exists() else None
+    settings = settings_at(files[0]) if files else None
     if settings is not None:
         assignment = settings.applied(assignment)
     only = asked.only or _packed(root / ONLY)
@@ -60,6 +73,7 @@ def chosen(homework: str, asked: Asked = Asked(), *, root: Path | None = None) -
         only,
         asked.seconds or (limits and limits.seconds) or SECONDS,
         asked.leaderboard or shown,
+        tuple(files[1:]),
     )
 
 

@@ -7,13 +7,14 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from autograder import homeworks
 from autograder.core import Assignment, Reject
 from autograder.intake import coursefile
+from autograder.intake.chosen import Asked, courses
 from autograder.intake.course import Course, table_of
 from autograder.intake.places import COURSE
 from autograder.intake.settings import Settings
@@ -26,13 +27,12 @@ def run(path: Path | None, homework: str, *, example: bool) -> int:
     if example:
         print(example_of(assignment), end="")
         return 0
-    place = path or homeworks.beside(homework) / COURSE
-    if path is None and not place.exists():
-        print(
-            f"There is no {place}. `course --example` shows what may stand in it.",
-            file=sys.stderr,
-        )
+    found = courses(homework, Asked(course=path))
+    if not found:
+        looked = " or ".join(str(place / COURSE) for place in homeworks.places(homework))
+        print(f"There is no {looked}. `course --example` shows what may stand in it.", file=sys.stderr)
         return 2
+    place, *unread = found
     try:
         settings = coursefile.read(place)
         applied = settings.applied(assignment)
@@ -41,9 +41,14 @@ def run(path: Path | None, homework: str, *, example: bool) -> int:
         return 2
     print(f"{place} can be used (digest {settings.digest}).")
     print(*described(settings, applied), sep="\n")
-    for line in settings.warnings(applied):
+    for line in (*settings.warnings(applied), *([] if path else shadowed(place, unread))):
         print(f"mind: {line}")
     return 0
+
+
+def shadowed(place: Path | str, unread: Sequence[Path]) -> list[str]:
+    """A sentence for each file of settings that does not count, since `place` does."""
+    return [f"{one} is not read, since {place} counts before it." for one in unread]
 
 
 def _bare(key: str) -> str:

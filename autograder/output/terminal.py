@@ -417,7 +417,8 @@ def in_force(own: Chosen) -> list[str]:
     lines = [f"course settings: {own.settings.name}, digest {own.settings.digest}"]
     lines += [f"  {line}" for line in course_command.described(own.settings, own.assignment)]
     lines += [f"  only this part: {', '.join(own.only)}"] if own.only else []
-    return lines + [f"  mind: {line}" for line in own.settings.warnings(own.assignment)]
+    minded = [*own.settings.warnings(own.assignment), *course_command.shadowed(own.settings.name, own.unread)]
+    return lines + [f"  mind: {line}" for line in minded]
 
 
 def _versions() -> dict[str, Any]:

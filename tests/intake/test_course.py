@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder import version
+from autograder import homeworks, version
 from autograder.__main__ import main
+from autograder.authoring import bundle
 from autograder.core import Assignment, Reject, Result, Verdict
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import chosen, coursefile, late, parts
@@ -463,6 +466,68 @@ def test_gradescope_shows_a_result_where_the_settings_cannot_be_used(
     jsonschema.validate(content, SCHEMA)
     assert content["score"] == 0 and "tell the course staff" in content["output"]
     assert "line 1" in capsys.readouterr().out, "stdout is for the staff"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A homework in a folder of its own."""
+    return Path(shutil.copytree(ROOT / "tests" / "small", tmp_path / "own"))
+
+
+def test_one_file_is_in_force_and_those_behind_it_are_named(own: Path, tmp_path: Path, call: Any) -> None:
+    """--course, then beside run_autograder, then the homework's folder: nothing is taken from two of them."""
+    asked, beside = tmp_path / "asked.toml", tmp_path / "beside"
+    beside.mkdir()
+
+    def force(*arguments: Path) -> tuple[float, list[str]]:
+        made = chosen.chosen(str(own), chosen.Asked(course=arguments[0] if arguments else None), root=beside)
+        return made.assignment.points, [path.parent.name for path in made.unread]
+
+    assert force() == (3, [])
+    (own / "course.toml").write_text('total = 30\n[words]\ntop = "Of the folder."')
+    assert force() == (30, [])
+    (beside / "course.toml").write_text("[limits]\nseconds = 77\n")
+    assert force() == (3, ["own"]), "no total of the file behind it"
+    asked.write_text("total = 50")
+    assert force(asked) == (50, ["beside", "own"])
+    lines = terminal.in_force(chosen.chosen(str(own), root=beside))
+    assert lines[-1] == f"  mind: {own / 'course.toml'} is not read, since course.toml counts before it."
+    status, said, _ = call("course", "--homework", own)
+    assert (status, "total = 30.0" in said, "mind" in said) == (0, True, False)
+    (own / "course.toml").unlink()
+    status, _, errors = call("course", "--homework", own)
+    assert (status, str(own / "course.toml") in errors) == (2, True)
+
+
+def test_settings_beside_run_autograder_are_for_no_other_homework(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for a folder nor for a package: their checks have other names and points."""
+    monkeypatch.setattr(homeworks, "ROOT", tmp_path)
+    (tmp_path / "course.toml").write_text("total = 30\n")
+    usual, _ = homeworks.places(homeworks.DEFAULT, tmp_path)
+    assert usual == tmp_path
+    assert homeworks.places(str(own), tmp_path) == (own,)
+    assert homeworks.places("tests.small", tmp_path) == (ROOT / "tests" / "small",)
+    assert chosen.chosen("tests.small").settings is None
+
+
+def test_a_bundle_holds_the_settings_that_were_in_force_and_no_others(tmp_path: Path) -> None:
+    own = Path(shutil.copytree(ROOT / "docs" / "examples" / "kmeans", tmp_path / "own"))
+    (own / "course.toml").write_text("total = 30\n[late]\npercent = 10\nextensions = 'more.csv'\n")
+    (own / "more.csv").write_text("email,days\nada@example.edu,2\n")
+    (tmp_path / "asked.toml").write_text("total = 50\n")
+    for course, total, extended in ((None, "total = 30", True), (tmp_path / "asked.toml", "total = 50", False)):
+        assert bundle.run(
+            ROOT, tmp_path / "dist", homework=str(own), asked=chosen.Asked(course=course),
+            folders=(own / "reference", own / "student_template"),
+        ) == 0  # fmt: skip
+        with zipfile.ZipFile(tmp_path / "dist" / bundle.GRADESCOPE) as archive:
+            held = [name for name in archive.namelist() if name.endswith((".toml", ".csv"))]
+            assert archive.read("course.toml").startswith(total.encode())
+        assert [name for name in held if "own/" not in name] == ["course.toml", *(["more.csv"] if extended else [])]
+        assert "homework/own/course.toml" not in held
+        assert ("homework/own/more.csv" in held) is not extended
 
 
 def test_doctor_shows_what_is_in_force() -> None:

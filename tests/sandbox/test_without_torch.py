@@ -89,7 +89,7 @@ def blocked() -> Iterator[tuple[Path, Path]]:
 
 def command(python: Path, *words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """What run_autograder starts, with another interpreter."""
-    program = [python, "-I", ROOT / "autograder" / "__main__.py", *map(str, words), "--homework", KMEANS]
+    program = [str(python), "-I", str(ROOT / "autograder" / "__main__.py"), *map(str, words), "--homework", str(KMEANS)]
     done = subprocess.run(
         program, cwd=cwd, capture_output=True, text=True, check=False, timeout=200, env={"OMP_NUM_THREADS": "1"}
     )
@@ -109,7 +109,7 @@ def test_every_way_of_grading_works_where_torch_cannot_be_imported(blocked: tupl
     scores = [json.loads(path.read_text())["score"] for path in sorted((folder / "graded" / "results").iterdir())]
     assert scores == [6, 0]
     command(python, "replay", folder / "graded", "reference", "kmeans.step", "--to", folder / "replayed", cwd=folder)
-    program = [python, folder / "replayed" / "replay.py", "--yes"]
+    program = [str(python), str(folder / "replayed" / "replay.py"), "--yes"]
     replayed = subprocess.run(program, capture_output=True, text=True, check=False)
     assert replayed.returncode == 0, replayed.stderr
     assert "The new centres are right." in replayed.stdout
@@ -123,7 +123,7 @@ def test_every_way_of_grading_works_where_torch_cannot_be_imported(blocked: tupl
 def test_the_probes_say_whether_torch_is_imported_before_the_first_worker(
     package: str, above: Path, loaded: bool
 ) -> None:
-    program = [sys.executable, "-I", "-c", LOADED, ROOT, package, above]
+    program = [sys.executable, "-I", "-c", LOADED, str(ROOT), package, str(above)]
     told = subprocess.run(program, capture_output=True, text=True, check=True).stdout
     assert told == f"{loaded} {loaded}\nTrue True\n"
 
