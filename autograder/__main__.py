@@ -28,11 +28,11 @@ def _in_environment() -> None:
         front.go_on_in_environment()
 
 
-EPILOG = """exit status of every command: 0 it did what it says, 2 what it was given cannot be used, 3 a fault of ours
-(also a full disk), 130 it was stopped by Ctrl-C. What it wrote counts, not whether its words could be printed.
+EPILOG = """exit status of every command: 0 success, 2 the arguments or files cannot be used, 3 a fault of the grader
+(also a full disk), 130 stopped by Ctrl-C. The status describes the files that were written, not the printed text.
 ./run_autograder PATH is the short form of `grade PATH`. Each command has a --help of its own."""
 STAFFS_ROOMS = ("autograder.audit", "autograder.classroom", "autograder.output.pages")
-STAFFS = "This command is not in this copy; it comes with the whole repository."
+STAFFS = "This copy does not contain the command. Use the whole repository."
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--homework",
             metavar="HOMEWORK",
-            help="the folder of a homework, wherever it lies, or its Python package (default: this repository's)",
+            help="the folder of a homework, anywhere, or its Python package (default: this repository's)",
         )
 
     grade = add("grade", "grade one submission and write its results.json")
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("--out", type=Path, metavar="FILE", help="the result (default: ./results.json)")
     grade.add_argument("--leaderboard", action="store_true", help="also write the leaderboard's entries")
     grade.add_argument(
-        "--one-at-a-time", action="store_true", help="run a notebook after the other checks, never beside them"
+        "--one-at-a-time", action="store_true", help="run a notebook after the other checks, not at the same time"
     )
     _limit(grade)
     _settings(grade)
@@ -69,13 +69,14 @@ def _parser() -> argparse.ArgumentParser:
 
     many = add("class", "grade a whole class: results, gradebook, grades.csv, report")
     many.add_argument("path", type=Path, help="Gradescope's export (zip or folder), a folder of zips, tars or folders")
-    many.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything goes")
+    many.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder for all results")
     many.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
     many.add_argument(
         "--again",
         nargs="*",
         metavar="WHAT",
-        help="grade all anew, or only what is named: questions and checks by id, students as for --only-student",
+        help="grade everything again, or only the given questions and checks (by id) and students (as for "
+        "--only-student)",
     )
     many.add_argument(
         "--only-student",
@@ -83,63 +84,71 @@ def _parser() -> argparse.ArgumentParser:
         action="extend",
         default=[],
         metavar="WHO",
-        help="grade nobody else: ids, emails, student numbers, names",
+        help="grade only these students, by id, email, student number or name",
     )
-    many.add_argument("--no-runs", action="store_true", help="leave out the checks that run a notebook whole")
-    many.add_argument("--scheduler", default="", metavar="ADDRESS", help="a Dask cluster that grades in our place")
+    many.add_argument("--no-runs", action="store_true", help="leave out the checks that run a whole notebook")
+    many.add_argument(
+        "--scheduler", default="", metavar="ADDRESS", help="the address of a Dask cluster that does the grading"
+    )
     _limit(many)
     _settings(many)
     homework(many)
 
-    review = add("review", "serve a page to read written answers and give points; or use a spreadsheet")
+    review = add("review", "serve a page for reading written answers and giving points, or exchange a spreadsheet")
     review.add_argument("out", type=Path, help="the folder that `class --out` wrote")
-    review.add_argument("--name", default="", help="who gives the points (default: this machine's user)")
-    review.add_argument("--anonymous", action="store_true", help="begin without names; the page can show them")
-    review.add_argument("--port", type=int, default=0, metavar="N", help="on 127.0.0.1 (default: a free one)")
+    review.add_argument(
+        "--name", default="", help="the name of the person who gives points (default: this machine's user)"
+    )
+    review.add_argument("--anonymous", action="store_true", help="hide names at first (the page can show them)")
+    review.add_argument("--port", type=int, default=0, metavar="N", help="the port on 127.0.0.1 (default: a free port)")
     table = review.add_mutually_exclusive_group()
     table.add_argument("--export", type=Path, metavar="FILE.csv", help="write the answers as a table instead")
     table.add_argument("--import", dest="imported", type=Path, metavar="FILE.csv", help="read points and comments back")
     _graded_homework(review)
 
-    report = add("report", "write tables and pages of a class anew, or the students' pages for handing out")
+    report = add("report", "write the tables and pages of a class again, or pages for the students")
     report.add_argument("out", type=Path, help="the folder that `class --out` wrote")
     report.add_argument(
-        "--handout", type=Path, metavar="DIR", help="only pages without code, one for each student, into DIR"
+        "--handout", type=Path, metavar="DIR", help="write only one page without code for each student, into DIR"
     )
     _graded_homework(report)
 
-    replay = add("replay", "write a folder that repeats one check of one submission in a debugger")
+    replay = add("replay", "write a folder with which one check of one submission can be repeated in a debugger")
     replay.add_argument("out", type=Path, metavar="graded", help="the folder that `class --out` wrote")
     replay.add_argument("student", help="the submission's id, or a student's name, e-mail or id")
     replay.add_argument("check", help="the check's number (4.3) or its id")
-    replay.add_argument("--to", type=Path, metavar="DIR", help="where it goes (default: ./replay-STUDENT-CHECK)")
+    replay.add_argument("--to", type=Path, metavar="DIR", help="the folder to write (default: ./replay-STUDENT-CHECK)")
     _graded_homework(replay)
 
-    compare = add("compare", "say who gained or lost what between two gradings of a class, and why")
+    compare = add("compare", "show who gained or lost points between two gradings of a class, and why")
     compare.add_argument("old", type=Path, help="the folder that `class --out` wrote before")
-    compare.add_argument("new", type=Path, help="and the one it wrote now")
+    compare.add_argument("new", type=Path, help="the folder that it wrote now")
     homework(compare)
 
-    doctor = add("doctor", "try the sandbox, list versions and settings, say what to do about weaknesses")
+    doctor = add("doctor", "test the sandbox, list versions and settings, and give advice on weaknesses")
     _settings(doctor)
     homework(doctor)
 
-    course = add("course", "check a file of the course's own settings, or show an example of it")
+    course = add("course", "check a course's settings file, or print an example")
     course.add_argument("path", nargs="?", type=Path, metavar="FILE", help="default: course.toml beside run_autograder")
-    course.add_argument("--example", action="store_true", help="print a file that shows and explains every key")
+    course.add_argument("--example", action="store_true", help="print an example file that explains every key")
     homework(course)
 
-    new = add("new", "write a new homework of one question, which works at once")
-    new.add_argument("folder", type=Path, metavar="FOLDER", help="where it goes; its name is the homework's id")
-    new.add_argument("--title", default="", help="what students read (default: from the folder's name)")
+    new = add("new", "write a new homework with one question that can be graded at once")
+    new.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="the folder to write; its name becomes the homework's id"
+    )
+    new.add_argument("--title", default="", help="the title that students read (default: from the folder's name)")
 
     homework(add("template", "make the students' template from the reference"))
 
     bundle = add("bundle", "pack the zip for Gradescope and the zip for the students")
-    bundle.add_argument("--out", type=Path, default=Path("dist"), metavar="DIR", help="where they go (default: ./dist)")
+    bundle.add_argument(
+        "--out", type=Path, default=Path("dist"), metavar="DIR", help="the folder for the zips (default: ./dist)"
+    )
 
-    bundle.add_argument("--leaderboard", action="store_true", help="Gradescope shows the leaderboard's entries")
-    bundle.add_argument("--each", action="store_true", help="one zip for each question and each part of its own")
+    bundle.add_argument("--leaderboard", action="store_true", help="make Gradescope show the leaderboard's entries")
+    bundle.add_argument("--each", action="store_true", help="pack one zip for each question and each separate part")
     _settings(bundle)
     homework(bundle)
 
@@ -150,7 +159,10 @@ def _parser() -> argparse.ArgumentParser:
         "--times", type=int, default=0, metavar="N", help="gradings of each wrong solution (default: 200)"
     )
     bench.add_argument(
-        "--out", type=Path, metavar="DIR", help="keep gradings of the bank there; a run that was stopped goes on"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="keep the gradings of the bank in DIR, so that a stopped run can continue",
     )
     bench.add_argument(
         "--class",
@@ -159,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         const=200,
         metavar="N",
-        help="what a class of N costs instead (default: 200), beside otter-grader and no sandbox",
+        help="measure a class of N submissions instead (default: 200), and compare with otter-grader and no sandbox",
     )
     bench.add_argument(
         "--profile",
@@ -167,21 +179,31 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         const=Path(),
         metavar="PATH",
-        help="where the CPU of grading one submission goes instead, by phase (default: the reference)",
+        help="show instead how the CPU time of one grading is spent, by phase (default: the reference)",
     )
-    bench.add_argument(
-        "--anyway", action="store_true", help="measure on a busy machine, too; the figures are marked as such"
-    )
+    bench.add_argument("--anyway", action="store_true", help="also measure on a busy machine, and mark the figures")
     _write(bench, "the figures")
     homework(bench)
 
     audit = add("audit", "grade the grader: mutants, false fails, attacks, feedback; writes a report")
+    audit.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder for the report and its data")
+    audit.add_argument("--quick", action="store_true", help="measure a sample of each part, in a few minutes")
     audit.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="where the report goes, and what it needs"
+        "--part", action="append", default=[], metavar="ID", help="measure only this part (can be repeated)"
     )
-    audit.add_argument("--quick", action="store_true", help="a slice of each part, in some minutes")
-    audit.add_argument("--part", action="append", default=[], metavar="ID", help="only this one; can be given again")
     _write(audit, "a table of what was promised and measured")
+    audit.add_argument(
+        "--messages",
+        type=Path,
+        metavar="FILE",
+        help="write every message for the reference and for the wrong solutions into FILE instead",
+    )
+    audit.add_argument(
+        "--before",
+        type=Path,
+        metavar="FILE",
+        help="with --messages: show the messages of this older file next to the new ones",
+    )
     audit.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
     homework(audit)
     return parser
@@ -193,7 +215,7 @@ def _write(command: argparse.ArgumentParser, what: str) -> None:
 
 
 def _limit(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--seconds", type=float, metavar="S", help="for a whole submission (default: 480)")
+    command.add_argument("--seconds", type=float, metavar="S", help="the time for a whole submission (default: 480)")
 
 
 def _settings(command: argparse.ArgumentParser) -> None:
@@ -202,7 +224,7 @@ def _settings(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PARTS",
-        help='that part alone: questions, groups or checks by id or number, as in vae,4.3 or "summarization.log*"',
+        help='grade only this part: questions, groups or checks by id or number, as in vae,4.3 or "summarization.log*"',
     )
     command.add_argument(
         "--course", type=Path, metavar="FILE", help="the course's settings (default: course.toml beside run_autograder)"
@@ -210,7 +232,9 @@ def _settings(command: argparse.ArgumentParser) -> None:
 
 
 def _graded_homework(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--homework", default="", metavar="HOMEWORK", help="whose checks (default: the gradebook's)")
+    command.add_argument(
+        "--homework", default="", metavar="HOMEWORK", help="the homework of the checks (default: the gradebook's)"
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -310,7 +334,7 @@ def _run(options: argparse.Namespace) -> int:
                 from autograder.audit import class_bench
 
                 if options.out or options.question or options.times or options.quick:
-                    print("--class N stands alone: it keeps nothing, and grades all questions once.", file=sys.stderr)
+                    print("--class N cannot be combined with --out, --question, --times or --quick.", file=sys.stderr)
                     return 2
                 return class_bench.run(
                     options.homework, options.students, write_to=options.write, anyway=options.anyway
@@ -327,6 +351,20 @@ def _run(options: argparse.Namespace) -> int:
         case "audit":
             from autograder.audit import command
 
+            if options.messages is not None or options.before is not None:
+                from autograder.audit import messages
+
+                if options.messages is None or options.part or options.quick or options.write is not None:
+                    print(
+                        "--before needs --messages, which cannot be combined with --part, --quick or --write.",
+                        file=sys.stderr,
+                    )
+                    return 2
+                return messages.run(
+                    *(options.homework, options.out, options.messages),
+                    jobs=max(1, options.jobs),
+                    before=options.before,
+                )
             return command.run(
                 *(options.homework, options.out),
                 quick=options.quick,
@@ -422,7 +460,7 @@ def entry(arguments: list[str]) -> int:
             status = 130
         out.flush()
         if out.fault:
-            print(f"Not all could be printed: {out.fault}.", file=sys.stderr)
+            print(f"Some output could not be printed: {out.fault}.", file=sys.stderr)
             status = 3 if status == 0 and arguments[:1] and arguments[0] in ONLY_WORDS else status
     return status
 

@@ -12,7 +12,7 @@ OLDEST = (3, 11)
 SETUP = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "setup.sh")  # noqa: PTH100, PTH118, PTH120
 NAMES = {"darwin": "macOS", "win32": "Windows", "cygwin": "Windows", "msys": "Windows"}
 DOCKER = (
-    "Grading needs Linux, which keeps students' code locked in, so on {} use Docker: `docker build -t grader .` "
+    "Grading needs Linux, which isolates students' code. On {} use Docker: `docker build -t grader .` "
     'once, then `docker run --rm -v "${{PWD}}:/work" -w /work grader /autograder/run_autograder submission.zip` '
     "(docs/machines.md has the other commands)."
 )
@@ -46,7 +46,7 @@ def go_on_in_environment() -> None:
     """Starts the same command in the environment of setup.sh, in place of this process. Ends it where there is none."""
     setup = subprocess.run(["bash", SETUP, "--python"], stdout=subprocess.PIPE, check=False)
     if setup.returncode != 0 or os.environ.get("AUTOGRADER_ENVIRONMENT") == "made":
-        say("The environment could not be set up; the lines above say why.")
+        say("The environment could not be set up. The lines above say why.")
         sys.exit(OUR_FAULT)
     python = setup.stdout.decode().strip()
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")  # noqa: PTH100, PTH118, PTH120

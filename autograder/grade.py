@@ -37,16 +37,16 @@ LEAST_RUN = 60.0
 SPARE = 10
 """A counterexample is looked for where the time left is as many times what the search may take."""
 GRADER_ERROR = (
-    "This check could not be carried out because of a fault in the grader, not in your work. "
-    "It costs you nothing; the course staff has been told."
+    "This check could not run because of a fault in the grader, not in your work. You lose no points, and the "
+    "course staff has been informed."
 )
 UNJUDGEABLE = (
-    "What your code gave back could not be judged, so this check gets no points for now. "
-    "The course staff has been told; a person will look at it."
+    "The values that your code returned could not be judged, so this check gets no points for now. The course "
+    "staff has been informed, and a person will look at it."
 )
 LOADING = frozenset(("missing", "import", "raised"))
 """Diagnoses of what more of the notebook might mend."""
-NOT_REACHED = "The time for the whole submission was used up before this check could begin."
+NOT_REACHED = "The time for the whole submission ran out before this check could start."
 
 
 STOPS: tuple[Status, ...] = ("unjudgeable", "not reached", "grader error")

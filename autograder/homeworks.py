@@ -47,10 +47,13 @@ def canonical(named: str) -> str:
     if (folder / "__init__.py").is_file():
         folder = folder.resolve()
         if "." in folder.name:
-            raise NoHomework(f"{folder} has a dot in its name, which Python's packages cannot have. Rename the folder.")
+            raise NoHomework(
+                f"{folder} has a dot in its name, but the name of a Python package cannot contain a dot. Rename the "
+                "folder."
+            )
         return str(folder)
     if os.sep in named or folder.is_dir():
-        lacks = "has no __init__.py" if folder.is_dir() else "is no folder"
+        lacks = "has no __init__.py" if folder.is_dir() else "is not a folder"
         raise NoHomework(
             f"{named} {lacks}. Expected: the folder of a homework, as `python3 -m autograder new FOLDER` writes it."
         )
@@ -60,7 +63,8 @@ def canonical(named: str) -> str:
         found = None
     if found is None:
         raise NoHomework(
-            f"There is no folder and no Python package {named}. `python3 -m autograder new FOLDER` writes a homework."
+            f"There is no folder and no Python package called {named}. `python3 -m autograder new FOLDER` writes a "
+            "homework."
         )
     return named
 
@@ -108,7 +112,7 @@ def folder(named: str) -> Path:
     """The folder of its package. Raises NoHomework where there is none."""
     found = importlib.util.find_spec(package(named))
     if found is None or not found.submodule_search_locations:
-        raise NoHomework(f"{named} is no package of Python, so it holds no probes.")
+        raise NoHomework(f"{named} is not a Python package, so it contains no probes.")
     return Path(next(iter(found.submodule_search_locations))).resolve()
 
 

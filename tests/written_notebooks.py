@@ -389,7 +389,7 @@ UNCUT = {
     "a broken cell": (public("def policy_gradient_loss(logprob, predicted, reward):\n    return -(reward * logprob",
                              loop("loss = policy_gradient_loss(logprob, predicted, reward)")), "code cell 5"),
     "another black box": (public(loop(CHOSEN + "loss = -(chosen * reward).mean()").replace("reward_oracle", "answer")),
-                          "nothing follows from a call of reward_oracle"),
+                          "depends on a call of reward_oracle"),
     "an error before": (public(loop("loss = -(logprob.max(1).values * reward).mean()").replace("(x_train)", "(late)"),
                                "late = torch.load('/content/late.pt')"), "NameError"),
     "no network": (public(loop(CHOSEN + "loss = -(chosen * reward).mean()")

@@ -29,6 +29,14 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
 
 
+def cells(line: str) -> tuple[str, ...]:
+    """What a line of a `table` holds; () where it is no line of one."""
+    inner = re.fullmatch(r"\| (.*) \|", line)
+    if inner is None:
+        return ()
+    return tuple(cell.replace("\\|", "|").replace("&lt;", "<") for cell in inner[1].split(" | "))
+
+
 def chosen(write_to: Path | bool | None, usual: Path | None, command: str) -> Path | None:
     """Where the command's figures go: nowhere, to `write_to`, or for True to the homework's `usual` document.
 

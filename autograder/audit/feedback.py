@@ -145,9 +145,42 @@ class Rule:
     heuristic: bool = False
 
 
-FAULTS = ("raised", "returned", "could not be used", "could not be loaded", "is not in the upload", "defines no")
-QUOTES = ("raised an exception", "could not be loaded", "ran out of memory")
+FAULTS = (
+    *("raised an exception", "could not be used", "could not be loaded", "could not be read", "ran out of memory"),
+    *("is not in the upload", "defines no", "Not filled in yet", "was stopped", "stopped before", "cannot be judged"),
+)
+"""Words of a message on how the code failed: what was expected is then that it does not."""
+QUOTES = ("raised an exception", "could not be loaded", "ran out of memory", "stopped before", "Not filled in yet")
 """Messages that end in an exception's own words."""
+MOST_WORDS = 40
+"""Of one sentence, a formula being one word: longer ones are read twice."""
+MOST_PASSIVES = 2
+"""Of one sentence."""
+RIDDLES = (
+    "thank you", "trick of its own", "changed places", "change places", "exchanged", "weighed", "hangs on", "foretell",
+    "makes no sense", "came back", "comes back", "keys but", "does not fit", "do not fit", "cost its points", "charged",
+    "no matter", "has no part in", "have no part in", "turned round", "other way round", "wrong way round", "handed",
+    "is there twice", "are there twice", "in unison", "the wall", "yardstick", "the box", "so does the function expect",
+    "made of the", "and not even that", "anew", "was given z", "are given", "of ours",
+)  # fmt: skip
+"""Words of our own making, or in an order that nobody uses: a message says the same in the field's terms."""
+PARTICIPLE = (
+    r"(?:[a-z]+ed|given|made|taken|drawn|written|shown|seen|told|held|read|kept|put|set|found|known|left|lost|built|sent|"
+    r"done|chosen|cut|hidden|broken)"
+)
+PASSIVE = re.compile(
+    rf"\b(?:is|are|was|were|be|been|being)\s+(?:(?:not|also|only|already|never|then)\s+)?{PARTICIPLE}\b"
+)
+NUMERAL = r"-?\d[\d.,]*(?:e[-+]?\d+)?"
+UNNAMED = re.compile(
+    rf"\b[Ii]t (?:is|was|gives|gave) (?:about )?{NUMERAL}(?=[.;,]?\s*(?:expected\b|there\b|where\b|instead\b|$))"
+    rf"|{NUMERAL} (?:of it|of them|there)\b"
+    r"|\b(?:number|value) \d+ (?:of|in) (?:it|them)\b"
+    rf"|(?:^|[.?!] ){NUMERAL}[.;](?:\s|$)"
+)
+"""A number whose name must be guessed, as in "it is 21.71 of it" or "It was 3.2; expected 4."."""
+OPEN, CLOSED = "([{", ")]}"
+CODE = re.compile(r"`[^`]*`|\"[^\"]*\"")
 OURS = re.compile(r"Traceback|File \"|site-packages|\bautograder\b|(?<![\w.])/(?:\w+/)+\w|0x[0-9a-f]{6,}")
 ARRAY = re.compile(r"\[[^\]]*\d\.\d{3,}[^\]]*\]")
 SENTENCE_END = re.compile(r"[.?!](?=\s+[A-Z`\"‹(])")
@@ -156,6 +189,19 @@ SENTENCE_END = re.compile(r"[.?!](?=\s+[A-Z`\"‹(])")
 def _fault(told: Told) -> bool:
     """Whether the message tells how the student's code failed; it stands below the check's name."""
     return any(words in told.message for words in FAULTS)
+
+
+def _own(told: Told) -> str:
+    """The message without an exception's own words, which are nobody's to reword."""
+    for words in QUOTES:
+        if (begun := told.message.find(words)) >= 0:
+            return told.message[: begun + len(words)]
+    return told.message
+
+
+def _each(told: Told) -> list[str]:
+    """The sentences of the message, with each piece of code as one word."""
+    return re.split(r"(?<=[.?!])\s+(?=[A-Z`\"‹(])", CODE.sub("X", _own(told)))
 
 
 def _asked(told: Told, facts: Facts) -> str:
@@ -176,7 +222,9 @@ def _expected(told: Told, _facts: Facts) -> str:
 def _needed(number: str, other: str) -> bool:
     """Whether it takes all digits of a number to tell it from another."""
     digits = len(re.sub(r"e.*|\D", "", number).lstrip("0"))
-    return number != other and f"{float(number):.{digits - 1}g}" == f"{float(other):.{digits - 1}g}"
+    one, two = float(number), float(other)
+    unit = 10.0 ** (np.floor(np.log10(max(abs(one), 1e-300))) - digits + 2)  # of the last digit but one
+    return number != other and abs(one - two) < 1.5 * unit  # both are rounded already, so either may be half a unit off
 
 
 def _hidden(told: Told, _facts: Facts) -> str:
@@ -208,12 +256,43 @@ def _sentences(told: Told, _facts: Facts) -> str:
     return "" if count <= MOST_SENTENCES else f"it has {count} sentences"
 
 
+def _long(told: Told, _facts: Facts) -> str:
+    most = max((sum(any(map(str.isalnum, word)) for word in one.split()) for one in _each(told)), default=0)
+    return "" if most <= MOST_WORDS else f"a sentence has {most} words"
+
+
+def _passive(told: Told, _facts: Facts) -> str:
+    for one in _each(told):
+        if len(found := PASSIVE.findall(one)) > MOST_PASSIVES:
+            return f"a sentence has {len(found)} verbs in the passive: {', '.join(found)}"
+    return ""
+
+
+def _riddle(told: Told, _facts: Facts) -> str:
+    lower = CODE.sub("X", _own(told)).lower()
+    return next((f"it says {words!r}" for words in RIDDLES if re.search(rf"\b{words}\b", lower)), "")
+
+
+def _brackets(told: Told, _facts: Facts) -> str:
+    depth: list[str] = []
+    for letter in CODE.sub("X", _own(told)):
+        if letter in OPEN:
+            depth.append(letter)
+        elif letter in CLOSED and (not depth or OPEN.index(depth.pop()) != CLOSED.index(letter)):
+            return f"{letter!r} closes nothing"
+    return f"{depth[0]!r} is never closed" if depth else ""
+
+
+def _unnamed(told: Told, _facts: Facts) -> str:
+    return f"a number has no name: {found[0]!r}" if (found := UNNAMED.search(_own(told))) else ""
+
+
 def _form(told: Told, _facts: Facts) -> str:
     first = told.message.split(" ")[0]
     if not first[:1].isupper() and not re.search(r"[_(\[\d]", first):  # a name of the code's stays as it is
         return "it does not begin with a capital letter"
-    ended = told.message.endswith(".") or any(words in told.message for words in QUOTES)
-    return "" if ended else "it does not end with a full stop"
+    ended = told.message.endswith((".", "?")) or any(words in told.message for words in QUOTES)
+    return "" if ended else "it does not end with a full stop or a question mark"
 
 
 RULES = (
@@ -225,9 +304,12 @@ RULES = (
     Rule("inner", "shows no traceback, path or module of the grader's", _inner),
     Rule("length", f"has 20 to {LONGEST - 1} characters", _length),
     Rule("sentences", f"has one to {MOST_SENTENCES} sentences", _sentences, heuristic=True),
-    Rule(
-        "form", "begins with a capital or a name of the code's, ends with a full stop or in an exception's words", _form
-    ),
+    Rule("long", f"has no sentence of more than {MOST_WORDS} words", _long),
+    Rule("passive", f"has at most {MOST_PASSIVES} verbs in the passive in a sentence", _passive, heuristic=True),
+    Rule("riddle", "says nothing in words of our own making", _riddle),
+    Rule("brackets", "closes every bracket", _brackets),
+    Rule("unnamed", "says what each number is", _unnamed, heuristic=True),
+    Rule("form", "begins with a capital or a name of the code's, ends as a sentence or in an exception's words", _form),
 )
 
 

@@ -67,7 +67,7 @@ def files_of(root: Path, homework: str) -> tuple[dict[str, Path], str]:
     handed_out = {assignment.reference.resolve(): LEFT_BY_RUNS, assignment.template.resolve(): _LEFT_IN_TEMPLATE}
     for place in handed_out:
         if not place.is_relative_to(folder):
-            raise ValueError(f"{place} lies outside of {folder}. Move it there, so that the zip holds all.")
+            raise ValueError(f"{place} lies outside {folder}. Move it there, so that the zip contains everything.")
     for path in below(folder, (*STAFFS, "tests")):
         if path.suffix == ".cases":  # solutions
             continue
@@ -184,13 +184,16 @@ def run(
     what = root if own else homework
     print(f"Packing {what}: {GRADESCOPE} for Gradescope and {STUDENTS} for the students, into {out.absolute()}.")
     if any(room.resolve() in (out.resolve(), *out.resolve().parents) for room in rooms):
-        return _refuse(f"{out} lies in a folder that is packed, so the next zips would hold these. Give another --out.")
+        return _refuse(
+            f"{out} lies in a folder that is packed, so the next zips would contain these. Give another --out."
+        )
     try:
         if stale := template.differences(reference, students):
             more_words = "" if own else f" --homework {homework}"
             return _refuse(
-                f"{students.name}/ is not what {reference.name}/ gives, in {len(stale)} of its files: {stale[0]} "
-                f"Run `python3 -m autograder template{more_words}`, which makes it anew, and look at what changed."
+                f"{students.name}/ differs from the result of {reference.name}/ in {len(stale)} of its files: "
+                f"{stale[0]} Run `python3 -m autograder template{more_words}`, which makes it again, and check the "
+                "changes."
             )
         listed, chosen = (named_below(root, files(root)), "") if own else files_of(root, homework)
         pieces, more, notes = _pieces(root, homework, asked, each=each)
@@ -211,7 +214,7 @@ def run(
     except ValueError as error:  # a solution marker that is not right, a part or settings that cannot be used
         return _refuse(str(error))
     if mended := [path.name for path in listed.values() if path.read_bytes() != runnable(path.read_bytes())]:
-        print(f"Packed with the line ends of Linux, without which they would not run there: {', '.join(mended)}.")
+        print(f"Packed with Linux line ends, which they need to run there: {', '.join(mended)}.")
     for name, content in contents.items():
         try:
             storage.save(out / name, content)
@@ -221,9 +224,11 @@ def run(
     for line in (*(piece.line() for piece in pieces if piece.part is not None), *notes):
         print(line)
     if each:
-        print("Upload each zip as it is to its assignment on Gradescope. The same files give the same digests.")
+        print("Upload each zip unchanged to its assignment on Gradescope. The same files give the same digests.")
     else:
-        print(f"Upload {GRADESCOPE} as it is; hand {STUDENTS} to the students. The same files give the same digests.")
+        print(
+            f"Upload {GRADESCOPE} unchanged, and give {STUDENTS} to the students. The same files give the same digests."
+        )
     return 0
 
 
@@ -258,7 +263,7 @@ def _pieces(
         more[COURSE] = own.settings.text.encode()
         if own.settings.course.late is not None and own.settings.course.late.extensions is not None:
             more[own.settings.course.late.extensions] = own.settings.data
-        notes = [f"mind: {line}" for line in own.settings.warnings(own.assignment)]
+        notes = [f"note: {line}" for line in own.settings.warnings(own.assignment)]
     if not each:
         return [Piece("", own.only, whole, own.assignment)], more, notes
     pieces = []

@@ -50,15 +50,15 @@ def _fault(folder: Path, title: str) -> str:
     """Why a homework cannot be written there; "" where it can."""
     if not re.fullmatch(r"[\w-]+", folder.name) or folder.name.startswith("-"):
         return (
-            f"{folder.name!r} cannot be the name of a homework's folder: it is also a Python package. Allowed: "
-            "letters, digits, _ and -."
+            f"{folder.name!r} cannot be the name of a homework's folder, because it is also a Python package. "
+            "Allowed: letters, digits, _ and -."
         )
     if folder.exists() and not folder.is_dir():
         return f"{folder} is a file. Give a folder that is new or empty."
     if folder.is_dir() and any(folder.iterdir()):
-        return f"{folder} is not empty, and nothing in it is overwritten. Give a folder that is new or empty."
+        return f"{folder} is not empty, and the command overwrites nothing. Give a folder that is new or empty."
     if len(title) > MOST or not title.isprintable():
-        return f"A title is one line of at most {MOST} characters."
+        return f"A title is a single line of at most {MOST} characters."
     return ""
 
 

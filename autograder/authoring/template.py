@@ -52,9 +52,11 @@ def cut(text: str, where: str, *, as_it_stands: bool = False) -> tuple[str, int]
             begin, begun = opening, number
         elif closing := _END.fullmatch(body):
             if begin is None:
-                raise ValueError(f"{here}: END SOLUTION, but no solution was begun.")
+                raise ValueError(f"{here}: END SOLUTION without BEGIN SOLUTION.")
             if closing["indent"] != begin["indent"]:
-                raise ValueError(f"{here}: END SOLUTION is indented otherwise than its BEGIN in line {begun}.")
+                raise ValueError(
+                    f"{here}: END SOLUTION has another indentation than its BEGIN SOLUTION in line {begun}."
+                )
             name, hint = _enclosing(lines[: begun - 1], begin["indent"]), begin["hint"].strip()
             stubs = [begin["indent"] + hint] if as_it_stands else _stub(begin["indent"], name, hint)
             ending = "\r" if line.endswith("\r") else ""
@@ -131,7 +133,7 @@ def cut_toml(text: str, where: str) -> tuple[str, int]:
     try:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{where}: with the hints in place of the solutions it is not TOML: {error}.") from None
+        raise ValueError(f"{where}: with the hints instead of the solutions it is not valid TOML: {error}.") from None
     return text, regions
 
 
@@ -196,11 +198,11 @@ def differences(reference: Path, template: Path) -> list[str]:
     sentences = []
     for name in sorted(set(plan) | there):
         if name not in there:
-            sentences.append(f"{name} is missing from the template.")
+            sentences.append(f"{name} is missing in the template.")
         elif name not in plan:
             sentences.append(f"{name} is in the template, but not in the reference.")
         elif (template / name).read_bytes() != plan[name]:
-            sentences.append(f"{name} is not what the reference generates.")
+            sentences.append(f"{name} differs from the file that the reference generates.")
     return sentences
 
 

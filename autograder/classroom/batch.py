@@ -98,7 +98,7 @@ class Count:
         told = f"{self.done} of {self.whole} graded"
         told += f", {self.refused} not gradable" if self.refused else ""
         told += f", {self.odd} for a person to look at" if self.odd else ""
-        return told + (f", {self.faults} with a fault of ours" if self.faults else "")
+        return told + (f", {self.faults} with a grader error" if self.faults else "")
 
 
 class Stopped(BaseException):
@@ -126,8 +126,8 @@ def run(options: Options, secret: bytes) -> int:
 
 
 NO_DUE_DATE = (
-    "{name} has a late policy but no due date, and a class's export has none either. "
-    "Expected: due in [late], such as due = 2026-11-23T23:59:00-08:00."
+    "{name} has a late policy but no due date, and the export of a class contains none. Expected: due in [late], such "
+    "as due = 2026-11-23T23:59:00-08:00."
 )
 
 
@@ -150,7 +150,7 @@ def scope_of(options: Options, assignment: Assignment, uploads: list[Upload]) ->
     if ids is not None and named is not None:
         ids &= named
         if not ids:
-            raise Reject("--only-student and --again name different students, so there is nobody to grade.")
+            raise Reject("--only-student and --again name different students, so no student is left to grade.")
     return Scope(options.again is not None, checks, named if ids is None else ids)
 
 
@@ -162,8 +162,8 @@ def _called(words: Iterable[str], uploads: list[Upload], option: str, more: str)
         if not ids:
             near = difflib.get_close_matches(word, [upload.id for upload in uploads], 3, 0.5)
             raise Reject(
-                f"{option} {word}: no submission here has this id, name, email or student number.{more}"
-                + (f" Near it: {', '.join(near)}." if near else "")
+                f"{option} {word}: no submission has this id, name, email or student number.{more}"
+                + (f" Similar: {', '.join(near)}." if near else "")
             )
         found = (found or set()) | ids
     return None if found is None else frozenset(found)
@@ -174,7 +174,7 @@ def _run(options: Options, own: Chosen, uploads: list[Upload], scope: Scope, sec
     grader = version.of(assignment, digest(own.settings, own.only))
     checks = tuple(check for check in scope.checks if check in _checks(jobs.narrowed(assignment, runs=options.runs)))
     if scope.checks and not checks:
-        return _refuse(f"--no-runs leaves out all that --again names: {', '.join(scope.checks)}.")
+        return _refuse(f"--no-runs leaves out everything that --again names: {', '.join(scope.checks)}.")
     task = Task(options.homework, grader, secret, own.seconds, checks, options.runs, own.only, own.settings)
     assignment = jobs.narrowed(assignment, runs=options.runs)
     again = _again(options, scope, grader) if scope.anew else ""
@@ -189,8 +189,8 @@ def _run(options: Options, own: Chosen, uploads: list[Upload], scope: Scope, sec
     where = f"on the cluster at {options.scheduler}" if options.scheduler else f"with {many(options.jobs, 'process')}"
     held = sum(reason == "" for reason in reasons.values())
     print(
-        f"{many(len(uploads), 'submission')} in {options.path}; {held} graded before by this "
-        f"grader ({grader}). Grading {len(todo)} {where}; results go to {options.out}",
+        f"{many(len(uploads), 'submission')} in {options.path}, of which this grader ({grader}) has graded {held} "
+        f"before. Grading {len(todo)} {where}. The results go to {options.out}",
     )
     for line in _plan(options, scope, uploads, todo, reasons):
         print(line)
@@ -234,14 +234,14 @@ def _run(options: Options, own: Chosen, uploads: list[Upload], scope: Scope, sec
                     tell,
                 )
         except Stopped:
-            print(f"\nStopped: {count}. The same command goes on from here.", file=sys.stderr)
+            print(f"\nStopped: {count}. The same command continues from here.", file=sys.stderr)
             return STOPPED
         except _Unreachable as error:
-            return _refuse(f"{error} {count}. The same command goes on from here.", OUR_FAULT)
+            return _refuse(f"{error} {count}. The same command continues from here.", OUR_FAULT)
         except (OSError, sqlite3.Error) as error:
             told = getattr(error, "strerror", None) or error
             return _refuse(
-                f"{options.out} cannot be written: {told}. {count}. The same command goes on from here, once it can.",
+                f"{options.out} cannot be written: {told}. {count}. The same command continues once this is fixed.",
                 OUR_FAULT,
             )
     (options.out / MARKER).unlink(missing_ok=True)
@@ -260,18 +260,25 @@ def _run(options: Options, own: Chosen, uploads: list[Upload], scope: Scope, sec
         faults = open_book.execute("SELECT COUNT(*) FROM submissions WHERE outcome = 'grader error'").fetchone()[0]
         missing = len(uploads) - open_book.execute("SELECT COUNT(*) FROM submissions").fetchone()[0]
     if gone:
-        print(f"{many(gone, 'submission')} of an earlier run are no longer in {options.path} and left the gradebook.")
+        print(
+            f"{many(gone, 'submission')} of an earlier run are no longer in {options.path} and were removed from "
+            "the gradebook."
+        )
     print(f"{count} in {time.monotonic() - started:.0f} s.")
     if missing:
-        print(f"{many(missing, 'submission')} outside of this run were never graded and are in no table yet.")
+        print(f"{many(missing, 'submission')} outside this run were never graded, so no table contains them yet.")
     print(
         f"Report: {options.out / 'report.html'}\nGrades: {options.out / 'grades.csv'} (Gradescope), grades-canvas.csv"
     )
-    print(f"Gradebook: {book.path}, one results.json each: {options.out / 'results'}")
+    print(f"Gradebook: {book.path}. One results.json for each submission: {options.out / 'results'}")
     if odd:
-        print(f"{many(odd, 'submission')} gave back what could not be judged: no points yet, a person has to look.")
+        print(
+            f"{many(odd, 'submission')} returned values that could not be judged. There are no points for them yet, "
+            f"and a "
+            "person must look at them."
+        )
     if faults:
-        print(f"{many(faults, 'submission')} met a fault of ours; they lose no points for it. See the report.")
+        print(f"{many(faults, 'submission')} met a grader error. They lose no points for it. See the report.")
     return OUR_FAULT if faults or odd else GRADED
 
 
@@ -287,15 +294,15 @@ def _plan(
         counts = Counter(reasons[upload.id] for upload in todo)
         yield "To grade: " + ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) + "."
     if scope.anew:
-        yield f"Anew, whether or not it changed: {', '.join(options.again or ()) or 'everything'}."
+        yield f"Graded again, even if unchanged: {', '.join(options.again or ()) or 'everything'}."
     if scope.ids is not None:
         others = len(uploads) - len(scope.ids)
-        yield f"Of {_listed(sorted(scope.ids))} alone; the other {others} stay as they are."
+        yield f"Only {_listed(sorted(scope.ids))} will be graded. The other {others} stay as they are."
     unread = [upload.id for upload in todo if upload.reason]
     if unread:
-        yield f"{len(unread)} of these cannot be graded, which their rows say: {_listed(unread)}."
+        yield f"{len(unread)} of these cannot be graded, as their rows say: {_listed(unread)}."
     if nobodys := roster.passed_over(options.path):
-        yield f"Passed over, being nobody's work: {_listed(nobodys)}."
+        yield f"Skipped, because nobody submitted them: {_listed(nobodys)}."
 
 
 def _listed(items: Sequence[str]) -> str:
@@ -324,11 +331,14 @@ def _put_away(records: Records, uploads: list[Upload], prints: dict[str, str]) -
     for path in stray:
         records.put_away(path)
     yield (
-        f"{many(len(stray), 'result')} in {records.out} belong to no submission here and went to "
+        f"{many(len(stray), 'result')} in {records.out} belong to no submission here and were moved to "
         f"{records.out / FORMER}: {_listed([path.stem for path in stray])}."
     )
     if taken:
-        yield f"{many(taken, 'submission')} with the same content under another id took over what was graded."
+        yield (
+            f"The results of {many(taken, 'submission')} were taken over from earlier ones with the same content and "
+            "other ids."
+        )
 
 
 def _part(records: Records, upload: Upload, task: Task, fingerprint: str) -> tuple[str, ...]:

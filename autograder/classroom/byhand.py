@@ -43,7 +43,7 @@ class Conflict(Exception):
     """Somebody else has changed it since it was read; `row` is what stands there now."""
 
     def __init__(self, row: Mark | None) -> None:
-        super().__init__("Somebody else has changed this meanwhile.")
+        super().__init__("Another person has changed this in the meantime.")
         self.row = row
 
 
@@ -107,12 +107,12 @@ def added(book: sqlite3.Connection, assignment: Assignment, *, optional: bool = 
 def set_worth(book: sqlite3.Connection, check: Check, points: float) -> None:
     """Says what an answer for a person can get. Raises `Refused` where more was given already, or it makes no sense."""
     if not check.manual:
-        raise Refused("Only answers that a person reads can be given another worth.")
+        raise Refused("Only answers that a person reads can have another number of points.")
     if not math.isfinite(points) or not 0 <= points <= MOST_POINTS:
-        raise Refused(f"The worth of an answer is a number from 0 to {MOST_POINTS:g}.")
+        raise Refused(f"The points for an answer must be a number from 0 to {MOST_POINTS:g}.")
     given = book.execute("SELECT MAX(points) FROM by_hand WHERE check_id = ?", (check.id,)).fetchone()[0]
     if given is not None and given > points:
-        raise Refused(f"Somebody has {given:g} points for it already, so it cannot be worth {points:g}.")
+        raise Refused(f"A student already has {given:g} points for this answer, so it cannot be worth only {points:g}.")
     book.execute("INSERT OR REPLACE INTO worth VALUES (?, ?)", (check.id, points))
 
 
@@ -127,13 +127,13 @@ def save(
     """
     comment = clean(comment, limit=MOST_COMMENT).strip()
     if points is not None and (not math.isfinite(points) or points < 0):
-        raise Refused("Points are a number from 0 on, or nothing.")
+        raise Refused("Points must be a number from 0 on, or empty.")
     if points is not None and points > most:
         what = "this answer" if check.manual else "this check"
-        raise Refused(f"{points:g} points are more than {what} is worth, which is {most:g}.")
+        raise Refused(f"{points:g} points are more than the {most:g} that {what} is worth.")
     row = book.execute("SELECT content FROM submissions WHERE id = ?", (submission,)).fetchone()
     if row is None:
-        raise Refused("This submission is not in the gradebook any more.")
+        raise Refused("This submission is no longer in the gradebook.")
     old = mark(book, submission, check.id)
     if (old.version if old else 0) != version:
         raise Conflict(old)
@@ -273,7 +273,7 @@ def rows(text: str) -> list[Row]:
         needed = ("Submission", "Check", "Points", "Comment")
         if absent := [name for name in needed if name not in head]:
             raise Refused(
-                f"The table has no column {' and no column '.join(absent)}; it must have {', '.join(needed)}."
+                f"The table has no column {' and no column '.join(absent)}. It needs the columns {', '.join(needed)}."
             )
         found = []
         for cells in reader:
@@ -281,7 +281,7 @@ def rows(text: str) -> list[Row]:
             if any(cells):
                 found.append(_row(reader.line_num, told))
     except csv.Error as error:
-        raise Refused(f"The table cannot be read from line {reader.line_num} on: {error}.") from None
+        raise Refused(f"The table cannot be read after line {reader.line_num}: {error}.") from None
     return found
 
 
@@ -352,8 +352,9 @@ def take(book: sqlite3.Connection, assignment: Assignment, found: Sequence[Row],
                 continue
             version = old.version if old else 0
             if row.version is not None and row.version != version:
-                left.append(f"Line {row.line}: {name}, {check.id} was changed by {old.author if old else 'nobody'} "
-                            "after the table was written, and was left as it is.")  # fmt: skip
+                left.append(f"Line {row.line}: {name} changed {check.id}, {old.author if old else 'nobody'} after "
+                            f"the table "
+                    "was written, so it was not replaced.")  # fmt: skip
                 continue
             try:
                 save(book, name, check, points=row.points, comment=comment, version=version, author=author, now=now,

@@ -38,13 +38,13 @@ def inspect(task: Task, prints: Sequence[tuple[Upload, str]]) -> Found:
     lacks, sandbox = [], ""
     own = _grader(task.homework, digest(task.settings, task.only))
     if own != task.grader:
-        lacks.append(f"it has another grader or homework ({own}; here it is {task.grader})")
+        lacks.append(f"it has another grader or homework ({own}, but here it is {task.grader})")
     for upload, fingerprint in prints:
         if not upload.path.exists():
-            lacks.append(f"it has no {upload.path}: the folder must be there under the same path")
+            lacks.append(f"it has no {upload.path}: the folder must exist under the same path")
             break
         if upload.fingerprint() != fingerprint:
-            lacks.append(f"{upload.path} has other content there, or cannot be read")
+            lacks.append(f"{upload.path} has other content there or cannot be read")
             break
     try:
         sandbox = jobs.sandbox(task.homework)
@@ -94,6 +94,6 @@ def check(address: str, task: Task, uploads: Sequence[Upload], tell: Callable[[s
                 tell(f"  {found.sandbox}")
         if unfit:
             raise Reject(
-                f"{unfit} of {len(workers)} workers cannot grade, so nothing was sent. "
-                "Mend what their lines say, or stop them, and give the same command again."
+                f"{unfit} of {len(workers)} workers cannot grade, so nothing was sent. Fix the problems in their "
+                "lines or stop these workers, and give the same command again."
             )

@@ -111,7 +111,7 @@ def shown(name: str, data: bytes, template: bytes | None) -> Shown:
     if [line.text for line in theirs] == [line.text for line in mine]:
         return Shown(name, UNTOUCHED, tuple(_folded(mine)), cut=cut)
     if not _comparable(theirs, mine):
-        said = "It is too long, or repeats itself too much, to be compared with the template."
+        said = "It is too long or too repetitive to be compared with the template."
         return Shown(name, CHANGED, tuple(_blocks("same", mine)), cut=" ".join(filter(None, (cut, said))))
     parts: list[Block | Fold] = []
     added = removed = 0
@@ -181,7 +181,7 @@ def _lines(name: str, data: bytes) -> tuple[tuple[Line, ...], str]:
             lines += [Line(0, title), *_numbered(source)]
     else:
         lines = list(_numbered(_text(data)))
-    cut = f"{len(lines) - MOST_LINES} lines more are not shown." if len(lines) > MOST_LINES else ""
+    cut = f"{len(lines) - MOST_LINES} more lines are not shown." if len(lines) > MOST_LINES else ""
     return tuple(lines[:MOST_LINES]), cut
 
 

@@ -162,7 +162,7 @@ def run(old_place: Path, new_place: Path, homework: str = "") -> int:
         own = {check.id for question in homeworks.load(homework).questions for check in question.checks}
         for place, book in zip((old_place, new_place), books, strict=True):
             if book.lines and not any(check in own for _, check in book.lines):
-                print(f"The grading in {place} is of another homework than {homework}.", file=sys.stderr)
+                print(f"The grading in {place} is of a homework other than {homework}.", file=sys.stderr)
                 return NOT_COMPARABLE
     show(old_place, new_place, *books)
     return COMPARED
@@ -184,28 +184,32 @@ def show(old_place: Path, new_place: Path, old: Book, new: Book) -> None:
     for text, names in (
         ("only in the old grading", old.totals.keys() - both),
         ("only in the new grading", new.totals.keys() - both),
-        ("handed in anew in between", {name for name in both if old.contents[name] != new.contents[name]}),
+        ("handed in again between the gradings", {name for name in both if old.contents[name] != new.contents[name]}),
     ):
         if names:
             console.print(Text(f"{len(names)} {text}: {_names(sorted(names))}"), soft_wrap=True)
     for which, missing in (("new", left_out(old, new)), ("old", left_out(new, old))):
         if missing:
             console.print(
-                Text(f"the {which} grading left out {many(len(missing), 'check')}, not compared: {_checks(missing)}")
+                Text(
+                    f"the {which} grading left out {many(len(missing), 'check')}, which are not compared: "
+                    f"{_checks(missing)}"
+                )
             )
     if settings := differing(old, new):
-        console.print(Text("The course's settings differ, so the points cannot be compared one to one:", style="bold"))
+        console.print(Text("The course's settings differ, so points cannot be compared directly:", style="bold"))
         for setting in settings:
             console.print(Text(f"  {setting}"))
     gained, lost = (sum(sign * value > 0 for value in moved.values()) for sign in (1, -1))
     console.print(
-        f"{len(both)} in both: {gained} gained points, {lost} lost points, {len(both) - gained - lost} kept theirs"
+        f"{len(both)} submissions in both: {gained} gained points, {lost} lost points, {len(both) - gained - lost} "
+        "kept theirs"
     )
     if not found:
-        console.print("No check's points or diagnoses differ.")
+        console.print("No check has different points or diagnoses.")
         return
     table = Table(title="by check", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for head in ("check", "gained", "lost", "only told otherwise", "points in all"):
+    for head in ("check", "gained", "lost", "only another message", "points in all"):
         table.add_column(head, justify="left" if head == "check" else "right")
     for check in dict.fromkeys(change.check for change in sorted(found, key=lambda change: change.check)):
         own = [change.gain for change in found if change.check == check]

@@ -138,7 +138,7 @@ def read(data: bytes) -> Kept:
     """What `Kept.packed` made. Raises ValueError, KeyError or BadZipFile for anything else."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if archive.getinfo(ABOUT).file_size > MOST_ABOUT:
-            raise ValueError("what is said of the files is too long")
+            raise ValueError("the list of the files is too long")
         about: dict[str, Any] = json.loads(archive.read(ABOUT))
         entries = [entry for entry in archive.infolist() if entry.filename.startswith(FILES)]
         if sum(entry.file_size for entry in entries) > MOST_BYTES:

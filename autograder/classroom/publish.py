@@ -89,10 +89,10 @@ def opened(out: Path, homework: str = "") -> Class:
     try:
         assignment = homeworks.load(name)
     except homeworks.NoHomework as fault:
-        raise Reject(f"{fault} Say with --homework where the homework of this gradebook is now.") from None
+        raise Reject(f"{fault} Give the place of this gradebook's homework with --homework.") from None
     narrowed = replace(assignment, questions=tuple(filter(None, (_kept(one, graded) for one in assignment.questions))))
     if not narrowed.questions:
-        raise Reject(f"The gradebook in {out} holds no check of {name}. Say with --homework whose it is.")
+        raise Reject(f"The gradebook in {out} holds no check of {name}. Give its homework with --homework.")
     return Class(out, book, name, narrowed)
 
 
@@ -113,7 +113,7 @@ def written(opened: Class) -> bool:
         with alone(opened.out), opened.book.open() as book:
             everything(book, opened.assignment, opened.out)
     except Reject:
-        print("`class` is writing there at this moment; it will put these points into tables and pages.")
+        print("`class` is writing there right now. It will put these points into tables and pages.")
         return False
     print(f"Tables, results and pages in {opened.out} are up to date.")
     return True

@@ -89,7 +89,7 @@ def why(record: dict[str, Any] | None, task: Task, fingerprint: str, again: str 
     if extra.get("upload") != fingerprint:
         return "changed since"
     if extra.get("outcome") == "grader error":
-        return "with a fault of ours before"
+        return "with a grader error before"
     if again and extra.get("again") != again:
         return "graded before"
     graders = {check: by for check, by in _graders(record).items() if not task.checks or check in task.checks}

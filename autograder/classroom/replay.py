@@ -32,7 +32,7 @@ FILES, ABOUT, INPUTS, EXPECTED, SCRIPT = "files", "replay.json", "inputs.npz", "
 SHOWN = 6
 """Entries of an array that are shown."""
 WARNING = """This runs the code of a student on this machine, with your rights and without the sandbox.
-Read it first, and go on only if you would run it as your own."""
+Read it first, and continue only if you would run it as your own code."""
 
 
 def run(out: Path, student: str, check: str, to: Path | None, homework: str = "") -> int:
@@ -47,20 +47,20 @@ def _run(out: Path, student: str, check: str, to: Path | None, homework: str) ->
     held = Store(out).load(entry.id)
     if held is None:
         raise Reject(
-            f"No files were kept of {entry.id}: it was graded by an earlier version, or could not be read. "
-            "Grade it again (`class ... --again`)."
+            f"The files of {entry.id} were not kept: an earlier version graded it, or they could not be read. Grade "
+            "it again (`class ... --again`)."
         )
     number = next(number for number, one in question.numbered if one.id == found.id)
     folder = to or Path(f"replay-{entry.id}-{number}")
     if folder.exists() and any(folder.iterdir()):
-        raise Reject(f"{folder} is there already, and may hold what you changed. Give another one with --to.")
+        raise Reject(f"{folder} exists already and may hold your changes. Give another folder with --to.")
     _write(folder, opened, entry, held, question, found, number)
     script = shlex.quote(str(folder / SCRIPT))
     print(
         f"{folder} holds {entry.id}'s files, the inputs of {number} {found.name}, and {SCRIPT}.\n"
         f"  {shlex.quote(sys.executable)} {script}            what came back, and what was expected\n"
         f"  {shlex.quote(sys.executable)} -m pdb {script}     the same, step by step\n"
-        "It runs the student's code outside of the sandbox, and holds hidden inputs: keep it among the staff."
+        "It runs the student's code outside the sandbox and holds hidden inputs. Share it with the staff only."
     )
     return DONE
 
@@ -72,8 +72,9 @@ def _check(opened: Class, name: str) -> tuple[Question, Check]:
     for question, number, check in places:
         if name in (number, check.id):
             return question, check
-    raise Reject(f"There is no check {clean(name, limit=80, line=True)}. There are {places[0][1]} to {places[-1][1]}, "
-                 "as in the report; or give a check's id.")  # fmt: skip
+    raise Reject(f"There is no check {clean(name, limit=80, line=True)}. The checks are {places[0][1]} to "
+                 f"{places[-1][1]}, "
+        "as in the report. You can also give a check's id.")  # fmt: skip
 
 
 def _entry(opened: Class, name: str) -> Entry:
@@ -93,7 +94,7 @@ def _entry(opened: Class, name: str) -> Entry:
         return found[0]
     told = clean(name, limit=80, line=True)
     if not found:
-        raise Reject(f"Nobody in {opened.out} is called {told}. Give an id from the report, a name or an e-mail.")
+        raise Reject(f"No student in {opened.out} matches {told}. Give an id from the report, a name or an e-mail.")
     some = ", ".join(f"{entry.id} ({entry.names})" if entry.names else entry.id for entry in found[:5])
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""
     raise Reject(f"{told} can be {some}{more}. Give the id.")
@@ -104,7 +105,7 @@ def _write(
 ) -> None:
     seeds, rung = held.seeds.get(check.ask.name), held.rungs.get(check.id, 0)
     if seeds is None:
-        raise Reject(f"{number} {check.name} was not asked of {entry.id}, so there is nothing to repeat.")
+        raise Reject(f"{number} {check.name} sent no request to {entry.id}, so there is nothing to repeat.")
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     _place(folder / FILES, opened, held)
@@ -192,7 +193,7 @@ def _expected(opened: Class, check: Check, given: Values, seed: int) -> Values:
         reference = Submission(opened.assignment.reference, "reference", ours=True)
         right = pool.ask(reference, check.ask, given, seed=seed % 2**63, seconds=max(60.0, check.ask.seconds))
     if right.values is None:
-        raise Reject(f"The reference gave no answer to these inputs: {right.error}")
+        raise Reject(f"The reference returned no result for these inputs: {right.error}")
     return right.values
 
 
@@ -255,7 +256,7 @@ class Replay:
             print(f"  {name}: {_difference(got[name], want[name])}")
         print(f"\nthe judge says: {self._verdict(given, got, want)}")
         points = "{} of {} points".format(*self.about["points"])
-        print(f"it said then: {points}. {self.about['said']}")
+        print(f"earlier result: {points}. {self.about['said']}")
 
     def _verdict(self, given: Values, got: Values, want: Values) -> str:
         assignment = homeworks.load(self.about["homework"])
@@ -301,7 +302,7 @@ HEAD = '''"""Repeats <number> <name> of <submission>, outside of the sandbox.
     python replay.py            asks first; with --yes it does not
     python -m pdb replay.py     step by step; `b files/<file>:12` stops at line 12 of that file
 
-This folder holds hidden inputs. Keep it among the staff.
+This folder holds hidden inputs. Share it with the staff only.
 """
 
 import os
@@ -334,8 +335,8 @@ NOTEBOOK = (
 from autograder.classroom.replay import Replay
 
 replay = Replay.of(HERE)
-print("This check runs all cells of a notebook, and looks at what they leave.")
+print("This check runs all cells of a notebook and looks at the result.")
 print("Open it in Jupyter, read it, restart the kernel, and run all cells:", HERE / "files" / "<notebook>")
-print("It said then:", replay.about["said"])
+print("Earlier result:", replay.about["said"])
 """
 )

@@ -85,7 +85,7 @@ class Entry:
     @property
     def status(self) -> str:
         if self.row["outcome"] == "grader error":
-            return "fault of ours"
+            return "grader error"
         if any(verdict["status"] == "unjudgeable" for verdict in self.verdicts.values()):
             return "could not be judged"
         missed = sum(verdict["status"] == "not reached" for verdict in self.verdicts.values())

@@ -144,7 +144,7 @@ def _beside(folder: Path) -> list[Upload]:
 def _reason(path: Path) -> str:
     """Why an entry is not even opened, "" for nothing."""
     if path.is_symlink():
-        return f"{shown(path.name)} is a link, which is not followed. Put there what it leads to."
+        return f"{shown(path.name)} is a link, which the command does not follow. Put the linked files there instead."
     if not path.is_dir() and not path.is_file():
         return f"{shown(path.name)} is neither a file nor a folder."
     return ""
@@ -184,7 +184,7 @@ def _exported(folder: Path, file: Path) -> list[Upload]:
 
 
 def _missing(folder: str, listed_in: str) -> str:
-    return f"{listed_in} lists {shown(folder)}, but there is no such folder in the export. Please export it again."
+    return f"{listed_in} lists {shown(folder)}, but the export has no such folder. Please export it again."
 
 
 # ---------------------------------------------------------------------------------------- the export
@@ -198,15 +198,15 @@ def _exported_zip(path: Path) -> list[Upload]:
             at = min((one for one in listed if PurePosixPath(one).name in metadata.NAMES), key=len, default="")
             if not at:
                 raise Reject(
-                    f"{shown(path.name)} holds no {METADATA}, so it is no class as Gradescope exports it. "
-                    "Unpack it, and give the folder."
+                    f"{shown(path.name)} holds no {METADATA}, so it is not a class export of Gradescope. Unpack it, "
+                    "and give the folder."
                 )
             entry = archive.getinfo(at)
             if entry.file_size > MAX_BYTES:
                 raise Reject(f"{PurePosixPath(at).name} is larger than {MAX_BYTES // 1024**2} MB.")
             data = None if unpackable(entry) else bytes_of(archive, entry)
     except UNREADABLE:
-        raise Reject(f"{shown(path.name)} is not a zip archive that can be read.") from None
+        raise Reject(f"{shown(path.name)} is not a valid zip archive.") from None
     if data is None:
         raise Reject(f"{PurePosixPath(at).name} in {shown(path.name)} cannot be unpacked.")
     top, told = at.removesuffix(PurePosixPath(at).name), PurePosixPath(at).name
@@ -219,7 +219,9 @@ def _exported_zip(path: Path) -> list[Upload]:
     known = {one.entry for one in found} | set(metadata.NAMES)
     for name, slash in sorted({(folder, slash) for folder, slash, _ in below if folder and folder not in known}):
         if not (slash == "" and name in folders) and not _is_nobodys(Path(os.devnull, name)):
-            reason = "" if slash else f"{shown(name)} lies beside the folders of the export; {told} does not list it."
+            reason = (
+                "" if slash else (f"{shown(name)} lies beside the folders of the export, but {told} does not list it.")
+            )
             found.append(Upload("", path, f"{top}{name}/", _called(name), entry=name, reason=reason))
     return found
 

@@ -11,7 +11,7 @@ import numpy as np
 from autograder.core import Array
 
 EPSILON = 1e-6
-ALLOWED = "A constant of up to 1e-6 against a root or a logarithm of 0 is allowed."
+ALLOWED = "You may add a constant of up to 1e-6 to avoid the root or the logarithm of 0."
 
 
 def of_variance(v: Array) -> Array:

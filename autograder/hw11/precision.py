@@ -14,8 +14,8 @@ def refuse_half(values: Values, name: str, what: str) -> None:
     value = values.get(name)
     if isinstance(value, np.ndarray) and value.dtype == np.float16:
         raise Reject(
-            f"{what} has type float16; expected float32, the type of what it is made of: half precision keeps three "
-            "digits, and small steps of the training are lost in it.",
+            f"{what} has type float16. Expected: float32, the type of its inputs. Half precision keeps three digits "
+            "and loses the small steps of training.",
             diagnosis=HALF,
         )
 

@@ -51,7 +51,7 @@ def several(returned: Any, number: int, names: str, what: str) -> list[Any]:
         raise Breach(f"{what} returned {_values(len(returned))}, but {expected}")
     for index, part in enumerate(returned[:number]):
         if not isinstance(part, float | int):
-            tensor(part, f"value {index + 1} of what {what} returned")
+            tensor(part, f"value {index + 1} of the return value of {what}")
     return list(returned)
 
 

@@ -16,7 +16,7 @@ def told(field: str, none: str) -> Callable[[Trial], Verdict]:
     def rule(trial: Trial) -> Verdict:
         if not any(character.isalnum() for character in text(opened(trial), f"process.{field}")):
             raise Reject(f"{named(f'process.{field}')} is not filled in yet. Expected: {none}.", diagnosis="unfilled")
-        return passed("Told, thank you.")
+        return passed("The answer is filled in.")
 
     return rule
 
@@ -28,9 +28,12 @@ def hours(trial: Trial) -> Verdict:
         raise Reject('hours in [process] is not filled in yet. Expected: a number, or a text such as "about 12".',
                      diagnosis="unfilled")  # fmt: skip
     if not any(one.value > 0 for one in figures(written)):
-        raise Reject(f'hours in [process] is "{clean(written, limit=SHOWN, line=True)}". Expected: a number above 0, '
-                     'or a text with one in it, such as "about 12".', diagnosis="answers_type")  # fmt: skip
-    return passed("Told, thank you.")
+        raise Reject(
+            f'hours in [process] is "{clean(written, limit=SHOWN, line=True)}". Expected: a number above 0, or a text '
+            'that contains one, such as "about 12".',
+            diagnosis="answers_type",
+        )
+    return passed("The answer is filled in.")
 
 
 SOURCES = told("sources", 'what you used, or "none"')
@@ -42,8 +45,8 @@ QUESTION = Question(
     title="Process",
     files=(FILE,),
     checks=(
-        Check("process.sources", "sources", 2, ASK, Exact(SOURCES)),
-        Check("process.collaborators", "study group", 1, ASK, Exact(COLLABORATORS)),
-        Check("process.hours", "hours", 2, ASK, Exact(hours)),
+        Check("process.sources", "answers: sources", 2, ASK, Exact(SOURCES)),
+        Check("process.collaborators", "answers: study group", 1, ASK, Exact(COLLABORATORS)),
+        Check("process.hours", "answers: hours", 2, ASK, Exact(hours)),
     ),
 )

@@ -70,7 +70,10 @@ def is_unread(name: str) -> bool:
 
 def advice(packed: str) -> str:
     """What to do with an archive that is not read, as the end of a sentence."""
-    return f"is packed by {packed}, which is not read here. Please unpack it, zip the folder, and upload the .zip file."
+    return (
+        f"is packed by {packed}, which the grader cannot read. Please unpack it, zip the folder, and upload the "
+        ".zip file."
+    )
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def entries(data: bytes) -> Iterator[Entry]:
     try:
         yield from _entries(_Stream(data))
     except (zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, IndexError, OverflowError, MemoryError):
-        raise Unreadable("is damaged and could not be unpacked to its end.") from None
+        raise Unreadable("is damaged and could not be unpacked completely.") from None
 
 
 def _entries(stream: _Stream) -> Iterator[Entry]:
@@ -109,7 +112,7 @@ def _entries(stream: _Stream) -> Iterator[Entry]:
             raise Unreadable(NO_TAR)
         header = _header(block)
         if header is None:
-            raise Unreadable("is damaged: what follows is no tar entry." if found else NO_TAR)
+            raise Unreadable("is damaged: it continues with something that is not a tar entry." if found else NO_TAR)
         found += 1
         linked = header.islnk() or header.issym()  # these have no bytes of their own, whatever size they say
         end = stream.at if linked else stream.at + -(-header.size // BLOCK) * BLOCK
@@ -120,7 +123,7 @@ def _entries(stream: _Stream) -> Iterator[Entry]:
             named = _posix_name(told) if header.type == tarfile.XHDTYPE else told.rstrip(b"\0")
             long = named.decode("utf-8", "replace") or long
         elif header.type == tarfile.GNUTYPE_SPARSE:
-            raise Unreadable("holds a file with holes in it (GNU sparse), which is not read here.")
+            raise Unreadable("holds a sparse file (GNU sparse), which the grader cannot read.")
         elif header.type not in (tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK):
             name, long = long or header.name, ""
             if linked or header.isreg():
@@ -243,11 +246,11 @@ class _Stream:
                 if kind(bytes(self._data[self._read : self._read + BLOCK])) != self._kind:
                     return False
                 if self._members > MAX_PIECES:
-                    raise Unreadable(f"is packed in more than {MAX_PIECES} pieces, which is not read here.")
+                    raise Unreadable(f"is packed in more than {MAX_PIECES} pieces, which the grader cannot read.")
                 self._unpacker = self._make[self._kind]()
             new = self._input() if self._unpacker.needs_input else b""
             if self._unpacker.needs_input and not new:
-                raise Unreadable("was cut off: its end is missing.")
+                raise Unreadable("is incomplete: its end is missing.")
             self._chunk = self._unpacker.decompress(new, CHUNK)
         return True
 

@@ -42,18 +42,19 @@ class OptionalQuestions(_Table):
     questions: Names | None = Field(
         default=None,
         title="a list of questions, by id or number in quotes",
-        description="The questions that are optional, in place of those that the homework calls so.",
+        description="The optional questions. This list replaces the homework's own choice.",
     )
     count: Literal["beside", "capped", "no"] = Field(
         default="beside",
         title='"beside", "capped" or "no"',
-        description="beside: their points are added, and the score may be more than the total. "
-        "capped: added, but the score is never more than the total. no: shown, and not added.",
+        description="beside: their points are added, and the score may exceed the total. capped: their points are "
+        "added, "
+        "but the score never exceeds the total. no: their points are shown but not added.",
     )
     most: Points | None = Field(
         default=None,
         title="a number of points from 0 to 10000",
-        description="At most so many of their points are added.",
+        description="At most this many points of optional questions count.",
     )
 
 
@@ -65,48 +66,57 @@ class Late(_Table):
         ge=0,
         le=7 * 24 * 60,
         title="a whole number of minutes from 0 to 10080",
-        description="After the due date these cost nothing. They move all later limits, too.",
+        description="A delay of this length after the due date costs nothing. All later limits move by it, too.",
     )
     percent: float = Field(
         default=0.0,
         ge=0,
         le=100,
         title="a number from 0 to 100",
-        description="Percent of the student's points that are taken off at the beginning of each step.",
+        description="Percent of the student's points that are deducted at the beginning of each step.",
     )
     every_hours: float = Field(
         default=24.0,
         ge=0.25,
         le=24 * 366,
         title="a number of hours from 0.25 to 8784",
-        description="How long a step is: 24 takes the percentage off for each day, 1 for each hour.",
+        description="The length of a step: with 24 the percentage is deducted for each day, with 1 for each hour.",
     )
     at_most_percent: float = Field(
-        default=100.0, ge=0, le=100, title="a number from 0 to 100", description="No more than this is ever taken off."
+        default=100.0,
+        ge=0,
+        le=100,
+        title="a number from 0 to 100",
+        description=("The deduction never exceeds this percentage."),
     )
     last_days: float | None = Field(
         default=None,
         ge=0,
         le=late.MAX_DAYS,
         title="a number of days from 0 to 366",
-        description="So long after the due date a submission has points at all. "
-        "Without it the last moment is the late due date, if there is one.",
+        description="A submission gets points until this many days after the due date. If it is not set, the limit "
+        "is the "
+        "late due date, if there is one.",
     )
     due: AwareDatetime | None = Field(
         default=None,
         title="a time with its offset, such as 2026-11-23T23:59:00-08:00",
-        description="The due date. Without it Gradescope's counts; `class` needs it, since an export has none.",
+        description=(
+            "The due date. If it is not set, Gradescope's due date counts. `class` needs it, because an export does "
+            "not contain one."
+        ),
     )
     late_due: AwareDatetime | None = Field(
         default=None,
         title="a time with its offset, not before due, such as 2026-11-28T23:59:00-08:00",
-        description="The late due date, in place of Gradescope's.",
+        description="The late due date, which replaces Gradescope's.",
     )
     extensions: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^/\\\x00-\x1f]+\.csv$")] | None = Field(
         default=None,
         title="the name of a CSV file beside course.toml",
-        description="Who may hand in later: a CSV with the columns email and due (a time with its offset), "
-        "or email and days. Of students who hand in together the longest extension counts.",
+        description="Students with a later due date: a CSV file with the columns email and due (a time with its "
+        "offset), or "
+        "email and days. For a group the longest extension counts.",
     )
 
 
@@ -118,16 +128,17 @@ class Limits(_Table):
         ge=10,
         le=2400,
         title="a number of seconds from 10 to 2400",
-        description="For the grading of one submission. Set Gradescope's own time-out a minute higher: it is 10 "
-        "minutes unless you choose another, and 40 at most.",
+        description="The time for grading one submission. Set Gradescope's own time limit one minute higher. It is 10 "
+        "minutes by default and 40 minutes at most.",
     )
     submissions_a_day: int | None = Field(
         default=None,
         ge=1,
         le=1000,
         title="a whole number from 1 to 1000",
-        description="So many submissions of a student are graded in 24 hours. A further one is told when the next is "
-        "graded, and the last graded result stands. Gradescope knows the earlier ones; `class` does not.",
+        description="At most this many submissions of a student are graded in 24 hours. For a further one, the student "
+        "learns when the next is graded, and the last graded result stays. Gradescope knows the earlier "
+        "submissions, but `class` does not.",
     )
     leaderboard: bool | None = Field(
         default=None,
@@ -140,7 +151,9 @@ class Words(_Table):
     """What students read."""
 
     top: Annotated[str, Field(max_length=1000)] = Field(
-        default="", title="a text of at most 1000 characters", description="Stands at the top of every result."
+        default="",
+        title="a text of at most 1000 characters",
+        description=("This text appears at the top of every result."),
     )
 
 
@@ -150,32 +163,36 @@ class Course(_Table):
     title: Line = Field(
         default="",
         title="a text of one line, at most 200 characters",
-        description="The assignment's name in reports and in Canvas's table of grades.",
+        description="The name of the assignment in reports and in Canvas's grade table.",
     )
     only: Names = Field(
         default=(),
         title="a list of parts in quotes",
-        description="Which part of the homework is graded: questions, groups or checks, by id or by the number "
-        "that students see; * stands for any characters. Nothing else is started, read or mentioned.",
+        description="The part of the homework that is graded: questions, groups or checks, by id or by the number that "
+        "students see. * stands for any characters. Other parts are neither started nor read nor mentioned.",
     )
     total: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
         default=None,
         title="a number above 0, at most 10000",
-        description="All points are rescaled so that those of the questions that are not optional add up to this. "
-        "Checks have hundredths of a point, as Gradescope shows them, and add up exactly.",
+        description="All points are rescaled so that the points of the required questions add up to this number. "
+        "Checks "
+        "have hundredths of a point, as Gradescope shows them, and add up exactly.",
     )
     points: Annotated[dict[str, Points], BeforeValidator(_flat)] = Field(
         default={},
         title="a number of points from 0 to 10000",
-        description="What a question, a group or a check is worth, before rescaling. The points of a group are shared "
-        "out in proportion to what the homework gives its checks; what is named more narrowly keeps its own.",
+        description="The points of a question, a group or a check, before rescaling. The points of a group are "
+        "divided in "
+        "proportion to the homework's points for its checks. An entry for a smaller part overrides one for a "
+        "larger part.",
     )
     optional: OptionalQuestions = Field(default=OptionalQuestions(), title="a table")
     visibility: Annotated[dict[str, Visibility], BeforeValidator(_flat)] = Field(
         default={},
         title=" or ".join(f'"{one}"' for one in get_args(Visibility)),
-        description="When students see a check, as Gradescope has it; of several lines that name a check the last "
-        "counts. As long as one check is hidden from them, Gradescope hides the total, too.",
+        description="When students see a check, in Gradescope's words. If several lines name a check, the last one "
+        "counts. "
+        "While one check is hidden from students, Gradescope hides the total, too.",
     )
     late: Late | None = Field(default=None, title="a table")
     limits: Limits = Field(default=Limits(), title="a table")

@@ -30,7 +30,7 @@ def run(path: Path | None, homework: str, *, example: bool) -> int:
     found = courses(homework, Asked(course=path))
     if not found:
         looked = " or ".join(str(place / COURSE) for place in homeworks.places(homework))
-        print(f"There is no {looked}. `course --example` shows what may stand in it.", file=sys.stderr)
+        print(f"There is no {looked}. `course --example` shows what it can contain.", file=sys.stderr)
         return 2
     place, *unread = found
     try:
@@ -39,10 +39,10 @@ def run(path: Path | None, homework: str, *, example: bool) -> int:
     except Reject as fault:
         print(fault, file=sys.stderr)
         return 2
-    print(f"{place} can be used (digest {settings.digest}).")
+    print(f"{place} is valid (digest {settings.digest}).")
     print(*described(settings, applied), sep="\n")
     for line in (*settings.warnings(applied), *([] if path else shadowed(place, unread))):
-        print(f"mind: {line}")
+        print(f"note: {line}")
     return 0
 
 
@@ -85,7 +85,7 @@ def example_of(assignment: Assignment) -> str:
     }
     said = [
         f"A course's own settings for {assignment.title}: as {COURSE} beside run_autograder, or with --course.",
-        "Every key may be left out. Take away the # before those that you want, and check the file with",
+        "Every key is optional. Remove the # in front of the keys that you want, and check the file with",
         "`python3 -m autograder course FILE`. [late] has either last_days or late_due.",
     ]
     lines = [f"# {line}" for line in said]

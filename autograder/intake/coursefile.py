@@ -53,7 +53,7 @@ def parsed(data: bytes, name: str = COURSE) -> Settings:
     try:
         tree = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Reject(f"{name}{_where(str(error), text)}, is no TOML: {_what(str(error))}") from None
+        raise Reject(f"{name}{_where(str(error), text)}, is not valid TOML: {_what(str(error))}") from None
     try:
         course = Course.model_validate(tree)
     except ValidationError as error:
@@ -73,7 +73,7 @@ def _between(course: Course) -> Iterator[tuple[tuple[str, ...], str]]:
     if own is None:
         return
     if not own.percent and own.last_days is None and own.late_due is None:
-        yield ("late",), "[late] takes nothing off. Expected: percent, last_days or late_due in it."
+        yield ("late",), "[late] deducts nothing. Expected: percent, last_days or late_due in it."
     if own.at_most_percent < own.percent:
         yield (
             ("late", "at_most_percent"),
@@ -112,7 +112,7 @@ def _where(error: str, text: str) -> str:
 
 def _what(error: str) -> str:
     said = error.rpartition(" (at ")[0] or error
-    return f"{clean(said, limit=200, line=True)}. Texts and names with a dot stand in quotes; [name] begins a table."
+    return f"{clean(said, limit=200, line=True)}. Put texts and names with a dot in quotes. [name] begins a table."
 
 
 def _sentence(error: Any) -> str:
@@ -134,7 +134,7 @@ def _sentence(error: Any) -> str:
         return f"{key} is {shown}. Expected: a table, [{key}], and in each of its lines a part and {info.title}."
     if keys and isinstance(keys[0], int):
         number = not isinstance(error["input"], bool) and isinstance(error["input"], int | float)
-        hint = " A number needs the quotes, since 4.10 would be 4.1." if number else ""
+        hint = " Put a number in quotes, because 4.10 would become 4.1." if number else ""
         return f"entry {keys[0] + 1} of {key}{place} is {shown}. Expected: {info.title}.{hint}"
     if keys:
         key, place = str(keys[0]), f" in [{key}]"
@@ -153,7 +153,7 @@ def _unknown(key: str, place: str, table: type[BaseModel]) -> str:
     near = difflib.get_close_matches(key, table.model_fields, 1, 0.5)
     meant = f" It belongs to {owners[0]}." if owners else f" Did you mean {near[0]}?" if near else ""
     where = place.removeprefix(" in ") or "the file"
-    return f"{_quoted(key)} is no key of {where}.{meant} Expected: {', '.join(table.model_fields)}."
+    return f"{_quoted(key)} is not a key of {where}.{meant} Expected: {', '.join(table.model_fields)}."
 
 
 def _shown(value: Any) -> str:

@@ -80,24 +80,28 @@ def lateness(policy: Policy, handed_in: HandedIn) -> Lateness:
     due = policy.due or handed_in.due
     if handed_in.at is None or due is None:
         what = "time of this submission" if handed_in.at is None else "due date"
-        return Lateness(1.0, f"The {what} is not known, so nothing was taken off for lateness.")
+        return Lateness(1.0, f"The {what} is not known, so there is no deduction for lateness.")
     shift = _extension(policy, due, handed_in.emails)
     last = due + policy.last if policy.last is not None else policy.late_due or handed_in.late_due
     due, extended = due + shift, ", with your extension" if shift else ""
     by = max(handed_in.at - due, timedelta())
     when = f"due {_shown(due, due)}{extended}"
     if not by:
-        return Lateness(1.0, f"Handed in {_shown(handed_in.at, due)}, in time ({when}).")
+        return Lateness(1.0, f"Handed in {_shown(handed_in.at, due)}, on time ({when}).")
     told = f"Handed in {_shown(handed_in.at, due)}, {_length(by)} late ({when})"
     if by <= policy.grace:
-        return Lateness(1.0, f"{told}. That is within the grace of {_length(policy.grace)}: nothing was taken off.", by)
+        return Lateness(
+            1.0, (f"{told}. This is within the grace period of {_length(policy.grace)}, so there is no deduction."), by
+        )
     if last is not None and handed_in.at > max(last + shift, due) + policy.grace:
-        return Lateness(0.0, f"{told}. The last day was {_shown(max(last + shift, due), due)}: no points are left.", by)
+        return Lateness(
+            0.0, (f"{told}. The last day was {_shown(max(last + shift, due), due)}, so there are no points left."), by
+        )
     steps = math.ceil((by - policy.grace) / policy.step)
     off = min(policy.percent * steps, policy.at_most, 100.0)
     if not off:
-        return Lateness(1.0, f"{told}. Nothing was taken off.", by)
-    return Lateness(1.0 - off / 100.0, f"{told}. {_percent(off)} was taken off.", by)
+        return Lateness(1.0, f"{told}. There is no deduction.", by)
+    return Lateness(1.0 - off / 100.0, f"{told}. The deduction is {_percent(off)}.", by)
 
 
 def _extension(policy: Policy, due: datetime, emails: Sequence[str]) -> timedelta:
@@ -206,11 +210,9 @@ def extensions(data: bytes, name: str) -> dict[str, datetime | timedelta]:
             continue
         where, email = f"{name}, line {number}", cells.get("email", "").casefold()
         if "@" not in email:
-            raise Reject(f'{where}: "{clean(email, limit=60, line=True)}" is no e-mail address.')
+            raise Reject(f'{where}: "{clean(email, limit=60, line=True)}" is not an e-mail address.')
         if email in found:
-            raise Reject(
-                f"{where}: {clean(email, limit=60, line=True)} stands in it twice. Expected: each address once."
-            )
+            raise Reject(f"{where}: {clean(email, limit=60, line=True)} appears twice. Expected: each address once.")
         found[email] = _moved(cells, where)
     return found
 
@@ -283,9 +285,9 @@ def beyond(limit: int, handed_in: HandedIn, mark: str) -> Standing | None:
     score = float(score) if isinstance(score, int | float | str) and _is_number(score) else 0.0
     free = counted[-limit] + DAY
     return Standing(
-        f"At most {many(limit, 'submission')} in 24 hours {'is' if limit == 1 else 'are'} graded, so this one was not. "
-        f"What you hand in after {_shown(free, at)} is graded again. "
-        f"Until then the result of {_shown(graded[-1][0], at)} stands, which is shown below.",
+        f"At most {many(limit, 'submission')} in 24 hours {'is' if limit == 1 else 'are'} graded, so this one was "
+        f"not graded. The next submission that you hand in after {_shown(free, at)} is graded again. Until then the "
+        f"result of {_shown(graded[-1][0], at)} counts, which is shown below.",
         score,
         tests,
         board,

@@ -109,9 +109,9 @@ def _json(data: bytes, name: str) -> Any:
     try:
         return json.loads(_text(data), parse_int=str, parse_float=str, parse_constant=str, strict=False)
     except json.JSONDecodeError as error:
-        raise Reject(f"{name}, line {error.lineno}, is not JSON that can be read.") from None
+        raise Reject(f"{name}, line {error.lineno}, is not valid JSON.") from None
     except RecursionError:
-        raise Reject(f"{name} holds too many values within each other.") from None
+        raise Reject(f"{name} is nested too deeply.") from None
 
 
 # ------------------------------------------------------------------------------------------------ YAML
@@ -151,7 +151,7 @@ class _Reader:
                 line = event.start_mark.line
                 if count > MAX_NODES:
                     raise self.fault(
-                        line, f"begins the part behind the first {MAX_NODES} values, which are all that is read"
+                        line, f"begins the part after the first {MAX_NODES} values, but no more values are read"
                     )
                 if isinstance(event, yaml.DocumentEndEvent):
                     break
@@ -159,9 +159,9 @@ class _Reader:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             last = len(text.splitlines()) - 1  # libyaml puts what is missing at the end on a line behind it
-            raise self.fault(max(0, min(mark.line if mark else line, last)), "is not YAML that can be read") from None
+            raise self.fault(max(0, min(mark.line if mark else line, last)), "is not valid YAML") from None
         except (yaml.YAMLError, ValueError, RecursionError):
-            raise self.fault(line, "is not YAML that can be read") from None
+            raise self.fault(line, "is not valid YAML") from None
         return self.tree
 
     def fault(self, line: int, what: str) -> Reject:
@@ -176,11 +176,11 @@ class _Reader:
                 self.put(value)
             case yaml.AliasEvent():
                 if event.anchor not in self.anchors:
-                    raise self.fault(line, "refers to something that stands nowhere before it")
+                    raise self.fault(line, "refers to an anchor that is not defined before it")
                 self.put(self.anchors[event.anchor])
             case yaml.CollectionStartEvent():
                 if len(self.stack) >= MAX_DEPTH:
-                    raise self.fault(line, f"lies more than {MAX_DEPTH} levels deep")
+                    raise self.fault(line, f"is nested more than {MAX_DEPTH} levels deep")
                 made: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
                 kept = event.anchor is not None or self.keeps()
                 if event.anchor is not None:

@@ -76,7 +76,7 @@ def place(name: str) -> Place | None:
     upwards = ".." in parts
     parts = [part for part in parts if part != ".."]
     if len(parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME for part in parts):
-        raise Refused("has too long or too deep a path")
+        raise Refused("has a path that is too long or too deep")
     return Place(PurePosixPath(*parts), absolute, upwards) if parts else None
 
 

@@ -9,14 +9,14 @@ from pathlib import Path, PurePosixPath
 
 from autograder.core import Assignment, Check, Question, Reject
 
-HOW = 'A part is a question ("{id}" or {number}), a group or a check ("{check}" or {place}); * stands for any letters.'
+HOW = 'A part is a question ("{id}" or {number}), a group or a check ("{check}" or {place}). * stands for any letters.'
 
 
 def split(texts: Iterable[str]) -> tuple[str, ...]:
     """The selectors of several `--only`, each of which may hold some between commas. Raises `Reject` for none."""
     found = tuple(one.strip() for text in texts for one in text.split(","))
     if not all(found):
-        raise Reject("--only has nothing between two commas, or nothing at all. Expected: ids or numbers, as in 4,5.3.")
+        raise Reject("--only has an empty entry. Expected: ids or numbers, as in 4,5.3.")
     return found
 
 
@@ -51,7 +51,7 @@ def nothing(assignment: Assignment, selector: str) -> str:
     near = difflib.get_close_matches(selector.casefold(), dict.fromkeys((*names, *groups, *ids)), 1, 0.6)
     meant = f' Did you mean "{near[0]}"?' if near else ""
     listed = ", ".join(f"{question.id} ({question.number})" for question in assignment.questions)
-    return f'"{selector}" names no part.{meant} There are: {listed}. {how(assignment)}'
+    return f'"{selector}" names no part.{meant} The parts are: {listed}. {how(assignment)}'
 
 
 def how(assignment: Assignment) -> str:

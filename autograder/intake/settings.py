@@ -118,18 +118,19 @@ class Settings:
         checks = [check for question in assignment.questions for check in question.checks]
         if hidden := [check for check in checks if check.visibility == "hidden"]:
             found.append(
-                f"{_count(hidden)} hidden, so Gradescope never shows students their total. "
-                'With "after_published" they see it once grades are published.'
+                f'{_count(hidden)} hidden, so Gradescope never shows students their total. With "after_published" '
+                "they see it when grades are published."
             )
         later = [check for check in checks if check.visibility in ("after_due_date", "after_published")]
         if later:
-            found.append(f"{_count(later)} shown later only; until then Gradescope hides the total from students, too.")
+            found.append(f"{_count(later)} shown later. Until then Gradescope also hides the total from students.")
         if self.course.late is not None and self.course.late.due is None:
             found.append(
-                "[late] has no due date of its own: Gradescope's counts, and `class` cannot grade without one."
+                "[late] has no due date of its own. So Gradescope's due date counts, and `class` cannot grade "
+                "without one."
             )
         if (self.course.limits.seconds or 0) > 540:
-            found.append("Gradescope ends a grading after 10 minutes unless the assignment's time-out is set higher.")
+            found.append("Gradescope stops a grading after 10 minutes unless the assignment has a higher time limit.")
         return found
 
     # ------------------------------------------------------------------------------------- points
@@ -163,13 +164,13 @@ class Settings:
         for one in course.optional.questions or ():
             if not any(_is(question, one) for question in assignment.questions):
                 listed = ", ".join(f'"{question.id}" ({question.number})' for question in assignment.questions)
-                yield self._at(("optional", "questions"), f'"{one}" names no question. There are: {listed}.')
+                yield self._at(("optional", "questions"), (f'"{one}" names no question. The questions are: {listed}.'))
         for table in ("visibility", "points"):
             for one in getattr(course, table):
                 if not parts.of(assignment, one):
                     yield self._at((table, one), parts.nothing(assignment, one))
                 elif not parts.of(part, one):
-                    yield self._at((table, one), f'"{one}" is outside of the part that `only` selects.')
+                    yield self._at((table, one), f'"{one}" is outside the part that `only` selects.')
         own = {one: parts.of(part, one) for one in course.points}
         if not all(own.values()):
             return
@@ -194,9 +195,13 @@ class Settings:
                 continue
             if theirs == mine or not (mine < theirs or theirs < mine):
                 if list(own).index(other) < list(own).index(one):
-                    same = "the same checks" if theirs == mine else "some checks, but neither holds the other"
+                    same = (
+                        "the same checks"
+                        if theirs == mine
+                        else ("some of the same checks, but neither contains the other")
+                    )
                     yield self._at(
-                        ("points", one), f'"{one}" and "{other}" name {same}. Expected: parts within each other.'
+                        ("points", one), (f'"{one}" and "{other}" name {same}. Expected: one part inside the other.')
                     )
             elif theirs < mine:
                 inside.append((theirs, said[other]))
@@ -208,13 +213,15 @@ class Settings:
         weights = [check.points for check in checks if check.id in left]
         if taken > said[one] + 1e-9 or (not sum(weights) and abs(taken - said[one]) > 1e-9 and (outer or said[one])):
             what = (
-                f"the parts of it that are named have {taken:g}"
+                f"its parts with points of their own already have {taken:g}"
                 if outer
-                else "none of its checks has any points to scale"
+                else "none of its checks has points that can be scaled"
             )
             yield self._at(("points", one), f'"{one}" is {said[one]:g}, but {what}. Expected: points that fit.')
         elif not divisible(said[one] - taken, weights):
-            yield self._at(("points", one), f'"{one}" is {said[one]:g}, which leaves a check less than 0.01.')
+            yield self._at(
+                ("points", one), (f'"{one}" is {said[one]:g}, which leaves a check with less than 0.01 points.')
+            )
 
     def _faults_of_total(self, part: Assignment, total: float) -> Iterator[str]:
         try:
@@ -223,10 +230,14 @@ class Settings:
             return  # the points' own faults are told
         weights = [points[check.id] for q in part.questions if not q.optional for check in q.checks]
         if not sum(weights):
-            yield self._at(("total",), f"total is {total:g}, but no question that is not optional has any points.")
+            yield self._at(("total",), f"total is {total:g}, but no required question has any points.")
         elif not divisible(total, weights):
             yield self._at(
-                ("total",), f"total is {total:g}, which leaves a check less than 0.01, the least that Gradescope shows."
+                ("total",),
+                (
+                    f"total is {total:g}, which leaves a check with less than 0.01 points, the least that "
+                    "Gradescope shows."
+                ),
             )
 
     def _at(self, path: Sequence[str], sentence: str) -> str:

@@ -66,8 +66,8 @@ def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | Non
         listing.close()
         held = ", ".join(clean(str(path), limit=60, line=True) for path in (*sorted(listing.files), *listing.seen)[:12])
         raise Empty(
-            f"None of the files that are graded ({', '.join(assignment.graded)}) is in the upload. "
-            + (f"What could be read of it: {held}. " if held else "Nothing in it could be read. ")
+            f"The upload contains none of the graded files ({', '.join(assignment.graded)}). "
+            + (f"It contains: {held}. " if held else "No file in it could be read. ")
             + "".join(f"{remark} " for remark in listing.remarks[:3])
             + "Please upload a zip of your homework folder."
         )
@@ -250,7 +250,8 @@ def _tell_others(
     named = ", ".join(shown(str(one.file.path)) for one in others[: uploads.SHOWN])
     more = f" and {len(others) - uploads.SHOWN} more" if len(others) > uploads.SHOWN else ""
     listing.remark(
-        f"There is more than one {graded.name}: {shown(str(chosen.file.path))} was graded{because}; not {named}{more}."
+        f"There is more than one {graded.name}. {shown(str(chosen.file.path))} was graded{because}. Not graded: "
+        f"{named}{more}."
     )
 
 
@@ -375,7 +376,7 @@ def _inside(listing: Listing, sought: Sequence[PurePosixPath], template: _Templa
             listing.seen += sorted(map(str, inner.files))
         if found.chosen and before:
             files = ", ".join(map(str, found.chosen))
-            listing.remark(f"Inside of {shown(name)} there is {files}, which was graded.")
+            listing.remark(f"{shown(name)} contains {files}, which was graded.")
         listing.total = inner.total
         added.append(found)
     if faults and not any(found.chosen for found in (outside, *added)):
@@ -471,7 +472,7 @@ def _bring_along(found: _Found, placed: _Placed, listing: Listing, settled: Coll
                 conflicts += 1
                 continue
             if len(placed.files) >= MAX_ENTRIES or placed.size + file.size > MAX_TOTAL or beside >= MAX_BESIDE:
-                listing.remark(f"Not all files beside {shown(str(source))} came along: there are too many of them.")
+                listing.remark(f"Not all files beside {shown(str(source))} were copied, because there are too many.")
                 break
             beside += target == _TOP
             if (data := file.data()) is not None:
@@ -479,7 +480,7 @@ def _bring_along(found: _Found, placed: _Placed, listing: Listing, settled: Coll
                     listing.note(f"was read as if its name ended in {path.suffix}.", str(file.path))
                 placed.put(path, data)
     if conflicts:
-        listing.remark(f"Files for which another one left no place: {conflicts}. They were left out.")
+        listing.remark(f"These files were left out, because another file has their place: {conflicts}.")
 
 
 _TOP = PurePosixPath()

@@ -150,7 +150,7 @@ class Listing:
             return False
         if unread:
             if not junk:
-                self.note("is an archive of a kind that is not read here. Please upload a zip.", name)
+                self.note("is an archive that the grader cannot read. Please upload a zip.", name)
             return False
         if junk:
             if len(self.spare) < MAX_SPARE and size <= MAX_FILE and (kept.plain.suffix == ".py" or self.alike(kept)):
@@ -161,12 +161,12 @@ class Listing:
             self.remark(f"{shown(name)} is larger than 50 MB and was left out.")
             return False
         if place.absolute:
-            self.note("the path begins at the root of a disk; it was read from the upload's top.", name)
+            self.note("the path begins at the root of a disk. It was read from the top of the upload.", name)
         elif place.upwards:
-            self.note('the path has ".." in it, which was taken away.', name)
+            self.note('the path contains "..", which was removed.', name)
         former = self.files.get(place.path)
         if former is not None:  # unzip lets the later one overwrite the earlier
-            self.note("is in the upload twice under one name; the last one counts.", str(place.path))
+            self.note("is in the upload twice under the same name. The last one counts.", str(place.path))
             self.total -= former.size
         self.total += size
         if self.total > MAX_TOTAL:
@@ -174,8 +174,8 @@ class Listing:
         self.files[place.path] = one
         if len(self.files) > MAX_ENTRIES:
             raise Reject(
-                f"The upload holds more than {MAX_ENTRIES} files; at most {MAX_ENTRIES} are read. "
-                "Please leave data and other people's code out of it."
+                f"The upload holds more than {MAX_ENTRIES} files, and at most {MAX_ENTRIES} are read. Please leave "
+                "out data and other people's code."
             )
         return True
 
@@ -183,9 +183,7 @@ class Listing:
         """One more entry of any kind."""
         self.listed += 1
         if self.listed > MAX_LISTED:
-            raise Reject(
-                f"The upload holds far more than {MAX_ENTRIES} files and folders, which is the most that is read."
-            )
+            raise Reject(f"The upload holds far more than {MAX_ENTRIES} files and folders, which is the limit.")
 
 
 def shown(name: str) -> str:
@@ -268,14 +266,13 @@ UNREADABLE = (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, ValueError
 def list_zip(data: bytes, listing: Listing, name: str) -> None:
     """Adds a zip's entries. Of two of one name the last counts, as for unzip."""
     if data.count(ENTRY) > MAX_LISTED:  # before zipfile makes an object of each
-        raise Reject(f"The zip holds far more than {MAX_ENTRIES} entries, which is the most that is read.")
+        raise Reject(f"The zip holds far more than {MAX_ENTRIES} entries, which is the limit.")
     try:
         archive = opened(data)
         entries = archive.infolist()
     except UNREADABLE:
         raise Reject(
-            f"{shown(name)} is not a zip archive that can be read. "
-            "Please zip your homework folder again and upload the .zip file."
+            f"{shown(name)} is not a valid zip archive. Please zip your homework folder again and upload the .zip file."
         ) from None
     for entry in entries:
         listing.count()
@@ -337,7 +334,7 @@ def unpackable(entry: zipfile.ZipInfo) -> str:
         return "is encrypted and was left out."
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # Python unpacks bzip2 and LZMA in one go, without a limit: kilobytes become gigabytes.
-        return "is packed by a method that is not read here (deflate is)."
+        return "is compressed by a method that the grader cannot read (it reads deflate)."
     return ""
 
 

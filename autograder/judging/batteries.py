@@ -20,7 +20,7 @@ A judge for normal noise of standard deviation s, whole:
     def normal(trial: Trial, alpha: float) -> Verdict:
         e = array(trial.got, "y", shape=SHAPE) / trial.given["s"]
         verdict, worst = luck(standard_normal(e), alpha, "The noise is standard normal.")
-        return verdict or Verdict(0.0, f"{worst.what} is not that of standard normal noise.", p=worst.p)
+        return verdict or Verdict(0.0, f"The noise is not standard normal: {worst.what} does not match.", p=worst.p)
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ def bernoulli(kept: Array, p: float) -> list[Finding]:
     ones = np.asarray(kept) != 0
     if ones.ndim != 3:
         raise ValueError(f"bernoulli takes an array (calls, batch, dim), not one of shape {ones.shape}")
-    found = [Finding(binomial(int(ones.sum()), ones.size, p), "how often an entry is kept")]
+    found = [Finding(binomial(int(ones.sum()), ones.size, p), "the share of entries that are kept")]
     for axis, what in ((0, "a single call"), (1, "a single row"), (2, "a single column")):
         sums = ones.sum(axis=tuple(other for other in range(3) if other != axis))
         size = ones.size // len(sums)
         worst = min(binomial(int(count), size, p) for count in sums)
-        found.append(Finding(min(1.0, worst * len(sums)), f"how often an entry of {what} is kept"))
+        found.append(Finding(min(1.0, worst * len(sums)), f"the share of entries of {what} that are kept"))
     between = ("between one call and another", "between the rows of a batch", "between the dimensions of a sample")
     for axis, what in enumerate(between):
         if (half := ones.shape[axis] // 2) > 0:
@@ -94,7 +94,7 @@ def bernoulli(kept: Array, p: float) -> list[Finding]:
     low, high = np.ceil(size * p - off - 1e-9) - 1, np.floor(size * p + off + 1e-9)
     inside = special.bdtr(min(high, size), size, p) - (special.bdtr(low, size, p) if low >= 0 else 0.0)
     even = float(min(1.0, inside + size * CDF_SLACK)) ** len(counts)  # p is known up to CDF_SLACK, for each entry
-    return [*found, Finding(even, "how even the number of entries is that a call keeps")]
+    return [*found, Finding(even, "the regularity of the number of entries that a call keeps")]
 
 
 def categorical(drawn: Array, p: Array) -> list[Finding]:
@@ -110,29 +110,29 @@ def categorical(drawn: Array, p: Array) -> list[Finding]:
     True
     >>> argmax = np.tile(p.argmax(1), (4000, 1))
     >>> min(categorical(argmax, p), key=lambda finding: finding.p).what
-    'how often class 1 comes in row 1'
+    'the frequency of class 1 in row 1'
     """
     drawn, p = np.asarray(drawn), np.asarray(p, float)
     calls, rows = drawn.shape
     if ((drawn < 0) | (drawn >= p.shape[1])).any():
-        return [Finding(0.0, "a class was drawn that there is not")]
+        return [Finding(0.0, "a class that does not exist was drawn")]
     tests = {
         (row, k): binomial(int((drawn[:, row] == k).sum()), calls, float(p[row, k]))
         for row in range(rows)
         for k in range(p.shape[1])
     }
     (row, k), worst = min(tests.items(), key=lambda item: item[1])
-    found = [Finding(min(1.0, worst * len(tests)), f"how often class {k + 1} comes in row {row + 1}")]
+    found = [Finding(min(1.0, worst * len(tests)), f"the frequency of class {k + 1} in row {row + 1}")]
     if (half := calls // 2) > 0:
         alike = (drawn[0 : 2 * half : 2] == drawn[1 : 2 * half : 2]).sum(0)
         each = [binomial(int(count), half, float((p[row] ** 2).sum())) for row, count in enumerate(alike)]
-        found.append(Finding(min(1.0, min(each) * rows), "how often two calls draw the same"))
+        found.append(Finding(min(1.0, min(each) * rows), "the frequency of equal draws in two calls"))
     if rows > 1:
         both = [
             binomial(int((drawn[:, r] == drawn[:, r + 1]).sum()), calls, float((p[r] * p[r + 1]).sum()))
             for r in range(rows - 1)
         ]
-        found.append(Finding(min(1.0, min(both) * len(both)), "how often two rows draw the same"))
+        found.append(Finding(min(1.0, min(both) * len(both)), "the frequency of equal draws in two rows"))
     return found
 
 
@@ -195,7 +195,7 @@ def identity(got: Array, want: Array, bound: Array | float, *, what: str, expect
     >>> identity(x.sum(0), np.array([0.3, 0.7]), gamma(2) * np.abs(x).sum(1),
     ...          what="The sum", expected="Expected: the sum of each row.", right="The sums are right.")
     Traceback (most recent call last):
-    autograder.core.Reject: The sum is not right. Entry [0] is 0.4; expected 0.3. Expected: the sum of each row.
+    autograder.core.Reject: The sum is wrong. Entry [0] is 0.4; expected 0.3. Expected: the sum of each row.
     """
     used = share(got, want, bound)
     if used <= 1:
@@ -205,7 +205,7 @@ def identity(got: Array, want: Array, bound: Array | float, *, what: str, expect
         if not fits(np.asarray(got)[place], np.asarray(want)[place], limits[place]):
             entry = f"Entry {list(place)}" if place else "It"
             told = contrast(np.asarray(got)[place], np.asarray(want)[place])
-            raise Reject(f"{what} is not right. {entry} is {told} {expected}")
+            raise Reject(f"{what} is wrong. {entry} is {told} {expected}")
     raise AssertionError("no entry is beyond the bound, but the largest is")
 
 
@@ -281,8 +281,8 @@ the batch, not a sum.
     small = what[0].lower() + what[1:]
     if not fits(moved, once, 2 * bound):
         raise Reject(
-            f"{what} depends on the order of the rows: it is {shown(once)}, and with the rows in another order "
-            f"{shown(moved)}. Expected: the same for every order.",
+            f"{what} depends on the order of the rows. It is {shown(once)} in one order and in another order "
+            f"{shown(moved)}. Expected: the same value for every order.",
             diagnosis="order_of_rows",
         )
     if fits(doubled, 2 * once, 4 * bound) and not fits(doubled, once, 2 * bound):
@@ -294,7 +294,7 @@ the batch, not a sum.
     if not fits(doubled, once, 2 * bound):
         raise Reject(
             f"With every row twice, {small} is {shown(doubled)}; with every row once, {shown(once)}. Expected: the "
-            "same, since it is an average over the batch.",
+            "same value, because it is an average over the batch.",
             diagnosis="not_averaged",
         )
     return passed(f"{what} is an average over the batch.")

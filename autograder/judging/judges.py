@@ -64,16 +64,16 @@ def array(values: Values, name: str, *, shape: Sequence[int] | None = None, what
     """`values[name]` in float64, with the expected shape and finite; `Reject` with a sentence otherwise."""
     value = values.get(name)
     if not isinstance(value, np.ndarray):
-        raise Reject(f"{what or name} is missing from what came back.")
+        raise Reject(f"{what or name} is missing in the result.")
     if shape is not None and value.shape != tuple(shape):
-        raise Reject(f"{what or name} has shape {list(value.shape)}; expected {list(shape)}.", diagnosis="shape")
+        raise Reject(f"{what or name} has shape {list(value.shape)}. Expected: {list(shape)}.", diagnosis="shape")
     if value.size > MOST:
-        raise Reject(f"{what or name} holds {value.size} numbers. Expected: no more than {MOST}.", diagnosis="shape")
+        raise Reject(f"{what or name} holds {value.size} numbers. Expected: at most {MOST}.", diagnosis="shape")
     if not np.isfinite(value).all():
         raise Reject(f"{what or name} holds an infinity or a nan. Expected: finite numbers.", diagnosis="not_finite")
     plain = value.astype(np.float64)
     if np.abs(plain).max(initial=0.0) > HUGE:
-        told = f"{what or name} holds values beyond {HUGE:.0e}. Expected: numbers of an ordinary size."
+        told = f"{what or name} holds values beyond {HUGE:.0e}. Expected: smaller numbers."
         raise Reject(told, diagnosis="not_finite")
     return plain
 
@@ -82,7 +82,7 @@ def whole(values: Values, name: str, *, least: int, most: int) -> int:
     """An integer that a probe reported, within the range that makes sense."""
     value = values.get(name)
     if type(value) is not int or not least <= value <= most:
-        raise Reject(f"{name} is missing from what came back, or makes no sense.")
+        raise Reject(f"{name} is missing in the result or cannot be read.")
     return value
 
 

@@ -99,7 +99,7 @@ def cells(e: Array, *, number: int = 16) -> Finding:
     edges = special.ndtri(np.arange(1, number) / number)
     counts = np.bincount(np.searchsorted(edges, e.ravel()), minlength=number)
     p = min(binomial(int(count), e.size, 1 / number) for count in counts)
-    return Finding(min(1.0, p * number), "the noise's distribution over its range")
+    return Finding(min(1.0, p * number), "the distribution of the noise over its range")
 
 
 def tails(e: Array) -> Finding:
@@ -107,7 +107,7 @@ def tails(e: Array) -> Finding:
     cuts = (2.0, 2.5, 3.0, 3.5, 4.0, 4.5)
     size = np.abs(e)
     p = min(binomial(int((size > c).sum()), e.size, 2 * float(special.ndtr(-c))) for c in cuts)
-    return Finding(min(1.0, p * len(cuts)), "how often the noise is far from zero")
+    return Finding(min(1.0, p * len(cuts)), "the share of noise values far from zero")
 
 
 def distance(e: Array) -> Finding:
@@ -116,13 +116,13 @@ def distance(e: Array) -> Finding:
     n = e.size
     steps = np.arange(n + 1) / n
     d = max(float((steps[1:] - u).max()), float((u - steps[:-1]).max())) - CDF_SLACK
-    return Finding(min(1.0, 2 * float(np.exp(-2 * n * max(d, 0.0) ** 2))), "the noise's distribution")
+    return Finding(min(1.0, 2 * float(np.exp(-2 * n * max(d, 0.0) ** 2))), "the distribution of the noise")
 
 
 def largest(e: Array) -> Finding:
     """Null: e iid N(0, 1). P(max |e| > c) <= 2 N Phi(-c) (union bound, which needs no independence)."""
     c = float(np.abs(e).max()) * (1 - 1e-4)
-    return Finding(min(1.0, 2 * e.size * float(special.ndtr(-c))), "the noise's largest value")
+    return Finding(min(1.0, 2 * e.size * float(special.ndtr(-c))), "the largest noise value")
 
 
 def evenness(e: Array, *, number: int = 16) -> Finding:
@@ -139,7 +139,7 @@ def evenness(e: Array, *, number: int = 16) -> Finding:
     mode = special.gammaln(n + 1) - extra * special.gammaln(base + 2) - (number - extra) * special.gammaln(base + 1)
     slack = n * np.log1p(number * CDF_SLACK)  # cells' probabilities are known up to CDF_SLACK
     log_p = (number - 1) * np.log(2 * k + 1) + mode - n * np.log(number) + slack
-    return Finding(float(np.exp(min(0.0, log_p))), "how evenly the noise covers its range")
+    return Finding(float(np.exp(min(0.0, log_p))), "the regularity of the noise over its range")
 
 
 def distinct(e: Array) -> Array:
@@ -247,7 +247,10 @@ def repetition(e: Array) -> list[Finding]:
     # distribution, below (n! / 2^(24 n)) for one of 24 bits; n is at least 8 wherever this is used.
     same = len({row.tobytes() for row in ordered}) < len(ordered)
     found = [pairs(e, 0, what), groups(e, (0,), what), neighbours(e, 0, what)]
-    return [*found, Finding(0.0 if same else 1.0, "between one call and another: the same values came again")]
+    return [
+        *found,
+        Finding(0.0 if same else 1.0, "between one call and another, because the same values were returned again"),
+    ]
 
 
 # ----------------------------------------------------------------------------------------- contrasts
@@ -295,15 +298,17 @@ def parameters(e: Array, m: Array, v: Array, *, doubt: Array | float = 0.0) -> l
     """
     log_v = np.log(v)
     findings = [
-        contrast(e, m, "the sample's centre does not follow m", doubt=doubt),
-        contrast(e, m / np.sqrt(v), "the sample's centre does not follow m", doubt=doubt),
-        contrast(e, log_v, "the sample's centre depends on v", doubt=doubt),
-        ratio(e, m > np.median(m), "the sample's spread depends on m", doubt=doubt),
-        ratio(e, np.abs(m) > np.median(np.abs(m)), "the sample's spread depends on m", doubt=doubt),
+        contrast(e, m, "the sample's mean does not follow m", doubt=doubt),
+        contrast(e, m / np.sqrt(v), "the sample's mean does not follow m", doubt=doubt),
+        contrast(e, log_v, "the sample's mean depends on v", doubt=doubt),
+        ratio(e, m > np.median(m), "the sample's standard deviation depends on m", doubt=doubt),
+        ratio(e, np.abs(m) > np.median(np.abs(m)), "the sample's standard deviation depends on m", doubt=doubt),
     ]
     for quantile in (0.1, 0.25, 0.5, 0.75, 0.9):
         chosen = log_v > np.quantile(log_v, quantile)
-        findings.append(ratio(e, chosen, "the sample's spread does not follow the square root of v", doubt=doubt))
+        findings.append(
+            ratio(e, chosen, "the sample's standard deviation does not follow the square root of v", doubt=doubt)
+        )
     return findings
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # at run time only where a course.toml is: pydantic takes a m
     from autograder.intake.settings import Settings
 
 MAX_LOG = 4000
-DID_NOT_FINISH = "Grading did not get as far as this check: it was stopped or ran out of time before it."
-OUR_FAULT = "A fault in the grader, not in the submission, stopped the grading; please tell the course staff."
+DID_NOT_FINISH = "The grading stopped or ran out of time before it reached this check."
+OUR_FAULT = "The grading stopped because of a fault in the grader, not in the submission. Please tell the course staff."
 
 
 def document(
@@ -82,7 +82,7 @@ def document(
         **(board if leaderboard else {}),
         "score": round(sum(test.get("score", 0.0) for test in tests), 4),
         "execution_time": round(seconds, 3),
-        "output": "\n".join([*([reason] if reason else []), *remarks]) or "Everything was found and graded.",
+        "output": "\n".join([*([reason] if reason else []), *remarks]) or "All files were found and graded.",
         "output_format": "text",
         "test_output_format": "text",
         "test_name_format": "text",
@@ -235,8 +235,8 @@ KEYS = frozenset(
 def stopped(results: Sequence[Result]) -> list[str]:
     """For the staff: the checks whose grading did not end as it should, those that earned nothing for it first."""
     kinds: dict[Status, str] = {
-        "unjudgeable": "no points until a person has looked: what came back broke the judge",
-        "grader error": "full points: a fault of ours",
+        "unjudgeable": "no points until a person has looked: the returned values broke the judge",
+        "grader error": "full points: a fault of the grader",
     }
     return [
         f"{result.number} {result.check.name}: {told} ({clean(result.log, limit=300, line=True)})"

@@ -60,8 +60,8 @@ def grade(
         out = out or GRADESCOPE / "results" / "results.json"
         if not path.is_dir():
             print(
-                "Which submission? Give a zip or a folder: ./run_autograder PATH\n"
-                f"(Without PATH, {path} is graded, which is where Gradescope puts it.)",
+                "Which submission? Give a zip or a folder: ./run_autograder PATH\n(Without PATH, the command grades "
+                f"{path}, the place that Gradescope uses.)",
                 file=sys.stderr,
             )
             return NOT_GRADABLE
@@ -123,10 +123,10 @@ def _grade(
         print(reason)
         if unwritten:
             return lost()
-        print(f"Nothing could be graded. The reason stands in {out}")
+        print(f"Nothing could be graded. The reason is in {out}")
         return status
 
-    write("Grading began but did not finish.")
+    write("The grading started but did not finish.")
     if unwritten:
         return lost()
     limit = settings.course.limits.submissions_a_day if settings is not None else None
@@ -147,9 +147,9 @@ def _grade(
         isolation = report.line()
         if on_gradescope and not report.trustworthy:
             return refuse(
-                "The grader's sandbox does not hold on this machine, so nothing was graded: "
+                "The grader's sandbox does not protect this machine, so nothing was graded: "
                 + "; ".join(leak for leak in report.leaks.values() if leak)
-                + ". This is not a fault of the submission; course staff, please run the doctor.",
+                + ". This is not a fault of the submission. Course staff: please run the doctor.",
                 OUR_FAULT,
             )
         write()
@@ -166,8 +166,8 @@ def _grade(
             write()
         write(last=True)
     except KeyboardInterrupt:
-        write("Grading was stopped before its end.", last=True)
-        print(f"\nStopped. What was graded until then stands in {out}", file=sys.stderr)
+        write("The grading was stopped before its end.", last=True)
+        print(f"\nStopped. The results so far are in {out}", file=sys.stderr)
         return STOPPED
     except Reject as fault:
         absent = assignment.graded if isinstance(fault, submission.Empty) else absent
@@ -177,7 +177,7 @@ def _grade(
         return refuse(gradescope.OUR_FAULT, OUR_FAULT)
     stopped = gradescope.stopped(results)
     if stopped and on_gradescope:  # what is printed there is for the staff only
-        print("For the staff, first: these checks did not end as they should.", *stopped, "", sep="\n")
+        print("For the staff, first: these checks had a problem.", *stopped, "", sep="\n")
     scores = {result.check.id: result.score for result in _there(results, absent)}
     tally = settings.tally(assignment, scores, handed_in or late.HandedIn()) if settings else None
     show(assignment, results, remarks, report, time.monotonic() - started, out, absent=absent, tally=tally)
@@ -185,7 +185,7 @@ def _grade(
     if logged and on_gradescope:
         print(f"\nWhat the submission printed (for the staff only):\n{logged}")
     if stopped and not on_gradescope:
-        print("\nFor the staff: these checks did not end as they should.", *stopped, sep="\n")
+        print("\nFor the staff: these checks had a problem.", *stopped, sep="\n")
     if unwritten:
         return lost()
     return OUR_FAULT if stopped else GRADED
@@ -198,7 +198,7 @@ def _unusable(reason: str, out: Path, on_gradescope: bool) -> int:
         return NOT_GRADABLE
     from autograder.output import gradescope
 
-    told = "The homework or the course's settings cannot be used, so nothing was graded. Please tell the course staff."
+    told = "The homework or the course's settings have a fault, so nothing was graded. Please tell the course staff."
     staffs = {"stdout_visibility": "hidden", "extra_data": {"for_the_staff": [reason]}}
     gradescope.write(out, {"score": 0.0, "output": told, **staffs})
     print(reason)
@@ -309,7 +309,9 @@ def show(
             elif not full or ours:
                 first = said.setdefault(result.verdict.message, result.number)
                 again = first != result.number
-                words.append(f"\nThe same as in {first}." if again else f"\n{result.verdict.message}", style=style)
+                words.append(
+                    f"\nSee {first} for the same message." if again else f"\n{result.verdict.message}", style=style
+                )
             if narrow:
                 console.print(Text(f"{mark} {number} {points}".rstrip(), style=style))
                 console.print(words)
@@ -326,7 +328,7 @@ def show(
     if not report.strong:
         console.print(
             Text(
-                "Run `python3 -m autograder doctor` to see what that means and how to mend it.",
+                "Run `python3 -m autograder doctor` to see what that means and how to fix it.",
                 style="yellow",
             )
         )
@@ -381,7 +383,7 @@ def doctor(homework: str, asked: Asked = Asked()) -> int:  # noqa: B008 (frozen)
         print(fault, file=sys.stderr)
         return NOT_GRADABLE
     assignment = own.assignment
-    print("Trying the sandbox with code that attacks it; this takes some seconds.", flush=True)
+    print("Trying the sandbox with code that attacks it. This takes some seconds.", flush=True)
     with Pool(Wall(homework)) as pool, tempfile.TemporaryDirectory() as results:
         try:
             report = canary.inspect(pool, beside=assignment.reference, results=Path(results))
@@ -394,12 +396,13 @@ def doctor(homework: str, asked: Asked = Asked()) -> int:  # noqa: B008 (frozen)
         print(f"  {aspect:<10}{'OPEN   ' if leak else 'BLOCKED'}  students' code tried to {canary.MEANING[aspect]}")
         if leak:
             print(f"{'':22}it {leak}\n{'':22}what helps: {canary.ADVICE[aspect]}")
-    print(f"false-fail bound of all checks together, one attempt: {assignment.alpha:.1e} (a fail needs two)")
+    bound = f"{assignment.alpha:.1e} for one attempt (a fail needs two)"
+    print(f"false-fail bound of all checks together: {bound}")
     for name, version in _versions().items():
         print(f"  {name:<14}{version}")
     print(*in_force(own), sep="\n")
     if not report.trustworthy:
-        print("Scores from this machine can be forged by a determined student; Gradescope would refuse to grade.")
+        print("A determined student could forge scores on this machine. Gradescope would refuse to grade.")
     return 0 if report.trustworthy else 1
 
 
@@ -411,14 +414,14 @@ def in_force(own: Chosen) -> list[str]:
             if own.only
             else "the whole homework"
         )
-        return [f"course settings: no course.toml, so the homework's own; graded is {part}"]
+        return [f"course settings: no course.toml, so the homework's own settings count; graded is {part}"]
     from autograder.intake import course_command
 
     lines = [f"course settings: {own.settings.name}, digest {own.settings.digest}"]
     lines += [f"  {line}" for line in course_command.described(own.settings, own.assignment)]
     lines += [f"  only this part: {', '.join(own.only)}"] if own.only else []
     minded = [*own.settings.warnings(own.assignment), *course_command.shadowed(own.settings.name, own.unread)]
-    return lines + [f"  mind: {line}" for line in minded]
+    return lines + [f"  note: {line}" for line in minded]
 
 
 def _versions() -> dict[str, Any]:

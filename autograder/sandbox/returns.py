@@ -108,18 +108,18 @@ def refusal(value: Value, spec: Spec) -> str:
     """Why this value is none of what was declared, as the end of a sentence; "" where it is."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in spec.dtypes:
-            return f"an array of {value.dtype} came back, which was not asked for"
+            return f"an array of {value.dtype} was returned, which is not allowed"
         extent = int(np.prod([max(size, 1) for size in value.shape]))  # an empty array can have huge axes, too
         if extent > max(spec.most, 1) or not _shaped(value.shape, spec.shape):
             wanted = f"at most {spec.most:,} numbers" if spec.shape is None else f"shape {_told(spec.shape)}"
             return f"it has shape {list(value.shape)}, but {wanted} was expected"
         return ""
     if type(value) not in spec.scalars:
-        return f"a {type(value).__name__} came back, which was not asked for"
+        return f"a {type(value).__name__} was returned, which is not allowed"
     if type(value) is int and float not in spec.scalars and not 0 <= value <= spec.most:
-        return f"a whole number of {len(str(value))} digits came back, which makes no sense"
+        return f"a whole number out of range was returned ({len(str(value))} digits)"
     if isinstance(value, str) and not (len(value) <= spec.most if spec.words is None else value in _words(spec)):
-        return "a text came back that makes no sense"
+        return "a text was returned that is not allowed"
     return ""
 
 
@@ -158,7 +158,7 @@ def admitted(ask: Ask, given: Values, seen: Observation) -> Observation:
         sentence = f"{spec.what}: {why}" if spec.what else why
         part = name.partition(".")[0]
         if f"{part}.{FAULT}.kind" not in specs:
-            told = f"What came back could not be used: {sentence}."
+            told = f"The returned values could not be used: {sentence}."
             return replace(seen, values=None, error=told, diagnosis="unusable")
         faults.setdefault(part, sentence)
     for part, sentence in faults.items():

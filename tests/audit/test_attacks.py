@@ -270,7 +270,7 @@ def test_a_clone_that_shows_another_z_is_found_out(pool: Pool) -> None:
     assert scores["vae.bound.kl"] == next(check.points for check in CHECKS if check.id == "vae.bound.kl")
     assert scores["vae.bound.posterior"] == 0
     (told,) = graded.messages("vae.bound.posterior")
-    assert "does not fit the z that the decoder was given" in told
+    assert "does not match the z that was passed to the decoder" in told
 
 
 @pytest.mark.parametrize("further", [1, 2, 3, 9])

@@ -44,12 +44,40 @@ def test_a_good_message_breaks_no_rule() -> None:
         ("KL: expected 0.", "length"),
         (f"The KL term {'is wrong ' * 70}. Expected: 0.8069.", "length"),
         ("The KL term was 2. It is. It was. It has been. It goes on. Expected: 0.8069.", "sentences"),
+        (f"The KL term of {'each of ' * 12}the {'examples and ' * 12}images was 2. Expected: 0.8069.", "long"),
+        ("m was taken for v, which is squared and was not used by KL. Expected: m.", "passive"),
+        ("The KL term has changed places with m. Expected: m first.", "riddle"),
+        ("The KL term is a trick of its own. Expected: the closed form.", "riddle"),
+        ("The KL term (with m = 0 was 2.13. Expected: 0.8069.", "brackets"),
+        ("The KL term of [0, 1) was 2.13. Expected: 0.8069.", "brackets"),
+        ("Measured along m, the KL term is 21.71 of it. Expected: all of it.", "unnamed"),
+        ("The KL term is wrong. It was 2.13; expected 0.8069.", "unnamed"),
         ("the KL term was 2.13; expected 0.8069.", "form"),
         ("The KL term was 2.13; expected 0.8069", "form"),
     ],
 )
 def test_each_rule_finds_what_breaks_it(message: str, rule: str) -> None:
     assert rule in broken(message)
+
+
+@pytest.mark.parametrize(
+    ("message", "rule"),
+    [
+        ("The KL term is right. It is 2 times the expected value. Expected: 0.8069.", "unnamed"),
+        ("The KL term is for `m[0] = (1, 2]`. Expected: 0.8069.", "brackets"),
+        ("The code raised an exception at utils.py, line 3: ValueError: m (given twice, handed over", "brackets"),
+        ("The code raised an exception at utils.py, line 3: ValueError: m has changed places", "riddle"),
+        ("The KL term was computed from m, which was detached. Expected: 0.8069.", "passive"),
+        ("The KL term was 1.7095; expected 1.7088.", "hidden"),  # 1.70949 and 1.70884, which round to the same 1.709
+        ("The KL term was 2.1; expected 3. Was it squared?", "form"),
+    ],
+)
+def test_no_rule_finds_what_is_right(message: str, rule: str) -> None:
+    assert rule not in broken(message)
+
+
+def test_an_exception_of_another_kind_must_say_what_was_expected() -> None:
+    assert "expected" in broken("The KL term returned 2.13 for m = 0.")
 
 
 def test_every_rule_is_tried() -> None:

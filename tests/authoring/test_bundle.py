@@ -148,7 +148,8 @@ def make_stale(root: Path) -> None:
 REFUSED = {
     # what is wrong: (how it came about, the folder asked for, what the sentence says)
     "a template that was edited": (
-        make_stale, "out", "in 2 of its files: a.py is not what the reference generates. Run `python3 -m autograder t"),
+        make_stale, "out", "in 2 of its files: a.py differs from the file that the reference generates. Run `python3 "
+                           "-m autograder t"),
     "a marker that is not closed": (
         lambda root: (root / "reference" / "a.py").write_text("# BEGIN SOLUTION x\n"), "out", "has no END SOLUTION"),
     "a script that is not there": (lambda root: (root / "setup.sh").unlink(), "out", "setup.sh cannot be read: "),
@@ -178,10 +179,7 @@ def test_scripts_that_git_on_windows_changed_are_mended(small, capsys):
     (small / "run_autograder").write_bytes(b"#!/bin/sh\necho 1\n")
     (small / "autograder" / "data.bin").write_bytes(b"1\r\n")
     assert bundle.run(small, small.parent / "out") == 0
-    assert (
-        "Packed with the line ends of Linux, without which they would not run there: setup.sh.\n"
-        in capsys.readouterr().out
-    )
+    assert "Packed with Linux line ends, which they need to run there: setup.sh.\n" in capsys.readouterr().out
     with zipfile.ZipFile(small.parent / "out" / bundle.GRADESCOPE) as archive:
         assert archive.read("setup.sh") == b"#!/bin/sh\necho 1\n"
         assert archive.read("autograder/data.bin") == b"1\r\n"

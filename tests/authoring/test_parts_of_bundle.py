@@ -128,8 +128,8 @@ def test_the_files_of_a_part_alone_have_full_marks_in_its_assignment(
     assert not any(f"{title}:" in said or f": {title}" in said for title in others)
     board = [entry["name"] for entry in document["leaderboard"]]
     assert board == {
-        "summarization_log": ["T5: ROUGE-L of the log's summaries"],
-        "1-summarization": ["T5: ROUGE-L of the log's summaries"],
+        "summarization_log": ["T5: ROUGE-L of the summaries in the log"],
+        "1-summarization": ["T5: ROUGE-L of the summaries in the log"],
         "4-vae": ["VAE: negative ELBO, as handed in"],
     }.get(name, [])
 
@@ -160,7 +160,7 @@ def test_a_bundle_with_settings_of_the_course_in_gradescopes_places(tmp_path: Pa
         done = packed(out, "--only", "7", "--course", tmp_path / "course.toml")
         assert done.returncode == 0, done.stderr
         assert "autograder.zip: Homework 11: Process, 0.5 points; it expects answers.toml" in done.stdout
-        assert "mind: [late] has no due date of its own" in done.stdout
+        assert "note: [late] has no due date of its own" in done.stdout
         autograder = machine(folder, out / bundle.GRADESCOPE, late)
 
         def score(metadata: dict[str, Any]) -> tuple[float, dict[str, Any]]:
@@ -177,7 +177,7 @@ def test_a_bundle_with_settings_of_the_course_in_gradescopes_places(tmp_path: Pa
         assert points == 0.45
         assert first["output"].startswith("Forum: ask there.\n0.5 of 0.5 points")
         assert first["tests"][-1]["output"].endswith(
-            "with your extension). 10 % was taken off. Before: 0.5 points. Now: 0.45."
+            "with your extension). The deduction is 10 %. Before: 0.5 points. Now: 0.45."
         )
         earlier = [{"submission_time": "2026-11-25T10:00:00Z", "score": 0.45, "results": first}]
         points, second = score(late | {"previous_submissions": earlier})
@@ -187,9 +187,9 @@ def test_a_bundle_with_settings_of_the_course_in_gradescopes_places(tmp_path: Pa
 
 REFUSED = {
     ("--only", "vea"): 'Did you mean "vae"?',
-    ("--course", "course.toml"): "course.toml, line 1: x is no key of the file.",
+    ("--course", "course.toml"): "course.toml, line 1: x is not a key of the file.",
     ("--course", "nowhere.toml"): "nowhere.toml cannot be read: No such file or directory.",
-    ("--each", "--only", ","): "nothing between two commas",
+    ("--each", "--only", ","): "an empty entry",
 }
 
 

@@ -75,14 +75,14 @@ def test_stale_files_go_and_what_runs_leave_stays(tmp_path):
         (made / path).write_text("")
     assert template.differences(reference, made) == [
         "old/deep/gone.py is in the template, but not in the reference.",
-        "one/a.py is missing from the template.",
+        "one/a.py is missing in the template.",
     ]
     template.generate(reference, made)
     assert template.differences(reference, made) == []
     assert not (made / "old").exists()
     assert (made / "one/results/kept.png").exists() and (made / ".git/kept").exists()
     (made / "one" / "a.py").write_text("a = 2\n")
-    assert template.differences(reference, made) == ["one/a.py is not what the reference generates."]
+    assert template.differences(reference, made) == ["one/a.py differs from the file that the reference generates."]
 
 
 def test_run_says_what_it_did(tmp_path, capsys):

@@ -155,7 +155,7 @@ def test_a_changed_submission_is_graded_anew_and_one_question_by_itself(folder: 
     assert said["numbers"] == "an earlier grader's word"
     assert said["words"].startswith("hello() was called")
     assert results(out)["ada"]["score"] == 3
-    assert "--again nothing: no submission here has this id" in run(place, out, "--again", "nothing").stderr
+    assert "--again nothing: no submission has this id" in run(place, out, "--again", "nothing").stderr
     assert run(place, out, "--again").returncode == 0
     assert "an earlier" not in path.read_text()
 
@@ -225,7 +225,7 @@ def test_stopped_politely_it_says_how_to_go_on_and_leaves_no_process(folder: Pat
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
-    assert "The same command goes on from here" in errors
+    assert "The same command continues from here" in errors
     assert "Traceback" not in errors
     deadline = time.monotonic() + 30
     while any(Path(f"/proc/{pid}").exists() for pid in below):
@@ -524,12 +524,12 @@ def test_compare_says_who_lost_what_and_why(folder: Path, graded: Path, tmp_path
     assert told.returncode == 0, told.stderr
     assert "1 gained points, 1 lost points, 3 kept theirs" in told.stdout
     assert "3 only in the old grading: frida, gus, notes.txt" in told.stdout
-    assert "2 handed in anew" in told.stdout
+    assert "2 handed in again" in told.stdout
     lines = told.stdout.splitlines()
     at = next(index for index, line in enumerate(lines) if line.startswith("-2.00  ada"))
     assert "2/2" in lines[at + 1]
     assert "0/2  The value returned is not twice x" in lines[at + 2]
     same = subprocess.run(command("compare", graded, graded), capture_output=True, text=True)
-    assert "No check's points or diagnoses differ" in same.stdout
+    assert "No check has different points or diagnoses" in same.stdout
     none = subprocess.run(command("compare", tmp_path, out), capture_output=True, text=True)
     assert (none.returncode, "no gradebook" in none.stderr) == (2, True)

@@ -64,19 +64,19 @@ FILES = {
     "lee.ZIP": (zip_of(RIGHT), 3),
 }  # fmt: skip
 NOT_GRADABLE = {  # and a part of the reason
-    "bob.7z": (SEVEN, "is packed by 7z, which is not read here. Please unpack it, zip the folder"),
-    "carol.rar": (RAR, "is packed by rar, which is not read here. Please unpack it, zip the folder"),
+    "bob.7z": (SEVEN, "is packed by 7z, which the grader cannot read. Please unpack it, zip the folder"),
+    "carol.rar": (RAR, "is packed by rar, which the grader cannot read. Please unpack it, zip the folder"),
     "mia.zip": (RAR, "is packed by rar"),
-    "grace.ipynb.txt": (b"{}", "None of the files that are graded"),
-    "ned.docx": (b"\xd0\xcf\x11\xe0", "is not a zip archive that can be read"),
-    "oli.pdf": (b"%PDF-1.7", "is not a zip archive that can be read"),
+    "grace.ipynb.txt": (b"{}", "none of the graded files"),
+    "ned.docx": (b"\xd0\xcf\x11\xe0", "is not a valid zip archive"),
+    "oli.pdf": (b"%PDF-1.7", "is not a valid zip archive"),
     "pat.zip": (b"", "is empty or larger than 200 MB"),
-    "quin.zip": (zip_of(RIGHT)[:60], "is not a zip archive that can be read"),
+    "quin.zip": (zip_of(RIGHT)[:60], "is not a valid zip archive"),
     "rob.tgz": (gzip.compress(tar_of(RIGHT))[:60], "was cut off"),
     "sue.gz": (gzip.compress(b"print()"), "holds no tar archive"),
-    "notes.txt": (b"no work", "None of the files that are graded"),
+    "notes.txt": (b"no work", "none of the graded files"),
     "tim.tar.zst": (b"\x28\xb5\x2f\xfd" + bytes(9), "is packed by zstd"),
-    "no suffix": (b"what is this", "is not a zip archive that can be read"),
+    "no suffix": (b"what is this", "is not a valid zip archive"),
 }
 
 
@@ -115,8 +115,8 @@ def out(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "60 submissions" in done.stdout
     assert "To grade: 60 new." in done.stdout
-    assert "3 of these cannot be graded, which their rows say: linked, nowhere, pipe." in done.stdout
-    told = next(line for line in done.stdout.splitlines() if line.startswith("Passed over"))
+    assert "3 of these cannot be graded, as their rows say: linked, nowhere, pipe." in done.stdout
+    told = next(line for line in done.stdout.splitlines() if line.startswith("Skipped"))
     for litter in (".DS_Store", ".git", "Thumbs.db", "__MACOSX", "old run", "venv"):
         assert f'"{litter}"' in told
     return folder
@@ -145,8 +145,8 @@ def test_who_cannot_be_graded_is_told_why_and_what_to_do(place: Path, out: Path)
         content = found[by_id[name]]
         assert reason in content["output"], name
         assert content["extra_data"]["outcome"] == "not gradable"
-    assert "is a link, which is not followed" in found["linked"]["output"]
-    assert "is a link, which is not followed" in found["nowhere"]["output"]
+    assert "is a link, which the command does not follow" in found["linked"]["output"]
+    assert "is a link, which the command does not follow" in found["nowhere"]["output"]
     assert "is neither a file nor a folder" in found["pipe"]["output"]
 
 
@@ -221,7 +221,7 @@ def test_what_is_in_an_export_and_what_its_list_says(tmp_path: Path) -> None:
         with (out / "grades.csv").open(newline="", encoding="utf-8") as file:
             first = next(row for row in csv.DictReader(file) if row["Submission ID"] == "submission_1")
         assert (first["Name"], first["Submission Time"], first["SID"]) == ("王伟", "", "")
-    assert "is a link, which is not followed" in results(tmp_path / "out ")["submission_3"]["output"]
+    assert "is a link, which the command does not follow" in results(tmp_path / "out ")["submission_3"]["output"]
 
 
 @pytest.mark.parametrize("null", ["null", "~", "", "Null", "!!null null", "!!null ''", "!!null ~"])
@@ -281,9 +281,10 @@ def anew(out: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("words", "wanted", "said"),
     [
-        (["--again", "ada"], {"ada numbers.twice", "ada words.hello"}, "Of ada alone; the other 3 stay as they are."),
+        (["--again", "ada"], {"ada numbers.twice", "ada words.hello"}, "Only ada will be graded. The other 3 stay as "
+                                                                       "they are."),
         (["--again", "words.hello", "ada", "bert"], {"ada words.hello", "bert words.hello"}, "Of ada, bert alone"),
-        (["--again", "words", "--only-student", "ADA"], {"ada words.hello"}, "Anew, whether or not it changed: words."),
+        (["--again", "words", "--only-student", "ADA"], {"ada words.hello"}, "Graded again, even if unchanged: words."),
         (["--again", "--only-student", "王伟"], {"王伟 numbers.twice", "王伟 words.hello"}, "1 graded before."),
         (["--only-student", "ada"], set(), "Grading 0"),
         (["--again", "numbers.twice"], {f"{name} numbers.twice" for name in ("ada", "bert", "cleo", "王伟")}, "ing 4"),
@@ -309,10 +310,10 @@ def test_words_that_name_nobody(four: tuple[Path, Path]) -> None:
     for words in (["--only-student", "adda"], ["--again", "adda"]):
         done = run(place, out, *words)
         assert done.returncode == 2
-        assert f"{words[0]} adda: no submission here has this id, name, email or student number." in done.stderr
-        assert "Near it: ada" in done.stderr
+        assert f"{words[0]} adda: no submission has this id, name, email or student number." in done.stderr
+        assert "Similar: ada" in done.stderr
     assert "numbers, words" in run(place, out, "--again", "nothing").stderr
-    assert "nobody to grade" in run(place, out, "--again", "ada", "--only-student", "bert").stderr
+    assert "no student is left to grade" in run(place, out, "--again", "ada", "--only-student", "bert").stderr
     assert not anew(out)
 
 
@@ -335,8 +336,8 @@ def test_results_under_the_ids_of_an_earlier_version_are_taken_over(four: tuple[
     (out / "results" / "zoe.json").write_text((out / "results" / "ada.json").read_text())
     done = run(place, out)
     assert "Grading 0" in done.stdout
-    assert f"2 results in {out} belong to no submission here and went to {out / 'results-former'}" in done.stdout
-    assert "1 submission with the same content under another id took over what was graded" in done.stdout
+    assert f"2 results in {out} belong to no submission here and were moved to {out / 'results-former'}" in done.stdout
+    assert "The results of 1 submission were taken over" in done.stdout
     assert results(out)[own]["score"] == 2
     assert sorted(path.name for path in (out / "results-former").iterdir()) == ["submission.json", "zoe.json"]
     assert set(results(out)) == {"ada", "bert", "cleo", own}

@@ -62,7 +62,7 @@ def test_the_very_inputs_and_the_same_verdict(graded: Path, tmp_path: Path) -> N
     for line in (f"x = {x}", f"value = {3 * x}", f"value = {2 * x}", f"value: largest difference {x:g}"):
         assert line in done.stdout
     verdict = "points. The value returned is not twice x. Expected: 2 x."
-    assert f"the judge says: 0 of 2 {verdict}" in done.stdout and f"it said then: 0.0 of 2.0 {verdict}" in done.stdout
+    assert f"the judge says: 0 of 2 {verdict}" in done.stdout and f"earlier result: 0.0 of 2.0 {verdict}" in done.stdout
     assert "with your rights and without the sandbox" in done.stderr
     assert (folder / "files" / "answer.py").read_text() == THRICE
     assert folder.stat().st_mode & 0o077 == 0, "hidden inputs are in it"
@@ -94,11 +94,11 @@ def test_what_a_student_changes_shows(graded: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("student", "check", "told"),
     [
-        ("nobody", "1.1", "Nobody in"),
+        ("nobody", "1.1", "No student in"),
         ("ber", "1.1", "can be bert, berta. Give the id."),
-        ("", "1.1", "Nobody in"),
-        ("ada", "9.9", "There is no check 9.9. There are 1.1 to 2.1"),
-        ("../ada", "1.1", "Nobody in"),
+        ("", "1.1", "No student in"),
+        ("ada", "9.9", "There is no check 9.9. The checks are 1.1 to 2.1"),
+        ("../ada", "1.1", "No student in"),
     ],
 )
 def test_what_is_not_there_is_told(graded: Path, tmp_path: Path, student: str, check: str, told: str) -> None:
@@ -109,7 +109,7 @@ def test_what_is_not_there_is_told(graded: Path, tmp_path: Path, student: str, c
 def test_nothing_that_somebody_changed_is_written_over(graded: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("my notes")
     status, _, errors = repeat(graded, "ada", "1.1", tmp_path)
-    assert status == 2 and "Give another one with --to" in errors and (tmp_path / "mine").read_text() == "my notes"
+    assert status == 2 and "Give another folder with --to" in errors and (tmp_path / "mine").read_text() == "my notes"
 
 
 def test_what_was_printed_is_on_the_staffs_page_alone(graded: Path, tmp_path: Path) -> None:

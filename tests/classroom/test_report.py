@@ -56,12 +56,13 @@ def varied(number: int, place: int) -> Verdict:
     ability = np.random.default_rng(number).normal(0.6, 1.0)
     notes = ("predictions:" + f"{min(number, 40):016x}",) if place == 14 else ()
     if place == 14 and number % 9 == 0:
-        notes += ("t5.predictions are all one text",)  # type: ignore[assignment]
+        notes += ("t5.predictions are all the same text",)  # type: ignore[assignment]
     if ability + luck.normal() > (place % 7) / 3 - 1:
         return Verdict(1.0, "As expected.", notes=notes)
     share = float(luck.choice([0.0, 0.0, 0.5, 1 / 3]))
     name = f"mistake_{place % 5}" if place % 3 else ""
-    message = f"The gradient to m is {luck.integers(90)} times too large. Expected: the average over the batch."
+    size = luck.integers(90)
+    message = f"The gradient with respect to m is {size} times too large. Expected: the average over the batch."
     return Verdict(share, message, name, notes=notes)
 
 
@@ -159,7 +160,8 @@ def test_items_leave_out_what_was_not_judged(book: sqlite3.Connection, tmp_path:
     lost = [f"submission_{1000 + number}" for number in judged if points[number, 1] < most - 1e-9]
     assert [entry.id for entry in item.lost] == lost and 3 < len(lost) < 30
     told = Reader(written(book, tmp_path)).text.replace("\n", "")
-    row = f"1.2layer: step by step38 {100 * item.passed:.0f}\N{NO-BREAK SPACE}%{len(lost)}{', '.join(lost)}"  # type: ignore[operator]
+    passed = f"{100 * item.passed:.0f}\N{NO-BREAK SPACE}%"  # type: ignore[operator]
+    row = f"1.2TransformerLayer: step by step38 {passed}{len(lost)}{', '.join(lost)}"
     assert f"{row}{own.mean():.2f} of {most:g}{item.share:.2f}{item.discrimination:.2f}0.20" in told
 
 
@@ -374,11 +376,11 @@ def test_what_needs_the_staff_stands_in_the_warning(book: sqlite3.Connection, tm
     checks = [check.name for check in ASSIGNMENT.questions[0].checks]
     first = joined.partition("happenedWhere")[2]
     assert first.startswith(f"1.3 {checks[2]}could not be judgedsubmission_1006all checksfault")  # these come first
-    assert "all checksfault of ourssubmission_1002" in joined
-    assert f"1.2 {checks[1]}fault of ourssubmission_1000" in joined
+    assert "all checksgrader errorsubmission_1002" in joined
+    assert f"1.2 {checks[1]}grader errorsubmission_1000" in joined
     assert f"1.5 {checks[4]}not reachedsubmission_1001submission_1004" in joined
     assert f"1.6 {checks[5]}not reachedsubmission_1004" in joined
-    assert "Not gradable1Faults of ours2" in Reader(page).text.replace("\n", "")
+    assert "Not gradable1Grader errors2" in Reader(page).text.replace("\n", "")
     assert (
         "submission_1003" not in box and "submission_1005" not in box and "More than one version of the grader" in page
     )

@@ -69,7 +69,7 @@ def made(
             content = document(number)
             for test in content["tests"]:
                 if test["extra_data"]["check"] == WRITTEN.id:
-                    test["output"] = answer or "Proofs: nothing was given."
+                    test["output"] = answer or "Proofs: no answer was given."
                     test["extra_data"] |= {"diagnoses": [], "notes": [] if answer else [LEFT_EMPTY]}
             name = names[number] if names else f"Student {number}"
             students = (Student(name, f"s{number:03d}", f"{number}@example.edu"),)
@@ -222,7 +222,7 @@ def test_points_that_cannot_be_are_refused(out: Path, points: float) -> None:
     with pytest.raises(Refused):
         give(out, 0, points)
     give(out, 0, 5)
-    with pytest.raises(Refused, match="5 points for it already"):
+    with pytest.raises(Refused, match="5 points for this answer"):
         worth(out, 4)
     with pytest.raises(Refused), gradebook.Gradebook(out / publish.BOOK).open() as book:
         byhand.set_worth(book, GRADED, 100)

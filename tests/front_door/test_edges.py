@@ -53,7 +53,7 @@ def shell(line: str, *arguments: object, **environment: str) -> subprocess.Compl
         ('"$@" >&- 2>&-', 0, ""),
         ('"$@" <&- >&-', 0, ""),
         ('"$@" | head -0', 0, ""),
-        ('"$@" >/dev/full', 3, "Not all could be printed: No space left on device.\n"),
+        ('"$@" >/dev/full', 3, "Some output could not be printed: No space left on device.\n"),
     ],
 )
 def test_who_reads_the_output_does_not_matter(out: Path, line: str, status: int, errors: str) -> None:
@@ -67,7 +67,7 @@ def test_a_submission_is_graded_whoever_reads(tmp_path: Path) -> None:
     grade = ("grade", tmp_path / "answer.py", "--homework", "tests.small", "--out")
     done = shell('"$@" >/dev/full', *grade, tmp_path / "full.json")
     assert done.returncode == 0, "the result is there"
-    assert done.stderr == "Not all could be printed: No space left on device.\n"
+    assert done.stderr == "Some output could not be printed: No space left on device.\n"
     assert json.loads((tmp_path / "full.json").read_text())["score"] == 2
     done = shell('"$@" | head -1', *grade, "/dev/null")
     assert (done.returncode, done.stdout, done.stderr) == (0, "Question 1: Numbers   2 of 2\n", "")
@@ -92,8 +92,8 @@ def test_ctrl_c_is_one_sentence(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     printed, errors = process.communicate(timeout=60)
     assert (process.returncode, printed) == (130, "")
-    assert errors.strip() == f"Stopped. What was graded until then stands in {place}"
-    assert json.loads(place.read_text())["output"] == "Grading was stopped before its end."
+    assert errors.strip() == f"Stopped. The results so far are in {place}"
+    assert json.loads(place.read_text())["output"] == "The grading was stopped before its end."
 
 
 def test_ctrl_c_anywhere_else(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
@@ -113,8 +113,8 @@ def test_the_statuses_are_in_the_help(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         main(["--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert "0 it did what it says, 2 what it was given cannot be used, 3 a fault of ours" in told
-    assert "130 it was stopped by Ctrl-C" in told
+    assert "0 success, 2 the arguments or files cannot be used, 3 a fault of the grader" in told
+    assert "130 stopped by Ctrl-C" in told
 
 
 # -------------------------------------------------------------------------------------------- streams

@@ -91,7 +91,7 @@ IN_FUNCTION = "def sample_gaussian(m, v):\n    import ctypes, os, sys\n    {}\n"
 FAULTS = {
     # name: (behind utils.py, points of sample_gaussian's ten, words that must be there)
     "endless loop": (IN_FUNCTION.format("while True: pass"), 0, "still running"),
-    "os._exit": (IN_FUNCTION.format("os._exit(0)"), 0, "ended before the code had returned"),
+    "os._exit": (IN_FUNCTION.format("os._exit(0)"), 0, "stopped before the code returned"),
     "sys.exit": (IN_FUNCTION.format("sys.exit(0)"), 0, "SystemExit"),
     "KeyboardInterrupt": (IN_FUNCTION.format("raise KeyboardInterrupt"), 0, "KeyboardInterrupt"),
     "sys.exit at the end of the file": ("import sys\nsys.exit('done')", 10, ""),
@@ -248,11 +248,14 @@ def zip_bomb(path: Path) -> Path:
 
 
 NOT_GRADABLE = {
-    "not a zip": (lambda path: path.write_bytes(b"\x89PNG" * 100), "is not a zip archive"),
-    "a text": (lambda path: path.write_text("def sample_gaussian(m, v): ..."), "is not a zip archive"),
+    "not a zip": (lambda path: path.write_bytes(b"\x89PNG" * 100), "is not a valid zip archive"),
+    "a text": (lambda path: path.write_text("def sample_gaussian(m, v): ..."), "is not a valid zip archive"),
     "an empty file": (lambda path: path.write_bytes(b""), "is empty"),
-    "an empty zip": (lambda path: zip_of({}, path), "None of the files that are graded"),
-    "half a zip": (lambda path: path.write_bytes(zip_of(solved(), path).read_bytes()[:-200]), "is not a zip archive"),
+    "an empty zip": (lambda path: zip_of({}, path), "none of the graded files"),
+    "half a zip": (
+        lambda path: path.write_bytes(zip_of(solved(), path).read_bytes()[:-200]),
+        "is not a valid zip archive",
+    ),
     "no graded file": (lambda path: zip_of({"notes.md": b"x", "a\nb.py": b""}, path), "notes.md"),
     "a zip bomb": (zip_bomb, "more than 200 MB"),
     "a control character": (lambda path: zip_of({"gan_vae/\x1b[2Jutils.py": b""}, path), "control characters"),
@@ -268,8 +271,8 @@ def test_cannot_be_graded(row: str, front_door: FrontDoor, tmp_path: Path) -> No
     assert content["score"] == 0
     assert not content["extra_data"]["complete"]
     assert words in content["output"] or row == "a control character", content["output"]
-    assert "None of the files" in content["output"] or words in content["output"]
-    assert words in front_door.out or "None of the files" in front_door.out
+    assert "none of the graded files" in content["output"] or words in content["output"]
+    assert words in front_door.out or "none of the graded files" in front_door.out
 
 
 @pytest.mark.parametrize("path", ["nowhere.zip", "fifo.zip", "linked.zip", "closed"])
@@ -292,7 +295,7 @@ PARTLY = {
     "the function does not parse": (solved(utils="del sample_gaussian\ndef sample_gaussian(m, v:\n    return m"),
                                     0, 15, "gan_vae/utils.py, line"),
     "function missing": (solved(utils="del sample_gaussian"), 0, 15, "defines no sample_gaussian"),
-    "not a function": (solved(utils="sample_gaussian = 3"), 0, 15, "not something to call"),
+    "not a function": (solved(utils="sample_gaussian = 3"), 0, 15, "but a function or class was expected"),
     "wrong signature": (solved(utils="def sample_gaussian(m): return m"), 0, 15, "TypeError"),
     "returns nothing": (solved(utils="def sample_gaussian(m, v): m + v"), 0, 15, "is a return missing?"),
     "import that fails": (

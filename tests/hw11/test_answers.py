@@ -309,7 +309,7 @@ def _plain_first(text: str) -> str:
 UNREADABLE: dict[str, Any] = {
     "prose": ("I used Adam.", "line 1"),
     "JSON": ('{"vae": {"kl": 24}}', "line 1"),
-    "bytes": (bytes(range(256)), "not TOML"),
+    "bytes": (bytes(range(256)), "not valid TOML"),
     "too large": (SOLVED + "# " + "x" * 2**16, "64 KB"),
     "nested": ("a = " + "[" * 30 + "]" * 30, "too deep"),
     "very nested": ("a = " + "[" * 60_000, "too deep"),
@@ -355,7 +355,7 @@ def test_a_line_that_is_no_toml_costs_its_own_key_alone(name: str) -> None:
     told = " ".join(verdict(outcome, id).message for id in lost if id == "vae.numbers")
     if lost and after.startswith("kl = 24"):
         assert told.count("24") == 1  # the line is quoted, once
-        assert f"is no TOML: {after.splitlines()[0]}" in told
+        assert f"is not valid TOML: {after.splitlines()[0]}" in told
 
 
 NUMBERS: dict[str, Any] = {
@@ -552,8 +552,8 @@ def test_no_text_is_too_much_for_the_numbers(text: str) -> None:
         (None, "not in the upload"),
         (b"", "could not be read"),
         (b"[1, 2]", "could not be read"),
-        (b'{"time": 0}', "holds no figures"),
-        (json.dumps({**LOGGED, "t5.rouge": {"rouge1": "16"}}).encode(), "holds no figures"),
+        (b'{"time": 0}', "does not hold rouge1"),
+        (json.dumps({**LOGGED, "t5.rouge": {"rouge1": "16"}}).encode(), "does not hold rouge1"),
         (b"[" * 100_000, "could not be read"),
         (b" " * (8 * 2**20 + 1), "could not be read"),
     ],
@@ -717,15 +717,17 @@ def test_answers_for_a_person_have_no_score(tmp_path: Path) -> None:
     assert "naïve 😀" in shown and "1 < 2" in shown
     assert tests["policy_gradient.written"]["output_format"] == "text"
     assert tests["summarization.written"]["output"] == (
-        "Both models compared: nothing was given.\n\nThe language model:\na model\n\nThe prompt: nothing was given.\n\n"
+        "Comparison of both models: no answer was given.\n\nThe language model:\na model\n\nThe prompt: no answer was "
+        "given.\n\n"
         "Its summaries:\none\n\ntwo\n\n"
-        "The comparison: llm_comparison in [summarization] is a date or a time. Expected: a text or a number."
+        "Comparison with the language model: llm_comparison in [summarization] is a date or a time. Expected: a text "
+        "or a number."
     )
     learning = tests["continual_learning.written"]["output"]
     assert "0.1, 1, 100" in learning
     assert "x" * 4000 in learning and "x" * 4001 not in learning
     assert "of 5000" in learning
-    assert tests["gan.written"]["output"].count("nothing was given") == 3
+    assert tests["gan.written"]["output"].count("no answer was given") == 3
 
 
 @pytest.mark.parametrize(
@@ -733,7 +735,7 @@ def test_answers_for_a_person_have_no_score(tmp_path: Path) -> None:
     [
         ("", MANUAL),
         ('[gan]\nvanishing = " \\n\\t "', MANUAL),
-        ('[gan]\ndivergence = "Jensen and Shannon: nothing was given."', MANUAL - {"gan.written"}),
+        ('[gan]\ndivergence = "Jensen and Shannon: no answer was given."', MANUAL - {"gan.written"}),
         ("[continual_learning]\nlambdas = [1, 10]", MANUAL - {"continual_learning.written"}),
         ('[summarization]\nllm_model = "x"', MANUAL - {"summarization.written"}),
     ],

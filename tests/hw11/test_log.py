@@ -479,13 +479,13 @@ TEXT = _right()
 BROKEN: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty"),
     "blank": (b" \n ", "is empty"),
-    "not JSON": (b'{\n "time": 1,\n oops}', "not JSON at line 3, column 2"),
-    "python's quotes": (b"{'time': 1}", "not JSON at line 1, column 2"),
-    "a zip": (b"PK\x03\x04\xff\x00", "not JSON at line 1, column 1"),
-    "a page": (b"<!DOCTYPE html>", "not JSON at line 1, column 1"),
-    "a comma too many": (b'{"time": 1,}', "not JSON at line 1"),
-    "two objects": (b'{"time": 1} {"time": 2}', "not JSON at line 1, column 13"),
-    "UTF-16 without its mark": (TEXT.encode("utf-16-le"), "not JSON at line 1"),
+    "not JSON": (b'{\n "time": 1,\n oops}', "not valid JSON at line 3, column 2"),
+    "python's quotes": (b"{'time': 1}", "not valid JSON at line 1, column 2"),
+    "a zip": (b"PK\x03\x04\xff\x00", "not valid JSON at line 1, column 1"),
+    "a page": (b"<!DOCTYPE html>", "not valid JSON at line 1, column 1"),
+    "a comma too many": (b'{"time": 1,}', "not valid JSON at line 1"),
+    "two objects": (b'{"time": 1} {"time": 2}', "not valid JSON at line 1, column 13"),
+    "UTF-16 without its mark": (TEXT.encode("utf-16-le"), "not valid JSON at line 1"),
     "cut in a text": (b'{"time": "2026', "ends in the middle"),
     "cut in a number": (b'{"time": 12.', "ends in the middle"),
     "cut in a word": (b'{"time": nul', "ends in the middle"),
@@ -536,8 +536,8 @@ DEFECTS: dict[str, tuple[dict[str, Any], str]] = {
     "huge": ({VALUE: [[[1e300] * 8] * 5] * 2}, "beyond 1e30"),
     "lists of other lengths": ({VALUE: [ROWS[0], ROWS[1][:4]]}, "different lengths"),
     "a row where a number belongs": ({VALUE: [ROWS[0], [ROWS[1][0], *ROWS[1][1:4], 2.0]]}, "different lengths"),
-    "empty": ({VALUE: []}, "or empty"),
-    "empty lists": ({VALUE: [[], []]}, "or empty"),
+    "empty": ({VALUE: []}, "or are empty"),
+    "empty lists": ({VALUE: [[], []]}, "or are empty"),
     "seven levels": ({VALUE: [[[[[[[1.0]]]]]]]}, "more than 6 levels"),
     "too many numbers": ({VALUE: [0.5] * (probe.MAX_NUMBERS + 1)}, "too many numbers"),
     "one position less": ({VALUE: [row[:4] for row in ROWS]}, "value of shape [2, 4, 8]"),
@@ -546,7 +546,7 @@ DEFECTS: dict[str, tuple[dict[str, Any], str]] = {
     "another shape": ({SHAPE: [2, 4, 8]}, "has the shape [2, 4, 8]. Expected: [2, 5, 8]"),
     "a shape of text": ({SHAPE: "torch.Size([2, 5, 8])"}, "has a text for its shape"),
     "a number for a shape": ({SHAPE: 80}, "has a number for its shape"),
-    "fractions in a shape": ({SHAPE: [2, 5.5, 8]}, "no list of at most 6 positive whole"),
+    "fractions in a shape": ({SHAPE: [2, 5.5, 8]}, "not a list of at most 6 positive whole"),
     "a negative shape": ({SHAPE: [2, -5, 8]}, "positive whole numbers"),
     "a huge shape": ({SHAPE: [10**30, 5, 8]}, "positive whole numbers"),
     "a long shape": ({SHAPE: [1] * 1000}, "positive whole numbers"),
@@ -705,7 +705,7 @@ def test_one_model_twice(tmp_path: Path) -> None:
     found = verdicts(given, tmp_path)
     assert scores(found) == (1, 1, 0)
     assert found["better"].diagnosis == "sum_log_equal"
-    assert any("both models' predictions are alike in 60 of 60" in note for note in found["rouge"].notes)
+    assert any("the predictions of both models are equal in 60 of 60" in note for note in found["rouge"].notes)
 
 
 def test_one_figure_better_is_half(tmp_path: Path) -> None:
@@ -770,8 +770,8 @@ LISTS: dict[str, tuple[dict[str, Any], str]] = {
     "longer": ({"t5.predictions": ["x"] * 61}, "holds 61 texts"),
     "empty": ({"t5.predictions": []}, "is an empty list"),
     "missing": ({"t5.predictions": None}, '"t5.predictions" is missing'),
-    "a long text": ({"t5.predictions": ["x" * 5001] * 60}, "more than 5000 characters at place 0"),
-    "many": ({"t5.predictions": ["x"] * (probe.MAX_TEXTS + 1)}, "holds 12001 texts, more than are read"),
+    "a long text": ({"t5.predictions": ["x" * 5001] * 60}, "more than 5000 characters at index 0"),
+    "many": ({"t5.predictions": ["x"] * (probe.MAX_TEXTS + 1)}, "holds 12001 texts, which is above the limit"),
     "an object": ({"t5.predictions": {"0": "x"}}, '"t5.predictions" is an object'),
 }
 
@@ -842,9 +842,9 @@ def test_what_the_staff_may_compare(tmp_path: Path) -> None:
     later = notes({**own, "time": "2026-11-21"})
     assert later[0] != first[0] and later[1:] == first[1:]
     copied = notes({**own, "t5.predictions": own["references"]})
-    assert any("t5.predictions are the references in 60 of 60 documents" in note for note in copied)
+    assert any("t5.predictions equal the references in 60 of 60 documents" in note for note in copied)
     constant = notes({**own, "scratch.predictions": ["the same"] * 60})
-    assert any("scratch.predictions are all one text" in note for note in constant)
+    assert any("scratch.predictions are all the same text" in note for note in constant)
 
 
 # ------------------------------------------------------------------------------------------- hostile
@@ -882,7 +882,7 @@ def test_hostile_files_are_read_in_time_and_earn_nothing(attack: str, tmp_path: 
     if attack not in ("10^5 keys", "one key 10^5 times", "long texts", "long words", "a fraction of 10^6 digits"):
         assert scores(found) == (0, 0, 0), found
     if attack == "long texts":
-        assert "longer texts than can be scored" in found["rouge"].message
+        assert "texts that are too long to be scored" in found["rouge"].message
 
 
 scalars = st.one_of(

@@ -27,7 +27,7 @@ def test_float16_is_refused_and_nothing_else() -> None:
     for kind in (np.float32, np.float64):
         refuse_half({"loss": np.array(1, kind)}, "loss", "The loss")
     refuse_half({}, "loss", "The loss")
-    with pytest.raises(Reject, match=r"float16; expected float32"):
+    with pytest.raises(Reject, match=r"float16. Expected: float32"):
         refuse_half({"loss": np.array(1, np.float16)}, "loss", "The loss")
 
 

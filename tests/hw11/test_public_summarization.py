@@ -26,9 +26,9 @@ def test_layer_and_stack_get_all_points_and_the_missing_searches_are_told_once(p
     assert set(told) == set(SEARCHES)
     first, *others = (told[check].message for check in SEARCHES)
     assert "greedy_decode and beam_search are missing" in first
-    assert "generate of transformers" in first
+    assert "generate() of transformers" in first
     assert "ten points" in first
-    assert all(len(each) < 100 and "see greedy_decode: tokens" in each for each in others)
+    assert all(len(each) < 100 and 'see the check "greedy_decode: tokens"' in each for each in others)
     assert {verdict.diagnosis for verdict in told.values()} == {"missing"}
 
 

@@ -52,25 +52,26 @@ TOLD = (
     (
         "gan-both-halved",
         "gan.discriminator",
-        "Smallest example: logits [0] of real images and [0] of generated ones gave a d_loss of 0.6931; "
+        "Smallest example: the logits [0] of real images and [0] of generated images gave a d_loss of 0.6931; "
         "expected 1.386.",
     ),
     (
         "gan-both-halved",
         "gan.generator",
-        "Smallest example: logits [0] of real images and [0] of generated ones gave a g_loss of 0.3466; "
+        "Smallest example: the logits [0] of real images and [0] of generated images gave a g_loss of 0.3466; "
         "expected 0.6931.",
     ),
     (
         "pg-next-class",
         "policy_gradient.gradient",
-        "Smallest example: logits [[0, 0, 0, 0]], actions [0] and rewards [1] gave the gradient "
+        "Smallest example: the logits [[0, 0, 0, 0]], actions [0] and rewards [1] gave the gradient "
         "[0.25, 0.25, 0.25, -0.75]; expected [-0.75, 0.25, 0.25, 0.25].",
     ),
     (
         "pg-reward-column",
         "policy_gradient.gradient",
-        "Smallest example: logits [[0, 0, 0, 0], [0, 0, 0, 0]], actions [0, 1] and rewards [1, 2] gave the gradient "
+        "Smallest example: the logits [[0, 0, 0, 0], [0, 0, 0, 0]], actions [0, 1] and rewards [1, 2] gave the "
+        "gradient "
         "of row 1 [-0.5625, 0.1875, 0.1875, 0.1875]; expected [-0.375, 0.125, 0.125, 0.125].",
     ),
     (
@@ -86,7 +87,8 @@ TOLD = (
     (
         "kl-swapped",
         "distributions.gaussian",
-        "Smallest example: p of mean 0 and standard deviation 1, q of mean 0 and standard deviation 2 gave 0.8069; "
+        "Smallest example: p with mean 0 and standard deviation 1, and q with mean 0 and standard deviation 2 gave "
+        "0.8069; "
         "expected 0.3181.",
     ),
 )  # fmt: skip

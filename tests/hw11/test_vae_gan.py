@@ -115,39 +115,49 @@ def test_doubt_never_makes_a_right_answer_less_likely() -> None:
 # ------------------------------------------------------------------------------------ what is said is true
 
 SAID = (
-    ("sample-normal-shifted-again", "vae.sample.parameters", "had the mean m and the spread of v already", "squared"),
-    ("sample-mean-and-std-swapped", "vae.sample.noise", "With m = 0 and v = 1 every sample", "Is a seed"),
+    ("sample-normal-shifted-again", "vae.sample.parameters", "already had mean m and the spread of v", "squared"),
+    ("sample-mean-and-std-swapped", "vae.sample.noise", "With m = 0 and v = 1 every sample", "set a seed"),
     ("bound-prior-sample-z", "vae.bound.gradient_encoder", "comes from the prior", "detached"),
     ("bound-decodes-prior", "vae.bound.gradient_encoder", "comes from the prior", "detached"),
     ("bound-z-detached", "vae.bound.gradient_encoder", "z was detached", "prior"),
-    ("bound-kl-log-q-alone", "vae.bound.kl", "the prior's log p(z), which is subtracted from it, is missing", "sign"),
-    ("bound-kl-first", "vae.bound.gradient_encoder", "Training minimises the first value", "did not arrive"),
+    ("bound-kl-log-q-alone", "vae.bound.kl", "The prior's log p(z), which must be subtracted, is missing", "sign"),
+    ("bound-kl-first", "vae.bound.gradient_encoder", "Training minimises the first value", "is missing"),
     ("bound-sampled-pixels", "vae.bound.reconstruction", "It changes from call to call", "sign"),
     ("bound-sampled-pixels-as-targets", "vae.bound.reconstruction", "It changes from call to call", "sign"),
-    ("bound-x-and-probabilities-swapped", "vae.bound.reconstruction", "have changed places", "squared"),
-    ("bound-kl-weighted", "vae.bound.sum", "The weight of KL in it is 0.5; expected 1.", "subtracted"),
+    ("bound-x-and-probabilities-swapped", "vae.bound.reconstruction", "are swapped", "squared"),
+    ("bound-kl-weighted", "vae.bound.sum", "The KL term has the weight 0.5; expected 1.", "subtracted"),
     ("bound-dictionary", "vae.bound.contract", "a dict of 3, but three scalars were expected", "tensor was expected"),
     ("bound-one-tensor", "vae.bound.contract", "one tensor, but three scalars were expected", "a tensor was"),
     ("bound-returns-nothing", "vae.bound.contract", "None (is a return missing?), but three scalars", "a tensor was"),
     ("gan-dictionary", "gan.contract", "a dict of 2, but two scalars were expected: d_loss, g_loss", "tensor was"),
-    ("gan-both-labels-and-order-swapped", "gan.contract", "returned as (g_loss, d_loss)", "raised"),
-    ("gan-both-labels-and-order-swapped", "gan.discriminator", "Real and fake have changed places", "is missing"),
-    ("gan-both-labels-and-order-swapped", "gan.generator", "the discriminator's own term", "is in it as well"),
-    ("gan-both-labels-and-order-swapped", "gan.gradient_generator", "is that of the generator's loss that", "detached"),
-    ("gan-d-one-minus-logit", "gan.discriminator", "1 - h stands where -h belongs", "sign"),
-    ("gan-g-one-minus-logit", "gan.generator", "1 - h stands where -h belongs", "sign"),
-    ("gan-d-gradient-penalty", "gan.discriminator", "5 times the squared slope in the real images was added", "sign"),
+    ("gan-both-labels-and-order-swapped", "gan.contract", "returned (g_loss, d_loss)", "raised"),
+    ("gan-both-labels-and-order-swapped", "gan.discriminator", "Real and generated images are swapped", "is missing"),
+    ("gan-both-labels-and-order-swapped", "gan.generator", "the term of the discriminator", "It also contains"),
+    ("gan-both-labels-and-order-swapped", "gan.gradient_generator", "matches the generator's loss that", "detached"),
+    ("gan-d-one-minus-logit", "gan.discriminator", "1 - h was used in place of -h", "sign"),
+    ("gan-g-one-minus-logit", "gan.generator", "1 - h was used in place of -h", "sign"),
+    (
+        "gan-d-gradient-penalty",
+        "gan.discriminator",
+        "5 times the squared gradient norm at the real images was added",
+        "sign",
+    ),
     (
         "gan-d-gradient-penalty-on-fakes",
         "gan.discriminator",
-        "0.5 times the squared slope in the generated images",
+        "0.5 times the squared gradient norm at the generated images",
         "sign",
     ),
-    ("gan-g-uses-real", "gan.gradient_generator", "made of the real images, in which the generator has no part", "?"),
-    ("gan-d-fake-logits-detached", "gan.gradient_discriminator", "logits of the generated ones detached?", "zero"),
-    ("gan-cross-entropy-of-sigmoid-for-g", "gan.stable", "the sigmoid has rounded to 0 or 1", "half precision"),
-    ("gan-cross-entropy-of-sigmoid-for-real", "gan.stable", "the sigmoid has rounded to 0 or 1", "half precision"),
-    ("gan-half-logits", "gan.stable", "half precision", "sigmoid has rounded"),
+    (
+        "gan-g-uses-real",
+        "gan.gradient_generator",
+        "computed from the real images, which do not depend on the generator",
+        "?",
+    ),
+    ("gan-d-fake-logits-detached", "gan.gradient_discriminator", "logits of the generated images detached?", "zero"),
+    ("gan-cross-entropy-of-sigmoid-for-g", "gan.stable", "The sigmoid rounded to 0 or 1", "half precision"),
+    ("gan-cross-entropy-of-sigmoid-for-real", "gan.stable", "The sigmoid rounded to 0 or 1", "half precision"),
+    ("gan-half-logits", "gan.stable", "half precision", "sigmoid rounded"),
 )
 
 
@@ -208,12 +218,12 @@ def test_two_numbers_that_are_told_differ() -> None:
     message = verdicts(slightly)["vae.bound.sum"].message
     was, expected = message.split("the negative ELBO was ")[1].split("; expected their sum, ")
     assert was != expected.split(". ")[0]
-    assert "The weight of KL in it is 1.05; expected 1." in message
+    assert "The KL term has the weight 1.05; expected 1." in message
 
 
 def test_a_sigmoid_and_its_cross_entropy_are_said_to_be_allowed() -> None:
     message = verdicts(BANK["bound-sigmoid-bce-by-function"])["vae.bound.reconstruction"].message
-    assert "with a sigmoid and its cross entropy" in message
+    assert "from a sigmoid and its cross entropy" in message
 
 
 def test_what_the_students_network_lacks_too_is_told_with_its_line() -> None:
@@ -297,7 +307,7 @@ def test_values_are_compared_with_many_z_within_the_limit() -> None:
     with helpers.judgement():
         found = bound.posterior(Trial(given, got | {"noise.z": np.tile(got["noise.z"], (1, 64, 1))}), 1e-10)
     assert found.score == 1
-    with pytest.raises(Reject, match="does not fit the z") as caught:
+    with pytest.raises(Reject, match="does not match the z") as caught:
         bound.posterior(Trial(given, got | {"noise.z": got["noise.z"] + 0.01}), 1e-10)
     assert caught.value.diagnosis == "z_exchanged"
 

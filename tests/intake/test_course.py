@@ -51,7 +51,7 @@ def points(assignment: Assignment) -> dict[str, float]:
 
 WRONG = {
     # the file: (lines that are named, what the sentences say)
-    "totl = 100": (1, "totl is no key of the file. Did you mean total?"),
+    "totl = 100": (1, "totl is not a key of the file. Did you mean total?"),
     "x = 1": (1, "Expected: title, only, total, points, optional, visibility, late, limits, words."),
     'total = "100"': (1, 'total is "100". Expected: a number above 0, at most 10000.'),
     "\n# ours\ntotal = 0": (3, "total is 0. Expected: a number above 0"),
@@ -60,15 +60,15 @@ WRONG = {
     "total = inf": (1, "total is inf."),
     "total = true": (1, "total is true."),
     "total = 1e9": (1, "total is 1000000000.0."),
-    "total =": (1, "is no TOML: Invalid value"),
-    "total = 100\ntotal = 200": (2, "is no TOML: Cannot overwrite a value"),
-    "total = 100\nwords]\n": (2, "is no TOML"),
-    'title = "a\nb"': (1, "is no TOML"),
+    "total =": (1, "is not valid TOML: Invalid value"),
+    "total = 100\ntotal = 200": (2, "is not valid TOML: Cannot overwrite a value"),
+    "total = 100\nwords]\n": (2, "is not valid TOML"),
+    'title = "a\nb"': (1, "is not valid TOML"),
     'title = "a\\nb"': (1, 'title is "a b". Expected: a text of one line'),
     "title = 7": (1, "title is 7."),
-    "total = 0.3": (1, "total: total is 0.3, which leaves a check less than 0.01"),
+    "total = 0.3": (1, "total: total is 0.3, which leaves a check with less than 0.01"),
     'only = "vae"': (1, 'only is "vae". Expected: a list of parts in quotes.'),
-    "only = [4.3]": (1, "entry 1 of only is 4.3. Expected: a list of parts in quotes. A number needs the quotes"),
+    "only = [4.3]": (1, "entry 1 of only is 4.3. Expected: a list of parts in quotes. Put a number in quotes"),
     'only = [\n  "vae",\n  "",\n]': (1, "entry 2 of only is empty."),
     'only = ["vea"]': (1, 'only: "vea" names no part. Did you mean "vae"?'),
     'only = ["4.77"]': (1, '"4.77" names no part.'),
@@ -77,22 +77,23 @@ WRONG = {
     '[points]\nvae = "many"': (2, 'vae in [points] is "many".'),
     "[points]\nvae.sample.noise = true": (2, '"vae.sample.noise" in [points] is true.'),
     '[points]\n"vae.sampel" = 1': (2, '"vae.sampel" names no part. Did you mean "vae.sample"?'),
-    "[points]\nvae = 30\nvae.sample = 40": (3, "Cannot overwrite a value. Texts and names with a dot stand"),
-    '[points]\nvae = 30\n"vae.sample" = 40': (2, '"vae" is 30, but the parts of it that are named have 40.'),
+    "[points]\nvae = 30\nvae.sample = 40": (3, "Cannot overwrite a value. Put texts and names with a dot"),
+    '[points]\nvae = 30\n"vae.sample" = 40': (2, '"vae" is 30, but its parts with points of their own already have '
+                                                 '40.'),
     '[points]\nvae = 30\n"4" = 20': (3, '"4" and "vae" name the same checks.'),
-    '[points]\n"vae.*" = 30\n"*.contract" = 2': (3, "name some checks, but neither holds the other"),
+    '[points]\n"vae.*" = 30\n"*.contract" = 2': (3, "name some of the same checks, but neither contains the other"),
     '[points]\n"gan.written" = 3': (2, '"gan.written" is read by a person'),
-    "[points]\nsummarization = 0.05": (2, "which leaves a check less than 0.01"),
-    'only = ["vae"]\n[points]\ngan = 3': (3, '"gan" is outside of the part that `only` selects.'),
+    "[points]\nsummarization = 0.05": (2, "which leaves a check with less than 0.01"),
+    'only = ["vae"]\n[points]\ngan = 3': (3, '"gan" is outside the part that `only` selects.'),
     "optional = true": (1, "optional is true. Expected: a table, [optional], with any of questions, count, most."),
     '[optional]\ncount = "none"': (2, 'count in [optional] is "none". Expected: "beside", "capped" or "no".'),
-    '[optional]\nquestions = ["vae", "nae"]': (2, '"nae" names no question. There are: "summarization" (1)'),
+    '[optional]\nquestions = ["vae", "nae"]': (2, '"nae" names no question. The questions are: "summarization" (1)'),
     '[optional]\nquestions = ["1","2","3","4","5","6","7"]\n': (None, ""),
-    'total = 9\n[optional]\nquestions = ["1","2","3","4","5","6","7"]\n': (1, "no question that is not optional"),
+    'total = 9\n[optional]\nquestions = ["1","2","3","4","5","6","7"]\n': (1, "no required question"),
     '[visibility]\nvae = "secret"': (2, 'Expected: "visible" or "hidden" or "after_due_date" or "after_published".'),
     '[visibility]\n"vea" = "hidden"': (2, '"vea" names no part.'),
-    "[late]\n": (1, "[late] takes nothing off. Expected: percent, last_days or late_due in it."),
-    "[late]\npercent = 10\ngrace = 5": (3, "grace is no key of [late]. Did you mean grace_minutes?"),
+    "[late]\n": (1, "[late] deducts nothing. Expected: percent, last_days or late_due in it."),
+    "[late]\npercent = 10\ngrace = 5": (3, "grace is not a key of [late]. Did you mean grace_minutes?"),
     "[late]\npercent = 10\ngrace_minutes = 2.5": (3, "grace_minutes in [late] is 2.5. Expected: a whole number"),
     "[late]\npercent = 110": (2, "percent in [late] is 110. Expected: a number from 0 to 100."),
     "[late]\npercent = 10\nevery_hours = 0": (3, "every_hours in [late] is 0."),
@@ -107,9 +108,9 @@ WRONG = {
     "[limits]\nsubmissions_a_day = 0": (2, "Expected: a whole number from 1 to 1000."),
     "[limits]\nseconds = 5": (2, "seconds in [limits] is 5. Expected: a number of seconds from 10 to 2400."),
     '[limits]\nleaderboard = "yes"': (2, 'leaderboard in [limits] is "yes". Expected: true or false.'),
-    "grace_minutes = 5": (1, "grace_minutes is no key of the file. It belongs to [late]."),
-    "[words]\ntotal = 5": (2, "total is no key of [words]. It belongs to the top of the file."),
-    '[words]\n\ntop = """\na\n"""\nbottom = "x"': (6, "bottom is no key of [words]."),
+    "grace_minutes = 5": (1, "grace_minutes is not a key of the file. It belongs to [late]."),
+    "[words]\ntotal = 5": (2, "total is not a key of [words]. It belongs to the top of the file."),
+    '[words]\n\ntop = """\na\n"""\nbottom = "x"': (6, "bottom is not a key of [words]."),
     "[words]\ntop = 3": (2, "top in [words] is 3."),
     "[[late]]\npercent = 10": (1, "late is a list. Expected: a table, [late]"),
 }  # fmt: skip
@@ -283,13 +284,13 @@ def test_lateness_is_a_line_of_its_own_and_before_and_after_can_be_told() -> Non
     }  # fmt: skip
     (line,) = [test for test in content["tests"] if test["tags"] == ["course"]]
     assert line["name"] == "Time of submission" and "score" not in line and "status" not in line
-    assert line["output"].endswith("20 % was taken off. Before: 70 points. Now: 56.")
+    assert line["output"].endswith("The deduction is 20 %. Before: 70 points. Now: 56.")
     (line,) = [
         test
         for test in document("[late]\npercent = 10", 0.7, 0, HandedIn(DUE, DUE))["tests"]
         if test["tags"] == ["course"]
     ]
-    assert "in time" in line["output"]
+    assert "on time" in line["output"]
 
 
 def test_what_is_hidden_is_told_by_no_sum() -> None:
@@ -299,10 +300,10 @@ def test_what_is_hidden_is_told_by_no_sum() -> None:
     assert seen["vae.bound.sum"] == "after_published" and seen["vae.bound.kl"] == "hidden"
     assert seen["vae.sample.noise"] == "visible"
     told = " ".join([content["output"], *(test["output"] for test in content["tests"])])
-    assert "10 % was taken off." in told and "Before" not in told and "of 100" not in told
+    assert "The deduction is 10 %." in told and "Before" not in told and "of 100" not in told
     warnings = settings(text).warnings(settings(text).applied(ASSIGNMENT))
     assert "1 check is hidden, so Gradescope never shows students their total." in warnings[0]
-    assert "8 checks are shown later only" in warnings[1]
+    assert "8 checks are shown later" in warnings[1]
     assert "`class` cannot grade without one" in warnings[2]
 
 
@@ -434,7 +435,7 @@ def test_the_command_checks_a_file_and_shows_an_example(call: Any, tmp_path: Pat
     status, said, _ = call("course", path, "--homework", "tests.small")
     assert status == 0
     assert "Small: 30 points (Numbers 20, Words 10)" in said and "total = 30.0" in said
-    assert "mind: 2 checks are hidden" in said
+    assert "note: 2 checks are hidden" in said
     path.write_text("total = 30\nx = 1\ny = 2\n")
     status, _, errors = call("course", path)
     assert status == 2 and errors.count("\n") == 2 and "line 2" in errors and "line 3" in errors
@@ -453,7 +454,7 @@ def test_a_grading_by_settings_of_the_course(call: Any, tmp_path: Path) -> None:
     assert content["output"].startswith("Hello.\n30 of 30 points, and 0 of 15 optional\n")
     course.write_text("total = [")
     status, _, errors = call("grade", upload, "--homework", "tests.small", "--course", course, "--out", out)
-    assert status == 2 and "course.toml, line 1, is no TOML" in errors
+    assert status == 2 and "course.toml, line 1, is not valid TOML" in errors
 
 
 def test_gradescope_shows_a_result_where_the_settings_cannot_be_used(
@@ -491,7 +492,7 @@ def test_one_file_is_in_force_and_those_behind_it_are_named(own: Path, tmp_path:
     asked.write_text("total = 50")
     assert force(asked) == (50, ["beside", "own"])
     lines = terminal.in_force(chosen.chosen(str(own), root=beside))
-    assert lines[-1] == f"  mind: {own / 'course.toml'} is not read, since course.toml counts before it."
+    assert lines[-1] == f"  note: {own / 'course.toml'} is not read, since course.toml counts before it."
     status, said, _ = call("course", "--homework", own)
     assert (status, "total = 30.0" in said, "mind" in said) == (0, True, False)
     (own / "course.toml").unlink()
@@ -533,7 +534,7 @@ def test_a_bundle_holds_the_settings_that_were_in_force_and_no_others(tmp_path: 
 def test_doctor_shows_what_is_in_force() -> None:
     own = chosen.chosen("tests.small", chosen.Asked(only=("words",)))
     assert terminal.in_force(own) == [
-        "course settings: no course.toml, so the homework's own; graded is the part words: 1 points"
+        "course settings: no course.toml, so the homework's own settings count; graded is the part words: 1 points"
     ]
     with_settings = replace(own, settings=settings("total = 30"), only=())
     lines = terminal.in_force(with_settings)
@@ -591,7 +592,7 @@ def test_a_class_by_settings_of_the_course(
         "Before Lateness,Lateness,Why" in table and ",24.0,30.0,Graded," in table and ',30.0,-6.0,"Handed in' in table
     )
     page = (out / "students" / "submission_2.html").read_text()
-    assert "6 taken off for lateness" in page and "20 % was taken off" in page
+    assert "6 taken off for lateness" in page and "The deduction is 20 %" in page
     assert "with your extension" in (out / "students" / "submission_3.html").read_text()
     # One question anew: the same points, lateness and all.
     before = {path.name: path.read_bytes() for path in (out / "results").iterdir()}

@@ -321,7 +321,7 @@ def test_methods_that_unpack_without_a_limit_are_not_used(method: int, tmp_path:
         archive.writestr(UTILS, b"x = 1\n")
     found = unpacked(upload)
     assert isinstance(found, Submission)
-    assert any("method that is not read" in remark for remark in found.remarks)
+    assert any("method that the grader cannot read" in remark for remark in found.remarks)
 
 
 def test_encrypted_and_damaged_entries(tmp_path: Path) -> None:
@@ -481,7 +481,7 @@ def test_of_two_entries_of_one_name_the_last_counts(names: tuple[str, str], tmp_
         archive.writestr(names[1], SOLVED[UTILS])
     taken = receive(tmp_path / "a.zip", box)
     assert (box / UTILS).read_bytes() == SOLVED[UTILS]
-    assert any("twice under one name; the last one counts" in remark for remark in taken.remarks)
+    assert any("twice under the same name. The last one counts" in remark for remark in taken.remarks)
 
 
 def test_a_name_in_two_cases(tmp_path: Path, box: Path) -> None:
@@ -511,7 +511,7 @@ def test_a_file_where_a_folder_is_needed(files: dict[str, bytes], tmp_path: Path
     found = unpacked(zip_of(files, tmp_path / "a.zip"))
     assert isinstance(found, Submission)
     assert found.absent == ()
-    assert ("data.py" in str(files)) or any("no place: 1." in remark for remark in found.remarks)
+    assert ("data.py" in str(files)) or any("has their place: 1." in remark for remark in found.remarks)
 
 
 # ------------------------------------------------------------------------------------ hostile folders
@@ -959,7 +959,7 @@ def test_of_several_the_filled_in_and_then_the_newest_counts(case: str, form: st
     assert f'"{name}" was graded' in told
     assert (f"because it is {words}" in told) if words == "filled in" else (words in told)
     assert words or "because" not in told
-    assert all(f'"{other}"' in told.partition("; not ")[2] for other in files if other != name)
+    assert all(f'"{other}"' in told.partition("Not graded: ")[2] for other in files if other != name)
 
 
 def test_copies_that_say_the_same_are_not_worth_a_word(tmp_path: Path, box: Path) -> None:

@@ -77,10 +77,10 @@ def test_the_sentence_says_when_how_late_and_what_it_cost() -> None:
     pacific = datetime.fromisoformat("2026-11-23T23:59:00-08:00")
     told = lateness(USUAL, HandedIn(pacific + DAY + 2 * HOUR, pacific)).told
     when = "Handed in 2026-11-25 01:59 UTC-08:00, 1 day 2 hours late (due 2026-11-23 23:59 UTC-08:00)"
-    assert told == f"{when}. 20 % was taken off."
-    assert "within the grace of 15 minutes" in lateness(USUAL, HandedIn(DUE + MINUTE, DUE)).told
-    assert "no points are left" in lateness(USUAL, HandedIn(DUE + 9 * DAY, DUE)).told
-    assert "in time" in lateness(USUAL, HandedIn(DUE, DUE)).told
+    assert told == f"{when}. The deduction is 20 %."
+    assert "within the grace period of 15 minutes" in lateness(USUAL, HandedIn(DUE + MINUTE, DUE)).told
+    assert "there are no points left" in lateness(USUAL, HandedIn(DUE + 9 * DAY, DUE)).told
+    assert "on time" in lateness(USUAL, HandedIn(DUE, DUE)).told
 
 
 @pytest.mark.parametrize("handed_in", [HandedIn(None, DUE), HandedIn(DUE, None), HandedIn()])
@@ -201,8 +201,8 @@ def test_a_list_of_extensions() -> None:
         ("", "e.csv, line 1: the columns are missing. Expected: email and due, or email and days."),
         ("name,days\na,3", "e.csv, line 1: the columns are name, days."),
         ("email\na@x", "Expected: email and due, or email and days."),
-        ("email,days\nada,3", 'line 2: "ada" is no e-mail address.'),
-        ("email,days\n\na@x,3\nA@x,4", "line 4: a@x stands in it twice."),
+        ("email,days\nada,3", 'line 2: "ada" is not an e-mail address.'),
+        ("email,days\n\na@x,3\nA@x,4", "line 4: a@x appears twice."),
         ("email,days\na@x,", "line 2: neither due nor days is given."),
         ("email,days,due\na@x,3,2026-11-25T23:59:00Z", "line 2: both due and days are given."),
         ("email,days\na@x,-1", 'line 2: days is "-1". Expected: a number from 0 to 366.'),
@@ -240,7 +240,7 @@ def test_what_is_beyond_the_days_limit_shows_the_last_graded_result() -> None:
     found = late.beyond(3, HandedIn(DUE, previous=previous(30, 23, 2, 1)), "mark")
     assert found is not None
     assert (found.score, found.tests) == (1, ({"name": "1"},))
-    assert "At most 3 submissions in 24 hours are graded, so this one was not." in found.told
+    assert "At most 3 submissions in 24 hours are graded, so this one was not graded." in found.told
     assert "after 2026-11-24 00:59 UTC is graded again" in found.told
     assert "the result of 2026-11-23 22:59 UTC stands" in found.told
     board = [{"name": "loss", "value": 3}, 7]

@@ -100,18 +100,18 @@ BOMB = "a: &a [x, x]\n" + "".join(
 FAULTS = {
     b"a: [": "line 1", b"s:\n  x: 'a\n": "line", b"s: {\n  a: b\n": "line", b"s:\n\tx: 1\n": "line 2",
     b"- a\nb": "line 2",
-    b"s:\n  :name: *nobody\n": "line 2, refers to something that stands nowhere", b"s: &a &b x": "line 1",
+    b"s:\n  :name: *nobody\n": "line 2, refers to an anchor that is not defined", b"s: &a &b x": "line 1",
     b"a: !<x": "line 1", b"%YAML 9.9\n---\na: b\n": "", b'a: "\\q"': "line 1", b"a: `x`": "line 1", b"a: @x": "line 1",
     b"[" * 100_000: "more than 64 levels deep", b"{a: " * 100_000: "more than 64 levels deep",
     b"- " * 100_000: "levels deep",
-    b"s:\n  :name: " + b"[" * 70 + b"]" * 70: "line 2, lies more than 64 levels deep", b"? " * 100_000: "",
+    b"s:\n  :name: " + b"[" * 70 + b"]" * 70: "line 2, is nested more than 64 levels deep", b"? " * 100_000: "",
     b"": "does not map", b"[1, 2]": "does not map", b"text": "does not map", b"\xff\xfe": "does not map",
     b"--- !x": "does not",
     b"\xff\xfe\x00": "does not map", b"...": "line 1", b"&a [*a]": "does not map", b"!!binary x": "does not map",
 }  # fmt: skip
 JSON_FAULTS = {
-    b"{": "line 1", b"{\n'a': 1}": "line 2", b"[" * 100_000: "too many values within each other", b"": "line 1",
-    b'{"a":' * 100_000: "within each other", b"[]": "does not map", b"9" * 10_000: "does not map", 
+    b"{": "line 1", b"{\n'a': 1}": "line 2", b"[" * 100_000: "nested too deeply", b"": "line 1",
+    b'{"a":' * 100_000: "nested too deeply", b"[]": "does not map", b"9" * 10_000: "does not map", 
     b'"x"': "does not map",
     b" " * (9 << 20): "larger than 8 MB", b"{} x": "line 1", b"\xff\xfe[\x00": "line 1",
 }  # fmt: skip
@@ -152,7 +152,7 @@ def test_bombs_and_circles_end_at_once() -> None:
 
 def test_more_values_than_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "MAX_NODES", 1000)
-    with pytest.raises(Reject, match="line 997, begins the part behind the first 1000 values"):
+    with pytest.raises(Reject, match="line 997, begins the part after the first 1000 values"):
         metadata.read(b"s:\n  :x:\n" + b"  - 1\n" * 2000)
     monkeypatch.setattr(metadata, "MAX_BYTES", 10)
     with pytest.raises(Reject, match="larger than"):

@@ -69,11 +69,11 @@ def test_a_part_is_named_by_ids_numbers_and_stars_and_keeps_its_numbers(only: st
         ("vae.smaple", 'Did you mean "vae.sample"?'),
         ("gan.picturs", 'Did you mean "gan.picture"?'),
         ("4.99", '"4.99" names no part.'),
-        ("8", "There are: summarization (1), distributions (2),"),
+        ("8", "The parts are: summarization (1), distributions (2),"),
         ("vae.", '"vae." names no part.'),
         ("(", '"(" names no part.'),
-        ("vae,,gan", "nothing between two commas"),
-        ("", "nothing at all"),
+        ("vae,,gan", "an empty entry"),
+        ("", "empty entry"),
     ],
 )
 def test_what_names_nothing_is_told_with_what_there_is(only: str, sentence: str) -> None:
@@ -259,7 +259,7 @@ def test_an_upload_without_anything_graded_is_one_entry_for_each_question(
     out = tmp_path / "results.json"
     assert main(["grade", str(upload), "--homework", "tests.small", "--out", str(out)]) == 2
     document = json.loads(out.read_text())
-    assert "None of the files that are graded (answer.py) is in the upload." in document["output"]
+    assert "The upload contains none of the graded files (answer.py)." in document["output"]
     assert {test["number"]: test["output"] for test in document["tests"]} == {
         "1": "answer.py is not in the upload: 0 of 2.",
         "2": "answer.py is not in the upload: 0 of 1.",

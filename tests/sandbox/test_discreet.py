@@ -48,8 +48,11 @@ KEPT = {
     "letters in place": (Fault("raised", "KeyError", f"{SECRET}, line 1"), "raised an exception: KeyError"),
     "an odd kind": (Fault(SECRET, "KeyError", ""), "raised an exception: KeyError"),
     "missing": (Fault("missing", SECRET), "was not found"),
-    "unusable": (Fault("unusable", SECRET), "is not what was asked for"),
-    "unusable with words": (Fault("unusable", f"what negative_elbo_bound returned is {SECRET}"), "is not what was"),
+    "unusable": (Fault("unusable", SECRET), "is not the expected result"),
+    "unusable with words": (
+        Fault("unusable", f"the return value of negative_elbo_bound is {SECRET}"),
+        "is not the expected",
+    ),
     "unfilled": (Fault("unfilled", SECRET), "Not filled in yet: NotImplementedError was raised"),
 }
 
@@ -73,25 +76,27 @@ def test_where_nothing_right_is_held_all_is_told_as_before(box: Submission) -> N
 
 
 OURS = (
-    ("unusable", "negative_elbo_bound returned without calling the decoder, but one decode of a z was expected"),
+    ("unusable", "negative_elbo_bound returned without calling the decoder, but it was expected to decode a z"),
     (
         "unusable",
-        "negative_elbo_bound returned 2 values, but three scalars were expected: negative ELBO, KL, reconstruction",
+        "negative_elbo_bound returned 2 values, but three scalars were expected: negative ELBO, KL term, "
+        "reconstruction term",
     ),
-    ("unusable", "what negative_elbo_bound returned is None (is a return missing?), but a tensor was expected"),
+    ("unusable", "the return value of negative_elbo_bound is None (is a return missing?), but a tensor was expected"),
     (
         "unusable",
-        "negative_elbo_bound returned a dict of 3, but three scalars were expected: negative ELBO, KL, reconstruction",
+        "negative_elbo_bound returned a dict of 3, but three scalars were expected: negative ELBO, KL term, "
+        "reconstruction term",
     ),
     ("unusable", "loss_nonsaturating returned one tensor, but two scalars were expected: d_loss, g_loss"),
-    ("unusable", "what negative_elbo_bound returned is a dict, but a tensor was expected"),
-    ("unusable", "value 2 of what negative_elbo_bound returned is a tuple of 3, but a tensor was expected"),
-    ("unusable", "the number of z given to the generator changes from call to call"),
+    ("unusable", "the return value of negative_elbo_bound is a dict, but a tensor was expected"),
+    ("unusable", "value 2 of the return value of negative_elbo_bound is a tuple of 3, but a tensor was expected"),
+    ("unusable", "the number of z passed to the generator changes from call to call"),
     ("unusable", "TransformerStack returned 2 values, but the state, the padding mask and the caches were expected"),
     ("unusable", "TransformerStack made 3 TransformerLayers, but 2 were expected"),
     ("missing", f"{VAE} is not in the upload"),
     ("missing", f"{VAE} defines no VAE"),
-    ("unfilled", "it only returns names that nothing sets"),
+    ("unfilled", "it only returns names that are not defined"),
 )
 
 

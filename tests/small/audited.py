@@ -44,7 +44,7 @@ ATTACKS = Attacks(
     wrong={"numbers": _attack("wrong-numbers", "", WRONG, allowed={"numbers": "any"})},
     attacks=(
         *(_borrowed(attack) for attack in ATTACKED.attacks if attack.id in ATTACKED.proof),
-        _attack("exit", "harm", "def twice(x):\n    import os\n    os._exit(0)\n", says="ended before"),
+        _attack("exit", "harm", "def twice(x):\n    import os\n    os._exit(0)\n", says="stopped before"),
         _attack("found", "forge", WRONG, targets=("local:given",), allowed={"numbers": "wrong"}),
     ),
     proof=ATTACKED.proof,

@@ -49,12 +49,12 @@ def _shuffled_exactly(rng: Generator) -> Array:
 
 
 WRONG_MASKS: dict[str, tuple[Callable[[Generator], Array], str]] = {
-    "drops with p": (lambda rng: rng.random(SHAPE) < 0.2, "how often an entry"),
+    "drops with p": (lambda rng: rng.random(SHAPE) < 0.2, "the share of entries"),
     "one mask for all rows": (lambda rng: np.repeat(rng.random(SHAPE)[:, :1] < 0.8, SHAPE[1], 1), "rows of a batch"),
     "whole rows": (lambda rng: np.repeat(rng.random(SHAPE)[..., :1] < 0.8, SHAPE[2], 2), "dimensions of a sample"),
     "one mask for all calls": (lambda rng: np.repeat(rng.random(SHAPE)[:1] < 0.8, SHAPE[0], 0), "between one call"),
-    "exactly p": (_shuffled_exactly, "how even"),
-    "always": (lambda _rng: np.ones(SHAPE, bool), "how often an entry"),
+    "exactly p": (_shuffled_exactly, "the regularity"),
+    "always": (lambda _rng: np.ones(SHAPE, bool), "the share of entries"),
 }
 
 
@@ -69,11 +69,11 @@ def test_wrong_masks_are_found_by_what_is_wrong(name: str) -> None:
 @pytest.mark.parametrize(
     ("drawn", "what"),
     [
-        (lambda rng, p: np.tile(p.argmax(1), (2000, 1)), "how often class"),
+        (lambda rng, p: np.tile(p.argmax(1), (2000, 1)), "the frequency of class"),
         (lambda rng, p: np.repeat(rng.choice(3, (2000, 1), p=p[0]), 4, 1), "two rows"),
         (lambda rng, p: np.repeat(rng.choice(3, (1000, 4), p=p[0]), 2, 0), "two calls"),
-        (lambda rng, p: rng.choice(4, (2000, 4)), "a class was drawn that there is not"),
-        (lambda rng, p: rng.choice(3, (2000, 4)), "how often class"),
+        (lambda rng, p: rng.choice(4, (2000, 4)), "a class that does not exist was drawn"),
+        (lambda rng, p: rng.choice(3, (2000, 4)), "the frequency of class"),
     ],
 )
 def test_wrong_draws_are_found_by_what_is_wrong(drawn: Callable[[Generator, Array], Array], what: str) -> None:

@@ -70,7 +70,8 @@ def _export(opened: Class, path: Path, *, anonymous: bool) -> int:
         lines = list(exported(report.entries(book, opened.assignment), opened, anonymous=anonymous))
     save(path, byhand.table(lines))
     print(
-        f"{many(len(lines), 'answer')} in {path}. Fill in Points and Comment, leave the rest, and give it to --import."
+        f"{many(len(lines), 'answer')} in {path}. Fill in Points and Comment, leave the other columns unchanged, "
+        "and give the file to --import."
     )
     return DONE
 
@@ -114,7 +115,7 @@ def _import(opened: Class, options: Options) -> int:
         except byhand.Refused as fault:
             print(f"{options.imported}: {fault} Nothing was changed.", file=sys.stderr)
             return UNUSABLE
-    print(f"{many(done.changed, 'change')} saved; {many(done.same, 'row')} said what was there before.")
+    print(f"{many(done.changed, 'change')} saved. {many(done.same, 'row')} had no change.")
     for sentence in done.left:
         print(sentence, file=sys.stderr)
     publish.written(opened)
@@ -132,5 +133,5 @@ def _again(out: Path, homework: str, handout: Path | None) -> int:
         return DONE if publish.written(opened) else UNUSABLE
     with opened.book.open() as book:
         count = report.handout(book, opened.assignment, handout)
-    print(f"{many(count, 'page')} for handing out in {handout}: without code, what it printed, and hidden checks.")
+    print(f"{many(count, 'page')} for students in {handout}, without code, printed output and hidden checks.")
     return DONE

@@ -64,9 +64,9 @@ def serve(opened: Class, *, author: str, anonymous: bool, port: int) -> int:
         raise Reject(f"Port {port} on {LOOPBACK} cannot be used: {error.strerror}. Give another --port.") from None
     token, own = secrets.token_urlsafe(24), listening.getsockname()[1]
     desk = Desk(opened, author)
-    print(f"Open this address in a browser of this machine, and give it to nobody:\n\n  http://{LOOPBACK}:{own}/{token}/\n"
-          f"\nYou grade as {author}. Every change is saved at once in {opened.book.path}.\n"
-          "Ctrl-C ends it, and puts the points into grades.csv, the results and the pages.", flush=True)  # fmt: skip
+    print(f"Open this address in a browser on this machine, and do not share it:\n\n  http://{LOOPBACK}:{own}/{token}"
+        f"/\n\nYou grade as {author}. Every change is saved at once in {opened.book.path}.\nCtrl-C stops the server "
+        "and writes the points into grades.csv, the results and the pages.", flush=True)  # fmt: skip
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         quiet(application(desk, token, own, anonymous=anonymous)).run(sockets=[listening])
@@ -137,7 +137,7 @@ class Guard:
         names = {f"{name}:{self.port}" for name in (LOOPBACK, "localhost")}
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0] not in names:
-            return PlainTextResponse("This address leads to nobody you know.", 421)
+            return PlainTextResponse("This address does not exist.", 421)
         first, _, _ = scope["path"].removeprefix("/").partition("/")
         if not hmac.compare_digest(first.encode("utf-8", "replace"), self.token.encode()):
             return PlainTextResponse("Not found.", 404)
@@ -147,9 +147,9 @@ class Guard:
         site = headers.get("sec-fetch-site", "same-origin")
         changes = scope["method"] not in ("GET", "HEAD")
         if any(origin != f"http://{hosts[0]}" for origin in origins) or (changes and len(origins) != 1):
-            return PlainTextResponse("Only the page itself may ask this.", 403)
+            return PlainTextResponse("Only this page may send requests.", 403)
         if site not in (("same-origin",) if changes else ("same-origin", "none")):
-            return PlainTextResponse("Only the page itself may ask this.", 403)
+            return PlainTextResponse("Only this page may send requests.", 403)
         if changes and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return PlainTextResponse("Expected: JSON.", 415)
         return None
@@ -184,7 +184,7 @@ def application(desk: Desk, token: str, port: int, *, anonymous: bool = False) -
         try:
             work = await run_in_threadpool(desk.work, request.path_params["question"], "", anonymous=hidden(request))
         except Unknown:
-            return PlainTextResponse("There is no such question, or nobody's work was graded in it.", 404)
+            return PlainTextResponse("This question does not exist, or no work was graded in it.", 404)
         where = f"/{token}/q/{work.question.id}/{byhand.handle(work.entry.id)}"
         return RedirectResponse(f"{where}?anonymous={int(hidden(request))}", 303)
 
@@ -217,7 +217,7 @@ def application(desk: Desk, token: str, port: int, *, anonymous: bool = False) -
             row = conflict.row or Mark(None, "", "nobody", "", "", 0)
             return JSONResponse({"conflict": _seen(row)}, 409)
         except Unknown:
-            return JSONResponse({"fault": "This submission or check is not in the gradebook any more."}, 404)
+            return JSONResponse({"fault": "This submission or check is no longer in the gradebook."}, 404)
         except Refused as fault:
             return JSONResponse({"fault": str(fault)}, 422)
         return JSONResponse({"saved": _seen(mark)})
@@ -227,7 +227,7 @@ def application(desk: Desk, token: str, port: int, *, anonymous: bool = False) -
             told = await _told(request, check=str)
             points = _number(told.get("points"))
             if points is None:
-                raise Refused("Say how many points the answer is worth.")
+                raise Refused("First enter how many points the answer is worth.")
             await run_in_threadpool(desk.set_worth, told["check"], points)
         except Unknown:
             return JSONResponse({"fault": "There is no such check."}, 404)
@@ -317,7 +317,7 @@ async def _told(request: Request, **kinds: type) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise Refused("That is not JSON.") from None
     if not isinstance(told, dict) or any(type(told.get(name)) is not kind for name, kind in kinds.items()):
-        raise Refused("That is not what this page sends.")
+        raise Refused("This page does not send such data.")
     return told
 
 
@@ -326,5 +326,5 @@ def _number(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e9 or value != value:
-        raise Refused("Points are a number, or nothing.")
+        raise Refused("Points must be a number, or empty.")
     return float(value)

@@ -43,12 +43,13 @@ def opened(trial: Trial) -> Values:
     if kind == "syntax":
         line = f" in line {whole(trial.got, 'file.line', least=0, most=10**6)}"
     told = {
-        "large": f"it is larger than {trial.got.get('file.limit')} KB, which is the most that is read.",
-        "syntax": f"it is not TOML{line}. A text stands in quotation marks, a number does not, and every name is "
-        "there once.",
-        "deep": "its tables or lists are nested too deep.",
+        "large": f"it is larger than the limit of {trial.got.get('file.limit')} KB.",
+        "syntax": f"it is not valid TOML{line}. Put texts in quotation marks and numbers without them, and use every "
+        f"name "
+        "once.",
+        "deep": "its tables or lists are nested too deeply.",
     }
-    sentence = told.get(kind, "what came back of it makes no sense.")
+    sentence = told.get(kind, "its content could not be read back.")
     raise Reject(f"{FILE} could not be read: {sentence} Expected: the file with your answers filled in.",
                  diagnosis="answers_unreadable")  # fmt: skip
 
@@ -57,8 +58,8 @@ def text(values: Values, field: str) -> str:
     """The field ("vae.kl") as it was written, "" where nothing was. Raises `Reject` where it is no text or number."""
     odd = values.get(f"{field}.odd")
     if isinstance(odd, str) and (line := LINE.fullmatch(clean(odd, limit=80, line=True))):
-        raise Reject(f"{named(field)} could not be read, since line {line[1]} of {FILE} is no TOML: {line[2]} "
-                     "Expected: a number with nothing behind it, or a text in quotation marks.",
+        raise Reject(f"{named(field)} could not be read, because line {line[1]} of {FILE} is not valid TOML: {line[2]} "
+            "Expected: a number with nothing after it, or a text in quotation marks.",
                      diagnosis="answers_line")  # fmt: skip
     if isinstance(odd, str):
         raise Reject(f"{named(field)} is {clean(odd, limit=SHOWN, line=True)}. Expected: a text or a number.",
@@ -76,7 +77,7 @@ LINE = re.compile(r"line (\d{1,6}): (.*)", re.DOTALL)
 def stood(odd: str) -> str:
     """What the probe found in place of a value, as the end of "it is ..."."""
     line = LINE.fullmatch(odd)
-    return f"unreadable, since line {line[1]} of {FILE} is no TOML: {line[2]}" if line else odd
+    return f"unreadable, because line {line[1]} of {FILE} is not valid TOML: {line[2]}" if line else odd
 
 
 def named(field: str) -> str:
@@ -164,7 +165,7 @@ def number(values: Values, field: str, wanted: str) -> Number:
 # --------------------------------------------------------------------------------- answers for a person
 
 
-NOTHING = ": nothing was given."
+NOTHING = ": no answer was given."
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ QUESTION = Question(
     files=("continual_learning.ipynb",),
     checks=(
         Check("continual_learning.permute", "permute_mnist: one permutation", 1, data.PERMUTE, Exact(data.permute)),
-        Check("continual_learning.fisher", "on_task_update: Fisher", 2, fisher.ASK, Exact(fisher.fisher)),
+        Check("continual_learning.fisher", "on_task_update: Fisher information", 2, fisher.ASK, Exact(fisher.fisher)),
         Check(
             "continual_learning.fisher_parameters",
             "on_task_update: old parameters",
@@ -35,11 +35,11 @@ QUESTION = Question(
             "rehearsal_set: all tasks",
             1,
             data.REHEARSAL,
-            Statistical(data.rehearsal, data.BLOCKS, "the tasks' images left in one piece each"),
+            Statistical(data.rehearsal, data.BLOCKS, "the images of each task are kept together"),
         ),
         Check(
             "continual_learning.behaviour",
-            "less is forgotten",
+            "EWC and rehearsal: less is forgotten",
             1,
             behaviour.ASK,
             Exact(behaviour.behaviour),

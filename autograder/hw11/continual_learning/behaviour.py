@@ -92,8 +92,8 @@ def behaviour(trial: Trial) -> Verdict:
     _, old, new = right_share(trial, "naive")
     if new < LEARNT:
         raise Reject(
-            f"Training by train alone is right on {100 * new:.0f} % of the task that it has just learnt. Expected: at "
-            f"least {100 * LEARNT:.0f} %; the reference reaches 93 %.",
+            f"After training with `train` alone, the model is right on {100 * new:.0f} % of the task that it just "
+            f"learned. Expected: at least {100 * LEARNT:.0f} %. The reference reaches 93 %.",
             diagnosis="not_learnt",
         )
     told, faults = [], []
@@ -103,7 +103,9 @@ def behaviour(trial: Trial) -> Verdict:
         except Reject as fault:
             faults.append(fault)
     if not faults:
-        return passed(f"Of an earlier task naive training keeps {100 * old:.0f} %. {', and '.join(told)}.")
+        return passed(
+            f"After the next task, naive training keeps {100 * old:.0f} % of an earlier task. {', and '.join(told)}."
+        )
     return Verdict(0.5 * len(told), " ".join(map(str, faults)), faults[0].diagnosis)
 
 
@@ -113,14 +115,15 @@ def _kept(trial: Trial, method: str, naive: float) -> float:
     name = NAMES[method]
     if old < naive + GAIN:
         raise Reject(
-            f"{name} is right on {100 * old:.0f} % of task 0 after task 1, and naive training on "
-            f"{100 * naive:.0f} %. Expected: at least {100 * GAIN:.0f} points more, from the same weights.",
+            f"{name} is right on {100 * old:.0f} % of task 0 after task 1, and naive training is right on "
+            f"{100 * naive:.0f} %. Expected: at least {100 * GAIN:.0f} points more than naive training, from the "
+            "same weights.",
             diagnosis=f"{method}_forgets",
         )
     if new < KEPT:
         raise Reject(
-            f"{name} is right on {100 * new:.0f} % of task 1 after task 1. Expected: at least {100 * KEPT:.0f} %; it "
-            "must still learn what is new.",
+            f"{name} is right on {100 * new:.0f} % of task 1 after task 1. Expected: at least {100 * KEPT:.0f} %, "
+            "because the model must still learn the new task.",
             diagnosis=f"{method}_rigid",
         )
     return old

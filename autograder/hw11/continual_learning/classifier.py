@@ -33,9 +33,7 @@ def listed(values: Values, name: str, *, most: int, what: str) -> Array:
     """
     value = values.get(name)
     if not isinstance(value, np.ndarray) or value.ndim != 1 or value.size > most:
-        raise Reject(
-            f"{what or name} is missing from what came back, or is too long. Expected: {most} numbers at most."
-        )
+        raise Reject(f"{what or name} is missing or too long. Expected: at most {most} numbers.")
     found: Array = np.rint(np.clip(array(values, name, what=what), -1e9, 1e9)).astype(int)
     return found
 

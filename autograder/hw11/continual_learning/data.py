@@ -42,7 +42,7 @@ def _permuted(_given: Values) -> Specs:
 
 
 PERMUTE = Ask("continual_learning.probes:permute", _permute, returns=_permuted, needs=("continual_learning.ipynb",))
-EXPECTED = "Expected: one permutation of the 784 pixels, drawn from the seed, for all images of all arrays."
+EXPECTED = "Expected: one permutation of the 784 pixels, drawn with the seed, for all images of all arrays."
 
 
 def permutation(trial: Trial, call: str) -> Array:
@@ -54,9 +54,9 @@ def permutation(trial: Trial, call: str) -> Array:
         got = got.reshape(n, PIXELS)
         if not np.array_equal(np.sort(got, axis=1), np.sort(given, axis=1)):
             moved = np.array_equal(np.sort(got, axis=None), np.sort(given, axis=None))
-            seen = "moves pixels from one image to another" if moved else "changes the pixels' values"
+            seen = "moves pixels from one image to another" if moved else "changes the values of the pixels"
             raise Reject(
-                f"permute_mnist {seen}. Expected: every image keeps its own pixels, in another order.",
+                f"permute_mnist {seen}. Expected: every image keeps its own pixels in another order.",
                 diagnosis="permute_values",
             )
         # All values of an image differ, and so they are sorted in one way.
@@ -67,11 +67,9 @@ def permutation(trial: Trial, call: str) -> Array:
             every.append(found)
     for start, end in ((0, FIRST), (FIRST, FIRST + SECOND)):
         if any(not np.array_equal(one, every[start]) for one in every[start:end]):
-            raise Reject(
-                f"permute_mnist permutes each image in another way. {EXPECTED}", diagnosis="permute_each_image"
-            )
+            raise Reject(f"permute_mnist permutes each image differently. {EXPECTED}", diagnosis="permute_each_image")
     if not np.array_equal(every[0], every[FIRST]):
-        raise Reject(f"permute_mnist permutes the two arrays in different ways. {EXPECTED}",
+        raise Reject(f"permute_mnist permutes the two arrays differently. {EXPECTED}",
                      diagnosis="permute_each_array")  # fmt: skip
     return every[0]
 
@@ -80,34 +78,34 @@ def permute(trial: Trial) -> Verdict:
     for name, n in _ARRAYS:
         for call in ("once", "again", "other"):
             after = array(
-                trial.got, f"{call}.{name}.after", shape=(n, 1, SIDE, SIDE), what="What was given to permute_mnist"
+                trial.got, f"{call}.{name}.after", shape=(n, 1, SIDE, SIDE), what="The input of permute_mnist"
             )
             if not np.array_equal(after.reshape(n, -1), array(trial.given, name)):
                 raise Reject(
-                    "After the call the images that were given to permute_mnist have changed. Expected: new arrays, "
-                    "and the given ones as they were: they are task 0.",
+                    "After the call the input images of permute_mnist have changed. Expected: new arrays. The input "
+                    "images are task 0 and must stay unchanged.",
                     diagnosis="in_place",
                 )
     found = {call: permutation(trial, call) for call in ("once", "again", "other")}
     if (found["once"] == np.arange(PIXELS)).all():
-        raise Reject(f"permute_mnist leaves all pixels where they are. {EXPECTED}", diagnosis="permute_none")
+        raise Reject(f"permute_mnist leaves all pixels in place. {EXPECTED}", diagnosis="permute_none")
     if not np.array_equal(found["once"], found["again"]):
         raise Reject(
-            "Called twice with one seed, permute_mnist permutes in two different ways. Expected: the permutation "
-            "follows from the seed.",
+            "Two calls of permute_mnist with the same seed gave different permutations. Expected: the seed "
+            "determines the permutation.",
             diagnosis="permute_unseeded",
         )
     if np.array_equal(found["once"], found["other"]):
         raise Reject(
-            "Called with two different seeds, permute_mnist permutes in the same way. Expected: another permutation "
-            "for another seed.",
+            "Two calls of permute_mnist with different seeds gave the same permutation. Expected: another "
+            "permutation for another seed.",
             diagnosis="permute_seed_ignored",
         )
     # Of 784! permutations less than 28! 28!^28 keep rows together or pixels in their rows: no luck brings that about.
     square = found["once"].reshape(SIDE, SIDE)
     if (np.ptp(square // SIDE, axis=1) == 0).all() or (np.ptp(square % SIDE, axis=0) == 0).all():
         raise Reject(f"permute_mnist moves whole rows or columns only. {EXPECTED}", diagnosis="permute_rows")
-    return passed("One permutation of the pixels, that of the seed, for all images.")
+    return passed("One permutation of the pixels, which the seed determines, is used for all images.")
 
 
 # ------------------------------------------------------------------------------------- rehearsal_set
@@ -165,41 +163,46 @@ def _set(trial: Trial, part: str, sizes: tuple[int, ...]) -> None:
     what = "For the images of all three tasks" if part == "all" else f"With per_task={PER_TASK}"
     shape = of.got.get("shape")
     if not isinstance(shape, str) or shape != f"1x{SIDE}x{SIDE}":
-        raise Reject("The images that rehearsal_set returned have not the shape of those that it was given. Expected: "
-                     "[number, 1, 28, 28].", diagnosis="shape")  # fmt: skip
+        raise Reject(
+            "The images that rehearsal_set returned have the wrong shape. Expected: [number, 1, 28, 28], as in the "
+            "input.",
+            diagnosis="shape",
+        )
     number = of.got.get("number")
     if isinstance(number, np.ndarray) and number.size > MOST * len(x):
         raise Reject(f"{what} the set holds {number.size} images. Expected: {sum(sizes)}.",
                      diagnosis="rehearsal_proportions")  # fmt: skip
-    at = listed(of.got, "number", most=MOST * len(x), what="The set's images")
+    at = listed(of.got, "number", most=MOST * len(x), what="The images of the set")
     n = len(at)
-    got = array(of.got, "x", shape=(n, INPUTS), what="The set's images")
-    labels = array(of.got, "t", shape=(n,), what="The set's labels")
+    got = array(of.got, "x", shape=(n, INPUTS), what="The images of the set")
+    labels = array(of.got, "t", shape=(n,), what="The labels of the set")
     if not n or at.min() < 0 or at.max() >= len(x) or not np.array_equal(got, x[at]):
-        raise Reject(f"{what} the set holds images that are in no task. Expected: the images as they are.",
+        raise Reject(f"{what} the set holds images that belong to no task. Expected: the images unchanged.",
                      diagnosis="rehearsal_images")  # fmt: skip
     task = np.repeat(np.arange(len(SIZES)), SIZES)
     counts = np.bincount(task[at], minlength=len(SIZES))
     told = f"{what} the set holds {', '.join(map(str, counts))} images of tasks 0, 1 and 2"
-    wanted = f"Expected: {', '.join(map(str, sizes))}, each image once, the newest task's all among them."
+    wanted = f"Expected: {', '.join(map(str, sizes))}, each image once, including all images of the newest task."
     if (counts == 0).any():
         lost = "the newest task" if counts[-1] == 0 else "an earlier task"
-        raise Reject(f"{told}: {lost} is lost. {wanted}",
+        raise Reject(f"{told}, so {lost} is missing. {wanted}",
                      diagnosis="rehearsal_newest" if counts[-1] == 0 else "rehearsal_task_lost")  # fmt: skip
     if not np.array_equal(counts, sizes):
         raise Reject(f"{told}. {wanted}", diagnosis="rehearsal_proportions")
     if len(np.unique(at)) < n:
-        raise Reject(f"{told}, but some images twice and others not. {wanted}", diagnosis="rehearsal_twice")
+        raise Reject(
+            f"{told}, but some images appear twice and others are missing. {wanted}", diagnosis="rehearsal_twice"
+        )
     if not np.array_equal(labels, t[at]):
         raise Reject(
-            f"{what} the labels are not those of the images beside them. Expected: both in the same order, shuffled in "
-            "unison.",
+            f"{what} the labels do not belong to their images. Expected: images and labels in the same order, "
+            "shuffled together.",
             diagnosis="rehearsal_labels",
         )
     if np.count_nonzero(np.diff(task[at])) == len(SIZES) - 1:
         raise Reject(
-            f"{what} the tasks come one behind the other, so that the last batches are of one task alone. Expected: "
-            "all shuffled together.",
+            f"{what} the tasks follow one another, so the last batches hold a single task. Expected: the images of "
+            "all tasks are shuffled together.",
             diagnosis="rehearsal_blocks",
         )
 
@@ -214,7 +217,7 @@ def rehearsal(trial: Trial, _alpha: float) -> Verdict:
             remarks = _remarks(trial)
     except Reject as fault:
         return Verdict(0.5, f"The set of all images is right. {fault}", fault.diagnosis)
-    return passed(f"The set has the images of all tasks with their labels, shuffled in unison.{remarks}")
+    return passed(f"The set holds the images of all tasks with their labels, shuffled together.{remarks}")
 
 
 def _remarks(trial: Trial) -> str:
@@ -223,8 +226,8 @@ def _remarks(trial: Trial) -> str:
     chosen = [np.arange(start, start + PER_TASK) for start in np.cumsum((0, *SIZES[:-2]))]
     told = ""
     if all(np.isin(first, found).all() for first in chosen):
-        told += " The earlier tasks' first images were taken in place of drawn ones, which is accepted here."
+        told += " The first images of the earlier tasks were taken in place of drawn ones, which is accepted here."
     again = section(trial, "again").got.get("number")
     if not isinstance(again, np.ndarray) or not np.array_equal(again, found):
-        told += " Called twice with one seed it gives two sets, which is accepted here."
+        told += " Two calls with the same seed give two different sets, which is accepted here."
     return told

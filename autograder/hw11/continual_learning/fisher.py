@@ -64,8 +64,8 @@ MOST_IMAGES = 100_000
 
 def _returns(given: Values) -> Specs:
     """After each of the two calls: what is kept of each task, what is missing, and the batches that were shown."""
-    matrix = numbers(*np.shape(given["theta"])[1:], what="what is kept of a task")
-    shown = numbers(None, most=MOST_IMAGES, what="the images that the model was shown")
+    matrix = numbers(*np.shape(given["theta"])[1:], what="the dictionaries of a task")
+    shown = numbers(None, most=MOST_IMAGES, what="the images that were passed to the model")
     one = {
         **{f"{kind}{task}": matrix for kind in ("fisher", "optpar") for task in (0, 1)},
         **{f"{kind}.missing": text(100) for kind in ("fisher", "optpar")},
@@ -303,47 +303,54 @@ def _each_magnitude(seen: Seen) -> Array:
 MISTAKES = (
     Mistake("fisher_not_squared", "The gradients were not squared.", _sum, either=True),
     Mistake("fisher_not_squared", "The gradients were not squared.", _total, either=True),
-    Mistake("fisher_absolute", "The gradients' size was taken, not their square.", lambda s: np.abs(_sum(s))),
-    Mistake("fisher_absolute", "The gradients' size was taken, not their square.", lambda s: np.abs(_total(s))),
-    Mistake("fisher_absolute", "The gradients' size was taken, not their square.", _each_magnitude),
+    Mistake(
+        "fisher_absolute", "The absolute value of the gradients was taken, not their square.", lambda s: np.abs(_sum(s))
+    ),
+    Mistake(
+        "fisher_absolute",
+        "The absolute value of the gradients was taken, not their square.",
+        lambda s: np.abs(_total(s)),
+    ),
+    Mistake("fisher_absolute", "The absolute value of the gradients was taken, not their square.", _each_magnitude),
     Mistake("fisher_sign", "It has the wrong sign.", lambda s: -(_sum(s) ** 2)),
     Mistake("fisher_sign", "It has the wrong sign.", lambda s: -(_total(s) ** 2)),
     Mistake(
         "fisher_not_zeroed",
-        "Gradients that training had left were in it: they must be set to zero first.",
+        "It contains gradients that were left from training. Set them to zero first.",
         lambda s: (_sum(s) + s.stale) ** 2,
     ),
-    Mistake("fisher_not_zeroed", "It holds the gradients that training had left.", lambda s: s.stale**2),
+    Mistake("fisher_not_zeroed", "It holds the gradients that were left from training.", lambda s: s.stale**2),
     Mistake(
         "fisher_accumulated",
-        "Gradients were set to zero once, not before each backward(): each square has those of all images before it.",
+        "Gradients were set to zero once, but not before each backward(), so each square contains the gradients of "
+        "all images before it.",
         _accumulated,
     ),
     Mistake(
         "fisher_last_batch",
-        "Only the last batch is in it: gradients were set to zero, or overwritten, at every batch.",
+        "It contains the last batch only, because gradients were set to zero or overwritten in every batch.",
         lambda s: _of_last(s) ** 2,
     ),
     Mistake("fisher_parameters", "It holds the parameters.", lambda s: s.theta, either=True),
-    Mistake("fisher_parameters", "It holds the parameters' squares.", lambda s: s.theta**2),
+    Mistake("fisher_parameters", "It holds the squares of the parameters.", lambda s: s.theta**2),
     Mistake(
         "fisher_constant",
-        "It is the same number for every parameter, such as the loss.",
+        "It is the same number for every parameter, for example the loss.",
         lambda s: np.ones_like(s.theta),
         either=True,
     ),
     Mistake("fisher_fourth_power", "The gradients were squared twice.", lambda s: _sum(s) ** 4),
     Mistake(
         "fisher_loss",
-        "The loss was nll_loss of the logits, which takes log-probabilities: it is not the cross entropy.",
+        "The loss was nll_loss of the logits, but nll_loss takes log-probabilities. Expected: the cross entropy.",
         lambda s: _linear(s, -_onehot(s)) ** 2,
     ),
     Mistake("fisher_loss", "The loss was a squared error, not the cross entropy.", _squared_error),
     Mistake("fisher_loss", "The loss was a squared error, not the cross entropy.", _squared_error_of_shares),
 )
 EXPECTED = (
-    "Expected: for every parameter the square of the derivative of the cross entropy over the task's images, from "
-    "gradients that begin at zero."
+    "Expected: for every parameter the square of the derivative of the cross entropy over the images of the task, "
+    "with gradients that start at zero."
 )
 
 # ------------------------------------------------------------------------------------ how it is judged
@@ -355,7 +362,7 @@ def _missing(trial: Trial, task: int, kind: str) -> None:
     if isinstance(lacks, str):
         raise Reject(
             f"After on_task_update({task}, ...) there is no {clean(lacks, limit=80, line=True)}. Expected: an entry "
-            "for each parameter of the model under its name, for this task and all before it.",
+            "for each parameter of the model, under its name, for this task and for all tasks before it.",
             diagnosis=f"{kind}_missing",
         )
 
@@ -364,8 +371,8 @@ def _moved(trial: Trial) -> None:
     """Raises `Reject` where a call has changed the model, on which all that is expected rests."""
     if any(trial.got.get(f"{task}.moved") is True for task in (0, 1)):
         raise Reject(
-            "on_task_update changes the model's parameters, by `optimizer.step()` perhaps. Expected: it reads them and "
-            "their gradients, and leaves them as training did.",
+            "on_task_update changes the parameters of the model, perhaps by `optimizer.step()`. Expected: it only "
+            "reads the parameters and their gradients.",
             diagnosis="update_moves",
         )
 
@@ -382,7 +389,8 @@ def calls(trial: Trial) -> tuple[Seen, Seen]:
         counted = (sizes >= 0).all() and len(images) == sizes.sum()
         if not counted or (images < 0).any() or (images >= len(x)).any():
             raise Reject(
-                "The images that on_task_update gave to the model are not those of x_mem. Expected: x_mem, in batches."
+                "The images that on_task_update passed to the model are not the images of x_mem. Expected: x_mem, "
+                "in batches."
             )
         theta = array(trial.given, "theta")[task]
         got = array(trial.got, f"{task}.fisher{task}", shape=theta.shape, what=f"fisher_dict[{task}]")
@@ -441,8 +449,8 @@ def fisher(trial: Trial) -> Verdict:
     again = array(trial.got, "1.fisher0", shape=few.got.shape, what="fisher_dict[0] after the call for task 1")
     if trial.got.get("0.fisher.graph") is True or trial.got.get("1.fisher.graph") is True:
         raise Reject(
-            "What fisher_dict holds still hangs on a graph, so the penalty's gradient would run through it. Expected: "
-            "numbers, by `.detach()` or `.data`.",
+            "The values in fisher_dict still have a computation graph, so the gradient of the penalty would flow "
+            "through it. Expected: plain values, by `.detach()` or `.data`.",
             diagnosis="fisher_graph",
         )
     first, second = explained(few), explained(many)
@@ -451,7 +459,7 @@ def fisher(trial: Trial) -> Verdict:
             likeliest = replace(many, t=classifier.shares(many.theta, many.x).argmax(1))
             for known in MISTAKES:
                 if known.explains(likeliest):
-                    raise Reject(f"fisher_dict is not right. {known.sentence} {EXPECTED}", diagnosis=known.id)
+                    raise Reject(f"fisher_dict is wrong. {known.sentence} {EXPECTED}", diagnosis=known.id)
         # Labels that the model draws: now and then they are the likeliest ones for all of the few images.
         first = first or explained_by_draws(few)
         if first and (first.how != SQUARES or could_be_drawn(many)) and (many.got >= 0).all() and many.got.any():
@@ -460,20 +468,20 @@ def fisher(trial: Trial) -> Verdict:
         _moved(trial)
         for known in MISTAKES:
             if all(known.explains(one) for one in ((many,) if first else (few, many))):
-                raise Reject(f"fisher_dict is not right. {known.sentence} {EXPECTED}", diagnosis=known.id)
-        where = "" if first is None else f" for {MANY} images, though it is for {FEW}"
-        raise Reject(f"fisher_dict is not right{where}. {EXPECTED}")
+                raise Reject(f"fisher_dict is wrong. {known.sentence} {EXPECTED}", diagnosis=known.id)
+        where = "" if first is None else f" for {MANY} images, though it is right for {FEW}"
+        raise Reject(f"fisher_dict is wrong{where}. {EXPECTED}")
     if not np.array_equal(again, few.got):
         raise Reject(
-            "on_task_update(1, ...) has changed fisher_dict[0]. Expected: every earlier task's as it was.",
+            "on_task_update(1, ...) has changed fisher_dict[0]. Expected: the entries of earlier tasks are unchanged.",
             diagnosis="fisher_overwritten",
         )
     count = len(np.unique(many.images))
     if count < MANY - 1:  # the last image alone makes no batch in some loops
         return Verdict(
             0.5,
-            f"fisher_dict is right for the images that were used, {count} of {MANY}. Expected: all of the task's "
-            "images, in batches.",
+            f"fisher_dict is right for the images that were used, which are {count} of {MANY}. Expected: all images "
+            "of the task, in batches.",
             "fisher_part",
         )
     return passed(f"fisher_dict holds {second.how}. {_allowed(second)}", used=max(first.used, second.used))
@@ -481,9 +489,12 @@ def fisher(trial: Trial) -> Verdict:
 
 def _allowed(found: Explained) -> str:
     """What is accepted though the notebook asks for the average of images' squares, with the data's labels."""
-    told = ["Any constant factor is accepted, which lambda makes up for."]
+    told = ["Any constant factor is accepted, because lambda can make up for it."]
     if found.how != SQUARES:
-        told.append("It is a cruder estimate than the average of each image's squares, and accepted, too.")
+        told.append(
+            "This is a coarser estimate than the average of the squares of each image's gradient, and it is "
+            "accepted, too."
+        )
     if found.whose != "data":
         whose = {"likeliest": "The model's likeliest labels", "expected": "All labels, weighted by the model,"}
         told.append(f"{whose.get(found.whose, 'Labels drawn from the model')} are accepted in place of t_mem.")
@@ -498,24 +509,27 @@ def parameters(trial: Trial) -> Verdict:
         if not np.array_equal(got, theta[task]):
             _moved(trial)
             raise Reject(
-                f"optpar_dict[{task}] does not hold the model's parameters. Expected: each one's value at the end of "
-                f"task {task}.",
+                f"optpar_dict[{task}] does not hold the parameters of the model. Expected: the value of each "
+                f"parameter at the end of task {task}.",
                 diagnosis="optpar_wrong",
             )
         if trial.got.get(f"{task}.optpar.graph") is True:
             raise Reject(
-                "What optpar_dict holds still hangs on the live parameters' graph, so the penalty's gradient would "
-                "cancel out. Expected: numbers, by `.detach().clone()` or `.data.clone()`.",
+                "The values in optpar_dict still belong to the graph of the live parameters, so the gradient of the "
+                "penalty would cancel out. Expected: plain values, by `.detach().clone()` or `.data.clone()`.",
                 diagnosis="optpar_graph",
             )
     later = array(trial.got, "1.optpar0", shape=theta[0].shape, what="optpar_dict[0] after the call for task 1")
     if np.array_equal(later, theta[1]):
         raise Reject(
-            "optpar_dict[0] follows the model: after more training it holds the new parameters. Expected: a copy of "
-            "them, by `.clone()`, and an entry for every task.",
+            "optpar_dict[0] follows the model, so it holds the new parameters after more training. Expected: a copy "
+            "of the parameters, by `.clone()`, and an entry for every task.",
             diagnosis="optpar_alias",
         )
     if not np.array_equal(later, theta[0]):
-        raise Reject("on_task_update(1, ...) has changed optpar_dict[0]. Expected: every earlier task's as it was.",
+        raise Reject((
+            "on_task_update(1, ...) has changed optpar_dict[0]. Expected: the entries of earlier tasks are "
+            "unchanged."
+        ),
                      diagnosis="optpar_overwritten")  # fmt: skip
     return passed("optpar_dict holds copies of the parameters of every task.")

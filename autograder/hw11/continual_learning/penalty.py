@@ -235,61 +235,61 @@ def _squared_sums(k: Case) -> tuple[float, Array]:
 
 
 MISTAKES = (
-    Mistake("penalty_last_task", "Only the last task is in it.", lambda k: right(k.of(slice(-1, None)))),
-    Mistake("penalty_first_task", "Only the first task is in it.", lambda k: right(k.of(slice(0, 1)))),
+    Mistake("penalty_last_task", "It contains the last task only.", lambda k: right(k.of(slice(-1, None)))),
+    Mistake("penalty_first_task", "It contains the first task only.", lambda k: right(k.of(slice(0, 1)))),
     Mistake(
         "penalty_last_task",
-        "Only the last task is in it, as often as there are tasks.",
+        "It contains the last task only, once for each task.",
         _times(lambda k: right(k.of(slice(-1, None))), lambda k: len(k.fisher)),
     ),
     Mistake(
         "penalty_overwritten",
-        "Only its last term is in it: terms replace each other and are not added up.",
+        "It contains its last term only, because the terms replace each other and are not added.",
         lambda k: _part(k.of(slice(-1, None)), slice(-1, 9)),
     ),
-    Mistake("penalty_task_missing", "The last task is not in it.", lambda k: right(k.of(slice(0, -1)))),
-    Mistake("penalty_task_missing", "The first task is not in it.", lambda k: right(k.of(slice(1, None)))),
+    Mistake("penalty_task_missing", "The last task is missing in it.", lambda k: right(k.of(slice(0, -1)))),
+    Mistake("penalty_task_missing", "The first task is missing in it.", lambda k: right(k.of(slice(1, None)))),
     Mistake(
         "penalty_one_optpar",
-        "The last task's old parameters are used for all tasks.",
+        "The old parameters of the last task are used for all tasks.",
         lambda k: right(replace(k, optpar=_one(k.optpar, -1))),
     ),
     Mistake(
         "penalty_one_optpar",
-        "The first task's old parameters are used for all tasks.",
+        "The old parameters of the first task are used for all tasks.",
         lambda k: right(replace(k, optpar=_one(k.optpar, 0))),
     ),
     Mistake(
         "penalty_one_fisher",
-        "The last task's Fisher information is used for all tasks.",
+        "The Fisher information of the last task is used for all tasks.",
         lambda k: right(replace(k, fisher=_one(k.fisher, -1))),
     ),
     Mistake(
         "penalty_one_fisher",
-        "The first task's Fisher information is used for all tasks.",
+        "The Fisher information of the first task is used for all tasks.",
         lambda k: right(replace(k, fisher=_one(k.fisher, 0))),
     ),
     Mistake(
         "penalty_swapped",
-        "The Fisher information and the old parameters have changed places.",
+        "The Fisher information and the old parameters are swapped.",
         lambda k: right(replace(k, fisher=k.optpar, optpar=k.fisher)),
     ),
-    Mistake("penalty_root", "The square root was taken of the sum of squares.", _root),
+    Mistake("penalty_root", "The square root of the sum of squares was taken.", _root),
     Mistake("penalty_root", "The norm of the weighted difference was taken, not its square.", _roots),
     Mistake(
         "penalty_fisher_inverse",
-        "The squares are divided by the Fisher information, not multiplied.",
+        "The squares are divided by the Fisher information instead of multiplied by it.",
         lambda k: right(replace(k, fisher=1 / k.fisher)),
     ),
-    Mistake("penalty_sign", "It has the wrong sign, and rewards moving away.", _times(right, lambda k: -1)),
-    Mistake("penalty_lambda_squared", "Lambda is in it twice.", _times(right, lambda k: k.weight)),
-    Mistake("penalty_no_lambda", "Lambda is not in it.", _times(right, lambda k: 1 / k.weight)),
+    Mistake("penalty_sign", "It has the wrong sign, so it rewards changed parameters.", _times(right, lambda k: -1)),
+    Mistake("penalty_lambda_squared", "Lambda was applied twice.", _times(right, lambda k: k.weight)),
+    Mistake("penalty_no_lambda", "Lambda is missing in it.", _times(right, lambda k: 1 / k.weight)),
     Mistake("penalty_no_square", "The difference from the old parameters is not squared.", _no_square),
     Mistake("penalty_no_square", "The difference from the old parameters is not squared.",
             _times(_no_square, lambda k: -1)),
     Mistake(
         "penalty_absolute",
-        "It has the difference's size, not its square.",
+        "It contains the absolute value of the difference, not its square.",
         lambda k: (
             k.weight * float((k.fisher * np.abs(k.off)).sum()),
             k.weight * (k.fisher * np.sign(k.off)).sum(0),
@@ -297,27 +297,28 @@ MISTAKES = (
     ),
     Mistake(
         "penalty_no_fisher",
-        "The Fisher information is not in it, so all parameters are held alike.",
+        "The Fisher information is missing in it, so all parameters have the same weight.",
         lambda k: right(replace(k, fisher=np.ones_like(k.fisher))),
     ),
     Mistake(
         "penalty_fisher_squared",
-        "Fisher times difference is squared as a whole, and the Fisher information with it.",
+        "The product of Fisher information and difference is squared, so the Fisher information is squared, too.",
         lambda k: right(replace(k, fisher=k.fisher**2)),
     ),
-    Mistake("penalty_no_optpar", "The old parameters are not in it.",
+    Mistake("penalty_no_optpar", "The old parameters are missing in it.",
             lambda k: right(replace(k, optpar=np.zeros_like(k.optpar)))),
-    Mistake("penalty_squared_sum", "The sum over a parameter's entries is squared, not each entry.", _squared_sums),
-    Mistake("penalty_mean", "Each parameter's entries are averaged in it, not added up.", _mean),
+    Mistake("penalty_squared_sum", "The sum over the entries of a parameter is squared, not each "
+                                   "entry.", _squared_sums),
+    Mistake("penalty_mean", "The entries of each parameter are averaged in it, not added.", _mean),
     Mistake("penalty_mean", "It is the average over tasks.", _times(right, lambda k: 1 / len(k.fisher))),
-    Mistake("penalty_mean", "It is the average over all entries, not their sum.",
+    Mistake("penalty_mean", "It is the average over all entries. Expected: their sum.",
             _times(right, lambda k: 1 / k.theta.size)),
-    Mistake("penalty_parameters", "The biases are not in it.", lambda k: _part(k, slice(0, -1))),
-    Mistake("penalty_parameters", "Only the biases, which come last, are in it.", lambda k: _part(k, slice(-1, 9))),
+    Mistake("penalty_parameters", "The biases are missing in it.", lambda k: _part(k, slice(0, -1))),
+    Mistake("penalty_parameters", "It contains the biases only, which come last.", lambda k: _part(k, slice(-1, 9))),
 )  # fmt: skip
 EXPECTED = (
-    "Expected: lambda, or lambda / 2, times the sum over all earlier tasks and all parameters of Fisher times "
-    "(parameter - old parameter) squared."
+    "Expected: lambda, or lambda / 2, times the sum of Fisher * (parameter - old parameter)^2 over all earlier "
+    "tasks and all parameters."
 )
 
 
@@ -351,24 +352,24 @@ def _wrong(cases: Sequence[Case], got: Sequence[Array], whose: str) -> Reject:
     """What is told of a penalty with these gradients."""
     known = named(cases, got)
     if known:
-        return Reject(f"{whose} is not right. {known.sentence} {EXPECTED}", diagnosis=known.id)
+        return Reject(f"{whose} is wrong. {known.sentence} {EXPECTED}", diagnosis=known.id)
     factor = _factor(got, [right(k)[1] for k in cases])
     if factor is not None:
         sentence = f"It is {shown(factor)} times as large as lambda times that sum."
-        return Reject(f"{whose} is not right. {sentence} {EXPECTED}", diagnosis="penalty_factor")
-    return Reject(f"{whose} is not right. {EXPECTED}")
+        return Reject(f"{whose} is wrong. {sentence} {EXPECTED}", diagnosis="penalty_factor")
+    return Reject(f"{whose} is wrong. {EXPECTED}")
 
 
 def _wrong_call(cases: Sequence[Case], got: Sequence[Array]) -> Reject:
     """The same where train_ewc calls ewc_penalty, whose place a right one of ours took."""
     whose = "train_ewc does not add the penalty of all earlier tasks."
-    expected = "Expected: the batch's cross entropy plus what ewc_penalty gives for all tasks before task_id, once."
+    expected = "Expected: the cross entropy of the batch plus ewc_penalty for all tasks before task_id, added once."
     known = named(cases, got)
     if known:
         return Reject(f"{whose} {known.sentence} {expected}", diagnosis=known.id)
     factor = _factor(got, [right(k)[1] for k in cases])
     if factor is not None:
-        sentence = f"It adds {shown(factor)} times what ewc_penalty gives."
+        sentence = f"It adds {shown(factor)} times the value of ewc_penalty."
         return Reject(f"{whose} {sentence} {expected}", diagnosis="penalty_factor")
     return Reject(f"{whose} {expected}")
 
@@ -394,7 +395,9 @@ def penalty(trial: Trial) -> Verdict:
     except Reject as found:
         fault = found
     if fault:
-        told = "With earlier tasks the penalty is right. With none 0 is expected, since task 0 has no task before it."
+        told = (
+            "With earlier tasks the penalty is right. Without earlier tasks, as for task 0, the expected penalty is 0."
+        )
         return Verdict(0.5, f"{told} {fault}", fault.diagnosis)
     return passed(
         "The penalty is lambda, or lambda / 2, times the weighted squares, added up over all tasks.", used=used
@@ -406,17 +409,18 @@ def _of_case(part: Trial) -> tuple[float, Array]:
     value = part.got.get("value")
     if isinstance(value, np.ndarray) and value.size != 1:
         raise Reject(
-            f"ewc_penalty returned numbers of shape {list(value.shape)}. Expected: one number, the sum over all.",
+            f"ewc_penalty returned numbers of shape {list(value.shape)}. Expected: one number, the sum over "
+            "everything.",
             diagnosis="penalty_not_summed",
         )
     number = float(array(part.got, "value", what="The penalty").sum())
-    return number, array(part.got, "slope", shape=(CLASSES, INPUTS + 1), what="The penalty's gradient")
+    return number, array(part.got, "slope", shape=(CLASSES, INPUTS + 1), what="The gradient of the penalty")
 
 
 def _of_none(part: Trial) -> None:
     value, slope = _of_case(part)
     if value or slope.any():
-        raise Reject(f"It is {shown(value)} there, or has a gradient.", diagnosis="penalty_first")
+        raise Reject(f"The penalty is {shown(value)} there, or it has a gradient.", diagnosis="penalty_first")
 
 
 def _of_cases(trial: Trial, parts: Sequence[Trial]) -> float:
@@ -438,12 +442,14 @@ def _of_cases(trial: Trial, parts: Sequence[Trial]) -> float:
     _of_globals(trial, parts, cases, values, slopes)
     if not any(slope.any() for slope in slopes):
         raise Reject(
-            f"No gradient of the penalty reaches the model's parameters, so it changes nothing. {EXPECTED} Of the live "
-            "parameters, not of `.data` or detached copies.",
+            "No gradient of the penalty reaches the parameters of the model, so the penalty has no effect. "
+            f"{EXPECTED} Use the live parameters, not `.data` or detached copies.",
             diagnosis="penalty_detached",
         )
     if any(_near(slopes, [half * right(k)[1] for k in cases]) for half in HALVES):
-        raise Reject(f"The penalty's gradient is right, but not its value. {EXPECTED}", diagnosis="penalty_value")
+        raise Reject(
+            f"The gradient of the penalty is right, but its value is wrong. {EXPECTED}", diagnosis="penalty_value"
+        )
     raise _wrong(cases, slopes, "The penalty")
 
 
@@ -476,8 +482,8 @@ def _cut(k: Case) -> Case:
 
 def _global(what: str) -> Reject:
     return Reject(
-        f"ewc_penalty works with {what} of the notebook, not with what it is handed. Expected: the penalty of its "
-        "arguments `model`, `fisher_dict`, `optpar_dict` and `ewc_lambda`.",
+        f"ewc_penalty uses {what} of the notebook, not its arguments. Expected: the penalty of its arguments "
+        "`model`, `fisher_dict`, `optpar_dict` and `ewc_lambda`.",
         diagnosis="penalty_globals",
     )
 
@@ -524,8 +530,8 @@ def steps(trial: Trial) -> tuple[Step, ...]:
     once = different == images.size >= len(x) - 1 and images.min() >= 0 and images.max() < len(x)
     if not once or not count or (sizes <= 0).any() or sizes.sum() != images.size:
         raise Reject(
-            f"train_ewc took {count} steps with {images.size} images, of which {different} are different; "
-            f"there are {len(x)}. Expected: in an epoch every image once, in batches, and a step for each batch.",
+            f"train_ewc took {count} steps with {images.size} images, of which {different} are different. The data "
+            f"has {len(x)} images. Expected: in an epoch every image once, in batches, and one step for each batch.",
             diagnosis="epoch",
         )
     before = array(trial.got, "before", shape=(count, *theta.shape), what="The list of parameters")
@@ -548,8 +554,8 @@ def _path(theta: Array, before: Array, slopes: Array, lr: float) -> None:
     moved = [at for at, used in enumerate(np.abs(before - start) <= rounded) if not used.all()]
     if moved:
         raise Reject(
-            f"At step {moved[0] + 1} of train_ewc the parameters are not those that the step before left. Expected: "
-            "they change by `optimizer.step()` alone.",
+            f"At step {moved[0] + 1} of train_ewc the parameters are not the ones that the previous step left. "
+            "Expected: only `optimizer.step()` changes them.",
             diagnosis="parameters_moved",
         )
 
@@ -568,8 +574,8 @@ def _wrong_steps(kept: Case, taken: Sequence[Step], halves: Sequence[float]) -> 
     """What is told where the steps have another gradient than that of the penalty."""
     if all(one.alone() <= 1 for one in taken):
         return Reject(
-            "The steps of train_ewc have the gradient of the cross entropy alone: the penalty has no effect. Expected: "
-            "it is part of the loss before `loss.backward()`, and depends on the live parameters.",
+            "The steps of train_ewc have the gradient of the cross entropy alone, so the penalty has no effect. "
+            "Expected: the penalty is part of the loss before `loss.backward()` and depends on the live parameters.",
             diagnosis="penalty_lost",
         )
     for half in halves:
@@ -577,21 +583,21 @@ def _wrong_steps(kept: Case, taken: Sequence[Step], halves: Sequence[float]) -> 
             min(one.used(kept, half, other.theta) for other in taken[: at + 1]) <= 1 for at, one in enumerate(taken)
         ):
             return Reject(
-                "The penalty in train_ewc is that of parameters which steps have changed since. Expected: it is "
-                "computed anew for every batch, from the parameters as they are.",
+                "The penalty in train_ewc was computed from parameters that later steps changed. Expected: a new "
+                "penalty for every batch, from the current parameters.",
                 diagnosis="penalty_stale",
             )
         added = np.cumsum([half * right(replace(kept, theta=one.theta))[1] for one in taken], 0)
         if len(taken) > 1 and _near([one.rest for one in taken], list(added)):
             return Reject(
-                "The penalties of all batches add up in train_ewc. Expected: in every step the penalty once.",
+                "The penalties of all batches add up in train_ewc. Expected: the penalty once in every step.",
                 diagnosis="penalty_adds_up",
             )
     idle = [one.alone() <= 1 for one in taken]
     if any(idle):
         return Reject(
-            f"Of {len(taken)} steps of train_ewc {len(taken) - sum(idle)} have the penalty's gradient and the others "
-            "not. Expected: the loss plus the penalty of all earlier tasks, in every step.",
+            f"Of {len(taken)} steps of train_ewc, only {len(taken) - sum(idle)} have the gradient of the penalty. "
+            "Expected: the loss plus the penalty of all earlier tasks, in every step.",
             diagnosis="penalty_some_steps",
         )
     cases, rest = [replace(kept, theta=one.theta) for one in taken], [one.rest for one in taken]
@@ -608,12 +614,14 @@ def training(trial: Trial) -> Verdict:
         except Reject as fault:
             faults[name] = fault
     if not faults:
-        return passed("Every step has the gradient of the cross entropy, and of all earlier tasks' penalty.",
+        return passed("Every step has the gradient of the cross entropy and of the penalty of all earlier tasks.",
                       used=used)  # fmt: skip
     if "earlier" not in faults and len(faults) == 1:
         name, only = faults.popitem()
         which = "for the first task" if name == "plain" else "where the dictionaries hold entries of later tasks"
-        return Verdict(0.5, f"With earlier tasks alone an epoch is right, {which} it is not. {only}", only.diagnosis)
+        return Verdict(
+            0.5, f"With earlier tasks alone an epoch is right, but {which} it is wrong. {only}", only.diagnosis
+        )
     # What is looked up too early is not there: it raises, and is called by its name where an entry is there.
     told = next(iter(faults.values()))
     later = faults.get("later", told)
@@ -653,11 +661,11 @@ def _plain(part: Trial) -> float:
     for sentence, score in LOSSES:
         if _near(got, means(score)):
             raise Reject(f"The loss in train_ewc is not the cross entropy. {sentence} Expected: "
-                         "`F.cross_entropy(model(images), labels)`.", diagnosis="loss")  # fmt: skip
+                "`F.cross_entropy(model(images), labels)`.", diagnosis="loss")  # fmt: skip
     if not any(slope.any() for slope in got):
         raise Reject(
-            "The gradients are zero at every step of train_ewc, so that it changes nothing. Expected: "
-            "`optimizer.zero_grad()` before `loss.backward()`, and `optimizer.step()` behind it.",
+            "The gradients are zero at every step of train_ewc, so the steps change nothing. Expected: "
+            "`optimizer.zero_grad()` before `loss.backward()`, and `optimizer.step()` after it.",
             diagnosis="no_gradient",
         )
     if len(plain) == 1:
@@ -673,13 +681,12 @@ def _plain(part: Trial) -> float:
     if all(factor is not None and factor > 0 for factor in along):
         sizes_told = " and ".join(shown([factor or 0.0])[1:-1] for factor in along[:2])
         raise Reject(
-            "The gradients of train_ewc's steps point where they should, but are not as long: they are "
-            f"{sizes_told} times those of the batch's mean cross entropy. Expected: as in train, neither clipped nor "
-            "multiplied.",
+            f"The gradients in train_ewc have the right direction but the wrong length, {sizes_told} times the "
+            "gradient of the mean cross entropy of the batch. Expected: as in train, without clipping or a factor.",
             diagnosis="loss_factor",
         )
     raise Reject(
-        "For the first task the steps of train_ewc do not have the gradient of the batch's mean cross entropy. "
+        "For the first task the steps of train_ewc do not have the gradient of the mean cross entropy of the batch. "
         "Expected: without earlier tasks it trains as train does, with no penalty.",
         diagnosis="plain",
     )
@@ -693,9 +700,9 @@ def _softmax_twice(logits: Array, onehot: Array) -> Array:
 
 
 LOSSES: tuple[tuple[str, Callable[[Array, Array], Array]], ...] = (
-    ("It is nll_loss of the logits, which takes log-probabilities.", lambda _logits, onehot: -onehot),
-    ("The softmax was taken twice: cross_entropy takes logits.", _softmax_twice),
-    ("It has the wrong sign, and climbs.", lambda logits, onehot: onehot - softmax(logits, 1)),
+    ("It is nll_loss of the logits, but nll_loss takes log-probabilities.", lambda _logits, onehot: -onehot),
+    ("The softmax was applied twice, because cross_entropy takes logits.", _softmax_twice),
+    ("It has the wrong sign, so training increases it.", lambda logits, onehot: onehot - softmax(logits, 1)),
 )
 
 
@@ -716,23 +723,23 @@ def _later(part: Trial) -> float:
     for tasks, sentence, diagnosis in OTHERS:
         if any(max(one.used(every.of(tasks), half) for one in taken) <= 1 for half in halves):
             raise Reject(
-                f"{sentence} Expected: the penalty of the tasks before task_id, here {list(range(EARLIER))} of the "
-                f"entries {list(range(EARLIER + LATER))}.",
+                f"{sentence} Expected: the penalty of the tasks before task_id. Here these are the tasks "
+                f"{list(range(EARLIER))} of the entries {list(range(EARLIER + LATER))}.",
                 diagnosis=diagnosis,
             )
     return _share(part, every.of(slice(0, EARLIER)), halves)
 
 
 OTHERS: tuple[tuple[list[int], str, str], ...] = (
-    ([0, 1, 2, 3, 4], "train_ewc has the penalty of all entries of the dictionaries, later tasks' among them.",
+    ([0, 1, 2, 3, 4], "train_ewc adds the penalty of all entries of the dictionaries, including later tasks.",
      "penalty_later_tasks"),
-    ([0, 1, 2, 4], "train_ewc has the penalty of later tasks' entries, too.", "penalty_later_tasks"),
-    ([4], "train_ewc has only the penalty of the dictionaries' last entry.", "penalty_later_tasks"),
-    ([0, 1, 2, 3], "train_ewc has the penalty of the task itself, too, which is not kept before it ends.",
+    ([0, 1, 2, 4], "train_ewc also adds the penalty of later tasks.", "penalty_later_tasks"),
+    ([4], "train_ewc adds only the penalty of the last entry of the dictionaries.", "penalty_later_tasks"),
+    ([0, 1, 2, 3], "train_ewc also adds the penalty of the task itself, whose entries exist only after it ends.",
      "penalty_current_task"),
-    ([1, 2, 3], "train_ewc has the penalty of tasks 1 to task_id: the range begins and ends one too late.",
+    ([1, 2, 3], "train_ewc adds the penalty of tasks 1 to task_id, so the range starts and ends one too late.",
      "penalty_current_task"),
-    ([3], "train_ewc has only the penalty of the task itself, which is not kept before it ends.",
+    ([3], "train_ewc adds only the penalty of the task itself, whose entries exist only after it ends.",
      "penalty_current_task"),
 )  # fmt: skip
 """Entries 0 to 4 where task 3 is trained: which of them are in the penalty, in words."""

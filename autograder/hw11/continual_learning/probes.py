@@ -254,7 +254,7 @@ def pictures(value: Any, what: str) -> torch.Tensor:
         raise Breach(f"{what} is a {type(value).__name__} of {len(value)}, but an array was expected")
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "fiu":
-            raise Breach(f"{what} is an array of {value.dtype}, but one of numbers was expected")
+            raise Breach(f"{what} is an array of {value.dtype}, but an array of numbers was expected")
         value = torch.from_numpy(np.ascontiguousarray(value))
     return tensor(value, what).detach().to(torch.float64)
 
@@ -273,13 +273,13 @@ def permute(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
             returned = own(inputs, seed)
             if not isinstance(returned, list | tuple) or len(returned) != len(inputs):
                 raise Breach(
-                    f"what permute_mnist returned is a {type(returned).__name__}"
+                    f"permute_mnist returned a {type(returned).__name__}"
                     f"{f' of {len(returned)}' if isinstance(returned, list | tuple) else ''}, but a list of the 2 "
-                    "arrays that it was given, permuted, was expected"
+                    "input arrays, permuted, was expected"
                 )
             for name, before, after in zip(("first", "second"), inputs, returned, strict=True):
                 seen[f"{call}.{name}"] = pictures(after, "an array that permute_mnist returned")
-                seen[f"{call}.{name}.after"] = pictures(before, "what was given to permute_mnist")
+                seen[f"{call}.{name}.after"] = pictures(before, "the input of permute_mnist")
         return seen
 
     return either(called)
@@ -335,8 +335,8 @@ def kept(space: Mapping[str, Any], model: Classifier, task: int) -> dict[str, An
                     seen[f"{kind}.graph"] = True
                 if value.shape != parameter.shape:
                     raise Breach(
-                        f"{kind}_dict[{earlier}][{name!r}] has shape {list(value.shape)}, but the parameter's, "
-                        f"{list(parameter.shape)}, was expected"
+                        f"{kind}_dict[{earlier}][{name!r}] has shape {list(value.shape)}, but the shape of the "
+                        f"parameter, {list(parameter.shape)}, was expected"
                     )
                 parts.append(value.detach())
             if len(parts) == 2:
@@ -375,7 +375,7 @@ def penalised(case: Mapping[str, Any], decoy: Mapping[str, Any], student: Studen
         own = function_of(student, "ewc_penalty", ours)
         returned = own(model, by_task(case["fisher"]), by_task(case["optpar"]), strength(case["lambda"]))
         if isinstance(returned, bool) or not isinstance(returned, float | int):
-            tensor(returned, "what ewc_penalty returned")
+            tensor(returned, "the return value of ewc_penalty")
         value = torch.as_tensor(returned)
         places = [*model.parameters(), *other.parameters()]
         slopes: Sequence[torch.Tensor | None] = [None] * len(places)

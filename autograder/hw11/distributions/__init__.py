@@ -34,7 +34,7 @@ QUESTION = Question(
         ),
         Check("distributions.forward", "fit_gaussian: forward", 2, fit.FORWARD, Exact(fit.forward)),
         Check("distributions.reverse", "fit_gaussian: reverse", 2, fit.REVERSE, Exact(fit.reverse)),
-        Check("distributions.example", "answers: finite one way only", 2, ASK, Exact(example.example)),
+        Check("distributions.example", "answers: finite in one direction only", 2, ASK, Exact(example.example)),
         Check("distributions.plots", "answers: which plot is which", 1, ASK, Exact(example.plots)),
     ),
 )

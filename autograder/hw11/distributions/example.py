@@ -88,14 +88,18 @@ def _given(values: Values, name: str) -> Law:
             names = take(field, "name")
             parameters["outcomes"] = [_outcome(_text(names, str(at))) for at in range(min(len(names), MOST))]
     if not family or not family.strip():
-        raise Reject(f"The family of {name} is not filled in yet. Expected: the name of one, such as normal.",
+        raise Reject((
+            f"The family of {name} is not filled in yet. Expected: the name of a family, for example normal."
+        ),
                      diagnosis="unfilled")  # fmt: skip
     try:
         if odd:
             raise Reject(odd[0], diagnosis="answers_type")
         return law(*_called(family, parameters))
     except Reject as fault:
-        raise Reject(f"{name} is no distribution: {fault}", diagnosis=fault.diagnosis or "example_parameters") from None
+        raise Reject(
+            f"{name} is not a distribution: {fault}", diagnosis=fault.diagnosis or "example_parameters"
+        ) from None
 
 
 MOST = 1000
@@ -163,17 +167,17 @@ def example(trial: Trial) -> Verdict:
     values = _values(trial)
     p, q = _given(values, "P"), _given(values, "Q")
     first, second = divergence(p, q, ("P", "Q")), divergence(q, p, ("Q", "P"))
-    told = f"With P {p.name} and Q {q.name}, {_told('D(P || Q)', first)}; {_told('D(Q || P)', second)}."
+    told = f"With P {p.name} and Q {q.name}, {_told('D(P || Q)', first)}, and {_told('D(Q || P)', second)}."
     if first.finite and not second.finite:
         return Verdict(1.0, told)
     if second.finite and not first.finite:
-        why = "It is the other way round: with P and Q exchanged it would be an example."
+        why = "With P and Q swapped it would be an example."
         return Verdict(0.0, f"{told} {why} {WANTED}", "example_swapped")
     kind = "example_both_finite" if first.finite else "example_both_infinite"
     return Verdict(0.0, f"{told} {WANTED}", kind)
 
 
-WANTED = "Expected: D(P || Q) finite and D(Q || P) infinite."
+WANTED = "Expected: D(P || Q) is finite and D(Q || P) is infinite."
 
 
 def _told(name: str, found: Divergence) -> str:
@@ -228,29 +232,35 @@ def plots(trial: Trial) -> Verdict:
             raise Reject(f'{name} is "{text}". Expected: "forward" or "reverse".', diagnosis="plots_text")
     seed = _seed(values)
     if named["plot_A"] == named["plot_B"]:
-        raise Reject(f"Both plots are said to be {named['plot_A']}. Expected: one of each.", diagnosis="plots_alike")
+        raise Reject(
+            (f"Both plots have the answer {named['plot_A']}. Expected: one forward plot and one reverse plot."),
+            diagnosis="plots_alike",
+        )
     right = DIRECTIONS[order(seed)]
     if named["plot_A"] != right:
         raise Reject(
-            f"The plots of seed {_brief(seed)} are the other way round. Expected: forward for the Gaussian that covers "
-            "all of the mixture, reverse for the one that settles on a part of it, and the seed that they were drawn "
-            "with.",
+            f"The answers for the plots of seed {_brief(seed)} are swapped. Expected: forward for the Gaussian that "
+            "covers the whole mixture, reverse for the Gaussian that covers one part of it, and the seed of these "
+            "plots.",
             diagnosis="plots_exchanged",
         )
-    return passed(f"Of the plots of seed {_brief(seed)} A is the {right} one and B the other.")
+    return passed(f"For seed {_brief(seed)}, plot A is the {right} one and plot B is the other one.")
 
 
 def _seed(values: Values) -> int:
     if "seed.odd" in values:
-        raise Reject(f"seed is {_text(values, 'seed.odd')}. Expected: the whole number that the plots were drawn with.",
+        raise Reject((
+            f"seed is {_text(values, 'seed.odd')}. Expected: the whole number with which you drew the plots."
+        ),
                      diagnosis="answers_type")  # fmt: skip
     text = values.get("seed", "")
     if not isinstance(text, str) or not re.fullmatch(r"-?\d{1,40}", text):
-        raise Reject("seed is not filled in. Expected: the whole number that the plots were drawn with.",
+        raise Reject("seed is not filled in. Expected: the whole number with which you drew the plots.",
                      diagnosis="unfilled")  # fmt: skip
     if int(text) < 0:
         raise Reject(
-            "seed is negative, and no plots can be drawn with such a one. Expected: the one that they were drawn with.",
+            "seed is negative, but no plots can be drawn with a negative seed. Expected: the seed with which you "
+            "drew the plots.",
             diagnosis="answers_type",
         )
     return int(text)

@@ -82,7 +82,7 @@ def _share(value: float, name: str) -> float:
 
 def _integer(value: float, name: str) -> int:
     if not math.isfinite(value) or value != int(value) or abs(value) > 2**53:
-        raise Reject(f"{name} is {_shown(value)}. Expected: a whole number, of less than 16 digits.")
+        raise Reject(f"{name} is {_shown(value)}. Expected: a whole number with less than 16 digits.")
     return int(value)
 
 
@@ -401,11 +401,14 @@ def _table(probabilities: Sequence[Outcome], outcomes: Sequence[Outcome]) -> Law
     if len(shares) < len(probabilities):
         raise Reject("probabilities holds a text. Expected: numbers.")
     if len(places) != len(shares):
-        raise Reject(f"there are {len(places)} outcomes and {len(shares)} probabilities. Expected: as many of both.")
+        raise Reject(
+            f"there are {len(places)} outcomes and {len(shares)} probabilities. Expected: one probability for each "
+            "outcome."
+        )
     if any(isinstance(one, float) and not math.isfinite(one) for one in places):
         raise Reject("an outcome is a nan or an infinity. Expected: finite numbers, or texts.")
     if len(set(places)) < len(places):
-        raise Reject("an outcome is there twice. Expected: different ones.")
+        raise Reject("an outcome appears twice. Expected: different outcomes.")
     for one in shares:
         _share(one, "one of the probabilities")
     # Three decimals of a third do not sum to 1 exactly; each may be off by half of the third.
@@ -549,7 +552,7 @@ def law(family: str, parameters: Mapping[str, Given]) -> Law:
     found = next((one for one in FAMILIES if plain(family) in one.names), None)
     if found is None:
         raise Reject(
-            f'the family "{family}" is not known here. Expected: one of {KNOWN}; its parameters stand on lines of '
+            f'the family "{family}" is not known here. Expected: one of {KNOWN}. Put its parameters on lines of '
             "their own.",
             diagnosis="example_family",
         )
@@ -562,7 +565,7 @@ def law(family: str, parameters: Mapping[str, Given]) -> Law:
             raise Reject(f'{found.names[0]} has no parameter "{key}". Expected: {_listing(allowed)}.')
         name, change = (target, None) if isinstance(target, str) else target
         if name in values:
-            raise Reject(f"{name} is given twice, once by another name. Expected: once.")
+            raise Reject(f"{name} is given twice, once under another name. Expected: once.")
         if name not in allowed:
             raise Reject(f'{found.names[0]} has no parameter "{key}". Expected: {_listing(allowed)}.')
         many = name in ("probabilities", "outcomes")
@@ -614,7 +617,7 @@ def divergence(p: Law, q: Law, names: tuple[str, str] = ("P", "Q")) -> Divergenc
         kinds = ("discrete", "continuous") if p.discrete else ("continuous", "discrete")
         return Divergence(False, f"{P} is {kinds[0]} and {Q} is {kinds[1]}")
     if outside := _outside(p, q):
-        return Divergence(False, f"{P} has probability {outside}, where {Q} has none")
+        return Divergence(False, f"{P} has positive probability {outside}, but {Q} has none there")
     for end, bound in enumerate((p.low, p.high)):
         if math.isinf(bound) and p.table is None and q.grows[end] > 0 and p.moments <= q.grows[end]:
             power = f"|x|^{_shown(q.grows[end])}" if q.grows[end] != 1 else "|x|"

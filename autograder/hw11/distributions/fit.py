@@ -285,42 +285,51 @@ class Mistake:
 
 
 FORWARD_MISTAKES = (
-    Mistake("fit_std_as_variance", "std is the variance: its root is missing.", lambda t: _variance([moments(t)])),
-    Mistake("fit_directions", "It minimises D(gaussian || target): the directions are exchanged.", lambda t: minima(t)),
-    Mistake("fit_weights_ignored", "The mixture's weights have no part in it.", lambda t: [moments(t.unweighted())]),
+    Mistake(
+        "fit_std_as_variance", "std is the variance, so its square root is missing.", lambda t: _variance([moments(t)])
+    ),
+    Mistake(
+        "fit_directions", "It minimises D(gaussian || target), so the directions are swapped.", lambda t: minima(t)
+    ),
+    Mistake("fit_weights_ignored", "The weights of the mixture are not used.", lambda t: [moments(t.unweighted())]),
     Mistake(
         "fit_weights_ignored",
-        "The mean is the plain average of the components' means, whatever their weights are.",
+        "The mean is the plain average of the components' means and ignores their weights.",
         _plain_mean,
     ),
     Mistake(
         "fit_component_std",
-        "The mean is right, but std has the spread within the components only; how far apart they lie belongs to it.",
+        "The mean is right, but std covers the spread within the components only. The distance between the "
+        "components belongs to it, too.",
         _inside,
     ),
-    Mistake("fit_second_moment", "In the variance the mean's square is not subtracted.", _about_zero),
+    Mistake("fit_second_moment", "The square of the mean is not subtracted in the variance.", _about_zero),
     Mistake("fit_component", "It is a single component of the mixture.", _parts),
-    Mistake("fit_laplace", "It has the mode of the density, and its curvature there.", laplace),
+    Mistake("fit_laplace", "It has the mode of the density and its curvature there.", laplace),
     Mistake("fit_mean_sign", "The mean has the wrong sign.", lambda t: _opposite([moments(t)])),
 )
 REVERSE_MISTAKES = (
     Mistake(
         "fit_directions",
-        "It has the mixture's own mean and std, which minimise D(target || gaussian): the directions are exchanged.",
+        "It has the mean and std of the mixture, which minimise D(target || gaussian), so the directions are swapped.",
         lambda t: [moments(t)],
     ),
-    Mistake("fit_std_as_variance", "std is the variance: its root is missing.", lambda t: _variance(minima(t))),
+    Mistake(
+        "fit_std_as_variance", "std is the variance, so its square root is missing.", lambda t: _variance(minima(t))
+    ),
     Mistake(
         "fit_laplace",
-        "It has the mode of the density and its curvature there (Laplace's approximation), not the least divergence.",
+        "It has the mode of the density and its curvature there (Laplace's approximation), which does not minimise "
+        "the divergence.",
         laplace,
     ),
     Mistake("fit_laplace", "It has the mode of the density and its height there.", _height),
-    Mistake("fit_weights_ignored", "The mixture's weights have no part in it.", lambda t: minima(t.unweighted())),
+    Mistake("fit_weights_ignored", "The weights of the mixture are not used.", lambda t: minima(t.unweighted())),
     Mistake("fit_component", "It is a single component of the mixture.", _parts),
     Mistake(
         "fit_start",
-        "It is a component, or the mixture's own mean and std: where a search may start, not where it ends.",
+        "It is a component, or the mean and std of the whole mixture. A search may start there, but must not end "
+        "there.",
         lambda t: [*_parts(t), moments(t)],
     ),
     Mistake("fit_mean_sign", "The mean has the wrong sign.", lambda t: _opposite(minima(t))),
@@ -425,12 +434,12 @@ def _answers(trial: Trial) -> list[Fit]:
     found = []
     for case in range(len(trial.given) // 3):
         own = section(trial, f"case{case}")
-        mean = float(array(own.got, "mean", shape=(), what="The Gaussian's mean"))
-        std = float(array(own.got, "std", shape=(), what="The Gaussian's standard deviation"))
+        mean = float(array(own.got, "mean", shape=(), what="The mean of the Gaussian"))
+        std = float(array(own.got, "std", shape=(), what="The standard deviation of the Gaussian"))
         if std <= 0:
             raise Reject(
-                f"The Gaussian's standard deviation is {std:.3g}. Expected: a positive one; an optimiser that may not "
-                "leave the positive numbers works on its logarithm.",
+                f"The standard deviation of the Gaussian is {std:.3g}. Expected: a positive number. An optimiser "
+                "that can leave the positive numbers should work on the logarithm.",
                 diagnosis="fit_std_sign",
             )
         found.append(Fit(mean, std))
@@ -450,13 +459,13 @@ class Direction:
 FORWARDS = Direction(
     "D(target || gaussian)",
     forward_excess,
-    "Expected: the Gaussian that minimises D(target || gaussian), which has the mixture's own mean and variance.",
+    "Expected: the Gaussian that minimises D(target || gaussian), which has the mean and the variance of the mixture.",
     FORWARD_MISTAKES,
 )
 BACKWARDS = Direction(
     "D(gaussian || target)",
     reverse_excess,
-    "Expected: the Gaussian that minimises D(gaussian || target), the best of what several starting points lead to.",
+    "Expected: the Gaussian that minimises D(gaussian || target), the best result over several starting points.",
     REVERSE_MISTAKES,
 )
 
@@ -475,7 +484,7 @@ def _judged(trial: Trial, direction: Direction) -> Verdict:
     costs = [direction.excess(t, one.mean, one.std) for t, one in zip(targets, answers, strict=True)]
     costs = [cost if math.isfinite(cost) else math.inf for cost in costs]
     if max(costs) <= MOST:
-        told = f"Every Gaussian minimises {direction.divergence}, up to {MOST} nats.{_pairs(trial)}"
+        told = f"Every Gaussian minimises {direction.divergence} within {MOST} nats.{_pairs(trial)}"
         return passed(told, used=max(*costs, 0.0) / MOST)
     clear = [case for case, cost in enumerate(costs) if cost > NEAR]
     local = [case for case in clear if _local(direction, targets[case], answers[case])]
@@ -484,25 +493,25 @@ def _judged(trial: Trial, direction: Direction) -> Verdict:
     score, sentence, diagnosis = 0.0, "", ""
     if not clear:
         score, diagnosis = 0.5, "fit_inexact"
-        sentence = f"That is near, but more than the {MOST} nats that an inexact method may leave."
+        sentence = f"That is near the minimum, but an inexact method may be at most {MOST} nats above it."
     elif local == clear:
         score, diagnosis = 0.5, "fit_local"
-        sentence = f"In {len(clear)} of {len(costs)} cases it is a local optimum, and another one is better."
+        sentence = f"In {len(clear)} of {len(costs)} cases it is a local optimum, but there is a better one."
     elif found := next((one for one in direction.mistakes if _explains(one, targets, answers, clear)), None):
         sentence, diagnosis = found.sentence, found.id
     elif set(clear) <= set(FAR):
         score, diagnosis = 0.5, "fit_grid"
         sentence = (
-            "Those near 0 are right; this one lies far from 0 and is wider. Do the grid and the starting points follow "
-            "the target's means and standard deviations?"
+            "The Gaussians near 0 are right. This target is wider and lies far from 0. Do the grid and the starting "
+            "points follow the target's means and standard deviations?"
         )
     elif direction is BACKWARDS and all(answers[case].std < COLLAPSED * min(targets[case].stds) for case in clear):
         sentence, diagnosis = (
-            "It has next to no width: what keeps it wide, -log std in the divergence, is missing.",
+            "Its width is nearly zero, because the term -log std of the divergence is missing.",
             ("fit_collapsed"),
         )
     elif direction is FORWARDS and all(_has_mean(targets[case], answers[case]) for case in clear):
-        sentence, diagnosis = "The mean is right, std is not.", "fit_mean_only"
+        sentence, diagnosis = "The mean is right, but std is wrong.", "fit_mean_only"
     return Verdict(score, " ".join(filter(None, (told, sentence, direction.expected))), diagnosis)
 
 
@@ -517,7 +526,7 @@ def _nats(cost: float) -> str:
 def _pairs(trial: Trial) -> str:
     """A remark where pairs of numbers came in place of Gaussians, which is allowed."""
     pairs = any(name.endswith(".pair") and value is True for name, value in trial.got.items())
-    return " You return pairs of mean and std; a Gaussian was asked for, but that is accepted, too." if pairs else ""
+    return " You return pairs of mean and std, which is accepted in place of a Gaussian." if pairs else ""
 
 
 def _has_mean(target: Mixture, answer: Fit) -> bool:
@@ -563,7 +572,8 @@ def forward(trial: Trial) -> Verdict:
     told = "Every Gaussian is right." if verdict.score == 1 else verdict.message
     return Verdict(
         verdict.score - 0.25,
-        f"{told} A direction that is neither forward nor reverse raised {seen}. Expected: a ValueError.",
+        f"{told} For a direction that is neither forward nor reverse, the function raised {seen}. Expected: a "
+        "ValueError.",
         verdict.diagnosis or "fit_unknown_direction",
         used=verdict.used,
     )

@@ -90,7 +90,7 @@ def _kl(rng: Generator) -> Values:
 
 def _returns(given: Values) -> Specs:
     """One number for each pair; what stands in its place has at most as many as the probe hands on."""
-    one = numbers(most=MOST_NUMBERS, dtypes="f", what="what kl_divergence returned")
+    one = numbers(most=MOST_NUMBERS, dtypes="f", what="the return value of kl_divergence")
     pairs = {part: sum(name.startswith(f"{part}.p") for name in given) for part in _PARTS}
     pairs["gaussian"] = len(np.asarray(given["gaussian.pairs"]))
     return parts(**{part: {f"value{case}": one for case in range(many)} for part, many in pairs.items()})
@@ -140,7 +140,7 @@ def _number(values: Values, case: int, *, outcomes: int = 0) -> float:
     """What was returned for a case: a number, which may be infinite or a nan. Raises `Reject` for anything else."""
     value = values.get(f"value{case}")
     if not isinstance(value, np.ndarray):
-        raise Reject("What kl_divergence returned is missing from what came back.")
+        raise Reject("The return value of kl_divergence is missing.")
     if value.size != 1:
         vector = value.shape == (outcomes,)
         told = f"an array of shape {list(value.shape)}" if not vector else "an array with a number for each outcome"
@@ -175,14 +175,14 @@ def _js_of(p: Array, q: Array) -> float:
 EXPECTED = "Expected: the sum of p log(p / q), with the natural logarithm."
 TABLES = (
     Misconception(
-        "kl_base", "It is in bits: the logarithm to base 2 was taken.", lambda p, q: _kl_of(p, q) / math.log(2)
+        "kl_base", "It is in bits, because the logarithm has base 2.", lambda p, q: _kl_of(p, q) / math.log(2)
     ),
-    Misconception("kl_base", "The logarithm to base 10 was taken.", lambda p, q: _kl_of(p, q) / math.log(10)),
-    Misconception("kl_swapped", "It is D(q || p): the arguments are exchanged.", lambda p, q: _kl_of(q, p)),
-    Misconception("kl_sign", "Its sign is wrong: a divergence is never negative.", lambda p, q: -_kl_of(p, q)),
+    Misconception("kl_base", "The logarithm has base 10.", lambda p, q: _kl_of(p, q) / math.log(10)),
+    Misconception("kl_swapped", "It is D(q || p), so the arguments are swapped.", lambda p, q: _kl_of(q, p)),
+    Misconception("kl_sign", "It has the wrong sign. A divergence is never negative.", lambda p, q: -_kl_of(p, q)),
     Misconception(
         "kl_weights",
-        "log(p / q) is averaged under q. D(p || q) is its average under p.",
+        "log(p / q) is averaged under q, but D(p || q) is its average under p.",
         lambda p, q: float((q * np.log(p / q)).sum()),
     ),
     Misconception(
@@ -198,26 +198,26 @@ TABLES = (
     Misconception("kl_symmetrised", "It is the Jensen-Shannon divergence, which is symmetric.", _js_of),
     Misconception(
         "kl_mean",
-        "It was divided by the number of outcomes: p holds the weights already.",
+        "It was divided by the number of outcomes, but p already contains the weights.",
         lambda p, q: _kl_of(p, q) / len(p),
     ),
     Misconception(
         "kl_no_weights",
-        "The logarithms are added up as they are, without their weights p.",
+        "The logarithms are added without their weights p.",
         lambda p, q: float(np.log(p / q).sum()),
     ),
     Misconception(
         "kl_absolute",
-        "The sizes of the terms were added up; terms with p below q are negative, and belong in the sum so.",
+        "The absolute values of the terms were added, but terms with p below q are negative.",
         lambda p, q: float(np.abs(p * np.log(p / q)).sum()),
     ),
     Misconception(
         "kl_cross_entropy",
-        "It is the cross-entropy, -sum p log q; the entropy of p is not subtracted.",
+        "It is the cross-entropy -sum p log q. The entropy of p is not subtracted.",
         lambda p, q: -float((p * np.log(q)).sum()),
     ),
     Misconception(
-        "kl_entropy", "It is the entropy of p; q has no part in it.", lambda p, q: -float((p * np.log(p)).sum())
+        "kl_entropy", "It is the entropy of p and does not use q.", lambda p, q: -float((p * np.log(p)).sum())
     ),
 )
 
@@ -244,7 +244,7 @@ def discrete(trial: Trial) -> Verdict:
     """
     cases = _cases(trial, "positive")
     if not all(math.isfinite(case.got) for case in cases):
-        return Verdict(0.0, f"Of two tables without zeros a nan or an infinity was made. {EXPECTED}", "not_finite")
+        return Verdict(0.0, f"Two tables without zeros gave a nan or an infinity. {EXPECTED}", "not_finite")
     used = max(share(case.got, case.want, case.bound) for case in cases)
     if used > 1:
         return _recognised(cases)
@@ -257,8 +257,8 @@ def discrete(trial: Trial) -> Verdict:
             defects.append(Reject(f"{what}: {told}.", diagnosis=fault.diagnosis))
     if not defects:
         return passed(
-            "D(p || q) is right for tables, also with zeros and as lists, and infinite where it is. "
-            f"(Small numbers against zeros, up to {EPSILON:g}, are forgiven.)",
+            "D(p || q) is right for tables, also with zeros and as lists, and infinite where it must be. You may "
+            f"add a small number of up to {EPSILON:g} to avoid log 0.",
             used=used,
         )
     told = " ".join(str(defect) for defect in defects)
@@ -271,44 +271,47 @@ def _recognised(cases: Sequence[Case]) -> Verdict:
     """The sentence for tables whose divergence is wrong."""
     for known in TABLES:
         if all(fits(case.got, known.formula(case.p, case.q), 2 * case.bound) for case in cases):
-            return Verdict(0.0, f"The divergence of two tables is not right. {known.sentence} {EXPECTED}", known.id)
+            return Verdict(0.0, f"The divergence of two tables is wrong. {known.sentence} {EXPECTED}", known.id)
     for added in (0.1, 0.01, 1e-3, 1e-4, 1e-5):
         if any(all(fits(one.got, form(one.p, one.q, added), 2 * one.bound) for one in cases) for form in SMOOTHED):
-            sentence = f"It is what {added:g} added to every probability gives; up to {EPSILON:g} is forgiven."
-            return Verdict(0.0, f"The divergence of two tables is not right. {sentence} {EXPECTED}", "kl_smoothed")
+            sentence = f"It is the result of adding {added:g} to every probability. Up to {EPSILON:g} is accepted."
+            return Verdict(0.0, f"The divergence of two tables is wrong. {sentence} {EXPECTED}", "kl_smoothed")
     worst = max(cases, key=lambda case: share(case.got, case.want, case.bound))
-    told = f"For tables of {len(worst.p)} outcomes it is {_apart(worst.got, worst.want)} is right."
+    told = f"For tables of {len(worst.p)} outcomes the divergence is {_apart(worst.got, worst.want)}."
     if len(worst.p) == 1:
-        told = f"For a table of a single outcome it is {worst.got:.3g}; two such tables are the same, and 0 is right."
-    return Verdict(0.0, f"The divergence of two tables is not right. {told} {EXPECTED}")
+        told = (
+            f"For tables of a single outcome the divergence is {worst.got:.3g}. Two such tables are equal, so the "
+            f"right value is 0."
+        )
+    return Verdict(0.0, f"The divergence of two tables is wrong. {told} {EXPECTED}")
 
 
 def _apart(got: float, want: float) -> str:
-    """ "0.52 where 0.51": with as many digits as tell the two apart."""
+    """ "0.52 instead of 0.51", with as many digits as tell the two apart."""
     digits = next((digits for digits in range(3, 17) if shown(got, digits) != shown(want, digits)), 17)
-    return f"{shown(got, digits)} where {shown(want, digits)}"
+    return f"{shown(got, digits)} instead of {shown(want, digits)}"
 
 
-ZEROS = "Expected: an outcome with p = 0 adds nothing, since x log x goes to 0 with x."
+ZEROS = "Expected: an outcome with p = 0 adds nothing, because x log x goes to 0 with x."
 
 
 def _without_p(cases: Sequence[Case]) -> float:
     if any(math.isnan(case.got) for case in cases):
         raise Reject(
-            f"the result is a nan, which 0 times the logarithm of 0 gives. {ZEROS}", diagnosis="kl_zero_log_zero"
+            f"the result is nan, because 0 was multiplied by the logarithm of 0. {ZEROS}", diagnosis="kl_zero_log_zero"
         )
     if any(math.isinf(case.got) for case in cases):
         raise Reject(
-            f"the result is infinite, though q is positive wherever p is. {ZEROS}", diagnosis="kl_zero_infinite"
+            f"the result is infinite, although q is positive wherever p is. {ZEROS}", diagnosis="kl_zero_infinite"
         )
     used = max(share(case.got, case.want, case.bound) for case in cases)
     if used > 1:
         worst = max(cases, key=lambda case: share(case.got, case.want, case.bound))
-        raise Reject(f"the result is {_apart(worst.got, worst.want)} is right. {ZEROS}", diagnosis="kl_zero_value")
+        raise Reject(f"the result is {_apart(worst.got, worst.want)}. {ZEROS}", diagnosis="kl_zero_value")
     return used
 
 
-SUPPORT = "Expected: infinity, since p has an outcome that q rules out."
+SUPPORT = "Expected: infinity, because q excludes an outcome that is possible under p."
 
 
 def _without_q(cases: Sequence[Case]) -> float:
@@ -317,7 +320,7 @@ def _without_q(cases: Sequence[Case]) -> float:
     if all(case.got == -math.inf for case in cases):
         raise Reject(f"the result is minus infinity. {SUPPORT}", diagnosis="kl_infinity")
     if any(not math.isfinite(case.got) for case in cases):
-        raise Reject(f"the result is a nan in some cases. {SUPPORT}", diagnosis="kl_infinity_nan")
+        raise Reject(f"the result is nan in some cases. {SUPPORT}", diagnosis="kl_infinity_nan")
     skipped = [Case(case.p * (case.q > 0), np.where(case.q > 0, case.q, 1.0), case.got) for case in cases]
     if all(fits(case.got, case.want, 2 * case.bound) for case in skipped):
         raise Reject(f"outcomes with q = 0 were left out of the sum. {SUPPORT}", diagnosis="kl_zero_skipped")
@@ -326,7 +329,7 @@ def _without_q(cases: Sequence[Case]) -> float:
     if math.log(LEAST) < max(small) < -3 and max(small) - min(small) < 0.01 * abs(max(small)):
         power = f"1e{small[0] / math.log(10):.0f}"
         raise Reject(
-            f"the result is what {power} in place of 0 in q gives, a number that depends on that choice. {SUPPORT}",
+            f"the result is the one for {power} instead of 0 in q, which depends on that choice. {SUPPORT}",
             diagnosis="kl_clipped",
         )
     raise Reject(f"the result is finite. {SUPPORT}", diagnosis="kl_infinity")
@@ -345,14 +348,14 @@ def _stand_in(case: Case, rest: Case) -> float:
 def _as_lists(cases: Sequence[Case]) -> float:
     used = max(share(case.got, case.want, case.bound) for case in cases)
     if used > 1:
-        raise Reject("the result is another one than for arrays. Expected: the same.", diagnosis="kl_lists")
+        raise Reject("the result differs from the result for arrays. Expected: the same result.", diagnosis="kl_lists")
     return used
 
 
 PARTS: tuple[tuple[str, Callable[[Sequence[Case]], float], str], ...] = (
-    ("zeros", _without_p, "Where p has zeros"),
-    ("infinite", _without_q, "Where q has a zero and p has none"),
-    ("lists", _as_lists, "With lists in place of arrays"),
+    ("zeros", _without_p, "For tables with zeros in p"),
+    ("infinite", _without_q, "For tables with a zero in q but not in p"),
+    ("lists", _as_lists, "For lists instead of arrays"),
 )
 
 # ---------------------------------------------------------------------------------------- Gaussians
@@ -367,7 +370,7 @@ def _closed(mp: Array, sp: Array, mq: Array, sq: Array) -> Array:
 FORMULA = "Expected: log(s_q / s_p) + (s_p^2 + (m_p - m_q)^2) / (2 s_q^2) - 1/2."
 GAUSSIANS = (
     Misconception("kl_swapped", "It is D(q || p).", lambda mp, sp, mq, sq: _closed(mq, sq, mp, sp)),
-    Misconception("kl_sign", "Its sign is wrong.", lambda *each: -_closed(*each)),
+    Misconception("kl_sign", "It has the wrong sign.", lambda *each: -_closed(*each)),
     Misconception("kl_base", "It is in bits, not in nats.", lambda *each: _closed(*each) / math.log(2)),
     Misconception(
         "std_as_variance",
@@ -376,7 +379,7 @@ GAUSSIANS = (
     ),
     Misconception(
         "std_squared_twice",
-        "The variances were used as if they were standard deviations: there are fourth powers in it.",
+        "The variances were used as if they were standard deviations, which gives fourth powers.",
         lambda mp, sp, mq, sq: _closed(mp, sp**2, mq, sq**2),
     ),
     Misconception(
@@ -386,18 +389,18 @@ GAUSSIANS = (
     ),
     Misconception(
         "kl_log_variance",
-        "The logarithm is of the ratio of the variances, without the factor 1/2 that it then needs.",
+        "The logarithm is of the ratio of the variances, but the factor 1/2 for this form is missing.",
         lambda mp, sp, mq, sq: _closed(mp, sp, mq, sq) + np.log(sq / sp),
     ),
     Misconception("kl_constant", "The -1/2 is missing.", lambda *each: _closed(*each) + 0.5),
     Misconception(
         "kl_constant",
-        "1 is subtracted in place of 1/2.",
+        "1 is subtracted instead of 1/2.",
         lambda *each: _closed(*each) - 0.5,
     ),
     Misconception(
         "kl_log_ratio",
-        "The ratio in the logarithm is the wrong way round.",
+        "The ratio in the logarithm is inverted.",
         lambda mp, sp, mq, sq: _closed(mp, sp, mq, sq) - 2 * np.log(sq / sp),
     ),
     Misconception(
@@ -422,12 +425,12 @@ GAUSSIANS = (
     ),
     Misconception(
         "kl_mean_difference",
-        "The means have no part in it.",
+        "The means are not used.",
         lambda mp, sp, mq, sq: _closed(mp, sp, mp, sq),
     ),
     Misconception(
         "kl_mean_difference",
-        "The squared difference of the means is divided by the variance of p in place of q's.",
+        "The squared difference of the means is divided by the variance of p, not by the variance of q.",
         lambda mp, sp, mq, sq: _closed(mp, sp, mp, sq) + (mp - mq) ** 2 / (2 * sp**2),
     ),
     Misconception(
@@ -451,23 +454,25 @@ def gaussian(trial: Trial) -> Verdict:
     columns = tuple(pairs.T)
     got = np.array([_number(own.got, case) for case in range(len(pairs))])
     if not np.isfinite(got).all():
-        return Verdict(0.0, f"Of two Gaussians a nan or an infinity was made. {FORMULA}", "not_finite")
+        return Verdict(0.0, f"Two Gaussians gave a nan or an infinity. {FORMULA}", "not_finite")
     bound = _rounding(*columns)
     want = _closed(*columns)
     used = share(got, want, bound)
     if used <= 1:
-        return passed("D(p || q) of two Gaussians is right, up to rounding; only values count here.", used=used)
+        return passed("D(p || q) of two Gaussians is right up to rounding. Only values are checked here.", used=used)
     for known in GAUSSIANS:
         if fits(got, known.formula(*columns), 2 * bound):
-            return Verdict(0.0, f"The divergence of two Gaussians is not right. {known.sentence} {FORMULA}", known.id)
+            return Verdict(0.0, f"The divergence of two Gaussians is wrong. {known.sentence} {FORMULA}", known.id)
     if np.abs(got - want).max() < 0.02:
         at = int((np.abs(got - want) / bound).argmax())
         off, most = abs(float(got[at] - want[at])), float(bound[at])
-        told = f"It is off by up to {off:.2g}, as a coarse grid or samples would leave it; {most:.1g} is allowed."
+        told = (
+            f"It is off by up to {off:.2g}, as after a coarse grid or a sample average. At most {most:.1g} is allowed."
+        )
         return Verdict(0.0, f"The divergence of two Gaussians is not exact. {told} {FORMULA}", "kl_numerical")
     worst = int(np.abs(got - want).argmax())
-    told = f"In one case it is {_apart(got[worst], want[worst])} is right."
-    return Verdict(0.0, f"The divergence of two Gaussians is not right. {told} {FORMULA}")
+    told = f"In one case the divergence is {_apart(got[worst], want[worst])}."
+    return Verdict(0.0, f"The divergence of two Gaussians is wrong. {told} {FORMULA}")
 
 
 # ------------------------------------------------------------------------------- smallest examples
@@ -508,8 +513,8 @@ def _first_pair(_failed: Trial, tiny: Trial) -> str:
         if not fits(got, want, _rounding(*np.array(pair, float))):
             mp, sp, mq, sq = pair
             return (
-                f"Smallest example: p of mean {mp} and standard deviation {sp}, q of mean {mq} and standard deviation "
-                f"{sq} gave {contrast(got, want)}"
+                f"Smallest example: p with mean {mp} and standard deviation {sp}, and q with mean {mq} and standard "
+                f"deviation {sq} gave {contrast(got, want)}"
             )
     return ""
 

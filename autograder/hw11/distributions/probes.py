@@ -99,7 +99,7 @@ def kl(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     Tables p0 (k,), q0, p1, ... are handed over as numpy arrays, in `lists` as lists, `pairs` (n, 4) as Gaussians.
     """
     own, classes = loaded(student, DIVERGENCE)
-    what = f"what {DIVERGENCE} returned"
+    what = f"the return value of {DIVERGENCE}"
 
     def tables(part: str, change: Callable[[Array], Any]) -> dict[str, Any]:
         inputs = sections.take(given, part)
@@ -176,7 +176,7 @@ def _parameters(fitted: Any) -> dict[str, Any]:
         mean, std = fitted.mean, fitted.std
     else:
         kind = "None (is a return missing?)" if fitted is None else f"a {type(fitted).__name__}"
-        raise Breach(f"what {FIT} returned is {kind}, but a Gaussian was expected")
+        raise Breach(f"the return value of {FIT} is {kind}, but a Gaussian was expected")
     found = {name: number(value, f"the Gaussian's {name}") for name, value in (("mean", mean), ("std", std))}
     numbers = {name: value.reshape(()) if value.size == 1 else value for name, value in found.items()}
     return numbers | {"pair": True} if pair else numbers

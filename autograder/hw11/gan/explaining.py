@@ -144,11 +144,11 @@ BASES: tuple[tuple[str, Formula], ...] = (
     *((one.id, one.formula) for one in D_MISTAKES if one.id in (CRITIC, HINGE, SQUARES)),
 )
 PENALTIES: tuple[tuple[str, Callable[[Array], Array], Callable[[Array], Array]], ...] = (
-    ("the squared slope", lambda s: s**2, lambda s: 2 * s),
-    ("the squared distance of the slope from 1", lambda s: (s - 1) ** 2, lambda s: 2 * (s - 1)),
-    ("the slope", lambda s: s, np.ones_like),
+    ("the squared gradient norm", lambda s: s**2, lambda s: 2 * s),
+    ("the squared distance of the gradient norm from 1", lambda s: (s - 1) ** 2, lambda s: 2 * (s - 1)),
+    ("the gradient norm", lambda s: s, np.ones_like),
     (
-        "the squared distance of the slope from 1, where it is larger,",
+        "the squared excess of the gradient norm over 1",
         lambda s: np.maximum(s - 1, 0) ** 2,
         lambda s: 2 * np.maximum(s - 1, 0),
     ),
@@ -214,16 +214,20 @@ def _penalised(trial: Trial, reading: Reading, which: str) -> Explanation | None
                 own = slope_of(seen, which, formula, seen.real, seen.fakes[0])
                 added = weight * _penalty_slope(seen, derivative, at)
                 slopes.append((Slope(own.want + added, own.bound + PENALTY_NEAR * float(np.abs(added).max())),))
-            told = {"between": "images between real and generated ones"}.get(where, f"the {where} images")
-            sentence = f"{shown(weight, 2)} times {word} in {told} was added"
+            told = {"between": "points between real and generated images"}.get(where, f"the {where} images")
+            sentence = f"{shown(weight, 2)} times {word} at {told} was added"
             if base == CRITIC:
                 sentence = (
-                    f"It is the loss of a Wasserstein GAN, without logarithms, and {sentence} to it: that GAN's "
-                    "gradient penalty. Expected: the cross entropy alone."
+                    f"It is the loss of a Wasserstein GAN, which has no logarithms, and {sentence} (a gradient "
+                    "penalty). Expected: the cross entropy alone."
                 )
                 return Explanation("wasserstein", sentence, tuple(slopes))
             begin = {HINGE: "It is a hinge loss, and ", SQUARES: "It is a squared error, and "}.get(base, "")
-            return Explanation("gradient_penalty", f"{begin}{sentence} to it, a trick of its own.", tuple(slopes))
+            return Explanation(
+                "gradient_penalty",
+                f"{begin}{sentence} (a gradient penalty). Expected: the cross entropy alone.",
+                tuple(slopes),
+            )
     return None
 
 
@@ -243,7 +247,7 @@ def _changed(_trial: Trial, reading: Reading, which: str) -> Explanation | None:
             real = [images_of(change(seen.x), seen.w, seen.c) for seen in reading.cases]
             slopes = _right_for(reading, which, real, [seen.fakes[0] for seen in reading.cases])
             if slopes is not None:
-                sentence = f"It is right for real images that were {told}; expected them as they are given."
+                sentence = f"It is right for real images that were {told}. Expected: the real images as given."
                 return Explanation("images_changed", sentence, slopes)
     most = min(len(seen.others) for seen in reading.cases)
     for of_real, of_fake in itertools.product((None, *range(most)) if which == D else (None,), (None, *range(most))):
@@ -260,7 +264,9 @@ def _changed(_trial: Trial, reading: Reading, which: str) -> Explanation | None:
             pairs = [(seen.fakes[0].x, each.x) for seen, each in zip(reading.cases, fake, strict=True)]
             whose = "generated"
         id, told = _change(pairs)
-        return Explanation(id, f"It is right for {whose} images that were {told}; expected them as they are.", slopes)
+        return Explanation(
+            id, f"It is right for {whose} images that were {told}. Expected: the images unchanged.", slopes
+        )
     return None
 
 
@@ -344,11 +350,14 @@ def _labelled(trial: Trial, reading: Reading, which: str) -> Explanation | None:
         found.append(of)
         slopes.append((Slope(slope, np.full(len(slope), 1e-12)),))  # the labels are read of it
     real, fakes = (np.concatenate([each[place] for each in found]) for place in (0, 1))
-    expected = "a trick of its own; expected 1 and 0."
+    expected = "Expected: labels of 1 and 0."
     if max(float(np.ptp(real)), float(np.ptp(fakes))) < 4 * LABEL_NEAR:
-        told = f"The labels are {_mean(real)} for real and {_mean(fakes)} for generated images, {expected}"
+        told = (
+            f"The labels are {_mean(real)} for real images and {_mean(fakes)} for generated images, which is label "
+            f"smoothing. {expected}"
+        )
         return Explanation("d_label_smoothing", told, tuple(slopes))
-    told = f"The labels were drawn: {_range(real)} for real images, {_range(fakes)} for generated ones, {expected}"
+    told = f"The labels are random: {_range(real)} for real images and {_range(fakes)} for generated images. {expected}"
     return Explanation("random_labels", told, tuple(slopes))
 
 
@@ -381,7 +390,7 @@ def _smoothed(_trial: Trial, reading: Reading, which: str) -> Explanation | None
         tuple(slope_of(one, which, formula, one.real, fakes) for fakes in each.fakes)
         for one, each in zip(reading.cases, matches, strict=True)
     )
-    told = f"The labels are {shown(round(label, 3), 3)}, a trick of its own; expected labels of 1."
+    told = f"The labels are {shown(round(label, 3), 3)}, which is label smoothing. Expected: labels of 1."
     return Explanation("g_label_smoothing", told, slopes)
 
 
@@ -397,4 +406,4 @@ def _constant(_trial: Trial, reading: Reading, which: str) -> Explanation | None
         tuple(slope_of(seen, which, right, seen.real, fakes) for fakes in each.fakes)
         for seen, each in zip(reading.cases, matches, strict=True)
     )
-    return Explanation("constant_added", f"A constant of {shown(extra)} was added.", slopes)
+    return Explanation("constant_added", f"A constant of {shown(extra)} was added to it.", slopes)

@@ -104,7 +104,7 @@ def _losses(form: str, batch: int) -> dict[str, Spec]:
 def _returns(given: Values) -> Specs:
     values: dict[str, Spec] = {}
     for case, (batch, dim) in enumerate(CASES):
-        fakes = numbers(None, None, most=64 * batch * dim, what="the z given to the generator")
+        fakes = numbers(None, None, most=64 * batch * dim, what="the z passed to the generator")
         values |= {
             **_losses(f"{case}.", batch),
             f"{case}.count": times(),
@@ -131,25 +131,27 @@ def contract(trial: Trial) -> Verdict:
     for case, seen in enumerate(reading.cases):
         if count(trial, case) != 2:
             raise Reject(
-                f"{count(trial, case)} values were returned; expected two: d_loss and g_loss.", diagnosis="third_value"
+                f"The method returned {count(trial, case)} values. Expected: two values, d_loss and g_loss.",
+                diagnosis="third_value",
             )
         for index, which in enumerate((D, G)):
             if seen.losses[index].size != 1:
                 raise Reject(
-                    f"{which} has shape {list(seen.losses[index].shape)} for a batch of {seen.batch}; expected a "
-                    "scalar, the average over the batch.",
+                    f"{which} has shape {list(seen.losses[index].shape)} for a batch of {seen.batch} images. "
+                    "Expected: a scalar, the average over the batch.",
                     diagnosis="not_averaged",
                 )
             refuse_half(trial.got, f"{case}.loss{index}", which)
             if trial.got.get(f"{case}.is_tensor{index}") is not True:
                 raise Reject(
-                    f"{which} is a plain number; expected a scalar tensor, which backward() needs.", diagnosis="item"
+                    f"{which} is a plain number. Expected: a scalar tensor, because backward() needs one.",
+                    diagnosis="item",
                 )
     if reading.order != (D, G):
         raise Reject(
-            "The losses were returned as (g_loss, d_loss); expected (d_loss, g_loss).", diagnosis="order_swapped"
+            "loss_nonsaturating returned (g_loss, d_loss). Expected: (d_loss, g_loss).", diagnosis="order_swapped"
         )
-    return passed("Two finite scalars, the discriminator's loss and the generator's.")
+    return passed("The method returned two finite scalars, the discriminator's loss and the generator's loss.")
 
 
 def _value(trial: Trial, which: str, right: str) -> Verdict:
@@ -171,11 +173,18 @@ def _value(trial: Trial, which: str, right: str) -> Verdict:
 
 
 def discriminator(trial: Trial) -> Verdict:
-    return _value(trial, D, "The discriminator's loss is that of real images as real and generated ones as fake.")
+    return _value(
+        trial,
+        D,
+        (
+            "The discriminator's loss is the cross entropy with label 1 for real images and label 0 for generated "
+            "images."
+        ),
+    )
 
 
 def generator(trial: Trial) -> Verdict:
-    return _value(trial, G, "The generator's loss is the non-saturating one, -log D(G(z)).")
+    return _value(trial, G, "The generator's loss is the non-saturating loss -log D(G(z)).")
 
 
 TINY: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = (
@@ -206,8 +215,8 @@ def _first(failed: Trial, tiny: Trial, which: str) -> str:
         size = float(np.abs(real).mean() + np.abs(fake).mean()) + 2
         if not fits(loss.reshape(()), want, 2 * UNEVEN + gamma(100) * size):
             return (
-                f"Smallest example: logits {shown(real)} of real images and {shown(fake)} of generated ones gave a "
-                f"{which} of {contrast(loss.reshape(()), want)}"
+                f"Smallest example: the logits {shown(real)} of real images and {shown(fake)} of generated images "
+                f"gave a {which} of {contrast(loss.reshape(()), want)}"
             )
     return ""
 
@@ -230,13 +239,13 @@ def average(trial: Trial) -> Verdict:
             hows[which] = known.how
     if all(how is None for how in hows.values()):
         raise Reject(
-            "Neither loss is right yet, nor wrong in a way that is known, so this cannot be judged. Expected: at least "
-            "one right up to its average."
+            "Neither loss is right yet, and neither error is a known one, so this check cannot be judged. Expected: "
+            "at least one loss is right except for its average."
         )
     for which, how in hows.items():
         if how:
             raise Reject(
-                f"The {WORDS[which]} is not the average over the batch, which was expected. {AGGREGATED[how]}",
+                f"The {WORDS[which]} is not the average over the batch. {AGGREGATED[how]} Expected: the average.",
                 diagnosis=how,
             )
     return passed("The losses are averages over the batch.")
@@ -250,14 +259,19 @@ def _slope(trial: Trial, reading: Reading, case: int, which: str) -> Array:
         known = reading.known(which) if reading.found[which] is None else None
         if which == G and known and known.id == "g_uses_real":
             raise Reject(
-                "No gradient of the generator's loss reached the generator: the loss is made of the real images, in "
-                "which the generator has no part. Expected: every loss can move its own network.",
+                "No gradient of the generator's loss reached the generator. The loss is computed from the real "
+                "images, which do not depend on the generator. Expected: each loss has a gradient for its own "
+                "network.",
                 diagnosis=known.id,
             )
-        reason = "" if which == D else " Were the fakes detached for this loss as well, made under no_grad, or rounded?"
+        reason = (
+            ""
+            if which == D
+            else " Were the generated images detached for this loss too, computed under torch.no_grad(), or rounded?"
+        )
         raise Reject(
-            f"No gradient of the {WORDS[which]} reached the {network}, so it could not be trained.{reason} "
-            "Expected: every loss can move its own network.",
+            f"No gradient of the {WORDS[which]} reached the {network}, so it cannot be trained.{reason} Expected: "
+            "each loss has a gradient for its own network.",
             diagnosis="no_gradient" if which == D else "detached_generator",
         )
     return array(trial.got, key, shape=(PIXELS,), what="The gradient")
@@ -292,8 +306,8 @@ def _terms(seen: Seen, fakes: Fakes, which: str) -> tuple[list[Array], Array]:
 
 
 ITS_OWN = (
-    "The gradient is that of the {0} that was returned. What is wrong with this loss has cost its points above, and is "
-    "not charged again."
+    "The gradient matches the {0} that was returned. That loss itself is wrong, but it lost its points in an "
+    "earlier check and loses none here."
 )
 
 
@@ -323,8 +337,8 @@ def _gradient(trial: Trial, which: str, right: str) -> Verdict:
             network = "discriminator" if which == D else "generator"
             formula = "-log D(x) - log(1 - D(G(z)))." if which == D else "-log D(G(z)), through D and G."
             message = (
-                f"The gradient of the {WORDS[which]} to the {network} is not right. Expected: that of the average of "
-                f"{formula}"
+                f"The gradient of the {WORDS[which]} with respect to the {network} is wrong. Expected: the gradient "
+                f"of the average of {formula}"
             )
             if min(share(slope, -factor * want, factor * bound + 1e-12) for want, bound in pairs) <= 1:
                 raise Reject(f"{message} It has the wrong sign.", diagnosis="d_sign" if which == D else "g_sign")
@@ -332,8 +346,9 @@ def _gradient(trial: Trial, which: str, right: str) -> Verdict:
                 halves = [(terms[place], doubt) for terms, doubt in (_terms(seen, each, D) for each in fakes)]
                 if which == D and min(share(slope, factor * half, factor * doubt) for half, doubt in halves) <= 1:
                     raise Reject(
-                        f"{message} Only the part of the {there} images arrived: were the logits of the {lost} ones "
-                        "detached? It is the images that may be detached, before the discriminator sees them.",
+                        f"{message} Only the part of the {there} images is there. Were the logits of the {lost} "
+                        "images detached? Detach the generated images instead, before you pass them to the "
+                        "discriminator.",
                         diagnosis="logits_detached",
                     )
             if np.abs(slope).max() < 1e-12:
@@ -343,11 +358,11 @@ def _gradient(trial: Trial, which: str, right: str) -> Verdict:
 
 
 def gradient_discriminator(trial: Trial) -> Verdict:
-    return _gradient(trial, D, "The gradient of d_loss to the discriminator is right.")
+    return _gradient(trial, D, "The gradient of d_loss with respect to the discriminator is right.")
 
 
 def gradient_generator(trial: Trial) -> Verdict:
-    return _gradient(trial, G, "The gradient of g_loss to the generator is right.")
+    return _gradient(trial, G, "The gradient of g_loss with respect to the generator is right.")
 
 
 def _gradient_right(trial: Trial, which: str) -> bool:
@@ -369,7 +384,9 @@ def _at(real: Array, fake: Array) -> dict[str, tuple[float, float]]:
 def stable(trial: Trial) -> Verdict:
     """At logits of +-20, +-60 and +-100: finite, and right where the loss is right at moderate ones."""
     extreme, reading = section(trial, "extreme"), read(section(trial, "values"))
-    expected = "Expected: right and finite at any logit; logsigmoid and the cross entropies with logits are."
+    expected = (
+        "Expected: the right finite value for any logit, as logsigmoid and the cross entropies with logits give it."
+    )
     real = array(extreme.given, "real")
     fake = np.array([FARTHEST, -FARTHEST])
     used, coarse = 0.0, [np.float16(logits).astype(float) for logits in (real, fake)]
@@ -381,14 +398,14 @@ def stable(trial: Trial) -> Verdict:
         for name, seen in (("value", loss), ("gradient", steep)):
             if isinstance(seen, np.ndarray) and not np.isfinite(seen).all():
                 raise Reject(
-                    f"At logits of up to +-100 the {WORDS[which]} has a {name} that is infinite or nan: a sigmoid "
+                    f"For logits of up to +-100 the {WORDS[which]} has a {name} that is infinite or nan. A sigmoid "
                     f"rounds to 0 or 1 there, and log(0) is infinite. {expected}",
                     diagnosis="unstable",
                 )
         if reading.how(which) is None or not isinstance(loss, np.ndarray) or not isinstance(steep, np.ndarray):
             continue  # what is wrong with it at moderate logits is another check's matter
         if not loss.size or not steep.size:
-            raise Reject(f"At large logits the {WORDS[which]} is empty. Expected: one number.", diagnosis="shape")
+            raise Reject(f"For large logits the {WORDS[which]} is empty. Expected: one number.", diagnosis="shape")
         scale, summed = reading.scale(which, len(real)), reading.scale(which, len(real), summed=True)
         # Terms are at most 100 and exact to a few u each; sums over 16 rows. What is left at +-20 is below 1e-8.
         bound = gamma(100) * 2 * FARTHEST + 1e-6
@@ -407,29 +424,29 @@ def stable(trial: Trial) -> Verdict:
                     and any(fits(float(np.mean(loss)), scale * each[which][0], scale * bound) for each in halved)
                 ):
                     raise Reject(
-                        f"At logits of up to +-100 the {WORDS[which]} is right to three digits only: half precision "
-                        f"has no more. {expected}",
+                        f"For logits of up to +-100 the {WORDS[which]} is right to three digits only, because it "
+                        f"was computed in half precision. {expected}",
                         diagnosis=HALF,
                     )
                 raise Reject(
-                    f"At logits of up to +-100 the {name} of the {WORDS[which]} is wrong, though it is right at small "
-                    f"ones: the sigmoid has rounded to 0 or 1 before its logarithm was taken. {expected}",
+                    f"For logits of up to +-100 the {name} of the {WORDS[which]} is wrong, though it is right for "
+                    f"small logits. The sigmoid rounded to 0 or 1 before the logarithm was taken. {expected}",
                     diagnosis="unstable",
                 )
-    return passed("Values and gradients are right and finite at logits of up to +-100.", used=used)
+    return passed("Values and gradients are right and finite for logits of up to +-100.", used=used)
 
 
 def _drawn(trial: Trial) -> Array:
     """The z of all calls that went into the losses, (calls, rows, dim)."""
     noise = section(trial, "noise")
     batch, dim = array(noise.given, "x").shape[0], array(noise.given, "a").shape[0]
-    z = array(noise.got, "z", what="The z given to the generator")
+    z = array(noise.got, "z", what="The z passed to the generator")
     rows = parts_of(noise.got, "rows", total=z.shape[1] if z.ndim == 3 else 0)
     if z.ndim != 3 or z.shape[0] != CALLS or z.shape[2] != dim or not rows or any(count % batch for count in rows):
         shape = [rows[0], z.shape[2]] if rows else list(z.shape[1:])
         raise Reject(
-            f"For a batch of {batch} and z_dim {dim} the generator was given z of shape {shape}; expected "
-            f"[{batch}, {dim}].",
+            f"For a batch of {batch} images and z_dim {dim} the generator received z of shape {shape}. Expected: "
+            f"shape [{batch}, {dim}].",
             diagnosis="wrong_shape",
         )
     _made_of(trial, noise, z, rows)
@@ -467,8 +484,8 @@ def _made_of(trial: Trial, noise: Trial, z: Array, rows: Sequence[int]) -> None:
         right = RIGHT[which] if reading.found[which] is not None else reading.known(which)
         if right is not None and match(tuple(cases), reading.index(which), right) is None:
             raise Reject(
-                f"In {CALLS} calls with one batch the {WORDS[which]} does not fit the z that the generator was given. "
-                "Expected: the losses are made of the images that the generator makes of z.",
+                f"In {CALLS} calls with one batch the {WORDS[which]} does not match the z that was passed to the "
+                "generator. Expected: the losses are computed from the images that the generator makes from z.",
                 diagnosis="z_exchanged",
             )
 
@@ -483,31 +500,31 @@ def _counted(trial: Trial) -> list[int] | None:
 
 def noise(trial: Trial, alpha: float) -> Verdict:
     z = _drawn(trial)
-    verdict, worst = luck(marginal(z), alpha, "The z are standard normal, one for each image.")
+    verdict, worst = luck(marginal(z), alpha, "Each image has its own z, and z is standard normal.")
     if verdict:
         return verdict
     sentence, diagnosis = family(z)
     if np.ptp(z) < 1e-6:
-        sentence, diagnosis = " They are all the same number.", "no_noise"
+        sentence, diagnosis = " All entries are the same number.", "no_noise"
     message = (
-        f"The z given to the generator are not standard normal: {worst.what} does not fit.{sentence} "
-        "Expected: z from N(0, I), one for each image of the batch."
+        f"The z passed to the generator are not standard normal: {worst.what} does not match.{sentence} Expected: z "
+        "from N(0, I), one for each image of the batch."
     )
     return Verdict(0.0, message, diagnosis, p=worst.p)
 
 
 def fresh(trial: Trial, alpha: float) -> Verdict:
     z = _drawn(trial)
-    verdict, worst = luck([*dependence(z), *repetition(z)], alpha, "Every image and every call has a z of its own.")
+    verdict, worst = luck([*dependence(z), *repetition(z)], alpha, "Every image and every call has its own z.")
     if verdict:
         return verdict
     if len(unrepeated(z)) < len(z):
-        told = "Two calls with the same batch used the same z: is a seed set, or z kept, inside the code?"
+        told = "Two calls with the same batch used the same z. Does the code set a seed, or keep z between calls?"
         diagnosis = "seeded_inside"
     elif same(z, 1) or same(z, 2):
         told = f"All {'images' if same(z, 1) else 'dimensions'} of a batch got the same noise."
         diagnosis = "shared_noise"
     else:
-        told, diagnosis = f"The z given to the generator are related {worst.what}.", ""
+        told, diagnosis = f"The z passed to the generator are not independent {worst.what}.", ""
     expected = "Expected: new, independent z for every image and every call."
     return Verdict(0.0, f"{told} {expected}", diagnosis, p=worst.p)

@@ -155,9 +155,11 @@ def values(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
             seen[f"{case}.is_tensor{index}"] = isinstance(part, torch.Tensor)
             seen[f"{case}.loss{index}"] = torch.as_tensor(part)
         if not generator.received:
-            raise Breach(f"{METHOD} returned without calling the generator, but one batch of fakes was expected")
+            raise Breach(
+                f"{METHOD} returned without calling the generator, but it was expected to generate one batch of images"
+            )
         if len({z.shape[1] for z in generator.received}) > 1:
-            raise Breach("the generator was given z of different sizes")
+            raise Breach("the generator received z of different sizes")
         seen[f"{case}.z"] = torch.cat(generator.received)
         seen[f"{case}.rows"] = torch.tensor([len(z) for z in generator.received])
         slopes = _slopes(parts, w=discriminator.weight, b=generator.bias)
@@ -220,11 +222,13 @@ def noise(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
             for kept, part in zip(found, several(returned, 2, NAMES, METHOD), strict=False):
                 kept.append(torch.as_tensor(part).detach().flatten())
         if not generator.received:
-            raise Breach(f"{METHOD} returned without calling the generator, but one batch of fakes was expected")
+            raise Breach(
+                f"{METHOD} returned without calling the generator, but it was expected to generate one batch of images"
+            )
         drawn.append(torch.cat(generator.received))
         rows.add(tuple(len(z) for z in generator.received))
     if len(rows) > 1:
-        raise Breach("the number of z given to the generator changes from call to call")
+        raise Breach("the number of z passed to the generator changes from call to call")
     if any(len({len(each) for each in kept}) > 1 for kept in found):
         raise Breach("the shape of a loss changes from call to call")
     values = {f"loss{index}": torch.stack(kept) for index, kept in enumerate(found) if kept}

@@ -106,118 +106,120 @@ def _both(real: Array, fake: Array) -> float:
 
 
 ONE_MINUS = (
-    "1 - h stands where -h belongs: with h the logit, 1 - D is sigmoid(-h), not sigmoid(1 - h), and log(1 - D) is "
+    "1 - h was used in place of -h. With the logit h, 1 - D is sigmoid(-h), not sigmoid(1 - h), and log(1 - D) is "
     "logsigmoid(-h)."
 )
-ONE_OUTSIDE = "log(1 - D) was written as 1 - log D: the 1 belongs inside of the logarithm."
-AVERAGED_FIRST = "The average was taken before the logarithm; expected the average of the logarithms."
+ONE_OUTSIDE = "log(1 - D) was written as 1 - log D, but the 1 belongs inside the logarithm."
+AVERAGED_FIRST = "The average was taken before the logarithm. Expected: the average of the logarithms."
 RELATIVISTIC = (
-    "It is the loss of a relativistic GAN, in which real and generated images are compared with each other; expected "
-    "one term for each."
+    "It is the loss of a relativistic GAN, which compares real images with generated ones. Expected: one term for each."
 )
-LABELS_AS_LOGITS = "The labels and the logits have changed places: the logits come first."
-BITS = "It is right up to a factor 1 / log 2: the logarithm has the base 2; expected the natural one."
+LABELS_AS_LOGITS = "The labels and the logits are swapped. Pass the logits first."
+BITS = "It is right up to a factor of 1 / log 2, because its logarithm has base 2. Expected: the natural logarithm."
 D_MISTAKES = (
     Misconception(
         "d_real_ignored",
-        "Only the fake images are in it: the term -log D(x) of the real ones is missing.",
+        "It contains the generated images only. The term -log D(x) of the real images is missing.",
         lambda real, fake: _mean(softplus(fake)),
     ),
     Misconception(
         "d_fake_ignored",
-        "Only the real images are in it: the term -log(1 - D(G(z))) of the fakes is missing.",
+        "It contains the real images only. The term -log(1 - D(G(z))) of the generated images is missing.",
         lambda real, fake: _mean(softplus(-real)),
     ),
     Misconception(
         "labels_swapped",
-        "Real and fake have changed places: it is smallest for a discriminator that takes fakes for real.",
+        "Real and generated images are swapped, so it is smallest for a discriminator that takes generated images "
+        "for real.",
         lambda real, fake: _mean(softplus(real)) + _mean(softplus(-fake)),
     ),
     Misconception(
         "labels_swapped",
-        "The fakes count as real in it: their term is -log D(G(z)), expected -log(1 - D(G(z))).",
+        "It treats the generated images as real, with the term -log D(G(z)). Expected: -log(1 - D(G(z))).",
         lambda real, fake: _mean(softplus(-real)) + _mean(softplus(-fake)),
     ),
     Misconception(
         "labels_swapped",
-        "The real images count as fakes in it: their term is -log(1 - D(x)), expected -log D(x).",
+        "It treats the real images as generated, with the term -log(1 - D(x)). Expected: -log D(x).",
         lambda real, fake: _mean(softplus(real)) + _mean(softplus(fake)),
     ),
     Misconception(
         "d_halved",
-        "It was divided by two; expected the sum of the two averages, as the handout has it.",
+        "It was divided by two. Expected: the sum of the two averages, as in the handout.",
         lambda real, fake: (_mean(softplus(-real)) + _mean(softplus(fake))) / 2,
     ),
     Misconception(
         "d_sign",
-        "It has the wrong sign: it is log D(x) + log(1 - D(G(z))), which is to be maximised, but training minimises.",
+        "It has the wrong sign. It is log D(x) + log(1 - D(G(z))), which must be maximised, but training minimises "
+        "the loss.",
         lambda real, fake: -(_mean(softplus(-real)) + _mean(softplus(fake))),
     ),
     Misconception(
         "d_sign",
-        "The term of the fakes has the wrong sign; expected -log D(x) - log(1 - D(G(z))).",
+        "The term of the generated images has the wrong sign. Expected: -log D(x) - log(1 - D(G(z))).",
         lambda real, fake: _mean(softplus(-real)) - _mean(softplus(fake)),
     ),
     Misconception(
         "d_sign",
-        "The term of the real images has the wrong sign; expected -log D(x) - log(1 - D(G(z))).",
+        "The term of the real images has the wrong sign. Expected: -log D(x) - log(1 - D(G(z))).",
         lambda real, fake: _mean(softplus(fake)) - _mean(softplus(-real)),
     ),
     Misconception(
         "sigmoid_twice",
-        "The sigmoid was applied twice: the discriminator returns logits, and so does the function expect them.",
+        "The sigmoid was applied twice. The discriminator returns logits, and this loss function applies the "
+        "sigmoid itself.",
         lambda real, fake: _mean(softplus(-expit(real))) + _mean(softplus(expit(fake))),
     ),
     Misconception(
         "d_label_smoothing",
-        "The real images' labels are 0.9, a trick of its own; expected labels of 1.",
+        "The labels of the real images are 0.9, which is label smoothing. Expected: labels of 1.",
         lambda real, fake: _mean(0.9 * softplus(-real) + 0.1 * softplus(real)) + _mean(softplus(fake)),
     ),
     Misconception(
         "d_label_smoothing",
-        "The labels are 0.9 and 0.1, a trick of its own; expected 1 and 0.",
+        "The labels are 0.9 and 0.1, which is label smoothing. Expected: labels of 1 and 0.",
         lambda real, fake: (
             _mean(0.9 * softplus(-real) + 0.1 * softplus(real)) + _mean(0.9 * softplus(fake) + 0.1 * softplus(-fake))
         ),
     ),
     Misconception(
         "log_missing",
-        "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        "The logarithm is missing: the loss uses the logits or probabilities directly.",
         lambda real, fake: _mean(fake) - _mean(real),
     ),
     Misconception(
         "log_missing",
-        "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        "The logarithm is missing: the loss uses the logits or probabilities directly.",
         lambda real, fake: _mean(expit(fake)) - _mean(expit(real)),
     ),
     Misconception(
         "log_missing",
-        "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        "The logarithm is missing: the loss uses the logits or probabilities directly.",
         lambda real, fake: _mean(expit(fake)) + 1 - _mean(expit(real)),
     ),
     Misconception(
         "log_missing",
-        "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        "The logarithm is missing: the loss uses the logits or probabilities directly.",
         lambda real, fake: _mean(expit(fake)) - 1 - _mean(expit(real)),
     ),
     Misconception(
         "least_squares",
-        "It is a squared error; expected the cross entropy.",
+        "It is a squared error. Expected: the cross entropy.",
         lambda real, fake: _mean((real - 1) ** 2) + _mean(fake**2),
     ),
     Misconception(
         "least_squares",
-        "It is a squared error; expected the cross entropy.",
+        "It is a squared error. Expected: the cross entropy.",
         lambda real, fake: _mean((expit(real) - 1) ** 2) + _mean(expit(fake) ** 2),
     ),
     Misconception(
         "least_squares",
-        "It is half a squared error; expected the cross entropy.",
+        "It is half a squared error. Expected: the cross entropy.",
         lambda real, fake: (_mean((real - 1) ** 2) + _mean(fake**2)) / 2,
     ),
     Misconception(
         "hinge",
-        "It is a hinge loss; expected the cross entropy.",
+        "It is a hinge loss. Expected: the cross entropy.",
         lambda real, fake: _mean(np.maximum(0, 1 - real)) + _mean(np.maximum(0, 1 + fake)),
     ),
     Misconception("one_minus_logit", ONE_MINUS, lambda real, fake: _mean(softplus(-real)) + _mean(softplus(fake - 1))),
@@ -237,20 +239,20 @@ D_MISTAKES = (
         RELATIVISTIC,
         lambda real, fake: _mean(softplus(-(real - _mean(fake)))) + _mean(softplus(fake - _mean(real))),
     ),
-    Misconception("d_doubled", "It is twice as large.", lambda real, fake: 2 * _both(real, fake)),
+    Misconception("d_doubled", "It is twice the expected value.", lambda real, fake: 2 * _both(real, fake)),
     Misconception(
         "term_weighted",
-        "The fakes' term has the weight 1/2; expected the sum of the two averages.",
+        "The term of the generated images has the weight 1/2. Expected: the sum of the two averages.",
         lambda real, fake: _mean(softplus(-real)) + _mean(softplus(fake)) / 2,
     ),
     Misconception(
         "wrong_images",
-        "Both terms are made of the real images; the second belongs to the generated ones.",
+        "Both terms are computed from the real images. The second term belongs to the generated images.",
         lambda real, fake: _mean(softplus(-real)) + _mean(softplus(real)),
     ),
     Misconception(
         "wrong_images",
-        "Both terms are made of the generated images; the first belongs to the real ones.",
+        "Both terms are computed from the generated images. The first term belongs to the real images.",
         lambda real, fake: _mean(softplus(-fake)) + _mean(softplus(fake)),
     ),
     Misconception(
@@ -266,14 +268,14 @@ D_MISTAKES = (
     Misconception("bits", BITS, lambda real, fake: _both(real, fake) / np.log(2)),
     Misconception(
         "g_loss_added",
-        "The generator's loss is in it as well; expected -log D(x) - log(1 - D(G(z))) alone.",
+        "It also contains the generator's loss. Expected: -log D(x) - log(1 - D(G(z))) alone.",
         lambda real, fake: _both(real, fake) + _mean(softplus(-fake)),
     ),
 )
 
 SATURATES = (
-    "Where the fakes are recognised, D(G(z)) = 0.01 say, its slope in the logit is only 0.01, and that of "
-    "-log D(G(z)), which was expected, is 0.99: the generator would learn least when it has most to learn."
+    "If the discriminator recognises the generated images, for example with D(G(z)) = 0.01, the slope of this loss "
+    "in the logit is only 0.01. The slope of -log D(G(z)) is 0.99 there. Expected: -log D(G(z))."
 )
 G_MISTAKES = (
     Misconception(
@@ -283,80 +285,84 @@ G_MISTAKES = (
     ),
     Misconception(
         "g_sign",
-        "It has the wrong sign: it is log D(G(z)), and to minimise that makes the fakes worse. Expected: -log D(G(z)).",
+        "It has the wrong sign. It is log D(G(z)), and minimising that makes the generated images worse. Expected: "
+        "-log D(G(z)).",
         lambda real, fake: -_mean(softplus(-fake)),
     ),
     Misconception(
         "g_trains_fake",
-        "It is -log(1 - D(G(z))), the discriminator's own term: minimised by fakes that are recognised. "
-        "Expected: -log D(G(z)), as if the fakes' labels were those of real images.",
+        "It is -log(1 - D(G(z))), the term of the discriminator. It is smallest if the discriminator recognises the "
+        "generated images. Expected: -log D(G(z)), the loss with real labels for generated images.",
         lambda real, fake: _mean(softplus(fake)),
     ),
     Misconception(
         "g_uses_real",
-        "It is made of the real images; expected the generated ones.",
+        "It is computed from the real images. Expected: the generated images.",
         lambda real, fake: _mean(softplus(-real)),
     ),
     Misconception(
-        "g_halved", "It was divided by two; expected the average of -log D(G(z)).",
+        "g_halved", "It was divided by two. Expected: the average of -log D(G(z)).",
         lambda real, fake: _mean(softplus(-fake)) / 2,
     ),
     Misconception(
         "sigmoid_twice",
-        "The sigmoid was applied twice: the discriminator returns logits, and so does the function expect them.",
+        "The sigmoid was applied twice. The discriminator returns logits, and this loss function applies the "
+        "sigmoid itself.",
         lambda real, fake: _mean(softplus(-expit(fake))),
     ),
     Misconception(
-        "log_missing", "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        "log_missing", "The logarithm is missing: the loss uses the logits or probabilities directly.",
         lambda real, fake: -_mean(fake),
     ),
     Misconception(
-        "log_missing", "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        "log_missing", "The logarithm is missing: the loss uses the logits or probabilities directly.",
         lambda real, fake: -_mean(expit(fake)),
     ),
     Misconception(
-        "log_missing", "The logarithm is missing: it is made of the logits or probabilities themselves.",
+        "log_missing", "The logarithm is missing: the loss uses the logits or probabilities directly.",
         lambda real, fake: 1 - _mean(expit(fake)),
     ),
     Misconception(
-        "least_squares", "It is a squared error; expected the cross entropy.", lambda real, fake: _mean((fake - 1) ** 2)
+        "least_squares", "It is a squared error. Expected: the cross entropy.",
+        lambda real, fake: _mean((fake - 1) ** 2),
     ),
     Misconception(
-        "least_squares", "It is half a squared error; expected the cross entropy.",
+        "least_squares", "It is half a squared error. Expected: the cross entropy.",
         lambda real, fake: _mean((fake - 1) ** 2) / 2,
     ),
     Misconception(
-        "least_squares", "It is a squared error; expected the cross entropy.",
+        "least_squares", "It is a squared error. Expected: the cross entropy.",
         lambda real, fake: _mean((expit(fake) - 1) ** 2),
     ),
     Misconception(
         "both_terms",
-        "The real images' term is in it as well; expected -log D(G(z)) alone.",
+        "It also contains the term of the real images. Expected: -log D(G(z)) alone.",
         lambda real, fake: _mean(softplus(-fake)) + _mean(softplus(real)),
     ),
     Misconception(
         "both_terms",
-        "The real images' term is in it as well; expected -log D(G(z)) alone.",
+        "It also contains the term of the real images. Expected: -log D(G(z)) alone.",
         lambda real, fake: _mean(softplus(-fake)) + _mean(softplus(-real)),
     ),
     Misconception(
         "minimax_generator",
-        "It is -d_loss, the generator's side of the minimax game; expected the non-saturating -log D(G(z)) alone.",
+        "It is -d_loss, the generator's loss in the minimax game. Expected: the non-saturating loss -log D(G(z)) "
+        "alone.",
         lambda real, fake: -_both(real, fake),
     ),
     Misconception(
         "g_trains_fake",
-        "It is d_loss once more, so that the generator would help the discriminator; expected -log D(G(z)) alone.",
+        "It is d_loss itself, so the generator would help the discriminator. Expected: -log D(G(z)) alone.",
         _both,
     ),
     Misconception("one_minus_logit", ONE_MINUS, lambda real, fake: _mean(softplus(fake - 1))),
     Misconception(
         "one_minus_logit",
-        f"It is the minimax loss, and not even that: {ONE_MINUS} Expected: -log D(G(z)).",
+        f"It is an incorrect version of the minimax loss. {ONE_MINUS} Expected: -log D(G(z)).",
         lambda real, fake: -_mean(softplus(fake - 1)),
     ),
     Misconception(
-        "one_outside_log", "It is 1 - log D(G(z)): there is no 1 in -log D(G(z)).",
+        "one_outside_log", "It is 1 - log D(G(z)), but -log D(G(z)) has no 1 in it.",
         lambda real, fake: 1 + _mean(softplus(-fake)),
     ),
     Misconception("log_of_average", AVERAGED_FIRST, lambda real, fake: -float(np.log(_mean(expit(fake))))),
@@ -366,7 +372,7 @@ G_MISTAKES = (
     ),
     Misconception("relativistic", RELATIVISTIC, lambda real, fake: _mean(softplus(-(fake - _mean(real))))),
     Misconception(
-        "g_label_smoothing", "The labels are 0.9, a trick of its own; expected labels of 1.",
+        "g_label_smoothing", "The labels are 0.9, which is label smoothing. Expected: labels of 1.",
         lambda real, fake: _mean(0.9 * softplus(-fake) + 0.1 * softplus(fake)),
     ),
     Misconception(
@@ -382,9 +388,9 @@ G_MISTAKES = (
 MISTAKES = {D: D_MISTAKES, G: G_MISTAKES}
 AGGREGATED = {
     "": "",
-    "sum_not_mean": "It is their sum.",
+    "sum_not_mean": "It is the sum over the batch.",
     "averaged_twice": "It was divided by the batch size twice.",
-    "not_averaged": "It was not averaged at all.",
+    "not_averaged": "It was not averaged.",
 }
 
 
@@ -464,25 +470,26 @@ def _read(trial: Trial, case: int) -> Seen:
     given, got = trial.given, trial.got
     x, a, b, w = (array(given, f"{name}{case}") for name in "xabw")
     c = float(array(given, f"c{case}"))
-    z = array(got, f"{case}.z", what="The z given to the generator")
+    z = array(got, f"{case}.z", what="The z passed to the generator")
     rows = parts_of(got, f"{case}.rows", total=len(z) if z.ndim else 0)
     if z.ndim != 2 or z.shape[1] != dim or not len(z) or rows is None:
         raise Reject(
-            f"The generator was given z of shape {list(z.shape)}; expected [{batch}, {dim}] for a batch of {batch} and "
-            f"z_dim {dim}.",
+            f"The generator received z of shape {list(z.shape)}. Expected: shape [{batch}, {dim}] for a batch of "
+            f"{batch} images and z_dim {dim}.",
             diagnosis="wrong_shape",
         )
     if len(z) > 64 * batch or np.abs(z).max() > 50:
         raise Reject(
-            f"The generator was given {len(z)} z for a batch of {batch}, of up to {np.abs(z).max():.0f} standard "
-            "deviations. Expected: one draw from N(0, I) for each image; this cannot be judged."
+            f"The generator received {len(z)} z for a batch of {batch} images, with values of up to "
+            f"{np.abs(z).max():.0f} standard deviations, so the losses cannot be judged. Expected: one draw from "
+            "N(0, I) for each image."
         )
     losses = tuple(array(got, f"{case}.loss{i}", what=f"Loss {i + 1} of the two") for i in range(2))
     seen = seen_of(x, a, b, w, c, z, rows, losses)  # type: ignore[arg-type]
     if f"{case}.other" not in got:
         return seen
     try:
-        others = array(got, f"{case}.other", what="The images given to the discriminator")
+        others = array(got, f"{case}.other", what="The images passed to the discriminator")
     except Reject:  # it is of use for words alone, and may have been for display
         return seen
     return replace(seen, others=tuple(images_of(each, w, c) for each in others if each.shape == x.shape))

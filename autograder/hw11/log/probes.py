@@ -331,7 +331,7 @@ def _claims(found: Any) -> dict[str, Any]:
         if not isinstance(claim, int | float) or isinstance(claim, bool):
             told[f"wrong.{name}"] = kind_of(claim) if name in found else "missing"
         elif not math.isfinite(claim) or abs(claim) > 1e6:
-            told[f"wrong.{name}"] = "no finite number that makes sense"
+            told[f"wrong.{name}"] = "not a finite number"
         else:
             told[f"claim.{name}"] = float(claim)
     return told

@@ -127,7 +127,7 @@ def check(model: str, points: float) -> Check:
         returns=_returns,
         reads=True,
         needs=(FILES[model],),
-        expected="; expected: the picture of 200 sampled digits",
+        expected=". Expected: the picture of 200 sampled digits",
     )
     return Check(f"{model}.picture", "picture: 200 sampled digits", points, ask, Exact(picture))
 
@@ -202,12 +202,12 @@ def _seen(tiles: Array, layout: tiling.Layout, contrast: float, turned: str = ""
 
 
 TURNS: Mapping[str, Callable[[Array], Array]] = MappingProxyType({
-    "transposed, rows and columns having changed places": lambda tiles: tiles.transpose(0, 2, 1),
-    "mirrored, left and right having changed places": lambda tiles: tiles[:, :, ::-1],
+    "transposed (rows and columns swapped)": lambda tiles: tiles.transpose(0, 2, 1),
+    "mirrored (left and right swapped)": lambda tiles: tiles[:, :, ::-1],
     "upside down and mirrored": lambda tiles: tiles[:, ::-1],
     "upside down": lambda tiles: tiles[:, ::-1, ::-1],
-    "turned by a quarter to the right": lambda tiles: np.rot90(tiles, 1, (1, 2)),
-    "turned by a quarter to the left": lambda tiles: np.rot90(tiles, 3, (1, 2)),
+    "rotated by 90 degrees to the right": lambda tiles: np.rot90(tiles, 1, (1, 2)),
+    "rotated by 90 degrees to the left": lambda tiles: np.rot90(tiles, 3, (1, 2)),
     "transposed along the other diagonal": lambda tiles: np.rot90(tiles.transpose(0, 2, 1), 2, (1, 2)),
 })  # fmt: skip
 
@@ -240,7 +240,7 @@ def picture(trial: Trial) -> Verdict:
     """The best verdict on the pictures of this name."""
     verdicts = list(_verdicts(trial.got))
     if not verdicts:
-        raise Reject("What came back of the picture makes no sense. Expected: a PNG or JPEG file.")
+        raise Reject("The picture could not be read back. Expected: a PNG or JPEG file.")
     return max(verdicts, key=lambda verdict: verdict.score)
 
 
@@ -260,30 +260,30 @@ def _opened(one: Values) -> Array:
     """The pixels that the probe told. Raises `Reject` where it could read none."""
     kind = one.get("kind")
     if not isinstance(kind, str):
-        raise Reject("What came back of the picture makes no sense. Expected: a PNG or JPEG file.")
+        raise Reject("The picture could not be read back. Expected: a PNG or JPEG file.")
     if kind:
         number = whole(one, "found", least=0, most=2**53) if kind in ("large", "huge") else 0
         told = {
             "empty": "it is empty.",
-            "large": f"it has {number} MB, more than is read.",
-            "huge": f"it has {number} million pixels, more than is read.",
+            "large": f"its {number} MB are above the limit.",
+            "huge": f"its {number} million pixels are above the limit.",
             "animated": "it holds more than one image.",
-            "format": "it is neither PNG nor JPEG, whatever its name says.",
-            "broken": "it is damaged, or was cut off.",
+            "format": "it is neither PNG nor JPEG, although its name may say so.",
+            "broken": "it is damaged or incomplete.",
         }
-        sentence = told.get(kind, "what came back of it makes no sense.")
+        sentence = told.get(kind, "its content could not be read back.")
         raise Reject(
             f"The picture could not be read: {sentence} Expected: one PNG or JPEG image of 200 sampled digits.",
             diagnosis="picture_unreadable",
         )
     pixels = one.get("pixels")
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2:
-        raise Reject("What came back of the picture makes no sense. Expected: a PNG or JPEG file.")
+        raise Reject("The picture could not be read back. Expected: a PNG or JPEG file.")
     short, long = sorted(pixels.shape)
     if short < LEAST_SIDE or long > LONGEST * short or pixels.size > MOST_PIXELS:
         raise Reject(
-            f"The picture is {pixels.shape[1]} x {pixels.shape[0]} pixels. Expected: 560 x 280 or larger, with 28 x 28 "
-            "for each of 200 digits in 10 rows of 20.",
+            f"The picture is {pixels.shape[1]} x {pixels.shape[0]} pixels. Expected: 560 x 280 or larger, which is "
+            "28 x 28 pixels for each of 200 digits in 10 rows of 20.",
             diagnosis="picture_small",
         )
     return pixels
@@ -296,8 +296,8 @@ def judged(shown: Reading) -> Verdict:
         return verdict
     return Verdict(
         0.5,
-        f"{shown.seen} of {NUMBER} tiles look like handwritten digits that are {shown.turned}. Expected: digits as "
-        "they are written; with numpy that is `x.reshape(-1, 28, 28)`, whose last two axes stay as they are.",
+        f"{shown.seen} of {NUMBER} tiles look like handwritten digits that are {shown.turned}. Expected: upright "
+        "digits. With numpy, use `x.reshape(-1, 28, 28)` and do not swap the last two axes.",
         "picture_turned",
     )
 
@@ -312,42 +312,41 @@ def _upright(shown: Reading) -> Verdict:
     if shown.seen < FEW and not shown.layout.exact:
         return Verdict(
             0.0,
-            "No grid of 200 digits was found in the picture. Expected: one image of 10 rows of 20 digits, or of 20 "
-            "rows of 10, each 28 x 28 pixels or enlarged alike.",
+            "The picture contains no grid of 200 digits. Expected: one image of 10 rows of 20 digits, or of 20 rows "
+            "of 10. Each digit has 28 x 28 pixels or is enlarged equally.",
             "picture_no_grid",
         )
     if shown.seen < FEW and shown.contrast < FADED:
         return Verdict(
             0.0,
-            f"The picture is nearly all grey: strokes and background differ by {shown.contrast:.0f} of 255 levels. "
-            "Expected: bright digits on a dark ground, or the reverse, sampled after training.",
+            f"The picture is almost uniformly grey. Strokes and background differ by {shown.contrast:.0f} of 255 "
+            "levels. Expected: bright digits on a dark background, or the reverse, sampled after training.",
             "picture_grey",
         )
     if shown.seen < FEW:
         noise = shown.smooth < SMOOTH
         why = (
-            "Neighbouring pixels have little to do with each other, as in noise: was the model trained, and the "
-            "trained one sampled?"
+            "Neighbouring pixels are almost independent, as in noise. Did you sample from the trained model?"
             if noise
-            else "They are blots or blurs: was the model trained to the end?"
+            else "They are blobs or blurred. Was the model trained to the end?"
         )
         return Verdict(
             0.0,
-            f"There is {grid}, but only {counted}. {why} Expected: most of them.",
+            f"The picture has {grid}, but only {counted}. {why} Expected: most tiles show a digit.",
             "picture_noise" if noise else "picture_untrained",
         )
     if 2 * twins > NUMBER or shown.several < LEAST_CLASSES:
         return Verdict(
             0.0,
-            f"The tiles are alike: {twins} of {NUMBER} show what another shows, and {shown.several} classes of digits "
-            "are there more than once. Expected: 200 different digits of several classes, each from a z of its own.",
+            f"Many tiles are alike: {twins} of {NUMBER} look like another tile, and {shown.several} classes of "
+            "digits appear more than once. Expected: 200 different digits of several classes, each from its own z.",
             "picture_alike",
         )
     if 2 * copies > NUMBER:
         return Verdict(
             0.0,
-            f"{copies} of {NUMBER} tiles are images of the training data. Expected: new digits, sampled from the model "
-            "by drawing z and decoding it.",
+            f"{copies} of {NUMBER} tiles are images of the training data. Expected: new digits, sampled from the "
+            "model by drawing z and decoding it.",
             COPIES,
         )
     near = int((shown.likeness >= NEAR).sum())
@@ -362,22 +361,22 @@ def _upright(shown: Reading) -> Verdict:
     if shown.several < CLASSES:
         return Verdict(
             0.5,
-            f"In {grid} {counted}, but of {shown.several} classes only. Expected: {CLASSES} of the ten or more, each "
-            f"at least {EACH} times. A model that has settled on a few digits may need other seeds or more steps.",
+            f"In {grid} {counted}, but they belong to {shown.several} classes only. Expected: at least {CLASSES} of "
+            f"the ten classes, each at least {EACH} times. A model that produces only a few digits may need other "
+            "seeds or more steps.",
             "picture_few_classes",
         )
     if shown.seen < MANY:
         return Verdict(
             0.5,
-            f"In {grid} {counted}. Expected: {MANY} or more, which a model reaches that is trained for all its "
-            "iterations.",
+            f"In {grid} {counted}. Expected: at least {MANY}, which a fully trained model reaches.",
             "picture_little_training",
         )
     if {rows, columns} != {10, 20}:
         return Verdict(
             0.5,
-            f"{counted}, of {shown.several} classes, but they stand in {grid}. Expected: 10 x 20; with torchvision's "
-            "make_grid or save_image that is nrow=20.",
+            f"{counted}, of {shown.several} classes, but they form {grid}. Expected: 10 x 20. With torchvision's "
+            "make_grid or save_image, use nrow=20.",
             "picture_layout",
         )
     return Verdict(1.0, f"In {grid} {counted}, of {shown.several} classes.")

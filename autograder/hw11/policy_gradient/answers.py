@@ -36,25 +36,28 @@ def final(trial: Trial) -> Verdict:
     given = number(opened(trial), "policy_gradient.final_accuracy", "the test accuracy in percent, such as 50")
     fraction = given.value <= 1 and not given.percent
     claim = float(given.value) * (100 if fraction else 1)
-    told = f"The final test accuracy is given as {claim:.4g} %"
+    told = f"The final test accuracy is {claim:.4g} %"
     usual = LEAST <= claim <= MOST
     seen = _own(trial)
     if seen is None:
         if usual:
-            return passed(f"{told}, which right solutions reach. The notebook's run left no network and test points to "
-                          "compare it with.")  # fmt: skip
-        return Verdict(0.0, f"{told}. The notebook's run left no network to compare it with. Expected: between "
-                       f"{LEAST:.0f} and {MOST:.0f} %, which right solutions reach.", "accuracy_range")  # fmt: skip
+            return passed(f"{told}, which is in the range of right solutions. The run of your notebook left no "
+                          f"network and no "
+                "test points for a comparison.")  # fmt: skip
+        return Verdict(0.0, f"{told}. The run of your notebook left no network for a comparison. Expected: between "
+                            f"{LEAST:.0f} and "
+            f"{MOST:.0f} %, the range of right solutions.", "accuracy_range")  # fmt: skip
     if abs(claim - seen) <= FAR:
-        return passed(f"{told}; the grader's run of your notebook reached {seen:.1f} %.")
+        return passed(f"{told}, and the grader's run of your notebook reached {seen:.1f} %.")
     right = seen >= 100 * REACHED
     if right and DRAWN <= claim <= MOST:
-        return passed(f"{told}, as networks reach that learn from drawn actions; `model` reached {seen:.1f} % in the "
-                      "grader's run of your notebook.")  # fmt: skip
+        return passed(f"{told}, which networks reach that learn from drawn actions. In the grader's run of your "
+                      f"notebook, "
+            f"`model` reached {seen:.1f} %.")  # fmt: skip
     return Verdict(
         0.5 if right and usual else 0.0,
         f"{told}, but in the grader's run of your notebook `model` was right on {seen:.1f} % of the test points. "
-        f"Expected: the last value of your own run, which differs by at most {FAR:.0f} from one machine to another.",
+        f"Expected: the last value of your own run. It differs by at most {FAR:.0f} points between machines.",
         "accuracy_other",
     )
 
@@ -67,7 +70,7 @@ def _own(trial: Trial) -> float | None:
     found = tuple(np.shape(trial.got.get(name, ())) for name in names)
     if found != shapes or not all(0 < many <= MANY for many in (*points, *hidden)):
         return None
-    x, *weights = (array(trial.got, name, what="Your notebook's network") for name in names)
+    x, *weights = (array(trial.got, name, what="The network of your notebook") for name in names)
     return 100 * accuracy(tuple(weights), x)
 
 
@@ -75,7 +78,7 @@ COMPARED = MappingProxyType({"comparison": "Policy gradient and supervised learn
 
 FINAL = Check("policy_gradient.answer", "answers: final accuracy", 1, NOTEBOOK, Exact(final))
 WRITTEN = Check(
-    "policy_gradient.written", "comparison with supervised learning", 0, ASK,
+    "policy_gradient.written", "answers: comparison with supervised learning", 0, ASK,
     Passed("policy_gradient", COMPARED), manual=True,
 )  # fmt: skip
 CHECKS = (FINAL, WRITTEN)

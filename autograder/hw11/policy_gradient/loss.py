@@ -216,14 +216,16 @@ def slopes(trial: Trial) -> tuple[Slope, ...]:
     for case, rows in enumerate(CASES):
         if f"{case}.slope" not in values.got:
             raise Reject(
-                "No gradient of the loss reached the network's logits. Expected: a loss that depends on logprob, the "
-                "log-probability of the chosen actions; the reward itself has no gradient.",
+                "No gradient of the loss reached the network's logits. Expected: a loss that depends on logprob, "
+                "the log-probability of the chosen actions. The reward itself has no gradient.",
                 diagnosis=_no_gradient(values),
             )
         logits = array(values.given, f"logits{case}")
         found.append(
             Slope(
-                array(values.got, f"{case}.slope", shape=(rows, CLASSES), what="The gradient to the logits"),
+                array(
+                    values.got, f"{case}.slope", shape=(rows, CLASSES), what=("The gradient with respect to the logits")
+                ),
                 softmax(logits, axis=1),
                 _actions(values, f"{case}.used", f"action{case}"),
                 array(values.given, f"reward{case}"),
@@ -231,9 +233,8 @@ def slopes(trial: Trial) -> tuple[Slope, ...]:
         )
     if all(slope.nothing for slope in found) and not _is_multiple(tuple(found)):
         raise Reject(
-            "The gradient of the loss to the network's logits is zero in every batch, up to rounding, whatever the "
-            "actions and rewards are: training would change nothing. Expected: a loss that falls where the "
-            "log-probability of a rewarded action rises.",
+            "The gradient of the loss with respect to the logits is zero in every batch, so training changes "
+            "nothing. Expected: a loss that falls when the log-probability of a rewarded action rises.",
             diagnosis="zero_gradient",
         )
     return tuple(found)
@@ -246,7 +247,7 @@ def _actions(values: Trial, used: str, given: str) -> Array:
         return actions.astype(int)
     found = array(values.got, used, shape=actions.shape, what="The actions that your loop rewards")
     if not np.isin(found, range(CLASSES)).all():
-        raise Reject("Some action that your loop rewards is no class. Expected: 0, 1, 2 or 3.")
+        raise Reject("An action that your loop rewards is not a class. Expected: 0, 1, 2 or 3.")
     return found.astype(int)
 
 
@@ -368,15 +369,15 @@ def _slopes_of(trial: Trial, part: str) -> list[Slope]:
     if "used" in of.got and "table" in of.given:
         rewards = array(of.given, "table")[np.arange(actions.shape[1]), actions]
     p = softmax(array(of.given, "logits"), axis=1)
-    got = array(of.got, "slopes", shape=(*actions.shape, CLASSES), what="The gradient to the logits")
+    got = array(of.got, "slopes", shape=(*actions.shape, CLASSES), what="The gradient with respect to the logits")
     return [Slope(*each[:1], p, *each[1:]) for each in zip(got, actions, rewards, strict=True)]
 
 
 # ------------------------------------------------------------------------------------ how it is judged
 
 EXPECTED = (
-    "Expected: the gradient of the average of -reward times the log-probability of the chosen action, "
-    "which pushes that action's logit up by reward (1 - p) and every other one down by reward p."
+    "Expected: the gradient of the average of -reward times the log-probability of the chosen action. A step "
+    "against it raises the logit of the chosen action by reward (1 - p) and lowers every other logit by reward p."
 )
 
 
@@ -409,8 +410,8 @@ def _of_other_actions(s: Slope) -> Array:
 
 
 ROWS_BY_ACTION = (
-    "`logprob[predicted]` takes whole rows, those whose numbers are the actions. The chosen action of each row is "
-    "`logprob[torch.arange(N), predicted]`, or `logprob.gather(1, predicted[:, None])`."
+    "`logprob[predicted]` selects whole rows, and the actions are their row numbers. The log-probability of the "
+    "chosen action of each row is `logprob[torch.arange(N), predicted]` or `logprob.gather(1, predicted[:, None])`."
 )
 
 
@@ -439,8 +440,8 @@ def _one_column(s: Slope, action: int) -> Array:
 
 
 REGRESSION = (
-    "It is a squared error between {0} and the reward, as if the network were to foretell the reward. The reward is a "
-    "weight: it multiplies the log-probability."
+    "It is a squared error between {0} and the reward, as if the network had to predict the reward. The reward is a "
+    "weight that multiplies the log-probability."
 )
 
 
@@ -488,31 +489,31 @@ MISTAKES = (
     ),
     Misconception(
         "probabilities",
-        "It is the gradient of the probability itself: its logarithm is missing, so unlikely actions hardly count.",
+        "It is the gradient of the probability itself. The logarithm is missing, so unlikely actions hardly count.",
         lambda s: s.want * s.p[np.arange(len(s.p)), s.action][:, None],
     ),
     Misconception(
         "broadcast_nxn",
-        "Every row was weighted by the mean reward of the batch in place of its own: two means were multiplied, or "
-        "tensors of shapes (N, 1) and (N,) were, which gives N x N products.",
+        "Every row was weighted by the mean reward of the batch, not by its own reward. Two means were multiplied, "
+        "or tensors of shapes (N, 1) and (N,) were multiplied, which gives N x N products.",
         lambda s: -s.score * s.reward.mean() / len(s.p),
     ),
     Misconception(
         "index_nxn",
-        "`logprob[:, predicted]` has shape N x N: in every row it is the log-probabilities of all rows' actions. One "
-        "for each row is `logprob[torch.arange(N), predicted]`.",
+        "`logprob[:, predicted]` has shape N x N, so each row holds log-probabilities for the actions of all rows. "
+        "Use `logprob[torch.arange(N), predicted]` to get one log-probability for each row.",
         lambda s: -(_shares(s, s.reward) - s.reward.mean() * s.p) / len(s.p),
     ),
     Misconception(
         "index_nxn",
-        "`logprob[:, predicted]` has shape N x N: in every row it is the log-probabilities of all rows' actions. One "
-        "for each row is `logprob[torch.arange(N), predicted]`.",
+        "`logprob[:, predicted]` has shape N x N, so each row holds log-probabilities for the actions of all rows. "
+        "Use `logprob[torch.arange(N), predicted]` to get one log-probability for each row.",
         lambda s: -s.reward[:, None] * (_shares(s, np.ones(len(s.p))) - s.p) / len(s.p),
     ),
-    Misconception("reward_ignored", "The reward has no part in it.", lambda s: -s.score / len(s.p)),
+    Misconception("reward_ignored", "The loss does not use the reward.", lambda s: -s.score / len(s.p)),
     Misconception(
         "all_actions",
-        "The log-probabilities of all actions are in it; only the chosen one's was tried and rewarded.",
+        "It contains the log-probabilities of all actions. Only the chosen action was tried and rewarded.",
         lambda s: -(1 - CLASSES * s.p) * s.reward[:, None] / len(s.p),
     ),
     Misconception(
@@ -520,38 +521,38 @@ MISTAKES = (
     ),
     Misconception(
         "reward_magnitude",
-        "It is weighted by the size of the reward, so that a punishment counts as a reward.",
+        "It is weighted by the absolute value of the reward, so a punishment counts as a reward.",
         lambda s: s.want * np.sign(s.reward)[:, None],
     ),
     Misconception(
         "reward_sign",
-        "Only the reward's sign counts in it, not its size.",
+        "Only the sign of the reward counts in it, not its size.",
         lambda s: s.want / np.abs(s.reward)[:, None],
     ),
     Misconception(
         "reward_sign",
-        "Only whether the reward is positive counts in it, not its size.",
+        "It only distinguishes positive rewards from others and ignores their size.",
         lambda s: -s.score * (s.reward > 0)[:, None] / len(s.p),
     ),
     Misconception(
         "reward_divided",
-        "It is divided by the reward in place of multiplied.",
+        "It is divided by the reward instead of multiplied by it.",
         lambda s: -s.score / s.reward[:, None] / len(s.p),
     ),
     Misconception(
         "reward_normalised",
-        "The rewards were moved and scaled to between 0 and 1, which changes with every batch.",
+        "The rewards were rescaled to lie between 0 and 1, and this scale changes with every batch.",
         lambda s: -s.score * ((s.reward - s.reward.min()) / np.ptp(s.reward))[:, None] / len(s.p),
     ),
     Misconception(
         "reward_softmax",
-        "The rewards were turned into positive shares by a softmax, so that punished actions are made likelier too.",
+        "The rewards went through a softmax, which makes them positive. So punished actions become likelier, too.",
         lambda s: -s.score * softmax(s.reward)[:, None],
     ),
-    Misconception("reward_clipped", "Negative rewards are left out of it.", lambda s: s.want * (s.reward > 0)[:, None]),
+    Misconception("reward_clipped", "Negative rewards are missing in it.", lambda s: s.want * (s.reward > 0)[:, None]),
     Misconception(
         "reward_clipped",
-        "Large rewards were cut down to 2 in it.",
+        "Rewards above 2 were clipped to 2 in it.",
         lambda s: -s.score * np.clip(s.reward, -2, 2)[:, None] / len(s.p),
     ),
     Misconception(
@@ -566,33 +567,34 @@ MISTAKES = (
     ),
     Misconception(
         "softmax_twice",
-        "Softmax was applied twice: `logprob` comes from log_softmax already, and its exponentials are no logits.",
+        "Softmax was applied twice. `logprob` already comes from log_softmax, and its exponentials are "
+        "probabilities, not logits.",
         _of_second_softmax,
     ),
     Misconception(
         "probability_twice",
-        "The log-probability was multiplied by the probability as well. The actions were drawn by their probabilities: "
-        "that weights them already.",
+        "The log-probability was also multiplied by the probability. The actions are drawn with these "
+        "probabilities, so they are weighted already.",
         lambda s: s.want * (_chances(s) * (1 + np.log(_chances(s))))[:, None],
     ),
     Misconception(
         "other_action",
-        "In some rows the reward goes to another action than the chosen one, `predicted`: was an action drawn anew, or "
-        "are the rows out of order?",
+        "In some rows the reward goes to an action other than `predicted`. Was an action drawn again, or are the "
+        "rows out of order?",
         _of_other_actions,
     ),
 )
 SIZES = (
-    ("sum_not_mean", float, "It is the sum over the batch; expected the average."),
+    ("sum_not_mean", float, "It is the sum over the batch. Expected: the average."),
     (
         "averaged_twice",
         lambda rows: 1 / rows,
-        "It was divided by the batch size twice; expected the average over the batch.",
+        "It was divided by the batch size twice. Expected: the average over the batch.",
     ),
     (
         "mean_over_classes",
         lambda rows: 1 / CLASSES,
-        "It was divided by the number of classes as well; expected the average over the batch only.",
+        "It was also divided by the number of classes. Expected: the average over the batch only.",
     ),
     ("sum_not_mean", lambda rows: rows / CLASSES, "It is the sum over the batch, divided by the number of classes."),
 )
@@ -639,7 +641,10 @@ def _entropy_bonus(found: tuple[Slope, ...]) -> Misconception | None:
             for s, rest, term, (scale, _) in zip(found, rests, terms, scales, strict=True)
         ):
             done = "subtracted" if weight > 0 else "added"
-            told = f"{shown(abs(weight), 2)} times the entropy of the policy was {done}, a trick of its own."
+            told = (
+                f"{shown(abs(weight), 2)} times the entropy of the policy was {done} (an entropy bonus). Expected: "
+                "the loss without it."
+            )
             return Misconception("entropy_bonus", told, lambda s: s.want)
     return None
 
@@ -655,12 +660,14 @@ def contract(trial: Trial) -> Verdict:
     for case, rows in enumerate(CASES):
         if values.got.get(f"{case}.is_tensor") is not True:
             raise Reject(
-                "A plain number was returned; expected a scalar tensor, which backward() needs.", diagnosis="item"
+                "The function returned a plain number. Expected: a scalar tensor, because backward() needs one.",
+                diagnosis="item",
             )
         loss = values.got.get(f"{case}.loss")
         if isinstance(loss, np.ndarray) and loss.shape != ():
             raise Reject(
-                f"For a batch of {rows} the loss has shape {list(loss.shape)}; expected a scalar, the average over it.",
+                f"For a batch of {rows} rows the loss has shape {list(loss.shape)}. Expected: a scalar, the average "
+                "over the batch.",
                 diagnosis="not_averaged",
             )
         array(values.got, f"{case}.loss", shape=(), what="The loss")
@@ -668,11 +675,11 @@ def contract(trial: Trial) -> Verdict:
     found = slopes(trial)
     if _multiples(found)[1] > 1 and any(_is_rounded(found, sizes) for sizes in _scales(found)):
         raise Reject(
-            "Every row counts by its reward times a number near 1, such as 0.9998: half precision, which has three "
-            "digits, has rounded the gradient on its way. Expected: float32 throughout, as logprob and reward have it.",
+            "Each row is weighted by its reward times a number near 1, such as 0.9998. Half precision, which has "
+            "three digits, rounded the gradient. Expected: float32 throughout, the type of logprob and reward.",
             diagnosis=HALF,
         )
-    return passed("The loss is one finite number, and a gradient flows from it.")
+    return passed("The loss is one finite number and has a gradient.")
 
 
 def gradient(trial: Trial) -> Verdict:
@@ -681,21 +688,23 @@ def gradient(trial: Trial) -> Verdict:
         remark = {
             "none": "",
             "independent": " A baseline is subtracted from the reward, which keeps the estimate unbiased.",
-            "own": " The batch's mean is subtracted from the reward; that biases the estimate by 1/N only.",
-            "half": " Half precision has rounded it, which another check judges.",
+            "own": " The mean of the batch is subtracted from the reward. This biases the estimate by 1/N only.",
+            "half": " Half precision rounded it, which another check judges.",
         }[reading.baseline]
-        told = "The gradient is the reward times that of the chosen action's log-probability, up to its size."
+        told = (
+            "The gradient is the reward times the gradient of the log-probability of the chosen action, up to a factor."
+        )
         return passed(told + remark, used=reading.used)
     if name := labels_in(trial):
         raise Reject(
-            f"The gradient to the logits is not right. The loss uses the labels, `{name}`, which a policy gradient is "
-            f"never told: it learns from the reward of what it chose. {EXPECTED}",
+            f"The gradient with respect to the logits is wrong. The loss uses the labels, `{name}`. A policy "
+            f"gradient never sees labels, and learns from the reward of the chosen action only. {EXPECTED}",
             diagnosis="true_labels",
         )
     known, _ = recognised(trial)
     if known is not None:
-        return Verdict(0.0, f"The gradient to the logits is not right. {known.sentence} {EXPECTED}", known.id)
-    return Verdict(0.0, f"The gradient to the logits is not right. {EXPECTED}")
+        return Verdict(0.0, f"The gradient with respect to the logits is wrong. {known.sentence} {EXPECTED}", known.id)
+    return Verdict(0.0, f"The gradient with respect to the logits is wrong. {EXPECTED}")
 
 
 FLAT, STEEP = (0, 0, 0, 0), (1, 0, 0, 0)
@@ -746,8 +755,8 @@ def _first(_failed: Trial, tiny: Trial) -> str:
         row = int(np.abs(slope.got - slope.want).max(1).argmax())
         where = "" if len(logits) == 1 else f" of row {row + 1}"
         return (
-            f"Smallest example: logits {shown(logits)}, actions {shown(action)} and rewards {shown(reward)} gave the "
-            f"gradient{where} {contrast(slope.got[row].round(6), slope.want[row])}"
+            f"Smallest example: the logits {shown(logits)}, actions {shown(action)} and rewards {shown(reward)} "
+            f"gave the gradient{where} {contrast(slope.got[row].round(6), slope.want[row])}"
         )
     return ""
 
@@ -759,8 +768,8 @@ def sign(trial: Trial) -> Verdict:
     reading = read(trial)
     if not reading.sizes and (name := labels_in(trial)):
         raise Reject(
-            f"The loss uses the labels, `{name}`, so this cannot be judged. Expected: what is made likelier depends on "
-            "the reward of the chosen action alone.",
+            f"The loss uses the labels, `{name}`, so this check cannot be judged. Expected: only the reward of the "
+            "chosen action decides which action becomes likelier.",
             diagnosis="true_labels",
         )
     if reading.sign > 0:
@@ -768,20 +777,20 @@ def sign(trial: Trial) -> Verdict:
     known, turned = (None, 0) if reading.sizes else recognised(trial)
     if turned < 0 or (known is None and reading.sign < 0 and all(map(_is_against, reading.slopes))):
         raise Reject(
-            "Minimising the loss makes rewarded actions less likely: its sign is wrong. Expected: -reward times "
-            "log-probability, since the optimiser minimises and the reward is to be maximised.",
+            "Minimising the loss makes rewarded actions less likely, so its sign is wrong. Expected: -reward times "
+            "log-probability, because the optimiser minimises the loss and the reward must be maximised.",
             diagnosis="pg_sign",
         )
     if known is not None:
         raise Reject(
-            f"Minimising the loss does not make rewarded actions likelier in every batch. {known.sentence} Expected: "
-            "likelier in every batch, by the gradient of -reward times log-probability.",
+            f"Minimising the loss does not make rewarded actions likelier in every batch. {known.sentence} "
+            "Expected: -reward times log-probability, which makes them likelier in every batch.",
             diagnosis=known.id,
         )
     raise Reject(
         f"Minimising the loss makes rewarded actions {'less likely' if reading.sign < 0 else 'likelier'} in "
-        f"{'the batches that were tried' if reading.sign < 0 else 'some batches and less likely in others'}. Expected: "
-        "likelier in every batch, by the gradient of -reward times log-probability."
+        f"{'the batches that were tried' if reading.sign < 0 else 'some batches and less likely in others'}. "
+        "Expected: -reward times log-probability, which makes them likelier in every batch."
     )
 
 
@@ -802,26 +811,26 @@ def average(trial: Trial) -> Verdict:
     shapes = [np.shape(values.got.get(f"{case}.loss", ())) for case in range(len(CASES))]
     if any(shapes) and not (reading.sizes and are(lambda _rows: 1.0)):  # gradients are those of the sum of all entries
         raise Reject(
-            f"For a batch of {rows[0]} the loss has shape {list(shapes[0])}: nothing averages the losses of the rows. "
-            "Expected: one number, their average over the batch.",
+            f"For a batch of {rows[0]} rows the loss has shape {list(shapes[0])}, so the losses of the rows are not "
+            "averaged. Expected: one number, the average over the batch.",
             diagnosis="not_averaged",
         )
     if not reading.sizes:  # then what is averaged is not known, but whether it is an average can be
         once, twice = (float(array(values.got, f"{case}.loss", what="The loss").mean()) for case in (ONCE, TWICE))
         # The rounding of any formula is far below 1 %, and a sum is twice as large.
         if abs(twice - once) <= 0.01 * abs(once) + 1e-6:
-            return passed("A batch whose rows are there twice has the same loss, as an average has.")
+            return passed("A batch with every row twice has the same loss, as an average has.")
         double, single = apart(twice, once, 3)
         raise Reject(
-            f"A batch whose rows are there twice has a loss of {double}, and one where they are there once {single}. "
-            "Expected: the average over the batch, which is the same for both.",
+            f"A batch with every row twice has a loss of {double}, and with every row once {single}. Expected: the "
+            "average over the batch, which is the same for both.",
             diagnosis="sum_not_mean" if abs(twice - 2 * once) <= 0.01 * abs(once) else "",
         )
     batch = values.got.get("batch")
     if are(lambda _rows: 1.0):
         return passed("The loss is the average over the batch.")
     if type(batch) is int and batch > 0 and are(lambda n: min(n, batch) / batch):
-        return passed(f"The loss is the sum over the batch, divided by {batch}, as many rows as your loop takes.")
+        return passed(f"The loss is the sum over the batch divided by {batch}, the batch size of your loop.")
     deviations = [[slope.reward.std(ddof=ddof) for slope in reading.slopes] for ddof in (0, 1)]
     known = next(((name, sentence) for name, scale, sentence in SIZES if are(scale)), None)
     if known is None and any(_are_ones(reading, several) for several in deviations):
@@ -830,10 +839,11 @@ def average(trial: Trial) -> Verdict:
             "The rewards were divided by their standard deviation, which changes with the batch.",
         )
     seen = ", ".join(
-        f"{apart(abs(size), 1, 3)[0]} times for {n} rows" for size, n in zip(reading.sizes, rows, strict=True)
+        f"{apart(abs(size), 1, 3)[0]} times the expected one for {n} rows"
+        for size, n in zip(reading.sizes, rows, strict=True)
     )
-    name, sentence = known or ("scaled", f"Its gradient has the wrong size, {seen}.")
-    raise Reject(f"The loss is not the average over the batch, which was expected. {sentence}", diagnosis=name)
+    name, sentence = known or ("scaled", f"Its gradient has the wrong size: {seen}.")
+    raise Reject(f"The loss is not the average over the batch. {sentence} Expected: the average.", diagnosis=name)
 
 
 def _are_ones(reading: Reading, factors: Sequence[float]) -> bool:
@@ -849,28 +859,28 @@ def inputs(trial: Trial) -> Verdict:
         slopes(trial)
     elif len({str(values.got.get(f"{case}.loss")) for case in range(len(CASES))}) == 1:
         raise Reject(
-            "The loss is the same number for every batch, so this cannot be judged. Expected: a loss that is computed "
-            "from logprob, predicted and reward.",
+            "The loss is the same number for every batch, so this check cannot be judged. Expected: a loss that is "
+            "computed from logprob, predicted and reward.",
             diagnosis="zero_gradient",
         )
     if "0.used" in values.got:
-        return passed("The loss stands in the training loop, which has no caller.")
+        return passed("The loss is written in the training loop, so there is no caller whose inputs could change.")
     for case, rows in enumerate(CASES):
         for name, word in (("action", "predicted"), ("reward", "reward")):
             after = array(values.got, f"{case}.{name}", what=f"After the call {word}")
             if not np.array_equal(after, array(values.given, f"{name}{case}")):
                 raise Reject(
-                    f"After the call {word} has changed, which the caller uses afterwards. Expected: {word} as it was; "
-                    "+= and operations that end in an underscore write into their argument.",
+                    f"After the call {word} has changed, but the caller still uses it. Expected: {word} is "
+                    "unchanged. Operations that end in an underscore, and +=, write into their argument.",
                     diagnosis="in_place",
                 )
         if values.got.get(f"{case}.kept") is not True:
             raise Reject(
-                f"For a batch of {rows} logprob was written to, or the reward made to require a gradient. Expected: "
-                "both as they were; the reward comes from a black box and is a constant.",
+                f"For a batch of {rows} rows logprob was changed, or the reward was made to require a gradient. "
+                "Expected: both are unchanged. The reward comes from a black box and is a constant.",
                 diagnosis="in_place",
             )
-    return passed("logprob, predicted and reward are as they were before the call.")
+    return passed("The call left logprob, predicted and reward unchanged.")
 
 
 def _are_multiples(calls: Sequence[Slope], factor: float) -> bool:
@@ -895,7 +905,7 @@ def unbiased(trial: Trial, alpha: float) -> Verdict:
         if _are_multiples(calls, size):
             return passed("With actions drawn from the policy the estimate is unbiased.")
         if reading.baseline != "none" and all(call.weights(size) is not None for call in calls):
-            return passed("With actions drawn from the policy the estimate is unbiased, baseline included.")
+            return passed("With actions drawn from the policy the estimate is unbiased, including the baseline.")
     sizes = (
         (reading.sizes[CASES.index(ROWS)],)
         if reading.sizes
@@ -907,26 +917,27 @@ def unbiased(trial: Trial, alpha: float) -> Verdict:
     got = np.stack([call.got for call in calls]).mean(0) * ROWS
     p_value, seen = max(_bias(got / size, exact, p, table) for size in sizes)
     if p_value >= alpha:
-        return passed(f"Over {CALLS * ROWS:,} actions no bias of the estimate can be told from chance.", p=p_value)
+        return passed(f"Over {CALLS * ROWS:,} drawn actions the estimate shows no bias beyond chance.", p=p_value)
     times, once = apart(seen, 1.0, 2)
     message = (
-        f"Over {CALLS * ROWS:,} actions drawn from the policy the average gradient, measured along the exact one, is "
-        f"{times} of it; expected {once}: an unbiased estimate of the gradient summed over all actions."
+        f"Over {CALLS * ROWS:,} actions drawn from the policy, the average gradient has {times} times the expected "
+        f"size along the exact gradient. Expected: {once} times, an unbiased estimate of the gradient summed over "
+        "all actions."
     )
     if abs(seen - 1) < ALONG:  # then the numbers say that nothing is wrong, and another direction that something is
         message = (
-            f"Over {CALLS * ROWS:,} actions drawn from the policy the average gradient is not the exact one: along "
-            "that it is as large, but it points to other sides as well. Expected: an unbiased estimate of the gradient "
-            "summed over all actions."
+            f"Over {CALLS * ROWS:,} actions drawn from the policy, the average gradient has the right size along "
+            "the exact gradient, but it also has a part in other directions. Expected: an unbiased estimate of the "
+            "gradient summed over all actions."
         )
     if reading.sizes and all(_greedy(call, sizes[0]) for call in calls):
         return Verdict(
             0.0,
-            f"{message} The likeliest action was used in place of the chosen one, `predicted`.",
+            f"{message} The likeliest action was used in place of the chosen action, `predicted`.",
             "greedy_action",
             p=p_value,
         )
-    return Verdict(0.0, f"{message} Only the log-probability of the action that was chosen may be rewarded.", p=p_value)
+    return Verdict(0.0, f"{message} Weight only the log-probability of the chosen action by the reward.", p=p_value)
 
 
 def _greedy(call: Slope, size: float) -> bool:

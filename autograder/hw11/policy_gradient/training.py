@@ -108,13 +108,13 @@ class Path:
 def _path(trial: Trial) -> Path:
     shapes = {"w0": (32, INPUTS), "b0": (32,), "w1": (CLASSES, 32), "b1": (CLASSES,)}
     weights = tuple(
-        array(trial.got, name, shape=(STEPS + 1, *shape), what="The path of the weights")
+        array(trial.got, name, shape=(STEPS + 1, *shape), what="The record of the weights in training")
         for name, shape in shapes.items()
     )
-    slopes = array(trial.got, "slopes", shape=(STEPS, ROWS, CLASSES), what="The gradient to the logits")
+    slopes = array(trial.got, "slopes", shape=(STEPS, ROWS, CLASSES), what="The gradient with respect to the logits")
     actions = array(trial.got, "actions", shape=(STEPS, ROWS), what="The actions")
     if not np.isin(actions, range(CLASSES)).all():
-        raise Reject("Some action of the training is no class. Expected: 0, 1, 2 or 3.")
+        raise Reject("An action in the training is not a class. Expected: 0, 1, 2 or 3.")
     return Path(weights, slopes, actions.astype(int))
 
 
@@ -130,24 +130,24 @@ def training(trial: Trial) -> Verdict:
         reached, asked = apart(100 * seen, 100 * TRAINED, 2)
         return Verdict(
             0.0,
-            f"A network trained with your loss for {STEPS} steps, on actions drawn from its policy, is right on "
-            f"{reached} % of new points. Expected: at least {asked} %. The reference's network reaches 67 %, and one "
-            "that names the commonest class for every point 34 %.",
+            f"A network was trained with your loss for {STEPS} steps, on actions drawn from its policy. It is right "
+            f"on {reached} % of new points. Expected: at least {asked} %. The reference's network reaches 67 %, and "
+            "always choosing the most common class gives 34 %.",
         )
     if not (_follows(trial, path) and _drawn(trial, path)):
         raise Reject(
-            "The network's weights did not come from the gradients of your loss. Expected: every training step goes "
-            "against the gradient that torch computes from what the loss returned.",
+            "The weights of the network did not come from the gradients of your loss. Expected: each training step "
+            "follows the gradient that torch computes from the returned loss.",
             diagnosis="path_other",
         )
     if not _twins(trial, path):
         raise Reject(
-            "Two rows with the same log-probabilities, the same action and the same reward got different gradients in "
-            "training. Expected: a row's part in the loss depends on its log-probability and reward, not on its place "
-            "in the batch or on labels.",
+            "In training, two rows with the same log-probabilities, action and reward got different gradients. "
+            "Expected: the part of a row in the loss depends on its log-probability and its reward, not on its "
+            "place in the batch or on labels.",
             diagnosis="path_other",
         )
-    return passed(f"A network trained with your loss is right on {100 * seen:.0f} % of new points.")
+    return passed(f"A network that was trained with your loss is right on {100 * seen:.0f} % of new points.")
 
 
 def _follows(trial: Trial, path: Path) -> bool:
@@ -294,7 +294,7 @@ def notebook(trial: Trial) -> Verdict:
         if isinstance(seen, float) and seen >= REACHED:
             return Verdict(
                 2 / 3,
-                f"{begin} The policy's network was trained by then: {100 * seen:.0f} % of new points.",
+                f"{begin} The policy network was already trained: it is right on {100 * seen:.0f} % of new points.",
                 "cell_failed",
             )
         return Verdict(0.0, begin, "cell_failed")
@@ -305,14 +305,14 @@ def notebook(trial: Trial) -> Verdict:
         reached, asked = apart(100 * seen, 100 * REACHED, 2)
         return Verdict(
             1 / 3,
-            f"All {cells} code cells ran, but the network that learns from the rewards is right on only {reached} % of "
-            f"new points after that. Expected: at least {asked} %; 76 % is usual with the likeliest actions, and 83 % "
-            "with drawn ones.",
+            f"All {cells} code cells ran, but the network that learns from the rewards is right on only {reached} % "
+            f"of new points. Expected: at least {asked} %. Usual values are 76 % with the likeliest actions and 83 "
+            "% with drawn actions.",
             "model_untrained",
         )
     return passed(
-        f"All {cells} code cells ran from top to bottom; the policy's network is right on {100 * seen:.0f} % of new "
-        "points."
+        f"All {cells} code cells ran from top to bottom, and the policy network is right on {100 * seen:.0f} % of "
+        "new points."
     )
 
 
@@ -322,9 +322,9 @@ def _failure(trial: Trial, failed: int, cells: int) -> str:
     # A whole run is given no inputs of ours, so that its numbers are the student's own.
     told = clean(text if isinstance(text, str) else "", limit=300, line=True, numbers=True)
     if kind == "deadline":
-        what = f"was still running when the time was up, in {where}. Is there a loop that never ends in it?"
+        what = f"was still running in {where} when the time was up. Does the cell contain an endless loop?"
     elif kind == "ended":
-        what = f"lost its kernel in {where}: did the code exit, crash, or use very much memory?"
+        what = f"lost its kernel in {where}. Did the code exit, crash, or use too much memory?"
     else:
         what = f"stopped in {where}: {told}"
     return f'After "restart and run all" the notebook {what} Expected: every cell runs, from top to bottom.'
@@ -341,14 +341,18 @@ def _reached(trial: Trial) -> float | str:
     shapes = ((hidden, INPUTS), (hidden,), (CLASSES, hidden), (CLASSES,))
     if not found:
         return (
-            "No network learnt from the rewards: between an answer of reward_oracle and a gradient none was asked for "
-            "outputs. Expected: one that the policy gradient trains; supervised learning does not count."
+            "No network learned from the rewards. Between a call of reward_oracle and the next gradient, no network "
+            "computed outputs. Expected: a network that the policy gradient trains. Supervised training does not "
+            "count."
         )
     if (
         len(found) != 4
         or hidden > WIDEST
         or any(np.shape(one) != shape for one, shape in zip(found, shapes, strict=True))
     ):
-        return "Expected: the policy is the network that get_model makes, Linear(8, 32), ReLU, Linear(32, 4)."
-    weights = tuple(array(trial.got, f"weight{index}", what="A weight of the policy's network") for index in range(4))
+        return (
+            "The policy network has another form. Expected: the network of get_model, Linear(8, 32), ReLU, "
+            "Linear(32, 4)."
+        )
+    weights = tuple(array(trial.got, f"weight{index}", what="A weight of the policy network") for index in range(4))
     return accuracy(weights)

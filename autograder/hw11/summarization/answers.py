@@ -40,9 +40,13 @@ def t5(trial: Trial) -> Verdict:
         except Reject as fault:
             faults.append(fault)
     if list(rates.values()) == list(RATES.values())[::-1]:
-        faults.append(Reject(
-            "The two peak learning rates are exchanged. Expected: the larger one where the weights are still far from "
-            "any good ones.", diagnosis="t5_rates_exchanged"))  # fmt: skip
+        faults.append(
+            Reject(
+                "The two peak learning rates are swapped. Expected: the larger one for the phase that starts far from "
+                "good weights.",
+                diagnosis="t5_rates_exchanged",
+            )
+        )
         return _thirds(faults, 1 + len(faults))
     faults += [_rate(name, rate) for name, rate in rates.items() if rate != RATES[name]]
     return _thirds(faults, len(faults))
@@ -50,7 +54,7 @@ def t5(trial: Trial) -> Verdict:
 
 def _thirds(faults: list[Reject], lost: int) -> Verdict:
     if not faults:
-        return passed("The optimizer and both peak learning rates are those of the T5 paper.")
+        return passed("The optimizer and both peak learning rates match the T5 paper.")
     known = next((fault.diagnosis for fault in faults if fault.diagnosis != "unfilled"), "unfilled")
     return Verdict(1 - lost / 3, " ".join(map(str, faults)), known)
 
@@ -69,28 +73,32 @@ def _optimizer(values: Values) -> None:
     plain = re.sub(r"[^a-z]+", " ", written.casefold()).split()
     if EITHER.search(written):
         told = clean(written, limit=SHOWN, line=True)
-        raise Reject(f't5_optimizer is "{told}", which names more than one. Expected: the one optimizer that the T5 '
-                     "paper names where it describes the training.", diagnosis="t5_optimizer")  # fmt: skip
+        raise Reject(
+            f't5_optimizer is "{told}", which names more than one optimizer. Expected: the one that the '
+            f"T5 paper "
+            "names where it describes the training.",
+            diagnosis="t5_optimizer",
+        )
     joined = {*plain, *(a + b for a, b in pairwise(plain))}  # "Ada Factor"
     if difflib.get_close_matches("adafactor", joined, n=1, cutoff=0.85):  # one letter of nine off, not "adagrad"
         return
     told = clean(written, limit=SHOWN, line=True)
     adam = any(word.startswith("adam") for word in plain)
-    why = " Adam keeps two numbers for every weight, which is what the authors wanted to save." if adam else ""
+    why = " Adam stores two numbers for each weight. The authors wanted to save this memory." if adam else ""
     raise Reject(f't5_optimizer is "{told}".{why} Expected: the optimizer that the T5 paper names where it describes '
                  "the training.", diagnosis="t5_adam" if adam else "t5_optimizer")  # fmt: skip
 
 
 def _rate(name: str, rate: float) -> Reject:
     """The sentence for a wrong rate. 0.01 and 0.001 are the same floats however they are written."""
-    begin = f"The peak learning rate of {PHASES[name]} is given as {rate:.4g}."
+    begin = f"The peak learning rate of {PHASES[name]} is {rate:.4g}."
     if rate in USUAL:
-        return Reject(f"{begin} That is what guides to fine-tuning recommend with Adam. Expected: what the T5 paper "
-                      "says.", diagnosis="t5_usual_rate")  # fmt: skip
+        return Reject(f"{begin} Fine-tuning guides recommend this value with Adam. Expected: the value in the T5 "
+                      f"paper.", diagnosis="t5_usual_rate")  # fmt: skip
     if name == "t5_peak_lr_pretraining":
         return Reject(f"{begin} Expected: the largest value of the paper's inverse square root schedule, which it has "
                       "in its first steps.", diagnosis="t5_rate")  # fmt: skip
-    return Reject(f"{begin} Expected: the constant that the paper names.", diagnosis="t5_rate")
+    return Reject(f"{begin} Expected: the constant value that the paper names.", diagnosis="t5_rate")
 
 
 # ------------------------------------------------------------------------------------------------ ROUGE
@@ -114,18 +122,20 @@ def rouge(trial: Trial) -> Verdict:
             faults.append(fault)
     shown = _logged(take(values, "log")) if given else {}
     if given and not shown:
-        return Verdict(0.0, f"The ROUGE scores cannot be compared: {_why(trial)} Expected: submission_log.json, as the "
-                       "notebook writes it, in the same upload.", "rouge_no_log")  # fmt: skip
+        return Verdict(0.0, f"The ROUGE scores cannot be compared. {_why(trial)} Expected: submission_log.json, as "
+                            f"the notebook "
+            "writes it, in the same upload.", "rouge_no_log")  # fmt: skip
     wrong = [name for name, one in given.items() if not _fits(one, shown[name])]
     if wrong and all(_fits(one, shown[_other(name)]) for name, one in given.items()):
         faults = [Reject(
-            "The two models' scores are exchanged: what is given for one is in submission_log.json for the other. "
-            "Expected: those of the model trained from scratch as scratch_.", diagnosis="rouge_exchanged")]  # fmt: skip
+            "The scores of the two models are swapped: each score belongs to the other model in "
+            "submission_log.json. Expected: the scores of the model trained from scratch under "
+            "scratch_.", diagnosis="rouge_exchanged")]  # fmt: skip
     else:
         faults += [_differs(name, given[name], shown[name]) for name in wrong]
     if not faults:
-        return passed("All six ROUGE scores are those of submission_log.json.")
-    more = f" {len(faults) - 2} more figures are missing or differ." if len(faults) > 2 else ""
+        return passed("All six ROUGE scores match submission_log.json.")
+    more = f" {len(faults) - 2} more scores are missing or different." if len(faults) > 2 else ""
     known = next((fault.diagnosis for fault in faults if fault.diagnosis != "unfilled"), "unfilled")
     right = len(given) - len(wrong)
     return Verdict(right / len(NAMES), " ".join(map(str, faults[:2])) + more, known)
@@ -142,14 +152,15 @@ def _why(trial: Trial) -> str:
     seen = take(trial.got, "log")
     return {
         "absent": "submission_log.json is not in the upload.",
-        "": "submission_log.json holds no figures rouge1, rouge2 and rougeL of both models.",
+        "": "submission_log.json does not hold rouge1, rouge2 and rougeL for both models.",
     }.get(str(seen.get("kind")), "submission_log.json could not be read.")
 
 
 def _differs(name: str, given: Number, percent: float) -> Reject:
     logged = apart(float(given.value), percent)[1]  # with as many digits as tell the two apart
-    return Reject(f"{name} is given as {given}, but submission_log.json has {logged} percent. Expected: the figure of "
-                  "the run whose log is uploaded.", diagnosis="rouge_value")  # fmt: skip
+    return Reject(f"{name} is {given}, but submission_log.json says {logged} percent. Expected: the score of the run "
+                  f"whose "
+        "log is uploaded.", diagnosis="rouge_value")  # fmt: skip
 
 
 def _other(name: str) -> str:
@@ -173,14 +184,19 @@ def _fits(given: Number, percent: float) -> bool:
 # ------------------------------------------------------------------------------------------------- checks
 
 READ: Mapping[str, str] = MappingProxyType({
-    "comparison": "Both models compared", "llm_model": "The language model", "llm_prompt": "The prompt",
+    "comparison": "Comparison of both models", "llm_model": "The language model", "llm_prompt": "The prompt",
     "llm_output": "Its summaries",
-    "llm_comparison": "The comparison",
+    "llm_comparison": "Comparison with the language model",
 })  # fmt: skip
 
 T5 = Check("summarization.t5", "answers: how T5 was trained", 1, ASK, Exact(t5))
 SCORES = Check("summarization.rouge", "answers: ROUGE scores", 1, ASK, Exact(rouge))
 WRITTEN = Check(
-    "summarization.written", "comparison, a large language model", 0, ASK, Passed("summarization", READ), manual=True
+    "summarization.written",
+    "answers: comparison, a large language model",
+    0,
+    ASK,
+    Passed("summarization", READ),
+    manual=True,
 )
 CHECKS = (T5, SCORES, WRITTEN)

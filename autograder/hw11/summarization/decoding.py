@@ -373,61 +373,62 @@ class Mistake:
 
 
 MISTAKES = (
-    Mistake("sum_greedy", "It is what greedy decoding finds: only the likeliest beam was followed.", _as_greedy),
+    Mistake("sum_greedy", "It is the result of greedy decoding: only the likeliest beam was followed.", _as_greedy),
     Mistake(
         "sum_penalty_inverted",
-        "The length penalty works the wrong way: log p is divided by n ** length_penalty.",
+        "The length penalty is inverted. Expected: log p divided by n ** length_penalty.",
         _inverted,
     ),
     Mistake(
         "sum_penalty_ignored",
-        "It is what length_penalty = 0 finds: log p was not divided by a power of each beam's own length, in which "
-        "padding does not count.",
+        "It is the result for length_penalty = 0. Expected: log p divided by a power of each beam's own length, in "
+        "which padding does not count.",
         _unpenalised,
     ),
-    Mistake("sum_logits", "Logits were added up where log-probabilities belong (log_softmax).", _of_logits),
+    Mistake("sum_logits", "Logits were added. Expected: the sum of log-probabilities (log_softmax).", _of_logits),
     Mistake(
         "sum_probabilities",
-        "Probabilities were added up where log-probabilities belong: take log_softmax, not softmax.",
+        "Probabilities were added. Expected: the sum of log-probabilities (log_softmax in place of softmax).",
         _of_probabilities,
     ),
     Mistake(
         "sum_first_finished",
-        "The search ended with the first beam that ended; others can still become better.",
+        "The search ended with the first finished beam, but other beams can still become better.",
         _first_ended,
     ),
-    Mistake("sum_finished_lost", "Beams that ended were lost; they compete at the end.", _unended),
+    Mistake("sum_finished_lost", "Finished beams were lost, but they compete at the end.", _unended),
     Mistake(
         "sum_not_reordered",
-        "The caches did not follow their beams: row k of the caches must be that of the beam that row k continues.",
+        "The caches did not follow their beams. Expected: row k of the caches belongs to the beam that row k "
+        "continues.",
         _not_reordered,
     ),
     Mistake(
         "sum_penalty_length",
-        "The length in the penalty is one too large: the first token, config.bos_token_id, does not count.",
+        "The length in the penalty is one too large. The first token, config.bos_token_id, does not count.",
         _first_token_counted,
     ),
     Mistake(
         "sum_penalty_length",
-        "The length in the penalty is one too small: the token config.eos_token_id counts, too.",
+        "The length in the penalty is one too small. The token config.eos_token_id counts.",
         _end_not_counted,
     ),
     Mistake(
         "sum_encoder_order",
-        "Beams saw the documents of other rows: repeat_interleave puts the copies of a document beside each other, "
-        "repeat does not.",
+        "Beams saw the documents of other rows. repeat_interleave puts the copies of a document next to each other, "
+        "but repeat does not.",
         beside=_side_by_side,
     ),
     Mistake(
         "sum_first_finished",
-        "The search ended for all rows with the first beam of any that ended; others can still become better.",
+        "The search ended for all rows when one row had a finished beam, but other beams can still become better.",
         beside=_any_ended,
     ),
     *(
         Mistake(
             "sum_first_taken",
-            "The first beam of a row that ended was taken: all that end compete by their scores, log p divided by a "
-            "power of the length.",
+            "The first finished beam of a row was returned. Expected: all finished beams compete by their scores, "
+            "log p divided by a power of the length.",
             search,
             beside,
         )
@@ -440,8 +441,8 @@ MISTAKES = (
     *(
         Mistake(
             "sum_penalty_each_step",
-            "The length penalty was applied at each step, so that it adds up; log p is summed without it, and divided "
-            "by the length's power once, when beams are compared.",
+            "The length penalty was applied in every step. Expected: log p is summed without it and divided by the "
+            "power of the length once, when beams are compared.",
             search,
             beside,
         )
@@ -611,7 +612,7 @@ LONGEST_ROW = 2048
 
 def _returns(given: Values) -> Specs:
     def ids(case: str) -> Spec:
-        return numbers(most=LONGEST_ROW * len(np.asarray(given[f"{case}.ids"])), what="the tokens that came back")
+        return numbers(most=LONGEST_ROW * len(np.asarray(given[f"{case}.ids"])), what="the returned tokens")
 
     count = whole(given, "cases", least=1, most=100)
     tokens = {f"{case}.ids": ids(str(case)) for case in range(count)}
@@ -648,15 +649,15 @@ class Row:
 def _rows(one: Trial, name: str, most: int, *, real: bool = False) -> list[Row]:
     """The rows of the ids that came back. Raises `Reject` where these are no ids; with `real` floats are some."""
     batch, ids = len(np.asarray(one.given["ids"])), one.got.get("ids")
-    expected = f"expected ids of shape ({batch}, n), n at most max_length = {most}."
+    expected = f"Expected: ids of shape ({batch}, n), where n is at most max_length = {most}."
     if not isinstance(ids, np.ndarray):
-        raise Reject(f"{name} returned no tensor; {expected}")
+        raise Reject(f"{name} returned no tensor. {expected}")
     if ids.ndim != 2 or len(ids) != batch or ids.shape[1] > WIDER * most:
-        raise Reject(f"{name} returned an array of shape {list(ids.shape)}; {expected}", diagnosis="shape")
+        raise Reject(f"{name} returned an array of shape {list(ids.shape)}. {expected}", diagnosis="shape")
     if ids.dtype.kind not in ("iuf" if real else "iu"):
         raise Reject(
-            f"{name} returned numbers of type {ids.dtype}; expected ids, which are integers: others cannot be looked "
-            "up.",
+            f"{name} returned numbers of type {ids.dtype}. Expected: integer ids, because other numbers cannot be "
+            "looked up.",
             diagnosis="dtype",
         )
     return [_row(row, most) for row in ids.tolist()]
@@ -693,15 +694,17 @@ def _there(trial: Trial, name: str) -> None:
     if trial.got.get("neither") is not True:
         return
     if name:
-        raise Reject(f"There is no {name} in the notebook. Expected: see greedy_decode: tokens.", diagnosis=MISSING)
+        raise Reject(
+            f'The notebook does not define {name}. Expected: see the check "greedy_decode: tokens".', diagnosis=MISSING
+        )
     words = (
-        "Your model generates by the generate of transformers, which is good for the rest of the notebook"
+        "Your model uses generate() of transformers, which is fine for the rest of the notebook"
         if trial.got.get("library") is True
-        else "Neither is in the notebook"
+        else "The notebook defines neither of them"
     )
     raise Reject(
-        f"greedy_decode and beam_search are missing. {words}; but the ten points of these four checks are for the two "
-        "functions. Expected: both, as the template describes them. Nothing else depends on them.",
+        f"greedy_decode and beam_search are missing. {words}. But the ten points of these four checks are for these "
+        "two functions. Expected: both functions, as the template describes them. Nothing else depends on them.",
         diagnosis=MISSING,
     )
 
@@ -733,27 +736,28 @@ def _forgetful(source: Source, most: int) -> Tokens:
 SLIPS = (
     Slip(
         "sum_cache_lost",
-        "Every step saw the newest token alone: the caches that model.decode returns belong in the next call.",
+        "Every step saw the newest token only. Pass the caches that model.decode returns to the next call.",
         lambda sources, row, most: _forgetful(sources[row], most),
     ),
     Slip(
         "sum_first_finished",
-        "All rows ended when the first of them had ended; each goes on to its own end.",
+        "All rows ended when the first row ended. Each row must continue to its own end.",
         _shortest,
     ),
     Slip(
         "sum_wrong_start",
-        "Decoding began with config.pad_token_id; here it begins with config.bos_token_id.",
+        "Decoding started with config.pad_token_id. Expected: it starts with config.bos_token_id.",
         lambda sources, row, most: greedy(sources[row], most, first=PAD),
     ),
     Slip(
         "sum_wrong_start",
-        "Decoding began with config.eos_token_id; here it begins with config.bos_token_id.",
+        "Decoding started with config.eos_token_id. Expected: it starts with config.bos_token_id.",
         lambda sources, row, most: greedy(sources[row], most, first=EOS),
     ),
     Slip(
         "sum_one_too_few",
-        "Rows that do not end have max_length - 1 tokens: the first one, config.bos_token_id, does not count.",
+        "Rows that do not end have max_length - 1 tokens. The first token, config.bos_token_id, does not count "
+        "towards max_length.",
         lambda sources, row, most: greedy(sources[row], most - 1),
     ),
 )
@@ -787,15 +791,15 @@ def _right_but_for(name: str, rows: Sequence[Row], wants: Sequence[Tokens]) -> V
     if any(row.first for row in rows):
         return Verdict(
             HALF,
-            f"{name} returned config.bos_token_id in front of the tokens, which are right. Expected: ids without that "
-            "first token.",
+            f"{name} returned the right tokens with config.bos_token_id in front. Expected: ids without that first "
+            "token.",
             "sum_first_token_kept",
         )
     if any(row.tokens != want for row, want in zip(rows, wants, strict=True)):
         return Verdict(
             HALF,
-            f"{name} left out config.eos_token_id behind tokens that are right. Expected: each row up to and with its "
-            "end.",
+            f"{name} returned the right tokens without config.eos_token_id at the end. Expected: each row up to and "
+            "including its end token.",
             "sum_end_cut",
         )
     return None
@@ -817,35 +821,35 @@ def greedily(trial: Trial) -> Verdict:
         return slight
     wrong = next(((row.tokens, want) for row, want in zip(rows, wants, strict=True) if row.tokens != want), None)
     if wrong is None:
-        return passed("Greedy decoding finds the likeliest token at each step, up to each row's end.")
+        return passed("Greedy decoding finds the likeliest token at each step, up to the end of each row.")
     slip = _known_slip(found)
     told = _difference("greedy_decode", *wrong, "the likeliest token at each step")
     raise Reject(f"{told} {slip.sentence}" if slip else told, diagnosis=slip.id if slip else "")
 
 
-MIXED = " Was a beam that had ended continued, or do tokens and ends come from different beams or rows?"
+MIXED = " Was a finished beam continued, or do tokens and ends come from different beams or rows?"
 
 
 def _form(name: str, rows: Sequence[Row], most: int) -> None:
     faults = {row.fault for row in rows}
     if "behind" in faults:
         raise Reject(
-            f"{name} returned tokens behind the end of a row. Expected: config.pad_token_id behind "
+            f"{name} returned tokens after the end of a row. Expected: config.pad_token_id after "
             f"config.eos_token_id.{MIXED if name == 'beam_search' else ''}",
             diagnosis="sum_no_stop",
         )
     if "long" in faults:
         longest = max(len(row.tokens) for row in rows)
-        raise Reject(f"{name} returned {longest} tokens in a row; expected at most max_length = {most}.")
+        raise Reject(f"{name} returned {longest} tokens in a row. Expected: at most max_length = {most}.")
 
 
 def _difference(name: str, got: Tokens, want: Tokens, what: str) -> str:
     at = next((index for index, pair in enumerate(zip(got, want, strict=False)) if pair[0] != pair[1]), None)
     if at is None:
-        where = f"ended after {len(got)} tokens where {len(want)} were expected"
+        where = f"ended after {len(got)} tokens instead of {len(want)}"
     else:
-        where = f"differs from token {at + 1} on"
-    return f"On a model whose logits are looked up in a table, a row of {name} {where}. Expected: {what}."
+        where = f"is wrong from token {at + 1} on"
+    return f"For a model that looks its logits up in a table, a row of {name} {where}. Expected: {what}."
 
 
 Found = tuple[list[Source], int, Search, Tokens, Tokens]
@@ -874,14 +878,18 @@ def beamed(trial: Trial) -> Verdict:
     wrong = next(((search, got, want) for _, _, search, got, want in found if got != want), None)
     if wrong is None:
         return passed(
-            "Beam search finds what every right beam search finds, and the best of all where it is wide enough. (Which "
-            "beams are kept is a matter of log p; of their scores is allowed, too, and finds the same here.)"
+            "Beam search finds what every correct beam search finds here, including the best sequence where "
+            "num_beams is large enough. You may select beams by log p or by score, because both give the same "
+            "result here."
         )
     search, got, want = wrong
-    told = _difference("beam_search", got, want, "what every right beam search finds there")
+    told = _difference("beam_search", got, want, "the row that every correct beam search finds")
     known = _known(found, cases)
     raise Reject(
-        f"{told} Here num_beams = {search.width}, max_length = {search.most}, length_penalty = {search.penalty:g}. "
+        (
+            f"{told} Settings: num_beams = {search.width}, max_length = {search.most}, length_penalty = "
+            f"{search.penalty:g}. "
+        )
         + (known.sentence if known else "Tokens, scores, ends and caches must all follow their beams."),
         diagnosis=known.id if known else "",
     )
@@ -889,8 +897,8 @@ def beamed(trial: Trial) -> Verdict:
 
 ALIKE = Mistake(
     "sum_beams_alike",
-    "It is what greedy decoding finds, since all beams began alike and stayed copies of one: at the beginning only one "
-    "of them may count.",
+    "It is the result of greedy decoding, because all beams started equal and stayed equal. Only one beam may count "
+    "in the first step.",
     _as_greedy,
 )
 
@@ -974,9 +982,9 @@ def _economical(trial: Trial, name: str, length: int) -> Verdict:
         raise Reject(UNJUDGED.format(name))
     if trial.got_cpu > ALLOWED + STATES_ALLOWED * price:
         raise Reject(
-            f"{name} took {trial.got_cpu:.1f} s of CPU time for searches that need "
-            f"{2 * price * length + 0.5:.1f} s. Expected: the encoder once, and one new token a row in each call of "
-            "model.decode, with the caches that came back.",
+            f"{name} took {trial.got_cpu:.1f} s of CPU time for searches that need {2 * price * length + 0.5:.1f} "
+            "s. Expected: one encoder call, then one new token for each row in each call of model.decode, with the "
+            "returned caches.",
             diagnosis="sum_recomputed",
         )
     return passed(ECONOMICAL)
@@ -1013,28 +1021,28 @@ def _all_end(rows: Sequence[Row], walk: chain.Walk) -> bool:
     return bool(rows) and ended and min(lengths) >= 8 and int(walk.likely.sum()) == sum(lengths)
 
 
-ECONOMICAL = "The encoder runs once, and the model gets one new token a row and step."
+ECONOMICAL = "The encoder runs once, and the model receives one new token for each row and step."
 UNJUDGED = (
-    "On a long input {0} did not return as many tokens as were expected, or they are none that model.decode makes "
-    "likely. So this check cannot tell how much work the expected ones would be. Look at the check of its tokens first."
+    "For a long input {0} returned too few tokens, or tokens that model.decode makes unlikely, so this check cannot "
+    "measure the work. Expected: likely tokens up to the end of each row. Look at the check of its tokens first."
 )
 REFUSALS = {
     "encoded": (
-        "{0} ran the encoder again for a document. Expected: once, before the first token.",
+        "{0} ran the encoder again for a document. Expected: one encoder call, before the first token.",
         "sum_encoder_repeated",
     ),
     "prefix": (
-        "{0} gave model.decode several positions of a row at once. Expected: one new token a row in each call, and the "
-        "cache; else the work for n tokens grows like n^2.",
+        "{0} passed several positions of a row to model.decode at once. Expected: one new token for each row in "
+        "each call, and the cache. Otherwise the work for n tokens grows like n^2.",
         "sum_recomputed",
     ),
     "again": (
-        "{0} gave model.decode more tokens for one position than there are rows and beams. Expected: one a beam and "
-        "position, the cache that came back, and no past that is replayed.",
+        "{0} passed more tokens for one position to model.decode than there are rows and beams. Expected: one token "
+        "for each beam and position, with the returned cache, and no second pass over earlier tokens.",
         "sum_recomputed",
     ),
     "ended": (
-        "{0} called model.decode when all its rows had ended. Expected: it ends once all rows have ended.",
+        "{0} called model.decode after all its rows had ended. Expected: it stops once all rows have ended.",
         "sum_no_stop",
     ),
 }

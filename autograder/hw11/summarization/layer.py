@@ -227,8 +227,8 @@ def single(trial: Trial, name: str, shape: Sequence[int], what: str) -> Array:
     found, raw = array(trial.got, name, shape=shape, what=what), trial.got[name]
     if trial.got.get("double") is not True and isinstance(raw, np.ndarray) and raw.dtype == np.float64:
         raise Reject(
-            f"{what} has type float64 where inputs and weights have float32. Expected: float32; the next layer, whose "
-            "weights are float32, cannot take anything else.",
+            f"{what} has type float64, but inputs and weights have type float32. Expected: float32, because the "
+            "float32 weights of the next layer accept nothing else.",
             diagnosis="dtype",
         )
     return found
@@ -310,36 +310,40 @@ SKIPPED = {"self_attn_ln": "sum_self_skipped", "cross_attn_ln": "sum_cross_skipp
 FORMS = (
     _everywhere(
         "sum_residual_lost",
-        "The residual connections are missing: each block normalises x + change, not the change alone.",
+        "The residual connections are missing. Each block normalises x + change, not the change alone.",
         block=_without_residual,
     ),
     *(
-        _everywhere("sum_residual_lost", f"The {words} block lacks its x + .", block=_only(norm, _without_residual))
+        _everywhere(
+            "sum_residual_lost",
+            f"The {words} block has no residual connection (x + change).",
+            block=_only(norm, _without_residual),
+        )
         for norm, words in BLOCKS.items()
     ),
     *(
-        _everywhere(SKIPPED[norm], f"The {words} block is left out{rest}.", block=_only(norm, other))
+        _everywhere(SKIPPED[norm], f"The {words} block is missing{rest}.", block=_only(norm, other))
         for norm, words in BLOCKS.items()
-        for other, rest in ((_skipped, ""), (_norm_alone, ", but for its LayerNorm"))
+        for other, rest in ((_skipped, ""), (_norm_alone, " except for its LayerNorm"))
     ),
-    _everywhere("sum_norm_lost", "The layer normalisations are missing after x + change.", block=_without_norm),
+    _everywhere("sum_norm_lost", "The layer normalisations after x + change are missing.", block=_without_norm),
     *(
-        _everywhere("sum_norm_lost", f"The {words} block lacks its LayerNorm.", block=_only(norm, _without_norm))
+        _everywhere("sum_norm_lost", f"The {words} block has no LayerNorm.", block=_only(norm, _without_norm))
         for norm, words in BLOCKS.items()
     ),
     _everywhere(
-        "sum_norm_lost", "Only the change was normalised; it is x + change that goes through it.", block=_norm_inside
+        "sum_norm_lost", "Only the change was normalised. Expected: LayerNorm(x + change).", block=_norm_inside
     ),
     _everywhere(
         "sum_pre_norm",
-        "The normalisation was applied before each block (pre-norm); here it comes after x + change.",
+        "The normalisation was applied before each block (pre-norm). Expected: after x + change.",
         block=_pre_norm,
     ),
     *(
         _everywhere(
             "sum_residual_of_layer",
-            "The layer's own input is added in a later block: each block adds its own input, what the block before "
-            "returned.",
+            "A later block adds the input of the layer. Expected: each block adds its own input, which is the "
+            "output of the block before it.",
             from_input=blocks,
         )
         for blocks in (("ffn_ln",), ("cross_attn_ln",), ("cross_attn_ln", "ffn_ln"))
@@ -347,21 +351,21 @@ FORMS = (
     *(
         _everywhere(
             "sum_one_norm",
-            f"The LayerNorm of the {words} block, {norm}, is used in all blocks; each block has one of its own.",
+            f"The LayerNorm of the {words} block, {norm}, is used in all blocks. Expected: each block uses its own.",
             block=_one_norm(norm),
         )
         for norm, words in BLOCKS.items()
     ),
-    _everywhere("sum_activation", "GELU was used between fc1 and fc2 in place of ReLU.", activation=_gelu),
-    _everywhere("sum_activation", "Nothing stands between fc1 and fc2, where ReLU belongs.", activation=lambda x: x),
+    _everywhere("sum_activation", "GELU was used between fc1 and fc2. Expected: ReLU.", activation=_gelu),
+    _everywhere("sum_activation", "The ReLU between fc1 and fc2 is missing.", activation=lambda x: x),
     Mistake(
         "sum_padding_ignored",
-        "The encoder's padding mask does not reach the cross-attention, so padding is attended to.",
+        "The encoder's padding mask does not reach the cross-attention, so the cross-attention attends to padding.",
         decoder={"memory_padding": None},
     ),
     Mistake(
         "sum_padding_inverted",
-        "The encoder's padding mask is inverted in the cross-attention: 1 is where nothing may be seen.",
+        "The encoder's padding mask is inverted in the cross-attention. A 1 marks a position that must not be seen.",
         decoder={"memory_padding": INVERTED},
     ),
 )
@@ -372,28 +376,28 @@ PLAIN = (
     *FORMS,
     Mistake(
         "sum_padding_ignored",
-        "The padding mask does not reach the encoder's self-attention, so padding is attended to.",
+        "The padding mask does not reach the encoder's self-attention, so the self-attention attends to padding.",
         encoder={"padding": None},
     ),
     Mistake(
         "sum_padding_inverted",
-        "The padding mask is inverted in the self-attention: 1 is where nothing may be seen.",
+        "The padding mask is inverted in the self-attention. A 1 marks a position that must not be seen.",
         encoder={"padding": INVERTED},
         decoder={"hidden": lambda sight: np.ones_like(sight.own)},
     ),
     Mistake(
         "sum_not_causal",
-        "A decoder's position sees the positions behind it; its self-attention must be causal.",
+        "A position of the decoder sees later positions. Its self-attention must be causal.",
         decoder={"causal": False},
     ),
     Mistake(
         "sum_not_causal",
-        "The causal mask is turned round: a decoder's position sees itself and those behind it, not those before it.",
+        "The causal mask is reversed. A position of the decoder sees itself and later positions, not earlier ones.",
         decoder={"hidden": lambda sight: sight.visible & ~sight.own},
     ),
     Mistake(
         "sum_causal_encoder",
-        "The encoder's positions see only those before them; its self-attention must not be causal.",
+        "A position of the encoder sees earlier positions only. Its self-attention must not be causal.",
         encoder={"causal": True},
     ),
 )
@@ -441,9 +445,11 @@ def plain(trial: Trial) -> Verdict:
     if not wrong:
         pairs = any(one.got.get("pair") is True for _, one in _cases(trial, "encoder"))
         return passed(
-            "Without a cache the layer gives what it should, in encoders and in decoders."
+            "Without a cache the output of the layer is right in the encoder and in the decoder."
             + (
-                " It returns a pair with None; the output alone is asked for, but the pair is allowed." if pairs else ""
+                " The layer returns a pair (output, None). The output alone is enough, but the pair is accepted."
+                if pairs
+                else ""
             ),
             used=used,
         )
@@ -453,10 +459,10 @@ def plain(trial: Trial) -> Verdict:
         if all(itertools.chain(encoders, decoders)):  # one after the other, and hardly ever all of them
             break
     else:
-        mistake = Mistake("", "Compare each line with the formula of its block.")
+        mistake = Mistake("", "Compare each line of your code with the formula of its block.")
     raise Reject(
-        f"Without a cache the output of {wrong}'s layer is not the expected one: self-attention, cross-attention "
-        f"(decoders only) and feed-forward, each as LayerNorm(x + Dropout(change)). {mistake.sentence}",
+        f"Without a cache the output of {wrong}'s layer is wrong. Expected: self-attention, cross-attention "
+        f"(decoder only) and feed-forward, each as LayerNorm(x + Dropout(change)). {mistake.sentence}",
         diagnosis=mistake.id,
     )
 
@@ -475,23 +481,23 @@ def _all_but_earlier(sight: Sight) -> Array:
 IN_CACHE = (
     Mistake(
         "sum_causal_in_cache",
-        "The newest position sees only the first one: with one query a causal mask hides all keys but number 0. The "
-        "newest position may see everything in the cache.",
+        "The newest position sees only the first position. With a single query, a causal mask hides every key "
+        "except key 0. The newest position may see the whole cache, so it needs no mask.",
         decoder={"hidden": _all_but_first},
     ),
     Mistake(
         "sum_cache_lost",
-        "The newest position sees only itself: keys and values must come from the cache and x.",
+        "The newest position sees only itself. Expected: keys and values from the cache and from x.",
         decoder={"hidden": lambda sight: ~sight.own},
     ),
     Mistake(
         "sum_newest_left_out",
-        "The newest position does not see itself: keys and values are made of the cache and x, not of the cache alone.",
+        "The newest position does not see itself. Expected: keys and values from the cache and from x.",
         decoder={"hidden": _all_but_earlier},
     ),
     Mistake(
         "sum_cross_from_cache",
-        "The cross-attention sees the decoder's cache; its keys and values are made of encoder_out.",
+        "The cross-attention sees the decoder's cache. Expected: keys and values from encoder_out.",
         decoder={"memory": THE_INPUT, "memory_padding": None, "memory_hidden": lambda sight: ~sight.visible},
     ),
 )
@@ -508,14 +514,18 @@ def step_by_step(trial: Trial) -> Verdict:
     shares = [_shares(outs, mistake) for mistake in ((RIGHT, form) if form else (RIGHT,))]
     used = min(max(float(each.max()) for each in found) for found in shares)
     if used <= 1:
-        return passed("Step by step with the cache gives the same as all positions at once.", used=used)
+        return passed(
+            ("Step by step with the cache, the layer gives the same output as for all positions at once."), used=used
+        )
     (_, name, _), each = next(pair for pair in zip(outs, shares[-1], strict=True) if pair[1].max() > 1)
     known = next((one for one in (*IN_CACHE, *FORMS) if all(_is(one, *out) for out in outs)), None)
     which = "of a second sequence through the same layer " if name == "y" else ""
     raise Reject(
-        f"With use_cache the output {which}differs from step {np.argmax(each > 1) + 1} on. Expected: at step i the "
-        "output of position i that the layer gives for all positions at once. "
-        + (known.sentence if known else "Look at which keys and values the newest position sees, and in which order."),
+        (
+            f"With use_cache the output {which}is wrong from step {np.argmax(each > 1) + 1} on. Expected: at step i, "
+            "the output for position i when all positions are processed at once. "
+        )
+        + (known.sentence if known else "Check which keys and values the newest position sees, and in which order."),
         diagnosis=known.id if known else "",
     )
 
@@ -539,8 +549,8 @@ def cache(trial: Trial) -> Verdict:
     for _, one in _cases(trial, "cached"):
         if one.got.get("x.kept") is not True or one.got.get("y.kept") is not True:
             raise Reject(
-                "One of x, the encoder's output and the caches that were handed in or returned earlier has changed. "
-                "Expected: a new tensor, as torch.cat makes one; other beams and other calls still need the old one.",
+                "The call changed x, the encoder's output or an earlier cache in place. Expected: a new tensor, as "
+                "torch.cat makes one, because other beams and other calls still need the old one.",
                 diagnosis="sum_in_place",
             )
     for case, one in _cases(trial, "cached"):
@@ -549,25 +559,25 @@ def cache(trial: Trial) -> Verdict:
             if f"x.form{step}" in one.got:
                 form = clean(str(one.got[f"x.form{step}"]), limit=60, line=True)
                 raise Reject(
-                    f"The new cache that came back at step {step + 1} is {form}. Expected: a tensor (batch, i, "
-                    "d_model) with this layer's inputs so far, at the first step, too.",
+                    f"The new cache that was returned at step {step + 1} is {form}. Expected: a tensor (batch, i, "
+                    "d_model) with the inputs of this layer so far, also at the first step.",
                     diagnosis="sum_cache_lost",
                 )
             held = array(one.got, f"x.cache{step}", what=f"The cache after step {step + 1}")
             want = x[:, : step + 1].astype(float)
             if held.shape != want.shape:
                 raise Reject(
-                    f"After step {step + 1} the cache has shape {list(held.shape)}; expected {list(want.shape)}: "
-                    "batch, the positions so far, d_model.",
+                    f"After step {step + 1} the cache has shape {list(held.shape)}. Expected: shape "
+                    f"{list(want.shape)}, which is batch, positions so far, d_model.",
                     diagnosis="sum_cache_wrong_axis" if held.size == want.size else "sum_cache_lost",
                 )
             if not np.array_equal(held, want):
                 raise Reject(
-                    f"After step {step + 1} the cache is not the expected one: the layer's inputs so far, unchanged "
-                    f"and in their order. {_instead(x, one, held, step)}",
+                    f"After step {step + 1} the cache is wrong. Expected: the inputs of the layer so far, unchanged "
+                    f"and in order. {_instead(x, one, held, step)}",
                     diagnosis="sum_cache_of_outputs" if _outputs(one, held, step) else "sum_cache_content",
                 )
-    return passed("The cache holds the layer's inputs so far, and nothing was changed in place.")
+    return passed("The cache holds the inputs of the layer so far, and nothing was changed in place.")
 
 
 def _outputs(one: Trial, held: Array, step: int) -> bool:
@@ -581,10 +591,10 @@ def _outputs(one: Trial, held: Array, step: int) -> bool:
 
 def _instead(x: Array, one: Trial, held: Array, step: int) -> str:
     if _outputs(one, held, step):
-        return "It holds the layer's outputs; keys and values are made of its inputs."
+        return "It holds the outputs of the layer, but keys and values are computed from its inputs."
     if step and np.array_equal(held, np.roll(x[:, : step + 1].astype(float), 1, axis=1)):
-        return "The newest input stands in front; it belongs behind the others."
-    return "Expected: the x of each step, as the layer received it."
+        return "The newest input comes first, but it belongs at the end."
+    return "Append the x of each step, as the layer receives it."
 
 
 def training(trial: Trial) -> Verdict:
@@ -593,7 +603,7 @@ def training(trial: Trial) -> Verdict:
         out, again = (_output(one, name, "The output") for name in ("out", "again"))
         if not np.array_equal(out, again):
             raise Reject(
-                "In eval mode two calls with the same x gave different outputs. Is a dropout on that does not know the "
+                "In eval mode two calls with the same x gave different outputs. Is there a dropout that ignores the "
                 "mode? Expected: the same output.",
                 diagnosis="sum_dropout_in_eval",
             )
@@ -602,25 +612,25 @@ def training(trial: Trial) -> Verdict:
             if np.array_equal(noisy[0], noisy[1]):
                 raise Reject(
                     "In train mode, with p_drop = 0.5, two calls with the same x gave the same output. Expected: "
-                    "dropout after each block's attention and after the feed-forward.",
+                    "dropout after each attention and after the feed-forward network.",
                     diagnosis="sum_no_dropout",
                 )
         fitting = next((each for each in (RIGHT, *PLAIN) if _close(out, case.decoder(**each.decoder), ...)), None)
         if fitting is None:
             raise Reject(
-                "The output without a cache is not the expected one, so its gradients are not, either. Expected: "
-                "those of the layer's formula."
+                "The output without a cache is wrong, so its gradients are wrong, too. Expected: the gradients of "
+                "the layer's formula."
             )
         _slopes(case, one, fitting.decoder)
         alone = case.decoder(block=_norm_alone)
         if fitting is RIGHT and not fits(_output(one, "dropped", "The output in train mode"), alone.value, alone.error):
             raise Reject(
-                "In train mode, with p_drop = 1, the output is not that of the three norms alone. Expected: dropout on "
-                "what each attention and the feed-forward give, before it is added to x; with p_drop = 1 nothing of "
-                "it is left.",
+                "In train mode, with p_drop = 1, the output is not the output of the three norms alone. Expected: "
+                "dropout applies to each attention and to the feed-forward output before x is added. With p_drop = "
+                "1 nothing of them is left.",
                 diagnosis="sum_no_dropout",
             )
-    return passed("The gradients are right, and dropout is on in train mode only.")
+    return passed("The gradients are right, and dropout is active in train mode only.")
 
 
 def _slopes(case: Case, one: Trial, changes: Mapping[str, Any]) -> None:
@@ -644,16 +654,18 @@ def _slopes(case: Case, one: Trial, changes: Mapping[str, Any]) -> None:
             if abs(want) <= 1e-12:
                 continue  # a mistake of the output's: there nothing depends on it
             raise Reject(
-                f"No gradient of the output reached {what}. Is there a detach, .data or no_grad on the way? Expected: "
-                "one for everything that the output depends on.",
+                f"No gradient of the output reached {what}. Was a tensor detached, read through .data, or computed "
+                "under torch.no_grad()? Expected: a gradient for everything that the output depends on.",
                 diagnosis="sum_detached",
             )
-        seen = float((array(one.got, f"to.{name}", shape=place.shape, what=f"The gradient to {what}") * along).sum())
+        seen = float(
+            (array(one.got, f"to.{name}", shape=place.shape, what=f"The gradient with respect to {what}") * along).sum()
+        )
         size = float(np.abs(slope).sum() + np.abs(array(one.got, f"to.{name}") * along).sum())
         if not fits(seen, want, grown * size + 1e-12):
             raise Reject(
-                f"The gradient to {what} is not the derivative of the output. Measured along one direction it is "
-                f"{contrast(seen, want)} Is a part of it detached, or changed in place?",
+                f"The gradient with respect to {what} is not the derivative of the output. Along one direction the "
+                f"derivative is {contrast(seen, want)} Was a part of it detached, or changed in place?",
                 diagnosis="sum_detached",
             )
 

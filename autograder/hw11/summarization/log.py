@@ -154,11 +154,11 @@ def outputs(coarse: bool) -> Mapping[str, Output]:
 
 
 ENCODINGS = {
-    "bytes": " Some bytes of it are not UTF-8; they were read as unknown letters.",
-    "utf-16": " It is in UTF-16, and was read as that.",
-    "utf-32": " It is in UTF-32, and was read as that.",
+    "bytes": " Some bytes of it are not UTF-8, so those letters were replaced.",
+    "utf-16": " It is in UTF-16 and was read that way.",
+    "utf-32": " It is in UTF-32 and was read that way.",
 }
-WRITTEN = "Expected: the file that the notebook writes in its last cell, one JSON object."
+WRITTEN = "Expected: the file that the last cell of the notebook writes, a single JSON object."
 
 
 def _text(values: Values, name: str) -> str:
@@ -178,14 +178,14 @@ def opened(trial: Trial) -> Values:
     if kind in ("cut", "syntax"):
         at = f"line {whole(form, 'line', least=1, most=2**40)}, column {whole(form, 'column', least=1, most=2**40)}"
     told = {
-        "large": f"it is larger than {form.get('limit')} MB, which is the most that is read.",
+        "large": f"it is larger than the limit of {form.get('limit')} MB.",
         "empty": "it is empty.",
         "cut": f"it ends in the middle of a value, after {at}. Was the download complete?",
-        "syntax": f"it is not JSON at {at}.",
-        "deep": "its lists or objects are nested too deep.",
+        "syntax": f"it is not valid JSON at {at}.",
+        "deep": "its lists or objects are nested too deeply.",
         "top": f"it holds {_text(form, 'found')}, but an object (a dict) was expected.",
     }
-    sentence = told.get(kind if isinstance(kind, str) else "", "what came back of it makes no sense.")
+    sentence = told.get(kind if isinstance(kind, str) else "", "its content could not be read back.")
     raise Reject(f"{begin}{sentence} {WRITTEN}", diagnosis="sum_log_unreadable")
 
 
@@ -214,7 +214,9 @@ def modules(trial: Trial) -> Verdict:
         try:
             entry = named.get(name)
             if entry is None:
-                raise Reject("is missing: the notebook leaves out what a test of yours raised in.")
+                raise Reject(
+                    "is missing. The notebook leaves out the output of a test in which your code raised an exception."
+                )
             used = max(used, _compared(entry, wanted[name]) if name in wanted else _plausible(name, entry))
             right += name in wanted or not ours
         except Reject as fault:
@@ -225,16 +227,16 @@ def modules(trial: Trial) -> Verdict:
     if not named:
         return Verdict(
             0.0,
-            f"{FILE} holds no module's output. Expected: keys like "
-            f'"transformer_layer.encoder.output.shape" and "transformer_layer.encoder.output.value".{note}',
+            f'{FILE} holds no module outputs. Expected: keys like "transformer_layer.encoder.output.shape" and '
+            f'"transformer_layer.encoder.output.value".{note}',
             "sum_log_form",
             notes=notes,
         )
     if wrong:
-        more = f" And {len(wrong) - SHOWN} more of that kind." if len(wrong) > SHOWN else ""
+        more = f" There are {len(wrong) - SHOWN} more faults of this kind." if len(wrong) > SHOWN else ""
         told = " ".join(sentence for sentence, _ in wrong[:SHOWN])
         counted = f"{right} of {right + len(wrong)} are right. " if right else ""
-        message = f"Of what {FILE} says about the modules, {counted}{told}{more}{note}"
+        message = f"Of the module outputs in {FILE}, {counted}{told}{more}{note}"
         if not counted:
             message = f"{told}{more}{note}"
         return Verdict(right / (right + len(wrong)), message, wrong[0][1] or "sum_log_form", notes=notes)
@@ -242,25 +244,25 @@ def modules(trial: Trial) -> Verdict:
         message = f"All {right} outputs of the notebook's module tests are right.{note}"
     else:
         message = (
-            f"All {right} entries hold finite numbers in the shapes that they name, and whole outputs have rows of "
-            f"mean 0 and variance 1, as a layer that ends in a LayerNorm has. More cannot be compared: the weights "
-            f"were random.{note}"
+            f"All {right} entries hold finite numbers in the shapes that they name. The rows of whole outputs have "
+            "mean 0 and variance 1, as after a LayerNorm. Nothing else can be compared, because the weights were "
+            f"random.{note}"
         )
     return Verdict(1.0, message, used=used, notes=notes)
 
 
 DEFECTS = {
     "shape_kind": "has {found} for its shape. Expected: a list of whole numbers.",
-    "shape": "has a shape that is no list of at most 6 positive whole numbers.",
+    "shape": "has a shape that is not a list of at most 6 positive whole numbers.",
     "no_value": "has a shape but no value.",
     "text": "holds a text in its value. Expected: numbers, without quotation marks.",
     "null": "holds null in its value. Expected: numbers.",
     "bool": "holds true or false in its value. Expected: numbers.",
     "object": "holds an object in its value. Expected: numbers, or lists of them.",
     "not_finite": "holds NaN or an infinity, which JSON does not have. Expected: finite numbers.",
-    "ragged": "has a value whose lists are of different lengths, or empty.",
-    "deep": "has a value of more than 6 levels of lists.",
-    "large": "has a value of too many numbers.",
+    "ragged": "has a value whose lists have different lengths or are empty.",
+    "deep": "has a value with more than 6 levels of lists.",
+    "large": "has a value with too many numbers.",
 }
 
 
@@ -277,7 +279,7 @@ def _value(entry: Values) -> tuple[Array, list[int], list[int] | None]:
         or math.prod(nested.tolist()) != value.size
         or not np.isfinite(value).all()
     ):
-        raise Reject("holds a value that makes no sense. Expected: the output that the notebook wrote.")
+        raise Reject("holds a value that cannot be read. Expected: the output that the notebook wrote.")
     if np.abs(value).max(initial=0.0) > 1e30:
         raise Reject("holds values beyond 1e30.", diagnosis="sum_log_form")
     return value, nested.tolist(), shape.tolist() if isinstance(shape, np.ndarray) else None
@@ -296,8 +298,8 @@ def _compared(entry: Values, want: Output) -> float:
     if used > 1:
         worst = float(np.abs(got - want.value[want.counts]).max())
         raise Reject(
-            f"differs from what a right solution gives by up to {worst:.2g}. "
-            f"Expected: at most {want.bound + DECIMALS:.2g}, which rounding can do.",
+            f"differs from the output of a right solution by up to {worst:.2g}. Expected: at most "
+            f"{want.bound + DECIMALS:.2g}, which allows for rounding.",
             diagnosis="sum_log_value",
         )
     return used
@@ -325,27 +327,27 @@ def _plausible(name: str, entry: Values) -> float:
             used = max(share(rows.mean(1), 0.0, MEAN), share(rows.var(1), 1.0, VARIANCE))
             if used > 1:
                 raise Reject(
-                    "has rows whose mean is not 0 or whose variance is not 1. Expected of a layer that ends in a "
-                    "LayerNorm: both.",
+                    "has rows whose mean is not 0 or whose variance is not 1. Expected: mean 0 and variance 1, "
+                    "because the layer ends in a LayerNorm.",
                     diagnosis="sum_log_value",
                 )
             return used
     elif len(nested) > 1 or value.size > size:
-        raise Reject(f"names the shape {shape}, but its value has {nested}.", diagnosis="sum_log_shape")
+        raise Reject(f"names the shape {shape}, but its value has the shape {nested}.", diagnosis="sum_log_shape")
     return 0.0
 
 
 def _twice(form: Values) -> Iterator[str]:
     """A key that is there more than once: of what belongs to no module, what leaves open what is meant."""
     if whole(form, "twice", least=0, most=10**9):
-        yield f'The key "{_text(form, "twice_key")}" is there more than once.'
+        yield f'The key "{_text(form, "twice_key")}" appears more than once.'
 
 
 def _beside(form: Values) -> str:
     """A remark on a number under a key that nobody asks for: it costs nothing."""
     if not _text(form, "odd_key"):
         return ""
-    return f' "{_text(form, "odd_key")}" holds {_text(form, "odd")}. Nobody asks for it, so it costs nothing.'
+    return f' "{_text(form, "odd_key")}" holds {_text(form, "odd")}. No check reads it, so it costs nothing.'
 
 
 # --------------------------------------------------------------------------------------------- ROUGE
@@ -356,7 +358,7 @@ CLAIMED = 0.05 + 0.01
 rest is for a word that another version's stemmer would cut elsewhere: in one of 200 summaries of 20 words against
 references of as many it moves the mean by 100 * 2 / 40 / 200 = 0.025 at most, and such a word has not been seen."""
 KEYS = (
-    'The notebook writes the lists "references", "scratch.predictions" and "t5.predictions", and the figures '
+    'The notebook writes the lists "references", "scratch.predictions" and "t5.predictions", and the scores '
     '"scratch.rouge" and "t5.rouge" (rouge1, rouge2 and rougeL, in percent).'
 )
 
@@ -402,11 +404,11 @@ def _list_defect(key: str, defect: str) -> str:
         "missing": f'"{key}" is missing.',
         "kind": f'"{key}" is {rest}. Expected: a list of texts.',
         "empty": f'"{key}" is an empty list.',
-        "many": f'"{key}" holds {rest} texts, more than are read.',
-        "item": f'"{key}" holds {what} at place {index}, counted from 0. Expected: texts.',
-        "long": f'"{key}" holds a text of more than 5000 characters at place {rest}, counted from 0.',
-        "length": f'"{key}" holds {rest} texts. Expected: as many as "references" holds.',
-        "work": f'"{key}" holds longer texts than can be scored here. Expected: summaries.',
+        "many": f'"{key}" holds {rest} texts, which is above the limit.',
+        "item": f'"{key}" holds {what} at index {index}. Expected: texts.',
+        "long": f'"{key}" holds a text of more than 5000 characters at index {rest}.',
+        "length": f'"{key}" holds {rest} texts. Expected: as many as "references".',
+        "work": f'"{key}" holds texts that are too long to be scored. Expected: summaries.',
     }.get(kind, f'"{key}" could not be read.')
 
 
@@ -416,11 +418,11 @@ def _hints(trial: Trial, seen: Values, documents: int, different: Mapping[str, i
     for model, count in different.items():
         same = whole(seen, f"same.{model}", least=0, most=documents)
         if 2 * same > documents:
-            notes.append(f"{model}.predictions are the references in {same} of {documents} documents")
+            notes.append(f"{model}.predictions equal the references in {same} of {documents} documents")
         if count == 1 < documents:
-            notes.append(f"{model}.predictions are all one text")
+            notes.append(f"{model}.predictions are all the same text")
     if len(different) == len(MODELS) and 2 * (same := whole(seen, "same.both", least=0, most=documents)) > documents:
-        notes.append(f"both models' predictions are alike in {same} of {documents} documents")
+        notes.append(f"the predictions of both models are equal in {same} of {documents} documents")
     if different and documents < FEW:
         notes.append(f"only {documents} documents")
     return (*_notes(trial, "predictions"), *notes)
@@ -433,7 +435,7 @@ def _without(seen: Reading, what: str) -> str:
     return f"{what}. {' '.join(seen.defects)} {KEYS}"
 
 
-BOARD = "T5: ROUGE-L of the log's summaries"
+BOARD = "T5: ROUGE-L of the summaries in the log"
 
 
 def rouge(trial: Trial) -> Verdict:
@@ -473,18 +475,18 @@ def rouge(trial: Trial) -> Verdict:
     if right == len(MODELS) * len(ROUGE):
         return Verdict(
             1.0,
-            f"All six ROUGE figures come out of the log's {seen.documents} documents again.{missing}",
+            f"All six ROUGE scores were reproduced from the {seen.documents} documents in the log.{missing}",
             used=used,
             notes=seen.notes,
             figures={BOARD: means["t5"]["rougeL"]},
         )
     known, diagnosis = _recognised(claims, means)
     if diagnosis == "sum_log_fractions":  # the same figures in another unit
-        words = f"All six ROUGE figures come out of the log's {seen.documents} documents again.{known}{missing}"
+        words = f"All six ROUGE scores were reproduced from the {seen.documents} documents in the log.{known}{missing}"
         return Verdict(1.0, words, notes=seen.notes, figures={BOARD: means["t5"]["rougeL"]})
-    more = f" And {len(faults) - SHOWN} more of that kind." if len(faults) > SHOWN else ""
+    more = f" There are {len(faults) - SHOWN} more faults of this kind." if len(faults) > SHOWN else ""
     told_faults = "".join(f" {fault}" for fault in faults[:SHOWN])
-    message = f"{right} of {len(MODELS) * len(ROUGE)} ROUGE figures are right.{told_faults}{more}"
+    message = f"{right} of {len(MODELS) * len(ROUGE)} ROUGE scores are right.{told_faults}{more}"
     return Verdict(right / (len(MODELS) * len(ROUGE)), f"{message}{missing}{known}", diagnosis, notes=seen.notes)
 
 
@@ -498,9 +500,12 @@ def _recognised(claims: Mapping[str, Mapping[str, float]], means: Mapping[str, M
         return all(a is not None and b is not None and share(factor * a, b, bound) <= 1 for a, b in pairs)
 
     if agree(100.0, swap=False):
-        return " The figures are fractions of 1, and were read as percent.", "sum_log_fractions"
+        return " The scores are fractions of 1 and were read as percent.", "sum_log_fractions"
     if agree(1.0, swap=True) or agree(100.0, swap=True):
-        return " Each model's figures fit the other one's predictions, as if they were swapped.", "sum_log_swapped"
+        return (
+            " The scores of each model match the predictions of the other one, as if they were swapped.",
+            "sum_log_swapped",
+        )
     return "", "sum_log_claims"
 
 
@@ -528,19 +533,19 @@ def better(trial: Trial) -> Verdict:
         right += mean > 0
         alike += not difference.any()
         sentences.append(f"{shown}: T5 {own.mean():.1f}, from scratch {other.mean():.1f}{_interval(difference)}.")
-    told = (
-        f"Over {seen.documents} documents, for which T5 wrote {seen.different['t5']} different summaries, "
-        f"{' '.join(sentences)}"
-    )
+    told = f"For {seen.documents} documents T5 wrote {seen.different['t5']} different summaries. {' '.join(sentences)}"
     if right == 2:
         return Verdict(1.0, told)
     if alike == 2:
-        why, diagnosis = "Both lists of predictions score the same in every document: is one the other's copy?", "equal"
+        why, diagnosis = (
+            ("Both lists of predictions have the same scores in every document. Is one list a copy of the other?"),
+            "equal",
+        )
     else:
-        why, diagnosis = "Are the lists swapped, or was T5 not fine-tuned to the end?", "swapped"
+        why, diagnosis = "Are the lists swapped, or did the fine-tuning of T5 stop too early?", "swapped"
     return Verdict(
         right / 2,
-        f"{told} Expected: the fine-tuned T5 above the model trained from scratch. {why}",
+        f"{told} Expected: the fine-tuned T5 scores higher than the model trained from scratch. {why}",
         f"sum_log_{diagnosis}",
     )
 
@@ -567,7 +572,7 @@ def _independent(seen: Reading) -> Verdict | None:
     if seen.different["t5"] == 1 < seen.documents:
         return Verdict(
             0.0,
-            f"T5 wrote one and the same text for all {seen.documents} documents. Was it trained to the end, with the "
+            f"T5 wrote the same text for all {seen.documents} documents. Was it trained to the end, with the "
             "documents as its input_ids? Expected: summaries that depend on their documents.",
             "sum_log_constant",
         )
@@ -577,8 +582,9 @@ def _independent(seen: Reading) -> Verdict | None:
         return None
     return Verdict(
         0.0,
-        f"T5's summaries say no more of their own documents than of others: ROUGE-1 is {own.mean():.1f} with a "
-        f"summary's own reference and {following.mean():.1f} with that of the document before{_interval(difference)}. "
-        "Are the predictions in the order of the references? Expected: clearly more with its own.",
+        f"T5's summaries match their own references no better than other references. ROUGE-1 is {own.mean():.1f} "
+        f"for a summary and its own reference, and {following.mean():.1f} for a summary and the reference of the "
+        f"document before{_interval(difference)}. Are the predictions in the order of the references? Expected: a "
+        "clearly higher score for its own reference.",
         "sum_log_unread",
     )

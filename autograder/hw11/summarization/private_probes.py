@@ -112,7 +112,7 @@ class Layer(nn.Module):
         x = self.self_attn_ln(x + self.drop(self.self_attn(x, to, hidden)))
         if self.is_decoder:
             if encoder_out is None:
-                raise Breach("a decoder's TransformerLayer got no encoder_out")
+                raise Breach("a TransformerLayer of the decoder received no encoder_out")
             hidden = torch.zeros(1, 1, 1, encoder_out.shape[1], dtype=torch.bool)
             if encoder_padding_mask is not None:
                 hidden = encoder_padding_mask[:, None, None, :].bool()
@@ -189,7 +189,7 @@ def stacked(case: Mapping[str, Any], kind: Any, *, decodes: bool, p_drop: float 
     Layer.shared = list(shared.values())
     one = kind(config.suited(kind), *Layer.shared, decodes)
     if not isinstance(one, nn.Module):
-        raise Breach("TransformerStack is no torch.nn.Module")
+        raise Breach("TransformerStack is not a torch.nn.Module")
     if len(Layer.made) != layers:
         raise Breach(f"TransformerStack made {len(Layer.made)} TransformerLayers, but {layers} were expected")
     with unwatched():

@@ -98,7 +98,7 @@ def fill(module: nn.Module, weights: Mapping[str, torch.Tensor], what: str) -> N
     own = dict(module.named_parameters())
     for name, weight in weights.items():
         if name not in own:
-            raise Breach(f"{what} has no parameter {name}, which the template's has")
+            raise Breach(f"{what} has no parameter {name}, but the template defines it")
         if own[name].shape != weight.shape:
             raise Breach(f"{name} of {what} has shape {list(own[name].shape)}, but {list(weight.shape)} was expected")
         own[name].data = weight.clone()
@@ -139,7 +139,7 @@ def made(kind: Any, case: Mapping[str, Any], *, decodes: bool, p_drop: float = P
     d_model, d_ffn = weights["fc2.weight"].shape
     one = kind(decodes, d_model, case["heads"], d_ffn, p_drop)
     if not isinstance(one, nn.Module):
-        raise Breach("TransformerLayer is no torch.nn.Module")
+        raise Breach("TransformerLayer is not a torch.nn.Module")
     with unwatched():
         one = one.to(weights["fc2.weight"].dtype)
         fill(one, weights, "TransformerLayer")
@@ -172,7 +172,7 @@ def plain(returned: Any, what: str) -> torch.Tensor:
 def encoder(case: dict[str, Any], kind: Any) -> dict[str, Any]:
     """`out`, and whether it came in a pair whose second is None."""
     returned = called(made(kind, case, decodes=False), case["x"], case["padding"])
-    return {"out": plain(returned, "what the encoder's layer returned"), "pair": paired(returned)}
+    return {"out": plain(returned, "the return value of the encoder's layer"), "pair": paired(returned)}
 
 
 def decoder(case: dict[str, Any], kind: Any) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def taught(one: Any, case: Mapping[str, Any]) -> torch.Tensor:
     """The decoder's layer without a cache, all positions at once."""
     none = torch.zeros_like(case["padding"])
     returned = called(one, case["x"], none, case["memory"], case["memory_padding"])
-    return plain(returned, "what the decoder's layer returned without a cache")
+    return plain(returned, "the return value of the decoder's layer without a cache")
 
 
 def cached(case: dict[str, Any], kind: Any) -> dict[str, Any]:
@@ -206,7 +206,9 @@ def stepped(
         returned = returned, None  # as good as no cache: what comes of that shows in the later steps
     if not isinstance(returned, tuple | list) or len(returned) != 2:
         words = f"a {type(returned).__name__}"
-        raise Breach(f"with use_cache TransformerLayer returned {words}; the output and the new cache were expected")
+        raise Breach(
+            f"with use_cache TransformerLayer returned {words}, but the output and the new cache were expected"
+        )
     return tensor(returned[0], "the output of TransformerLayer with use_cache"), returned[1]
 
 
@@ -404,22 +406,29 @@ class Automaton:
     ) -> tuple[torch.Tensor, Any]:
         ids = tensor(decoder_input_ids, "decoder_input_ids", inside=True)
         if ids.dim() != 2 or ids.is_floating_point():
-            raise Breach(f"model.decode got ids of shape {list(ids.shape)}, type {ids.dtype}; (batch, n) was expected")
+            raise Breach(
+                f"model.decode received ids of shape {list(ids.shape)} and type {ids.dtype}, but shape (batch, n) "
+                "was expected"
+            )
         if not len(ids) == len(encoder_out) == len(encoder_padding_mask):
             sizes = (
-                f"{len(ids)} rows of ids, {len(encoder_out)} of encoder_out, {len(encoder_padding_mask)} of its mask"
+                f"{len(ids)} rows of ids, {len(encoder_out)} rows of encoder_out and {len(encoder_padding_mask)} "
+                "rows of its mask"
             )
-            raise Breach(f"model.decode got {sizes}; as many of each were expected")
+            raise Breach(f"model.decode received {sizes}, but equally many rows were expected")
         if tensor(encoder_out, "encoder_out", inside=True).dtype != torch.float32:
-            raise Breach(f"model.decode got encoder_out of type {encoder_out.dtype}; what encode returned was expected")
+            raise Breach(
+                f"model.decode received encoder_out of type {encoder_out.dtype}, but the return value of encode was "
+                "expected"
+            )
         if past_key_values is not None and not use_cache:
-            raise Breach("model.decode got past_key_values without use_cache")
+            raise Breach("model.decode received past_key_values without use_cache")
         self.widest = max(self.widest, len(ids))
         shown = (encoder_padding_mask == 0) * encoder_out[:, :, 0]
         source = shown.sum(1).long() % len(self.tables)
         past: tuple[torch.Tensor, ...] = () if past_key_values is None else tuple(past_key_values)
         if past_key_values is not None and (len(past) != 2 or any(len(each) != len(ids) for each in past)):
-            raise Breach("model.decode got past_key_values of other rows or layers than it had returned")
+            raise Breach("model.decode received past_key_values of other rows or layers than it had returned")
         caches, found = self.followed(ids, source, past)
         return self.tables[source[:, None], found].clone(), caches if use_cache else None
 
@@ -614,7 +623,7 @@ def decoded(
         seen: dict[str, Any] = {}
         for case, values in cases(given):
             model = Automaton(values["tables"])
-            seen[f"{case}.ids"] = tensor(run(model, values), f"what {name} returned")
+            seen[f"{case}.ids"] = tensor(run(model, values), f"the return value of {name}")
             seen[f"{case}.widest"] = model.widest
         return seen
 
@@ -622,7 +631,7 @@ def decoded(
         case = sections.take(given, "work")
         model = thrifty(Chain(case["tables"], case["mix"]), len(case["ids"]), case.get("width", 1))
         try:
-            return {"ids": tensor(run(model, case), f"what {name} returned")}
+            return {"ids": tensor(run(model, case), f"the return value of {name}")}
         except Refused as refusal:
             return {"refused": refusal.kind}
 

@@ -248,13 +248,15 @@ class Form:
 
 
 FORMS = (
-    Form("sum_positions_from_one", "The first position is 0, not 1.", positions=lambda n: np.arange(n) + 1),
-    Form("sum_positions_lost", "All positions are taken for the first.", positions=lambda n: np.zeros(n, int)),
+    Form("sum_positions_from_one", "The first position must be 0, not 1.", positions=lambda n: np.arange(n) + 1),
+    Form(
+        "sum_positions_lost", "All positions are treated as the first position.", positions=lambda n: np.zeros(n, int)
+    ),
     Form("sum_norm_lost", "emb_ln is missing after the sum of the embeddings.", normed=False),
-    Form("sum_layers", "The last layer is left out.", order=lambda layers: layers[:-1]),
-    Form("sum_layers", "Only the first layer is applied.", order=lambda layers: layers[:1]),
-    Form("sum_layers", "One and the same layer is applied each time.", order=lambda layers: [layers[0]] * len(layers)),
-    Form("sum_layers", "The layers are applied in reversed order.", order=lambda layers: layers[::-1]),
+    Form("sum_layers", "The last layer was not applied.", order=lambda layers: layers[:-1]),
+    Form("sum_layers", "Only the first layer was applied.", order=lambda layers: layers[:1]),
+    Form("sum_layers", "The same layer was applied each time.", order=lambda layers: [layers[0]] * len(layers)),
+    Form("sum_layers", "The layers were applied in reverse order.", order=lambda layers: layers[::-1]),
     Form("sum_padding_ignored", "The encoder's padding mask does not reach the layers.", memory_padding=False),
 )
 """Mistakes that have nothing to do with the cache: who makes them with and without it has made them once."""
@@ -262,31 +264,31 @@ PLAIN = (*FORMS, Form("sum_padding_ignored", "The padding mask does not reach th
 IN_CACHE = (
     Form(
         "sum_positions_restart",
-        "Every step was taken for position 0: positions go on behind what is in the cache.",
+        "Every step uses position 0. With a cache, positions continue after the cached ones.",
         positions=lambda n: np.zeros(n, int),
     ),
     Form(
         "sum_positions_off_by_one",
-        "Positions are one too large from the second step on: after i - 1 cached positions comes number i - 1, "
-        "counted from 0.",
+        "From the second step on, positions are one too large. After i - 1 cached positions the next position is i "
+        "- 1, counted from 0.",
         positions=lambda n: np.arange(n) + (np.arange(n) > 0),
     ),
     Form(
         "sum_positions_off_by_one",
-        "Positions are one too large: the first is 0, with an empty cache, too.",
+        "Positions are one too large. The first position is 0, also with an empty cache.",
         positions=lambda n: np.arange(n) + 1,
     ),
     Form(
         "sum_positions_off_by_one",
-        "Positions are one too small from the second step on.",
+        "From the second step on, positions are one too small.",
         positions=lambda n: np.maximum(np.arange(n) - 1, 0),
     ),
 )
 OF_CACHES = (
-    Form("sum_cache_shared", "All layers got the first one's cache.", cache=lambda layer, count: 0),
-    Form("sum_cache_shared", "All layers got the last one's cache.", cache=lambda layer, count: count - 1),
-    Form("sum_cache_reversed", "The caches went to the layers in reversed order.", cache=lambda i, n: n - 1 - i),
-    Form("sum_cache_lost", "The layers got no cache.", cache=lambda layer, count: None),
+    Form("sum_cache_shared", "All layers received the cache of the first layer.", cache=lambda layer, count: 0),
+    Form("sum_cache_shared", "All layers received the cache of the last layer.", cache=lambda layer, count: count - 1),
+    Form("sum_cache_reversed", "The layers received the caches in reverse order.", cache=lambda i, n: n - 1 - i),
+    Form("sum_cache_lost", "The layers received no cache.", cache=lambda layer, count: None),
 )
 """Mistakes with the caches; known by what the stack makes of caches that are handed over."""
 
@@ -356,15 +358,15 @@ def plain(trial: Trial) -> Verdict:
     if not wrong:
         for case, one in _cases(trial, "training"):
             _trained(case, one)
-        return passed("Without a cache state, padding mask and the third value are what they should be.", used=used)
+        return passed("Without a cache the state, the padding mask and the third value are right.", used=used)
     for form in PLAIN:
         if all(_explains(case, ids, out, form, decodes=decodes) for case, ids, out, decodes in seen):
             break
     else:
         form = Form("", "Follow the state from the embeddings through each layer.")
     raise Reject(
-        f"Without a cache the state of {wrong}'s stack is not the expected one: emb_ln(emb_word(id) + "
-        f"emb_pos(position)), positions counted from 0, then one layer after the other. {form.sentence}",
+        f"Without a cache the state of {wrong}'s stack is wrong. Expected: emb_ln(emb_word(id) + "
+        f"emb_pos(position)), with positions counted from 0, and then the layers in order. {form.sentence}",
         diagnosis=form.id,
     )
 
@@ -373,11 +375,14 @@ def _trained(case: Case, one: Trial) -> None:
     """Raises `Reject` where something cannot learn, or the embeddings' dropout is there, but not used."""
     places = ["emb_word", "emb_pos", "emb_ln", "the encoder's output"]
     places += [f"layer {index + 1}" for index in range(case.values["layers"])]
-    reached = array(one.got, "reached", shape=(len(places),), what="What the state's gradients reach")
+    reached = array(
+        one.got, "reached", shape=(len(places),), what=("The record of what the gradients of the state reach")
+    )
     if not reached.all():
         raise Reject(
-            f"No gradient of a decoder's state reached {places[int(reached.argmin())]}, so it could not be trained. Is "
-            "there a detach or no_grad on the way? Expected: one for everything that the state depends on.",
+            f"No gradient of the decoder's state reached {places[int(reached.argmin())]}, so it cannot be trained. "
+            "Was a tensor detached, or computed under torch.no_grad()? Expected: a gradient for everything that the "
+            "state depends on.",
             diagnosis="sum_detached",
         )
     if "dropped" not in one.got:  # the stack has no emb_drop
@@ -386,8 +391,8 @@ def _trained(case: Case, one: Trial) -> None:
     # Of zeros every norm makes its bias, for all rows in the same way: up to rounding they are equal.
     if np.ptp(dropped, axis=(0, 1)).max() > 1e-3:
         raise Reject(
-            "In train mode, with p_drop = 1, the state still depends on the ids. Expected: emb_drop behind emb_ln, "
-            "which then leaves zeros to the first layer.",
+            "In train mode, with p_drop = 1, the state still depends on the ids. Expected: emb_drop after emb_ln, "
+            "so that the first layer receives zeros.",
             diagnosis="sum_no_dropout",
         )
 
@@ -397,17 +402,20 @@ def _masks(one: Trial, ids: Array) -> None:
     want = ids == PAD
     got = one.got.get("padding")
     if not isinstance(got, np.ndarray) or got.shape != want.shape:
-        seen = f"has shape {list(got.shape)}" if isinstance(got, np.ndarray) else "is no tensor"
-        raise Reject(f"The second value {seen}; expected: the padding mask, of the shape of input_ids.")
+        seen = f"has shape {list(got.shape)}" if isinstance(got, np.ndarray) else "is not a tensor"
+        raise Reject(f"The second value {seen}. Expected: the padding mask, with the shape of input_ids.")
     if not np.array_equal(got.astype(float), want.astype(float)):
         inverted = np.array_equal(got.astype(float), (~want).astype(float))
         raise Reject(
-            "The second value is not the padding mask. Expected: 1 where input_ids is config.pad_token_id, 0 elsewhere."
+            (
+                "The second value is not the padding mask. Expected: 1 where input_ids is config.pad_token_id, and 0 "
+                "elsewhere."
+            )
             + (" It is inverted." if inverted else ""),
             diagnosis="sum_padding_inverted" if inverted else "",
         )
     if one.got.get("none") is not True:
-        raise Reject("Without use_cache the third value is not None, as was expected.", diagnosis="sum_cache_unasked")
+        raise Reject("Without use_cache the third value is not None. Expected: None.", diagnosis="sum_cache_unasked")
 
 
 def step_by_step(trial: Trial) -> Verdict:
@@ -416,7 +424,9 @@ def step_by_step(trial: Trial) -> Verdict:
     shares = [_shares(outs, form) for form in (Form(), _form(trial))]
     used = min(max(float(each.max()) for each in found) for found in shares)
     if used <= 1:
-        return passed("Step by step with the cache gives the same as all positions at once.", used=used)
+        return passed(
+            ("Step by step with the cache, the stack gives the same states as for all positions at once."), used=used
+        )
     each = next(each for each in shares[-1] if each.max() > 1)
     known = next(
         (
@@ -427,8 +437,8 @@ def step_by_step(trial: Trial) -> Verdict:
         None,
     ) or _of_caches(trial)
     raise Reject(
-        f"With use_cache the state differs from step {np.argmax(each > 1) + 1} on. Expected: at step i the state of "
-        f"position i that the stack gives for all positions at once. {known.sentence}",
+        f"With use_cache the state is wrong from step {np.argmax(each > 1) + 1} on. Expected: at step i, the state "
+        f"for position i when all positions are processed at once. {known.sentence}",
         diagnosis=known.id,
     )
 
@@ -465,12 +475,22 @@ def _of_caches(trial: Trial) -> Form:
         if all(_steps_so(case, out, form) for case, out, _ in stepped):
             return form
     if _outputs_kept(stepped):
-        return Form(OUTPUTS, "The caches hold the layers' outputs; keys and values are made of the layers' inputs.")
+        return Form(
+            OUTPUTS,
+            (
+                "The caches hold the outputs of the layers, but keys and values are computed from the inputs of the "
+                "layers."
+            ),
+        )
     if _shared(trial):
         return Form(
-            "sum_cache_shared", "All layers got the cache of one: each layer has its own, in the order of the layers."
+            "sum_cache_shared",
+            (
+                "All layers received the same cache. Expected: each layer receives its own cache, in the order of "
+                "the layers."
+            ),
         )
-    return Form("", "Look at which position, which cache and which encoder's mask each layer gets.")
+    return Form("", "Check which position, which cache and which encoder mask each layer receives.")
 
 
 OUTPUTS = "sum_cache_of_outputs"
@@ -517,9 +537,9 @@ def cache(trial: Trial) -> Verdict:
     cases = _cases(trial, "cached")
     if any(one.got.get("kept") is not True for _, one in cases):
         raise Reject(
-            "A cache or the encoder's output that was handed in has changed. Expected: tensors as they were, and new "
-            "ones beside them, as torch.cat makes them; other beams and other calls still need the old ones. (The list "
-            "of caches may be filled with the new ones.)",
+            "The call changed an earlier cache or the encoder's output in place. Expected: new tensors, as "
+            "torch.cat makes them, because other beams and other calls still need the old ones. (You may put the "
+            "new caches into the same list.)",
             diagnosis="sum_in_place",
         )
     forms = (Form(), _form(trial), *IN_CACHE)
@@ -539,14 +559,14 @@ def cache(trial: Trial) -> Verdict:
             if wants is not None and layer < len(wants) - 1 and not fits(held, wants[layer].value, wants[layer].error):
                 words, diagnosis = _instead(held, wants, layer)
                 raise Reject(
-                    f"At the end cache {layer + 1} of {case.values['layers']} does not hold what layer {layer + 1} "
-                    f"received as input. {words}Expected: the caches in the order of the layers, each as its layer "
+                    f"At the end, cache {layer + 1} of {case.values['layers']} does not hold the input of layer "
+                    f"{layer + 1}. {words}Expected: the caches in the order of the layers, each as its layer "
                     "returned it.",
                     diagnosis="sum_cache_shared" if _shared(trial) else diagnosis,
                 )
     _handed_on(trial)
     _afresh(trial, forms[:2])
-    return passed("Each layer has its cache, a new sequence starts afresh, and nothing was changed in place.")
+    return passed("Each layer has its cache, a new sequence starts without a cache, and nothing was changed in place.")
 
 
 def _instead(held: Array, wants: Sequence[Bounded], layer: int) -> tuple[str, str]:
@@ -557,7 +577,7 @@ def _instead(held: Array, wants: Sequence[Bounded], layer: int) -> tuple[str, st
             reversed_order = index == len(inputs) - 1 - layer
             return f"It holds the inputs of layer {index + 1}. ", "sum_cache_reversed" if reversed_order else ""
     if fits(held, out.value, out.error):
-        return "It holds the stack's own outputs. ", OUTPUTS
+        return "It holds the outputs of the stack. ", OUTPUTS
     return "", ""
 
 
@@ -569,8 +589,8 @@ def _handed_on(trial: Trial) -> None:
     stepped = _stepped(trial)
     if _outputs_kept(stepped):
         raise Reject(
-            "The caches hold the layers' outputs. Expected: the layers' inputs, of which keys and values are made; the "
-            "layer returns such a cache.",
+            "The caches hold the outputs of the layers. Expected: the inputs of the layers, which give keys and "
+            "values. Each layer returns such a cache.",
             diagnosis=OUTPUTS,
         )
     for case, _, caches in stepped:
@@ -580,10 +600,10 @@ def _handed_on(trial: Trial) -> None:
                 continue  # what is no cache at all was told above
             olds = (case.values[f"past{other}"] for other in range(layers))
             other = next((at for at, old in enumerate(olds) if np.array_equal(held[:, :n], old)), None)
-            words = "" if other is None else f" It is cache {other + 1} that was continued."
+            words = "" if other is None else f" It continues cache {other + 1}."
             raise Reject(
                 f"New cache {layer + 1} of {layers} does not begin with old cache {layer + 1}.{words} Expected: the "
-                "caches in the order of the layers, each made of its layer's own earlier one.",
+                "caches in the order of the layers, each made from the earlier cache of its own layer.",
                 diagnosis="sum_cache_reversed" if other == layers - 1 - layer else "sum_cache_shared",
             )
 
@@ -593,14 +613,15 @@ def _counted(case: Case, one: Trial) -> None:
     layers, ids = int(case.values["layers"]), case.values["first"]
     if "form" in one.got:
         seen = clean(str(one.got["form"]), limit=60, line=True)
-        words = f"past_key_values is {seen}; expected: a tuple with one cache a layer."
+        words = f"past_key_values is {seen}. Expected: a tuple with one cache for each layer."
         raise Reject(words, diagnosis="sum_cache_lost")
     counts = array(one.got, "counts", shape=(ids.shape[1],), what="The number of caches")
     if (counts != layers).any():
         step = int(np.argmax(counts != layers))
         seen = f"{max(counts[step], 0):g}"
         raise Reject(
-            f"After step {step + 1} past_key_values holds {seen} caches; expected {layers}, one a layer.",
+            f"After step {step + 1} past_key_values holds {seen} caches. Expected: {layers} caches, one for each "
+            "layer.",
             diagnosis="sum_cache_shared" if counts[step] == 1 else "",
         )
 
@@ -608,8 +629,8 @@ def _counted(case: Case, one: Trial) -> None:
 def _afresh(trial: Trial, forms: Sequence[Form]) -> None:
     """Raises `Reject` where a second sequence sees the first one's cache."""
     said = (
-        "A second sequence, begun with past_key_values None, gives other states than by itself. Expected: nothing of "
-        "the first sequence is left; is something kept in the module?"
+        "A second sequence that starts with past_key_values=None gives other states than in a new module. Does the "
+        "module keep something between calls? Expected: nothing of the first sequence is left."
     )
     firsts, alone = (
         _cases(trial, "cached"),
@@ -618,7 +639,7 @@ def _afresh(trial: Trial, forms: Sequence[Form]) -> None:
     try:
         seconds = _cases(trial, "again")
     except Reject as fault:
-        raise Reject(f"{said} It ended like this: {fault}", diagnosis="sum_cache_leaks") from None
+        raise Reject(f"{said} It stopped with this error: {fault}", diagnosis="sum_cache_leaks") from None
     for (case, _), (_, one) in zip(firsts, seconds, strict=True):
         # Compared with the same sequence by itself: what is wrong in both is not this check's.
         if not fits(
@@ -633,15 +654,15 @@ def work(trial: Trial) -> Verdict:
     long = Trial(take(trial.given, "long"), section(trial, "long").got)
     if any("refused" in one.got for one in (*(one for _, one in cases), long)):
         raise Reject(
-            "With use_cache the stack handed several positions at once to a layer. Expected: one, the newest; the "
-            "caches stand for all others.",
+            "With use_cache the stack passed several positions to a layer at once. Expected: the newest position "
+            "only, because the caches stand for all others.",
             diagnosis="sum_recomputed",
         )
     outs = [(case, _stepped_out(case, one)) for case, one in cases]
     known = any(
         all(_steps_so(case, out, form) for case, out in outs) for form in (Form(), *FORMS, *IN_CACHE, *OF_CACHES)
     )
-    case, out = Case(long.given, SINGLE), single(long, "out", (1, STEPS, LONG_D), "The state behind a long cache")
+    case, out = Case(long.given, SINGLE), single(long, "out", (1, STEPS, LONG_D), "The state after a long cache")
     begun = time.process_time()
     right = case.behind(Form())
     own = time.process_time() - begun
@@ -649,17 +670,17 @@ def work(trial: Trial) -> Verdict:
     known_long = any(fits(out, want.value, 2 * want.error + 1e-9) for want in wants)
     if not (known or all(_of_a_layer(*each) for each in outs)) or not (known_long or _of_a_layer(case, out)):
         raise Reject(
-            "From caches that were handed over the stack made a wrong state, which is none that its layers return. So "
-            "this check cannot tell how much work the expected one would be. Look at the check of the stack step by "
-            "step first."
+            "For given caches the stack returned a state that none of its layers returned, so this check cannot "
+            'measure the work. Expected: the state that the layers return. Look at the check "TransformerStack: '
+            'step by step" first.'
         )
     if trial.got_cpu > ALLOWED + OWN_ALLOWED * own:
         raise Reject(
-            f"All states of the stack took {trial.got_cpu:.1f} s of CPU time, {STEPS} of them behind a cache of {LONG} "
-            "positions. Expected: below 1 s. Is everything computed anew in each step?",
+            f"The states of the stack took {trial.got_cpu:.1f} s of CPU time, {STEPS} of them with a cache of {LONG}"
+            " positions. Expected: below 1 s. Is everything computed again in each step?",
             diagnosis="sum_recomputed",
         )
-    return passed("With use_cache each layer gets the newest position alone.")
+    return passed("With use_cache each layer receives the newest position only.")
 
 
 def _of_a_layer(case: Case, out: Array) -> bool:

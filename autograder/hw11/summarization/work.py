@@ -91,15 +91,16 @@ def linear(trial: Trial) -> Verdict:
     if square_share(f) > 0.1:
         raise Reject(
             f"One step with a cache of {LENGTHS[0]}, {LENGTHS[1]} and {LENGTHS[2]} positions took {f[0]:,.0f}, "
-            f"{f[1]:,.0f} and {f[2]:,.0f} multiplications, which grows like the square of the length. Expected: like "
-            "the length itself; only the newest position is computed, the others serve as keys and values.",
+            f"{f[1]:,.0f} and {f[2]:,.0f} multiplications. This grows like the square of the length. Expected: "
+            "growth like the length itself. Compute the newest position only and use the cached positions as keys "
+            "and values.",
             diagnosis=RECOMPUTED,
         )
     if trial.got_cpu > 4 * trial.want_cpu + 1.0:
         raise Reject(
-            f"{STEPS} steps behind a cache of {LONG} positions took {trial.got_cpu:.1f} s of CPU time, the "
-            f"reference's layer {trial.want_cpu:.1f} s. Expected: about as much; is everything computed anew in each "
-            "step?",
+            f"{STEPS} steps with a cache of {LONG} positions took {trial.got_cpu:.1f} s of CPU time, and the "
+            f"reference's layer took {trial.want_cpu:.1f} s. Expected: about the same time. Is everything computed "
+            "again in each step?",
             diagnosis=RECOMPUTED,
         )
     return passed("The work of one step grows like the number of positions, not like its square.")
@@ -115,13 +116,15 @@ def _outputs(trial: Trial) -> None:
         if mistake is RIGHT and fits(out[0], want.value[0], want.error[0]):
             short = [fits(*each) for each in zip(out, want.value, want.error, strict=True)]
             raise Reject(
-                f"Behind a cache of {ALL[short.index(False)]} positions the output is not the expected one; behind one "
-                f"of {SHORT} it is. Expected: the newest position sees the whole cache, however long it is.",
+                f"With a cache of {ALL[short.index(False)]} positions the output is wrong, but with a cache of "
+                f"{SHORT} positions it is right. Expected: the newest position sees the whole cache, however long "
+                "it is.",
                 diagnosis="sum_cache_lost",
             )
     raise Reject(
-        "With use_cache the layer's outputs are wrong, and it is not clear why. So this check cannot tell how much "
-        "work the expected ones would be. Look at the check of the layer step by step first."
+        'Look first at the check "TransformerLayer: step by step". The outputs of the layer with use_cache are '
+        "wrong for an unknown reason, so this check cannot measure the work. Expected: the outputs for all "
+        "positions at once."
     )
 
 
@@ -153,8 +156,8 @@ def _caches(trial: Trial) -> None:
     if held[0] and not all(held):
         length = ALL[SEEN[held.index(False)]]
         raise Reject(
-            f"After a step behind {length} positions the new cache is not the expected one; after a step behind "
-            f"{SHORT} it is. Expected: all inputs so far and the newest, however many they are.",
+            f"After a step with a cache of {length} positions the new cache is wrong, but after a step with {SHORT} "
+            "positions it is right. Expected: all inputs so far and the newest one, however many there are.",
             diagnosis="sum_cache_lost",
         )
 

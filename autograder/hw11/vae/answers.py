@@ -21,7 +21,7 @@ training and 500 others, another split for every seed; on all of MNIST the bound
 
 The nearest end of a range is 7 away for nelbo, 7 for kl and 14 for rec. No range of kl meets that of rec. Before the
 training nelbo is 544; after 2,000 steps it is 111 to 114, which is not told apart."""
-NAMES = MappingProxyType({"nelbo": "the negative ELBO", "kl": "the KL divergence", "rec": "the reconstruction loss"})
+NAMES = MappingProxyType({"nelbo": "the negative ELBO", "kl": "the KL divergence", "rec": "the reconstruction term"})
 
 
 def numbers(trial: Trial) -> Verdict:
@@ -43,7 +43,7 @@ def numbers(trial: Trial) -> Verdict:
     if faults:
         return Verdict(1 - len(faults) / 2, " ".join(map(str, faults)), faults[0].diagnosis)
     return passed(
-        "The negative ELBO is the sum of its two parts, and all three are what 10,000 steps reach.",
+        "The negative ELBO is the sum of its two terms, and all three numbers lie where 10,000 steps of training lead.",
         figures={BOARD: float(given["nelbo"].value)},
     )
 
@@ -62,17 +62,17 @@ def _sum(given: dict[str, Number]) -> Reject | None:
     nelbo, kl, rec = (given[name] for name in RANGES)
     if _adds_up(nelbo, kl, rec):
         return None
-    shown = f"nelbo is {nelbo}, and kl + rec is {kl.value + rec.value:.6g}."
+    shown = f"nelbo is {nelbo}, but kl + rec is {kl.value + rec.value:.6g}."
     if _adds_up(Number(-nelbo.value, nelbo.unit), kl, rec):
-        return Reject(f"{shown} That is the bound itself. Expected: the negative bound, which is positive.",
+        return Reject(f"{shown} nelbo is the ELBO itself. Expected: the negative ELBO, which is positive.",
                       diagnosis="numbers_sign")  # fmt: skip
     if _adds_up(rec, nelbo, kl) and _within(kl, "kl") and _within(rec, "rec"):
-        return Reject(f"{shown} It is rec - kl. Expected: the sum.", diagnosis="numbers_kl_subtracted")
+        return Reject(f"{shown} nelbo is rec - kl. Expected: kl + rec.", diagnosis="numbers_kl_subtracted")
     if _adds_up(kl, nelbo, rec) or _adds_up(rec, nelbo, kl):
-        return Reject(f"{shown} One of the parts is the sum of the other two. Expected: nelbo as the sum.",
+        return Reject(f"{shown} One of the two terms is the sum of the other two numbers. Expected: nelbo is the sum.",
                       diagnosis="numbers_exchanged")  # fmt: skip
-    return Reject(f"{shown} Expected: nelbo = kl + rec up to the digits that are given, all three of one and the same "
-                  "evaluation.", diagnosis="numbers_sum")  # fmt: skip
+    return Reject(f"{shown} Expected: nelbo = kl + rec up to rounding, with all three numbers from the same "
+                  f"evaluation.", diagnosis="numbers_sum")  # fmt: skip
 
 
 def _reached(given: dict[str, Number]) -> Reject | None:
@@ -80,14 +80,19 @@ def _reached(given: dict[str, Number]) -> Reject | None:
     if not outside:
         return None
     if {"kl", "rec"} <= given.keys() and _within(given["kl"], "rec") and _within(given["rec"], "kl"):
-        return Reject("kl and rec are exchanged: the digits' reconstruction costs far more nats than their codes. "
-                      "Expected: the smaller one as kl.", diagnosis="numbers_exchanged")  # fmt: skip
+        return Reject(
+            "kl and rec are swapped. The reconstruction of a digit costs far more nats than its code. "
+            "Expected: kl "
+            "is the smaller one.",
+            diagnosis="numbers_exchanged",
+        )
     name = outside[0]
     low, high = RANGES[name]
     per_image = {name: Number(one.value * 784, one.unit) for name, one in given.items()}
     why = " Is it an average over the pixels?" if all(_within(one, name) for name, one in per_image.items()) else ""
-    return Reject(f"{NAMES[name].capitalize()} is given as {given[name]}.{why} Expected: between {low} and "
-                  f"{high} nats per image, as after 10,000 steps.", diagnosis="numbers_range")  # fmt: skip
+    return Reject(f"{NAMES[name].capitalize()} is {given[name]}.{why} Expected: between {low} and {high} nats per "
+                  f"image, as "
+        "after 10,000 steps.", diagnosis="numbers_range")  # fmt: skip
 
 
 def _within(one: Number, name: str) -> bool:

@@ -117,8 +117,8 @@ def _names(order: tuple[str, ...]) -> str:
 def _some_right(reading: Reading) -> None:
     if not (reading.sign("kl") or reading.sign("rec") or reading.nelbo_right()):
         raise Reject(
-            "Neither the KL term nor the reconstruction term is right yet, so this cannot be judged. "
-            "Expected: at least one of the two right for a single example, up to its sign."
+            "Neither the KL term nor the reconstruction term is right yet, so this check cannot be judged. "
+            "Expected: at least one of the two terms is right for a single example, up to its sign."
         )
 
 
@@ -129,29 +129,30 @@ def contract(trial: Trial) -> Verdict:
         count = whole(trial.got, f"{case}.count", least=3, most=10_000)
         if count != 3:
             raise Reject(
-                f"{count} values were returned; expected three: negative ELBO, KL, reconstruction.",
+                f"The method returned {count} values. Expected: three values, the negative ELBO, the KL term and "
+                "the reconstruction term.",
                 diagnosis="fourth_value",
             )
         for index, part in enumerate(seen.parts):
             if part.size != 1:
                 raise Reject(
-                    f"Value {index + 1} of the three has shape {list(part.shape)} for a batch of {seen.batch}; "
-                    "expected a scalar, the average over the batch.",
+                    f"Value {index + 1} of the three has shape {list(part.shape)} for a batch of {seen.batch} "
+                    "examples. Expected: a scalar, the average over the batch.",
                     diagnosis="not_averaged",
                 )
             refuse_half(trial.got, f"{case}.part{index}", f"Value {index + 1} of the three")
             if trial.got.get(f"{case}.is_tensor{index}") is not True:
                 raise Reject(
-                    f"Value {index + 1} of the three is a plain number; expected a scalar tensor.",
+                    f"Value {index + 1} of the three is a plain number. Expected: a scalar tensor.",
                     diagnosis="item",
                 )
     if reading.order not in ORDERS:
         raise Reject(
-            f"The three values were returned in the order {_names(reading.order)}; expected the negative ELBO "
-            "first, since that is what training minimises.",
+            f"The three values were returned in the order {_names(reading.order)}. Expected: the negative ELBO "
+            "first, because training minimises the first value.",
             diagnosis="wrong_order",
         )
-    return passed(f"Three finite scalars, read as {_names(reading.order)}.")
+    return passed(f"The method returned three finite scalars. They were read as {_names(reading.order)}.")
 
 
 def kl(trial: Trial) -> Verdict:
@@ -159,7 +160,7 @@ def kl(trial: Trial) -> Verdict:
     reading = read(trial)
     if reading.sign("kl") == 1:
         used = max(reading.kl_used(case) for case in ALONE)
-        return passed(f"The KL term of a single example is KL(q(z|x) || p(z)). {ALLOWED}", used=used)
+        return passed(f"For a single example the KL term is KL(q(z|x) || p(z)). {ALLOWED}", used=used)
     return _wrong_term(asked, reading, "kl", KL_MISTAKES)
 
 
@@ -170,8 +171,8 @@ def reconstruction(trial: Trial) -> Verdict:
     if reading.sign("rec") == 1:
         used = max(reading.rec_used(case) for case in ALONE)
         return passed(
-            "The reconstruction term of a single example is -log p(x|z) at the z that was decoded. It may be written "
-            "with logits, or with a sigmoid and its cross entropy, which is less exact at logits beyond 16. "
+            "For a single example the reconstruction term is -log p(x|z) at the decoded z. You may compute it from "
+            "the logits or from a sigmoid and its cross entropy. The second way is less exact for logits beyond 16. "
             f"{ALLOWED}",
             used=used,
         )
@@ -183,13 +184,13 @@ def _wrong_term(trial: Trial, reading: Reading, which: str, mistakes: tuple[Misc
     seen = reading.cases[case]
     told, wanted = apart(reading.single(case, which), float(getattr(seen, which).mean()))
     begin = f"For one example with {seen.dim} latent dimensions the {WORDS[which]} was {told}; expected {wanted}" + (
-        " at the z that was decoded." if which == "rec" else "."
+        " at the decoded z." if which == "rec" else "."
     )
     known = explanation(mistakes, [(reading.single(c, which), reading.cases[c]) for c in ALONE])
     if known is not None:
         detail = known.sentence
         if known.id in ("kl_sign", "rec_sign") and _signs_right(reading):
-            detail = "In the negative ELBO its sign is right, but this part of it is returned with the wrong sign."
+            detail = "Its sign is right in the negative ELBO, but the sign of the returned term is wrong."
             return Verdict(0.0, f"{begin} {detail}", "wrong_signed_part")
         return Verdict(0.0, f"{begin} {detail}", known.id)
     bounds = [(c, s.kl_bound if which == "kl" else s.rec_bound) for c, s in enumerate(reading.cases)]
@@ -197,20 +198,21 @@ def _wrong_term(trial: Trial, reading: Reading, which: str, mistakes: tuple[Misc
         [(reading.single(c, which), float(getattr(reading.cases[c], which).mean()), bounds[c][1]) for c in ALONE]
     )
     if factor is not None:
-        return Verdict(0.0, f"{begin} It is {shown(factor, 3)} times what was expected.", f"{which}_weighted")
+        return Verdict(0.0, f"{begin} It is {shown(factor, 3)} times the expected value.", f"{which}_weighted")
     if _changes(trial, reading, which):
         if which == "rec":
             detail = (
-                "It changes from call to call, although x and all logits stay the same: something is drawn in it, "
-                "such as pixels from their probabilities. Expected: log p(x|z), computed from the logits."
+                "It changes from call to call, although x and all logits stay the same. Something is drawn at "
+                "random in it, for example pixels from their probabilities. Expected: log p(x|z), computed from the "
+                "logits."
             )
         else:
             detail = (
-                "It changes from call to call, although m and v stay the same, and is no estimate of the divergence at "
-                "the z that was decoded. Expected: the closed form, in which nothing is drawn."
+                "It changes from call to call, although m and v stay the same, and it is not an estimate of the "
+                "divergence at the decoded z. Expected: the closed form, in which nothing is drawn."
             )
         return Verdict(0.0, f"{begin} {detail}", f"{which}_of_samples")
-    return Verdict(0.0, f"{begin} Three values were read as {_names(reading.order)}.")
+    return Verdict(0.0, f"{begin} The three values were read as {_names(reading.order)}.")
 
 
 def _changes(trial: Trial, reading: Reading, which: str) -> bool:
@@ -272,21 +274,21 @@ def closed_form(trial: Trial) -> Verdict:
     trial = section(trial, "values")
     reading = read(trial)
     if reading.kl_closed:
-        return passed("The KL term is the closed form.")
+        return passed("The KL term uses the closed form.")
     if reading.sign("kl") == 1:
         raise Reject(
-            "The KL term was estimated as log q(z|x) - log p(z) at the z that was drawn. That is unbiased, but "
-            "noisy; expected the closed form for two Gaussians, which has no noise at all.",
+            "The KL term is the estimate log q(z|x) - log p(z) at the decoded z. This estimate is unbiased but "
+            "noisy. Expected: the closed form for two Gaussians, which has no noise.",
             diagnosis="kl_monte_carlo",
         )
     if reading.sign("kl") == -1:
         raise Reject(
-            "The KL term is minus an estimate of KL(q(z|x) || p(z)) at the z that was drawn. Expected: the closed form "
-            "for two Gaussians."
+            "The KL term is minus an estimate of KL(q(z|x) || p(z)) at the decoded z. Expected: the closed form for "
+            "two Gaussians."
         )
     raise Reject(
-        "The KL term is neither the closed form of KL(q(z|x) || p(z)) for two Gaussians, which was expected, "
-        "nor an estimate of it."
+        "The KL term is neither the closed form of KL(q(z|x) || p(z)) nor an estimate of it. Expected: the closed "
+        "form for two Gaussians."
     )
 
 
@@ -315,7 +317,7 @@ class _Sum:
 
 def _with(sign: int, value: float) -> str:
     """A part's value as it should have been returned, and a word where its sign was another one."""
-    return shown(value) + (" (returned with the other sign)" if sign < 0 else "")
+    return shown(value) + (" (returned with the opposite sign)" if sign < 0 else "")
 
 
 def _signs(reading: Reading) -> dict[str, int]:
@@ -330,13 +332,13 @@ def _signs_right(reading: Reading) -> bool:
 
 
 SUMS = (
-    ("kl_subtracted", -1, 1, "KL was subtracted: the bound subtracts it, so the negative bound adds it."),
-    ("rec_subtracted", 1, -1, "The reconstruction loss was subtracted, but the negative bound adds -log p(x|z)."),
+    ("kl_subtracted", -1, 1, "The KL term was subtracted. The ELBO subtracts it, so the negative ELBO adds it."),
+    ("rec_subtracted", 1, -1, "The reconstruction loss was subtracted. The negative ELBO adds -log p(x|z)."),
     ("elbo_not_negated", -1, -1, "It is the negative of their sum."),
     ("mean_over_pixels", 1 / PIXELS, 1 / PIXELS, "It was divided by the number of pixels."),
-    ("mean_over_pixels", 1, 1 / PIXELS, "The reconstruction in it was divided by the number of pixels."),
-    ("kl_ignored", 0, 1, "KL was left out."),
-    ("rec_ignored", 1, 0, "The reconstruction was left out."),
+    ("mean_over_pixels", 1, 1 / PIXELS, "Its reconstruction term was divided by the number of pixels."),
+    ("kl_ignored", 0, 1, "The KL term is missing."),
+    ("rec_ignored", 1, 0, "The reconstruction term is missing."),
 )
 """Known ways to add KL and reconstruction up: the mistake's id, the two weights, and a sentence."""
 
@@ -346,27 +348,27 @@ def adds_up(trial: Trial) -> Verdict:
     reading = read(trial)
     _some_right(reading)
     if reading.nelbo_right():
-        return passed("The negative ELBO is KL + reconstruction.")
+        return passed("The negative ELBO is the KL term plus the reconstruction term.")
     signs = _signs(reading)
     if reading.nelbo_right(sign=-1) and not signs["kl"] == signs["rec"] == -1:
         raise Reject(
-            "The first value is the ELBO itself. Expected: its negative, KL + reconstruction, since that is "
-            "what training minimises.",
+            "The first value is the ELBO itself. Expected: the negative ELBO (KL + reconstruction), because "
+            "training minimises the first value.",
             diagnosis="elbo_not_negated",
         )
     sums = [_Sum.of(reading, case, {"kl": 1, "rec": 1}) for case in ALONE]
     used = max(one.used(1, 1) for one in sums)
     if used <= 1:
-        return passed("The negative ELBO is the sum of the two terms that were returned.", used=used)
+        return passed("The negative ELBO is the sum of the two returned terms.", used=used)
     # A term that was returned with the wrong sign is an earlier check's matter: here its right sign counts.
     sums = [_Sum.of(reading, case, signs) for case in ALONE]
     used = max(one.used(1, 1) for one in sums)
     if used <= 1:
-        return passed("The negative ELBO is the sum of the two terms, each with its right sign.", used=used)
+        return passed("The negative ELBO is the sum of the two terms with the right signs.", used=used)
     first = max(sums, key=lambda one: abs(one.nelbo - one.kl - one.rec))
     kl_told, rec_told = (_with(sign, value) for sign, value in zip(signs.values(), (first.kl, first.rec), strict=True))
     begin = (
-        f"With KL {kl_told} and reconstruction {rec_told} the negative ELBO was "
+        f"With a KL term of {kl_told} and a reconstruction term of {rec_told} the negative ELBO was "
         f"{contrast(first.nelbo, first.kl + first.rec).replace('expected', 'expected their sum,')}"
     )
     sentences = [
@@ -377,15 +379,17 @@ def adds_up(trial: Trial) -> Verdict:
     if len({diagnosis for diagnosis, _ in sentences}) == 1:
         return Verdict(0.0, f"{begin} {sentences[0][1]}", sentences[0][0])
     for diagnosis, name, pairs in (
-        ("kl_weighted", "KL", [(one.nelbo - one.rec, one.kl, one.slack) for one in sums]),
-        ("rec_weighted", "the reconstruction", [(one.nelbo - one.kl, one.rec, one.slack) for one in sums]),
+        ("kl_weighted", "The KL term", [(one.nelbo - one.rec, one.kl, one.slack) for one in sums]),
+        ("rec_weighted", "The reconstruction term", [(one.nelbo - one.kl, one.rec, one.slack) for one in sums]),
     ):
         factor = weight(pairs)
         if factor is not None:
-            return Verdict(0.0, f"{begin} The weight of {name} in it is {contrast(factor, 1, 3)}", diagnosis)
+            return Verdict(0.0, f"{begin} {name} has the weight {contrast(factor, 1, 3)}", diagnosis)
     extra = [one.nelbo - one.kl - one.rec for one in sums]
     if np.ptp(extra) <= 2 * max(one.slack for one in sums):
-        return Verdict(0.0, f"{begin} A constant of {shown(float(np.median(extra)))} was added.", "constant_added")
+        return Verdict(
+            0.0, f"{begin} A constant of {shown(float(np.median(extra)))} was added to it.", "constant_added"
+        )
     return Verdict(0.0, begin)
 
 
@@ -406,7 +410,7 @@ def average(trial: Trial) -> Verdict:
             if one > 1:
                 message = _batch(s.batch, which, got, sign * float(truths[0][0].mean()))
                 if any(fits(got, sign * truth.sum(), s.batch * bound) for truth, bound in truths):
-                    return Verdict(0.0, f"{message} It is their sum.", "sum_not_mean")
+                    return Verdict(0.0, f"{message} It is the sum over the batch.", "sum_not_mean")
                 if any(fits(got, sign * truth.mean() / s.batch, bound) for truth, bound in truths):
                     return Verdict(0.0, f"{message} It was divided by the batch size twice.", "averaged_twice")
                 return Verdict(0.0, message)
@@ -414,22 +418,25 @@ def average(trial: Trial) -> Verdict:
             got, want = _scalar(reading, case, "nelbo"), float((s.kl + s.rec).mean())
             message = _batch(s.batch, "nelbo", got, want)
             if fits(got, s.batch * want, s.batch * (s.kl_bound + s.rec_bound + gamma(4) * want)):
-                return Verdict(0.0, f"{message} It is their sum.", "sum_not_mean")
+                return Verdict(0.0, f"{message} It is the sum over the batch.", "sum_not_mean")
             return Verdict(0.0, message)
-    return passed("Larger batches give the average over their examples.", used=used)
+    return passed("For larger batches the values are averages over the examples.", used=used)
 
 
 def _batch(batch: int, which: str, got: float, want: float) -> str:
     told, wanted = apart(got, want)
-    return f"For a batch of {batch} the {WORDS[which]} was {told}; expected the average over the examples, {wanted}."
+    return (
+        f"For a batch of {batch} examples the {WORDS[which]} was {told}. Expected: {wanted}, the average over the "
+        "examples."
+    )
 
 
 def _scalar(reading: Reading, case: int, which: str) -> float:
     part = reading.part(case, which)
     if part.size != 1:
         raise Reject(
-            f"For a batch of {reading.cases[case].batch} the {WORDS[which]} has shape {list(part.shape)}; "
-            "expected a scalar, the average over the examples.",
+            f"For a batch of {reading.cases[case].batch} examples the {WORDS[which]} has shape {list(part.shape)}. "
+            "Expected: a scalar, the average over the examples.",
             diagnosis="not_averaged",
         )
     return float(part.reshape(()))
@@ -442,7 +449,8 @@ def _slopes(trial: Trial, reading: Reading, case: int, name: str) -> Array:
         _in_order(reading)
         raise Reject(
             f"No gradient of the negative ELBO reached {'the decoder' if name == 'b' else f'the encoder ({name})'}. "
-            "Is something detached, or computed under no_grad? Expected: training can move every network.",
+            "Was a tensor detached, or computed under torch.no_grad()? Expected: a gradient for the encoder and for "
+            "the decoder.",
             diagnosis="no_gradient",
         )
     return array(trial.got, key, shape=shape, what="The gradient")
@@ -452,8 +460,8 @@ def _in_order(reading: Reading) -> None:
     """Raises `Reject` where the gradient is not right because the first value is not the negative ELBO."""
     if reading.order[0] != "nelbo":
         raise Reject(
-            f"Training minimises the first value, and that is the {WORDS[reading.order[0]]}. Expected: the negative "
-            "ELBO first, so that its gradient moves both networks.",
+            f"Training minimises the first value, but the first value here is the {WORDS[reading.order[0]]}. "
+            "Expected: the negative ELBO first, so that its gradient trains both networks.",
             diagnosis="wrong_order",
         )
 
@@ -540,8 +548,8 @@ def _judged(reading: Reading) -> list[tuple[int, float]]:
 
 
 ITS_OWN = (
-    "The gradient is that of the negative ELBO that was returned. What is wrong with this value has cost its points "
-    "above, and is not charged again."
+    "The gradient matches the negative ELBO that was returned. That value itself is wrong, but it lost its points "
+    "in an earlier check and loses none here."
 )
 
 
@@ -596,26 +604,34 @@ def gradient_encoder(trial: Trial) -> Verdict:
             _in_order(reading)
             if _encoder_follows(trial, reading):
                 return passed(ITS_OWN)
-            batch = f" For a batch of {CASES[case][0]}:" if part < 1 else ""
+            batch = f" For a batch of {CASES[case][0]} examples:" if part < 1 else ""
             message = (
-                f"{batch} The gradient of the negative ELBO to the encoder's m and v is not right. Expected: it comes "
-                "through the KL term and, by the reparametrised sample, through the reconstruction."
+                f"{batch} The gradient of the negative ELBO with respect to the encoder's m and v is wrong. "
+                "Expected: it comes from the KL term and, through the reparametrised sample, from the "
+                "reconstruction term."
             ).strip()
             # Only where the term itself is right: a tiny one would look like a missing one.
             if reading.sign("rec") == 1 and any(s.used(to_m, to_v, s.closed) <= 1 for s in alike):
                 if f"{case}.to_b" not in trial.got:
-                    raise Reject(f"{message} The reconstruction's did not arrive.", diagnosis="rec_detached")
+                    raise Reject(
+                        f"{message} The gradient of the reconstruction term is missing.", diagnosis="rec_detached"
+                    )
                 if _from_prior(asked):
                     raise Reject(
-                        f"{message} Only the KL term's arrived: the z that was decoded comes from the prior, so that m "
-                        "and v have no part in it.",
+                        f"{message} Only the gradient of the KL term is there. The decoded z comes from the prior, "
+                        "so it does not depend on m and v.",
                         diagnosis="decodes_prior",
                     )
-                raise Reject(f"{message} Only the KL term's arrived: z was detached.", diagnosis="detached_sample")
+                raise Reject(
+                    f"{message} Only the gradient of the KL term is there, because z was detached.",
+                    diagnosis="detached_sample",
+                )
             if reading.sign("kl") == 1 and any(s.used(to_m, to_v, s.through_rec) <= 1 for s in alike):
-                raise Reject(f"{message} Only the reconstruction's arrived.", diagnosis="kl_detached")
+                raise Reject(
+                    f"{message} Only the gradient of the reconstruction term is there.", diagnosis="kl_detached"
+                )
             raise Reject(message)
-    return passed("The gradients of the negative ELBO to m and v are right.", used=used)
+    return passed("The gradients of the negative ELBO with respect to m and v are right.", used=used)
 
 
 def _from_prior(trial: Trial) -> bool:
@@ -647,15 +663,15 @@ def gradient_decoder(trial: Trial) -> Verdict:
                 return passed(ITS_OWN)
             if any(_decoder_used(seen, -to_b) <= 1 for seen in reading.alike[case]):
                 raise Reject(
-                    "The gradient to the decoder has the wrong sign: training would make the pixels less likely. "
-                    "Expected: minimising the negative ELBO raises log p(x|z).",
+                    "The gradient with respect to the decoder has the wrong sign, so training would make the pixels "
+                    "less likely. Expected: minimising the negative ELBO raises log p(x|z).",
                     diagnosis="elbo_not_negated" if reading.nelbo_right(sign=-1) else "rec_subtracted",
                 )
             raise Reject(
-                "The gradient of the negative ELBO to the decoder is not that of -log p(x|z). Expected: "
-                "sigmoid(logit) - x at every pixel, for a single example."
+                "The gradient of the negative ELBO with respect to the decoder is not the gradient of -log p(x|z). "
+                "Expected: sigmoid(logit) - x at every pixel, for a single example."
             )
-    return passed("The gradient of the negative ELBO to the decoder is right.", used=used)
+    return passed("The gradient of the negative ELBO with respect to the decoder is right.", used=used)
 
 
 def _made_of(asked: Trial, noise: Trial, z: Array) -> None:
@@ -697,8 +713,8 @@ def _made_of(asked: Trial, noise: Trial, z: Array) -> None:
         factors = [factor(batch) if parts.shape[1] == 1 else 1.0 for factor in of_batch]
         if not any(_fits(value, factor, one, signed) for one in seen for factor in factors):
             raise Reject(
-                f"In {len(z)} calls with one batch the {WORDS[which]} does not fit the z that the decoder was given. "
-                "Expected: the values are made of the z that is decoded.",
+                f"In {len(z)} calls with one batch the {WORDS[which]} does not match the z that was passed to the "
+                "decoder. Expected: both terms are computed from the decoded z.",
                 diagnosis="z_exchanged",
             )
 
@@ -720,7 +736,7 @@ def posterior(trial: Trial, alpha: float) -> Verdict:
     calls, (batch, dim) = int(trial.given["calls"]), m.shape
     z = array(trial.got, "z", what="The decoded z")
     if z.ndim != 3 or z.shape[0] != calls or z.shape[2] != dim or z.shape[1] % batch or not z.shape[1]:
-        raise Reject(f"The z given to the decoder have shape {list(z.shape[1:])}; expected [{batch}, {dim}].")
+        raise Reject(f"The z passed to the decoder has shape {list(z.shape[1:])}. Expected: shape [{batch}, {dim}].")
     _made_of(asked, trial, z)
     # Of many samples the first few of each call are enough, and keep the judge's work bounded.
     stacked = z.reshape(calls, -1, batch, dim)[:, :4].reshape(-1, batch, dim)
@@ -728,7 +744,7 @@ def posterior(trial: Trial, alpha: float) -> Verdict:
     # One z per example is the usual answer. Of several all count, stacked in either order; or some were
     # for display, and the first or the last of each call counts.
     readings = [stacked] if z.shape[1] == batch else [stacked, interleaved, z[:, :batch], z[:, -batch:]]
-    right = "The decoded z are draws from q(z|x), new ones for every example and call."
+    right = "The decoded z are draws from q(z|x), new ones for every example and every call."
     best: Verdict | None = None
     # More readings are more chances to pass, never to fail: alpha bounds a false fail of the right one.
     for rows in readings:
@@ -741,12 +757,12 @@ def posterior(trial: Trial, alpha: float) -> Verdict:
 
 
 def _not_posterior(z: Array, m: Array, v: Array, what: str, p: float) -> Verdict:
-    expected = "Expected: z drawn from q(z|x) = N(m, diag v), anew for every example, dimension and call."
+    expected = "Expected: z is drawn from q(z|x) = N(m, diag v), independently for every example, dimension and call."
     e = (z - m) / np.sqrt(v)
     if np.ptp(e) < 1e-3:
-        return Verdict(0.0, f"The decoder was given the mean m, not a sample. {expected}", "decodes_mean", p=p)
+        return Verdict(0.0, f"The mean m was passed to the decoder, not a sample. {expected}", "decodes_mean", p=p)
     if smallest([*everything(z, m, v)]).p >= 1e-6:
-        return Verdict(0.0, f"The decoder was given noise from the prior N(0, I). {expected}", "decodes_prior", p=p)
+        return Verdict(0.0, f"Noise from the prior N(0, I) was passed to the decoder. {expected}", "decodes_prior", p=p)
     for diagnosis, sentence, residual in RESIDUALS:
         if smallest([*everything(residual(z, m, v), m, v)]).p >= 1e-6:
             return Verdict(0.0, f"{sentence} {expected}", diagnosis, p=p)
@@ -760,7 +776,7 @@ def _not_posterior(z: Array, m: Array, v: Array, what: str, p: float) -> Verdict
             p=p,
         )
     if bool(np.ptp(z, axis=1).max() < 1e-6):
-        return Verdict(0.0, f"All examples of the batch were decoded from the same z. {expected}", "shared_noise", p=p)
+        return Verdict(0.0, f"All examples of a batch were decoded from the same z. {expected}", "shared_noise", p=p)
     sentence, diagnosis = family(e)
-    message = f"The z given to the decoder do not look like draws from q(z|x): {what}.{sentence} {expected}"
+    message = f"The z passed to the decoder do not look like draws from q(z|x): {what}.{sentence} {expected}"
     return Verdict(0.0, message, diagnosis, p=p)

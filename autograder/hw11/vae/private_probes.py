@@ -20,13 +20,13 @@ from autograder.sandbox.guest.student import Student
 from autograder.sandbox.guest.tensors import put_back
 from autograder.sandbox.wire import Breach
 
-NO_DECODE = "negative_elbo_bound returned without calling the decoder, but one decode of a z was expected"
+NO_DECODE = "negative_elbo_bound returned without calling the decoder, but it was expected to decode a z"
 NO_ENCODE = (
     "negative_elbo_bound returned without calling self.enc.encode(x), but the mean and the variance of q(z|x) were "
     "expected to come from there"
 )
 METHOD = "negative_elbo_bound"
-NAMES = "negative ELBO, KL, reconstruction"
+NAMES = "negative ELBO, KL term, reconstruction term"
 VAE, UTILS = "gan_vae/models/vae.py", "gan_vae/utils.py"
 STEEPEST = 3.5
 """Logits stay within this bound, where every way to write a cross entropy is accurate."""
@@ -224,7 +224,7 @@ def noise(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
                 kept.append(torch.as_tensor(part).detach().flatten())
         drawn.append(torch.cat(model.dec.received))
     if len({len(z) for z in drawn}) > 1:
-        raise Breach("the number of z given to the decoder changes from call to call")
+        raise Breach("the number of z passed to the decoder changes from call to call")
     if any(len({len(each) for each in kept}) > 1 for kept in found):
         raise Breach("the shape of a value changes from call to call")
     values = {f"part{index}": torch.stack(kept) for index, kept in enumerate(found) if kept}

@@ -39,7 +39,7 @@ def shapes(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
         m, v = given[f"m{case}"].clone(), given[f"v{case}"].clone()
         if case == cases - 1:
             m, v = m.t().contiguous().t(), v.t().contiguous().t()
-        z = tensor(sample(m, v), "what sample_gaussian returned")
+        z = tensor(sample(m, v), "the return value of sample_gaussian")
         seen |= {f"z{case}": z, f"m{case}": m, f"v{case}": v}
     return seen
 
@@ -54,7 +54,7 @@ def noise(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
     def draw(m: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         rows = []
         for _ in range(given["calls"]):
-            z = tensor(sample(m.clone(), v.clone()), "what sample_gaussian returned")
+            z = tensor(sample(m.clone(), v.clone()), "the return value of sample_gaussian")
             rows.append(z.detach().clone())
         return torch.stack(rows)
 
@@ -78,7 +78,7 @@ def gradient(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
     """Gradients of sum(w z) to m and v, all (batch, dim). Absent keys mean that no gradient arrived."""
     m, v, w = given["m"].requires_grad_(), given["v"].requires_grad_(), given["w"]
     # Copies, so that an answer that writes into its inputs is not an autograd error here as well.
-    z = tensor(sample(m * 1, v * 1), "what sample_gaussian returned")
+    z = tensor(sample(m * 1, v * 1), "the return value of sample_gaussian")
     z = z.reshape(w.shape) if z.numel() == w.numel() else z
     seen: dict[str, Any] = {"z": z}
     if z.requires_grad and z.shape == w.shape:

@@ -106,28 +106,30 @@ def readings(trial: Trial, case: int, batch: int, dim: int) -> Iterator[Seen]:
     """
     given, got = trial.given, trial.got
     if got.get(f"{case}.other_x") is not False:
-        raise Reject("The encoder was given something else than x.", diagnosis="encodes_other")
+        raise Reject(
+            "Something other than x was passed to the encoder. Expected: self.enc.encode(x).", diagnosis="encodes_other"
+        )
     x, m, v, w, b = (array(given, f"{name}{case}") for name in "xmvwb")
-    z = array(got, f"{case}.z", what="The z that was decoded")
+    z = array(got, f"{case}.z", what="The decoded z")
     rows = parts_of(got, f"{case}.rows", total=len(z) if z.ndim else 0)
     if z.ndim != 2 or z.shape[1] != dim or len(z) % batch or not len(z) or rows is None:
         raise Reject(
-            f"The decoder was given z of shape {list(z.shape)} in all, for a batch of {batch} and {dim} latent "
-            f"dimensions; expected [{batch}, {dim}], or a multiple of it.",
+            f"The z passed to the decoder has shape {list(z.shape)} in all, for a batch of {batch} examples and "
+            f"{dim} latent dimensions. Expected: shape [{batch}, {dim}], or a multiple of it.",
             diagnosis="shape",
         )
     raw = tuple(array(got, f"{case}.part{i}", what=f"Value {i + 1} of the three") for i in range(3))
     if len(z) > MOST_SAMPLES * batch:
         raise Reject(
-            f"The decoder was given {len(z)} z for a batch of {batch}; expected one for each example. More than "
-            f"{MOST_SAMPLES} of each are not judged."
+            f"The decoder received {len(z)} z for a batch of {batch} examples. Expected: one z for each example. At "
+            f"most {MOST_SAMPLES} z for each example can be judged."
         )
     spread = np.abs(z.reshape(-1, batch, dim) - m) / np.sqrt(v)
     if np.minimum(spread, np.abs(z.reshape(batch, -1, dim) - m[:, None]).swapaxes(0, 1) / np.sqrt(v)).max() > FURTHEST:
         # The rounding bounds below grow with z: a z that is chosen large would make them meaningless.
         raise Reject(
-            f"A z that was decoded lies more than {FURTHEST} standard deviations from the mean m. Expected: a draw "
-            "from q(z|x) = N(m, diag v).",
+            f"A decoded z lies more than {FURTHEST} standard deviations from the mean m. Expected: a draw from "
+            "q(z|x) = N(m, diag v).",
             diagnosis="far_z",
         )
     # Usually one z per example. Several may be averaged, stacked in either order or in a loop; or only
@@ -206,49 +208,49 @@ def _entropy(s: Seen) -> Array:
     return result
 
 
-LOG_Q = "It is made of log q(z|x) alone: the prior's log p(z), which is subtracted from it, is missing."
-LOG_P = "It is made of the prior's log p(z) alone: log q(z|x) is missing."
+LOG_Q = "It consists of log q(z|x) alone. The prior's log p(z), which must be subtracted, is missing."
+LOG_P = "It consists of the prior's log p(z) alone. The term log q(z|x) is missing."
 KL_MISTAKES = (
     Misconception(
         "kl_swapped",
-        "It is KL(p || q), with the prior first; expected KL(q || p).",
+        "It is KL(p || q), with the prior first. Expected: KL(q || p).",
         lambda s: 0.5 * (np.log(s.v) + (1 + s.m**2) / s.v - 1).sum(-1),
     ),
-    Misconception("kl_sign", "It has the wrong sign: a divergence is never negative.", lambda s: -s.kl),
+    Misconception("kl_sign", "It has the wrong sign. A divergence is never negative.", lambda s: -s.kl),
     Misconception(
         "variance_as_std",
-        "The variance was squared once more: v is the variance already.",
+        "The variance was squared, but v is the variance already.",
         lambda s: divergence(s.m, s.v**2),
     ),
     Misconception(
-        "std_as_variance", "The standard deviation was used where the variance belongs.",
+        "std_as_variance", "The standard deviation was used instead of the variance.",
         lambda s: divergence(s.m, np.sqrt(s.v)),
     ),
     Misconception(
-        "variance_as_log_variance", "v was used as a logarithm: it is the variance itself.",
+        "variance_as_log_variance", "v was used as a logarithm, but it is the variance itself.",
         lambda s: divergence(s.m, np.exp(s.v)),
     ),
-    Misconception("kl_without_half", "It is twice as large: the factor 1/2 is missing.", lambda s: 2 * s.kl),
-    Misconception("kl_without_minus_one", "The -1 for each dimension is missing.", lambda s: s.kl + s.dim / 2),
-    Misconception("kl_without_log", "The -log v is missing.", lambda s: s.kl + 0.5 * np.log(s.v).sum(-1)),
+    Misconception("kl_without_half", "It is twice as large, because the factor 1/2 is missing.", lambda s: 2 * s.kl),
+    Misconception("kl_without_minus_one", "The term -1 of each dimension is missing.", lambda s: s.kl + s.dim / 2),
+    Misconception("kl_without_log", "The term -log v is missing.", lambda s: s.kl + 0.5 * np.log(s.v).sum(-1)),
     Misconception(
-        "kl_log_of_std", "log v is there with half its weight: it is the logarithm of the standard deviation.",
+        "kl_log_of_std", "log v has half its weight, which makes it the logarithm of the standard deviation.",
          lambda s: s.kl + 0.25 * np.log(s.v).sum(-1),
     ),
     Misconception("kl_log_sign", "log v has the wrong sign.", lambda s: s.kl + np.log(s.v).sum(-1)),
-    Misconception("kl_without_mean", "The m^2 is missing.", lambda s: s.kl - 0.5 * (s.m**2).sum(-1)),
-    Misconception("kl_mean_not_squared", "m is there, but not squared.", lambda s: s.kl + 0.5 * (s.m - s.m**2).sum(-1)),
-    Misconception("kl_without_variance", "The +v is missing.", lambda s: s.kl - 0.5 * s.v.sum(-1)),
+    Misconception("kl_without_mean", "The term m^2 is missing.", lambda s: s.kl - 0.5 * (s.m**2).sum(-1)),
+    Misconception("kl_mean_not_squared", "m is not squared.", lambda s: s.kl + 0.5 * (s.m - s.m**2).sum(-1)),
+    Misconception("kl_without_variance", "The term +v is missing.", lambda s: s.kl - 0.5 * s.v.sum(-1)),
     Misconception(
         "kl_mean_over_dimensions",
-        "It is averaged over the latent dimensions; expected their sum.",
+        "It is averaged over the latent dimensions. Expected: their sum.",
         lambda s: s.kl / s.dim,
     ),
     Misconception("kl_ignored", "It is always 0.", lambda s: 0 * s.kl),
     Misconception(
         "kl_sign",
-        "It has the wrong sign: it is log p(z) - log q(z|x); expected KL(q || p), which is log q(z|x) - log p(z) on "
-        "average.",
+        "It has the wrong sign: it is log p(z) - log q(z|x). Expected: KL(q || p), which is log q(z|x) - log p(z) "
+        "on average.",
         lambda s: -s.monte_carlo,
     ),
     *(Misconception("kl_without_prior", LOG_Q, formula) for formula in (
@@ -263,7 +265,7 @@ KL_MISTAKES = (
     *(Misconception("kl_without_entropy", f"{LOG_P} It has the wrong sign, too.", formula) for formula in (
         _log_p, partial(_log_p, constant=False))
     ),
-    Misconception("kl_weighted", "It is half as large: the factor 1/2 is there twice.", lambda s: s.kl / 2),
+    Misconception("kl_weighted", "It is half as large, because the factor 1/2 was applied twice.", lambda s: s.kl / 2),
 )  # fmt: skip
 
 
@@ -277,115 +279,117 @@ def _gaussian(s: Seen, *, sigmoid: bool) -> Array:
 REC_MISTAKES = (
     Misconception(
         "rec_sign",
-        "It has the wrong sign: it is log p(x|z); the negative bound adds -log p(x|z).",
+        "It has the wrong sign: it is log p(x|z). The negative ELBO adds -log p(x|z).",
         lambda s: -s.rec,
     ),
     Misconception(
         "mean_over_pixels",
-        "It is averaged over the 784 pixels; log p(x|z) is their sum.",
+        "It is averaged over the 784 pixels, but log p(x|z) is their sum.",
         lambda s: s.rec / PIXELS,
     ),
     Misconception(
         "mean_over_pixels",
-        "It is averaged over the 784 pixels and has the wrong sign; -log p(x|z) is their sum.",
+        "It is averaged over the 784 pixels and has the wrong sign. Expected: -log p(x|z), which is a sum over the "
+        "pixels.",
         lambda s: -s.rec / PIXELS,
     ),
     Misconception(
         "sigmoid_twice",
-        "The sigmoid was applied twice: the decoder returns logits, and so does the function expect them.",
+        "The sigmoid was applied twice. The decoder returns logits, and this loss function applies the sigmoid "
+        "itself.",
         lambda s: cross_entropy(expit(s.logits), s.x).sum(-1).mean(0),
     ),
     Misconception(
         "mse_reconstruction",
-        "It is a squared error; expected the Bernoulli log-likelihood.",
+        "It is a squared error. Expected: the Bernoulli log-likelihood.",
         lambda s: ((expit(s.logits) - s.x) ** 2).sum(-1).mean(0),
     ),
     Misconception(
         "mse_reconstruction",
-        "It is a squared error of the logits; expected the Bernoulli log-likelihood.",
+        "It is a squared error of the logits. Expected: the Bernoulli log-likelihood.",
         lambda s: ((s.logits - s.x) ** 2).sum(-1).mean(0),
     ),
     Misconception(
         "mse_reconstruction",
-        "It is a mean squared error; expected the Bernoulli log-likelihood, summed over pixels.",
+        "It is a mean squared error. Expected: the Bernoulli log-likelihood, summed over the pixels.",
         lambda s: ((expit(s.logits) - s.x) ** 2).mean(-1).mean(0),
     ),
     Misconception(
         "mse_reconstruction",
-        "It is an absolute error; expected the Bernoulli log-likelihood.",
+        "It is an absolute error. Expected: the Bernoulli log-likelihood.",
         lambda s: np.abs(expit(s.logits) - s.x).sum(-1).mean(0),
     ),
     Misconception(
         "x_and_logits_swapped",
-        "x and the logits have changed places.",
+        "x and the logits are swapped.",
         lambda s: cross_entropy(np.broadcast_to(s.x, s.logits.shape), s.logits).sum(-1).mean(0),
     ),
     Misconception(
-        "targets_flipped", "Black and white have changed places: it is the loss for 1 - x.",
+        "targets_flipped", "Black and white are swapped: it is the loss for 1 - x.",
         lambda s: cross_entropy(s.logits, 1 - s.x).sum(-1).mean(0),
     ),
     Misconception(
-        "only_ones", "Only the pixels that are 1 are counted: the (1 - x) log(1 - p) term is missing.",
+        "only_ones", "Only the pixels that are 1 are counted. The term (1 - x) log(1 - p) is missing.",
         lambda s: (s.x * cross_entropy(s.logits, s.x)).sum(-1).mean(0),
     ),
     Misconception("rec_ignored", "It is always 0.", lambda s: 0 * s.rec),
     Misconception(
         "x_and_logits_swapped",
-        "x and the probabilities have changed places: with x as the prediction every logarithm is that of 0 or 1, and "
-        "binary_cross_entropy cuts it off at 100.",
+        "x and the probabilities are swapped. With x as the prediction, every logarithm is log 0 or log 1, and "
+        "binary_cross_entropy limits it to -100.",
         lambda s: 100 * np.abs(expit(s.logits) - s.x).sum(-1).mean(0),
     ),
     Misconception(
         "x_and_logits_swapped",
-        "x and the logits have changed places: with x as the prediction every logarithm is that of 0 or 1, and "
-        "binary_cross_entropy cuts it off at 100.",
+        "x and the logits are swapped. With x as the prediction, every logarithm is log 0 or log 1, and "
+        "binary_cross_entropy limits it to -100.",
         lambda s: 100 * (s.x * (1 - s.logits) + (1 - s.x) * s.logits).sum(-1).mean(0),
     ),
     Misconception(
         "rec_without_x",
-        "x is not in it: it compares the decoder's probabilities with themselves.",
+        "x does not appear in it. It compares the decoder's probabilities with themselves.",
         lambda s: cross_entropy(s.logits, expit(s.logits)).sum(-1).mean(0),
     ),
     Misconception(
         "softmax_over_pixels",
-        "A softmax was taken over the pixels, as for one class of 784; expected a probability of its own for each.",
+        "A softmax was taken over the pixels, as if they were 784 classes. Expected: one probability for each pixel.",
         lambda s: -(s.x * (s.logits - logsumexp(s.logits, axis=-1, keepdims=True))).sum(-1).mean(0),
     ),
     *(Misconception(
-        "rec_without_log", "The logarithm is missing: probabilities were added up, not their logarithms.", formula
+        "rec_without_log", "The logarithm is missing. Probabilities were added, not their logarithms.", formula
     ) for formula in (
         lambda s: -np.exp(-s.terms).sum(-1).mean(0), lambda s: np.exp(-s.terms).sum(-1).mean(0),
         lambda s: (1 - np.exp(-s.terms)).sum(-1).mean(0),
     )),
     Misconception(
         "mse_reconstruction",
-        "It is half a squared error; expected the Bernoulli log-likelihood.",
+        "It is half a squared error. Expected: the Bernoulli log-likelihood.",
         lambda s: 0.5 * ((expit(s.logits) - s.x) ** 2).sum(-1).mean(0),
     ),
     Misconception(
         "mse_reconstruction",
-        "It is half a squared error of the logits; expected the Bernoulli log-likelihood.",
+        "It is half a squared error of the logits. Expected: the Bernoulli log-likelihood.",
         lambda s: 0.5 * ((s.logits - s.x) ** 2).sum(-1).mean(0),
     ),
     *(Misconception(
         "mse_reconstruction",
-        "It is the likelihood of a Gaussian with variance 1; expected the Bernoulli log-likelihood.",
+        "It is the likelihood of a Gaussian with variance 1. Expected: the Bernoulli log-likelihood.",
         partial(_gaussian, sigmoid=sigmoid),
     ) for sigmoid in (True, False)),
     Misconception(
         "mse_reconstruction",
-        "It counts the pixels whose rounded probability differs from x; expected the Bernoulli log-likelihood, which "
-        "has a gradient.",
+        "It counts the pixels whose rounded probability differs from x. Expected: the Bernoulli log-likelihood, "
+        "which has a gradient.",
         lambda s: ((s.logits > 0) != (s.x > 0.5)).sum(-1).mean(0),
     ),
     Misconception(
         "log_of_average",
-        "The likelihoods of several z were averaged before the logarithm was taken, which is another bound; expected "
-        "the average of -log p(x|z).",
+        "The likelihoods of several z were averaged before the logarithm, which gives another bound. Expected: the "
+        "average of -log p(x|z).",
         lambda s: np.log(len(s.z)) - logsumexp(-s.terms.sum(-1), axis=0),
     ),
     Misconception(
-        "logits_clamped", "The logits were clamped to [0, 1], as if they were probabilities.",
+        "logits_clamped", "The logits were clamped to [0, 1] as if they were probabilities.",
         lambda s: cross_entropy(np.clip(s.logits, 0, 1), s.x).sum(-1).mean(0),
     ),
 )  # fmt: skip
@@ -424,7 +428,8 @@ class Reading:
         part = self.part(case, which)
         if part.size != 1:
             raise Reject(
-                f"For a batch of one the {WORDS[which]} has shape {list(part.shape)}; expected a single number.",
+                f"For a batch of one example the {WORDS[which]} has shape {list(part.shape)}. Expected: a single "
+                "number.",
                 diagnosis="shape",
             )
         return float(part.reshape(()))

@@ -68,7 +68,7 @@ def _returns(given: Values) -> Specs:
         f"{name}{case}": entries(batch * dim) for case, (batch, dim) in enumerate(SIZES) for name in ("z", "m", "v")
     }
     calls, batch, dim = CALLS, *np.shape(given["noise.m"])
-    drawn = numbers(most=calls * batch * batch * dim, what="what sample_gaussian returned in all calls")
+    drawn = numbers(most=calls * batch * batch * dim, what="the return values of all calls of sample_gaussian")
     slope = numbers(*np.shape(given["gradient.m"]))
     return parts(
         shapes=shapes,
@@ -88,8 +88,8 @@ def contract(trial: Trial) -> Verdict:
         z = trial.got.get(f"z{case}")
         array(trial.got, f"z{case}", shape=shape, what=f"For m of shape {list(shape)} the sample")
         if isinstance(z, np.ndarray) and z.dtype != np.float32:
-            raise Reject(f"For float32 m and v the sample has type {z.dtype}; expected float32.", diagnosis="dtype")
-    return passed("The sample has m's shape and type, for every shape that was tried.")
+            raise Reject(f"For float32 m and v the sample has type {z.dtype}. Expected: float32.", diagnosis="dtype")
+    return passed("The sample has the shape and the type of m for every shape that was tried.")
 
 
 def inputs(trial: Trial) -> Verdict:
@@ -99,11 +99,11 @@ def inputs(trial: Trial) -> Verdict:
             after = array(trial.got, f"{name}{case}", shape=shape, what=f"The {word} after the call")
             if not np.array_equal(after, trial.given[f"{name}{case}"]):
                 raise Reject(
-                    f"After the call the {word} {name} that was passed in has changed. Expected: {name} as it was; "
-                    "operations that end in an underscore, and +=, write into their argument.",
+                    f"After the call the {word} {name} that was passed in has changed. Expected: {name} is "
+                    "unchanged. Operations that end in an underscore, and +=, write into their argument.",
                     diagnosis="in_place",
                 )
-    return passed("m and v are as they were before the call.")
+    return passed("The call left m and v unchanged.")
 
 
 def _residual(trial: Trial, name: str) -> tuple[Array, Array, Array]:
@@ -116,9 +116,9 @@ def _residual(trial: Trial, name: str) -> tuple[Array, Array, Array]:
 
 def _samples(trial: Trial, name: str, shape: tuple[int, ...]) -> Array:
     """All calls' samples, (calls, batch, dim); flat ones are put into shape, which another check judges."""
-    z = array(trial.got, name, what="What sample_gaussian returned in all calls")
+    z = array(trial.got, name, what="The return values of all calls of sample_gaussian")
     if z.size != CALLS * int(np.prod(shape)):
-        array(trial.got, name, shape=(CALLS, *shape), what="What sample_gaussian returned in all calls")
+        array(trial.got, name, shape=(CALLS, *shape), what="The return values of all calls of sample_gaussian")
     return z.reshape(CALLS, *shape)
 
 
@@ -133,8 +133,8 @@ def _no_noise(trial: Trial, e: Array, *, name: str = "standard") -> None:
         other, _, _ = _residual(trial, "varied" if name == "standard" else "standard")
         where = "With m = 0 and v = 1 every sample" if name == "standard" else "Every sample"
         raise Reject(
-            f"{where} was the same number of standard deviations away from its mean. "
-            "Expected: random noise, drawn anew for every entry.",
+            f"{where} was the same number of standard deviations away from its mean. Expected: independent random "
+            "noise for every entry.",
             diagnosis="no_noise" if np.ptp(other) < CONSTANT else "",
         )
 
@@ -146,7 +146,7 @@ def noise(trial: Trial, alpha: float) -> Verdict:
     verdict, worst = luck(marginal(e), alpha, "With m = 0 and v = 1 the samples are standard normal.")
     if verdict and is_half(e):
         raise Reject(
-            "With m = 0 and v = 1 the samples are numbers of half precision, which has three digits and no value "
+            "With m = 0 and v = 1 the samples are half-precision numbers, which have three digits and no value "
             "between 2 and 2.002. Expected: noise as fine as float32, the type of m and v.",
             diagnosis=HALF,
         )
@@ -154,8 +154,8 @@ def noise(trial: Trial, alpha: float) -> Verdict:
         return verdict
     seen = f"mean {e.mean():.3g}, variance {e.var():.3g}, largest {np.abs(e).max():.3g}"
     message = (
-        f"With m = 0 and v = 1 the samples are not standard normal: {worst.what} does not fit "
-        f"({e.size} values: {seen})."
+        f"With m = 0 and v = 1 the samples are not standard normal: {worst.what} does not match ({e.size} values: "
+        f"{seen})."
     )
     sentence, diagnosis = family(e)
     return Verdict(0.0, f"{message}{sentence} Expected: noise from N(0, 1).", diagnosis, p=worst.p)
@@ -170,7 +170,7 @@ def family(e: Array) -> tuple[str, str]:
     ends = [float(end) for end in (e.min(), e.max()) if (e == end).mean() >= PILED]
     if e.size >= 1000 and ends and np.unique(e).size > 200:
         told = shown(ends, 3)
-        return f" Many of them are exactly {told.strip('[]')}: were they clamped?", "truncated_noise"
+        return f" Many of them are exactly {told.strip('[]')}. Were they clamped?", "truncated_noise"
     e = distinct(e)
     low, high, most = e.min(), e.max(), np.abs(e).max()
     scale = e.std() or 1.0
@@ -181,19 +181,19 @@ def family(e: Array) -> tuple[str, str]:
 
     if e.size >= 1000 and len(few) <= 200:  # of so many normal numbers more than 900 differ in their fourth digit
         told = shown(few, 3) if len(few) <= 8 else f"between {low:.3g} and {high:.3g}"
-        return f" There are only {len(few)} different numbers in it: {told}.", "discrete_noise"
+        return f" It takes only {len(few)} different values: {told}.", "discrete_noise"
     if low >= 0 and high <= 1:
-        return " They lie between 0 and 1: is it rand (uniform) instead of randn (normal)?", "uniform_noise"
+        return " All values lie between 0 and 1. Was rand (uniform) used instead of randn (normal)?", "uniform_noise"
     if e.size >= 1000 and most <= np.sqrt(3) * 1.001 and distance_to_uniform(e) < 0.02:
-        return " They end sharply on both sides: is the noise uniform instead of normal?", "uniform_noise"
+        return " The values end sharply on both sides. Is the noise uniform instead of normal?", "uniform_noise"
     if low >= 0:
-        return " None is negative.", "positive_noise"
+        return " No value is negative.", "positive_noise"
     if mean(e).p < 1e-6 and normal(e - e.mean()):
-        return f" They are shifted by {e.mean():.3g}.", "shifted_noise"
+        return f" The values are shifted by {e.mean():.3g}.", "shifted_noise"
     if variance(e).p < 1e-6 and normal(e / e.std()):
-        return f" They are scaled by {e.std():.3g}.", "noise_scaled"
+        return f" The values are scaled by {e.std():.3g}.", "noise_scaled"
     if e.size >= 10_000 and 1.9 <= most <= 3.2 and abs(e.mean()) < 0.1:
-        return f" None is further out than {most:.3g}: is the noise clipped or truncated?", "truncated_noise"
+        return f" No value is further from zero than {most:.3g}. Is the noise clipped or truncated?", "truncated_noise"
     return "", ""
 
 
@@ -214,97 +214,97 @@ def _plain(v: Array) -> Array:
 
 Residual = Callable[[Array, Array, Array], Array]
 TWICE = (
-    "Your noise had the mean m and the spread of v already, as normal(m, ...) gives it, and was scaled and shifted by "
-    "them once more: it must come from N(0, 1)."
+    "The noise already had mean m and the spread of v, as normal(m, ...) gives it, and then m and v were applied "
+    "again. The noise must come from N(0, 1)."
 )
 RESIDUALS: tuple[tuple[str, str, Residual], ...] = (
     (
         "variance_as_std",
-        "Your noise was scaled by v itself: v is the variance, so the standard deviation is its square root.",
+        "The noise was scaled by v itself, but v is the variance. The standard deviation is sqrt(v).",
         lambda z, m, v: (z - m) / v,
     ),
     (
         "variance_as_log_variance",
-        "Your noise was scaled by exp(v / 2): v is the variance already, not its logarithm.",
+        "The noise was scaled by exp(v / 2), but v is the variance already, not its logarithm.",
         lambda z, m, v: (z - m) / np.exp(v / 2),
     ),
     (
         "variance_as_log_std",
-        "Your noise was scaled by exp(v): v is the variance already, not the logarithm of a standard deviation.",
+        "The noise was scaled by exp(v), but v is the variance already, not the logarithm of a standard deviation.",
         lambda z, m, v: (z - m) / np.exp(v),
     ),
     (
         "mean_and_std_swapped",
-        "In your sample m and sqrt(v) have changed places.",
+        "m and sqrt(v) are swapped in the sample.",
         lambda z, m, v: (z - np.sqrt(v)) / m,
     ),
-    ("variance_squared", "Your noise was scaled by v^2 instead of sqrt(v).", lambda z, m, v: (z - m) / v**2),
+    ("variance_squared", "The noise was scaled by v^2 instead of sqrt(v).", lambda z, m, v: (z - m) / v**2),
     (
         "root_of_std",
-        "The root was taken twice: your noise was scaled by v^(1/4).",
+        "The square root was taken twice, so the noise was scaled by v^(1/4).",
         lambda z, m, v: (z - m) / v**0.25,
     ),
     (
         "softplus_twice",
-        "Softplus was applied to v once more: it is positive already.",
+        "Softplus was applied to v, but v is the variance already.",
         lambda z, m, v: (z - m) / np.sqrt(np.log1p(np.exp(v))),
     ),
     (
         "inverse_scale",
-        "Your noise was divided by sqrt(v), not multiplied.",
+        "The noise was divided by sqrt(v), not multiplied by it.",
         lambda z, m, v: (z - m) * np.sqrt(v),
     ),
-    ("variance_ignored", "Your noise was not scaled: v was not used.", lambda z, m, v: z - m),
+    ("variance_ignored", "The noise was not scaled, so v was not used.", lambda z, m, v: z - m),
     (
         "variance_averaged",
-        "All entries got the same spread: v was averaged, though every entry has a variance of its own.",
+        "All entries got the same spread because v was averaged. Every entry has its own variance.",
         lambda z, m, v: (z - m) / np.sqrt(v.mean()),
     ),
     (
         "variance_averaged",
-        "All examples got the same spread: v was averaged over the batch.",
+        "All examples got the same spread because v was averaged over the batch.",
         lambda z, m, v: (z - m) / np.sqrt(v.mean(0)),
     ),
     (
         "first_example_only",
-        "All examples got the spread of the first one.",
+        "All examples got the spread of the first example.",
         lambda z, m, v: (z - m) / np.sqrt(v[:1]),
     ),
-    ("mean_ignored", "Your samples are centred on 0: m was not used.", lambda z, m, v: z / np.sqrt(v)),
+    ("mean_ignored", "The samples are centred on 0, so m was not used.", lambda z, m, v: z / np.sqrt(v)),
     (
         "mean_subtracted",
-        "Your samples are centred on -m: m was subtracted.",
+        "The samples are centred on -m, so m was subtracted.",
         lambda z, m, v: (z + m) / np.sqrt(v),
     ),
     (
         "mean_averaged",
-        "All entries got the same centre: m was averaged.",
+        "All entries got the same centre because m was averaged.",
         lambda z, m, v: (z - m.mean()) / np.sqrt(v),
     ),
     (
         "mean_scaled",
-        "In your sample m was scaled by sqrt(v) together with the noise.",
+        "m was scaled by sqrt(v) together with the noise.",
         lambda z, m, v: (z - m * np.sqrt(v)) / np.sqrt(v),
     ),
-    ("both_ignored", "Your samples do not depend on m and v at all.", lambda z, m, v: z),
+    ("both_ignored", "The samples do not depend on m and v.", lambda z, m, v: z),
     (
         "variance_halved",
-        "Your noise was scaled by v / 2, which is not the root of v.",
+        "The noise was scaled by v / 2 instead of sqrt(v).",
         lambda z, m, v: (z - m) / (v / 2),
     ),
     (
         "softplus_twice",
-        "Your noise was scaled by softplus(v): v is positive already, and its root is the standard deviation.",
+        "The noise was scaled by softplus(v), but v is the variance already. The standard deviation is sqrt(v).",
         lambda z, m, v: (z - m) / np.log1p(np.exp(v)),
     ),
     (
         "mean_times_noise",
-        "In your sample the noise multiplies m as well: it may only multiply sqrt(v).",
+        "The noise also multiplies m. It may multiply sqrt(v) only.",
         lambda z, m, v: z / (m + np.sqrt(v)),
     ),
     (
         "mean_times_noise",
-        "In your sample the noise multiplies m, and m is added as well: it may only multiply sqrt(v).",
+        "The noise multiplies m, and m is added as well. The noise may multiply sqrt(v) only.",
         lambda z, m, v: (z - m) / (m * np.sqrt(v)),
     ),
     *(
@@ -314,8 +314,8 @@ RESIDUALS: tuple[tuple[str, str, Residual], ...] = (
     ),
     (
         "moments_used_twice",
-        "Your noise had the mean m already, as normal(m, ...) gives it, and m was added once more: it must come from "
-        "N(0, 1).",
+        "The noise already had mean m, as normal(m, ...) gives it, and then m was added again. The noise must come "
+        "from N(0, 1).",
         lambda z, m, v: (z - 2 * m) / np.sqrt(v),
     ),
 )
@@ -325,8 +325,8 @@ TOO_LARGE = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)
 
 def _too_large(size: float) -> str:
     return (
-        f"A constant of about {size:g} is added to v, or to its root: small variances drown in it. One of up to 1e-6, "
-        "against a root of 0, is allowed."
+        f"A constant of about {size:g} is added to v or to its root, so small variances are lost. A constant of up "
+        "to 1e-6, which avoids the root of 0, is allowed."
     )
 
 
@@ -346,7 +346,7 @@ def follows(trial: Trial, alpha: float) -> Verdict:
     _no_noise(trial, e, name="varied")
     e = unrepeated(e)  # the same noise in several calls is another check's matter
     doubt = 1 - np.sqrt(v / (v + of_variance(v)))
-    right = f"The samples' centre follows m and their spread sqrt(v). {ALLOWED}"
+    right = f"The mean of the samples follows m and their standard deviation follows sqrt(v). {ALLOWED}"
     verdict, worst = luck(parameters(e, m, v, doubt=doubt), alpha, right)
     if verdict:
         return verdict
@@ -427,7 +427,7 @@ def independence(trial: Trial, alpha: float) -> Verdict:
     verdict, worst = luck(dependence(e), alpha, "The noise of different entries is independent.")
     if verdict:
         return verdict
-    expected = "Expected: independent noise for every entry, so a noise tensor of m's full shape."
+    expected = "Expected: independent noise for every entry, drawn with the full shape of m."
     if same(e, 1) or same(e, 2):
         whom = "every entry" if same(e, 1) and same(e, 2) else "every row" if same(e, 1) else "every column"
         return Verdict(0.0, f"Within one call {whom} got the same noise. {expected}", "shared_noise", p=worst.p)
@@ -435,7 +435,7 @@ def independence(trial: Trial, alpha: float) -> Verdict:
         diagnosis = "noise_from_grid"
     else:
         diagnosis = "sorted_noise" if _ordered(e) else "antithetic_noise" if _mirrored(e) else ""
-    return Verdict(0.0, f"Within one call the noise is related {worst.what}. {expected}", diagnosis, p=worst.p)
+    return Verdict(0.0, f"Within one call the noise is not independent {worst.what}. {expected}", diagnosis, p=worst.p)
 
 
 def unrepeated(e: Array) -> Array:
@@ -472,25 +472,25 @@ def fresh(trial: Trial, alpha: float) -> Verdict:
         return verdict
     if few or len(unrepeated(e)) < len(e):
         message = (
-            "Two calls with the same m and v returned the same sample. Is a seed set, or the noise made once and kept, "
-            "inside the code? Expected: new noise at every call."
+            "Two calls with the same m and v returned the same sample. Does the code set a seed, or keep its noise "
+            "between calls? Expected: new noise in every call."
         )
         return Verdict(0.0, message, "seeded_inside", p=0.0 if few else worst.p)
-    message = f"The noise is related {worst.what}. Expected: new, independent noise at every call."
+    message = f"The noise is not independent {worst.what}. Expected: new, independent noise in every call."
     return Verdict(0.0, message, "noise_from_grid" if _grid(e) else "", p=worst.p)
 
 
 def gradient(trial: Trial) -> Verdict:
     trial = section(trial, "gradient")
     m, v, w = (array(trial.given, name) for name in "mvw")
-    z = array(trial.got, "z", shape=m.shape, what="What sample_gaussian returned")
-    expected = "Expected: dz/dm = 1 and dz/dv = (z - m) / (2 v), so that training can move both."
+    z = array(trial.got, "z", shape=m.shape, what="The return value of sample_gaussian")
+    expected = "Expected: dz/dm = 1 and dz/dv = (z - m) / (2 v), so that m and v can be trained."
     # torch.normal(m, s) hands back gradients, but they are all zero.
     reached = [name for name in ("to_m", "to_v") if name in trial.got and np.any(trial.got[name])]
     if not reached:
         raise Reject(
-            "No gradient flows from the sample to m or v. Is the sample detached, made under no_grad, "
-            f"or drawn by a call that cannot be differentiated (normal(m, s), .sample())? {expected}",
+            "No gradient flows from the sample to m or v. Was the sample detached, computed under torch.no_grad(), "
+            f"or drawn by a function that has no gradient (torch.normal(m, s), .sample())? {expected}",
             diagnosis="detached_sample",
         )
     if len(reached) == 1:
@@ -508,22 +508,23 @@ def gradient(trial: Trial) -> Verdict:
     bound_v = rough + tiny
     used = max(share(to_m, w, bound_m), share(to_v, slope, rough, beside=tiny))
     if used <= 1:
-        return passed(f"The gradients of the sample to m and v are right. {ALLOWED}", used=used)
+        return passed(f"The gradients of the sample with respect to m and v are right. {ALLOWED}", used=used)
     if fits(to_m, w, bound_m) and fits(to_v, 2 * slope, 2 * bound_v):
         raise Reject(
-            "The gradient to v is that of noise that is multiplied by v: v was used as the standard deviation, but it "
-            f"is the variance. {expected}",
+            "The gradient with respect to v is the one of noise multiplied by v. So v was used as the standard "
+            f"deviation, but it is the variance. {expected}",
             diagnosis="variance_as_std",
         )
     if fits(to_m, w, bound_m) and fits(to_v, v * slope, v * bound_v):
         raise Reject(
-            f"The gradient to v is that of z = m + exp(v / 2) e: v is the variance, not its logarithm. {expected}",
+            "The gradient with respect to v is the one of z = m + exp(v / 2) e, but v is the variance, not its "
+            f"logarithm. {expected}",
             diagnosis="variance_as_log_variance",
         )
     if fits(to_m, w, bound_m) and (size := _added(slope, to_v, v, rough)):
         raise Reject(f"{_too_large(size)} {expected}", diagnosis="epsilon_too_large")
     wrong = "m" if share(to_m, w, bound_m) > 1 else "v"
-    raise Reject(f"The gradient of the sample to {wrong} is not right. {expected}")
+    raise Reject(f"The gradient of the sample with respect to {wrong} is wrong. {expected}")
 
 
 def _added(slope: Array, to_v: Array, v: Array, rough: Array) -> float:

@@ -71,11 +71,11 @@ def read(data: bytes) -> tuple[Cell, ...]:
     except Exception as error:  # whatever nbformat meets in a file that is not a notebook
         anyway = _sources_anyway(data)
         if anyway is None:
-            raise Unreadable(f"it is not a notebook that Jupyter could open ({type(error).__name__})") from None
+            raise Unreadable(f"it is not a valid notebook for Jupyter ({type(error).__name__})") from None
         sources = anyway
     written = [source for source in sources if source.strip()]
     if len(written) > MAX_CELLS:
-        raise Unreadable(f"it has {len(written)} code cells; at most {MAX_CELLS} are read")
+        raise Unreadable(f"it has {len(written)} code cells, which is more than the limit of {MAX_CELLS}")
     return tuple(Cell(number, source) for number, source in enumerate(written, 1))
 
 
@@ -203,7 +203,7 @@ def parse(cell: Cell) -> str:
         return source
     magics = sum(1 for _ in MAGIC.finditer(source))
     if magics > MAX_MAGICS or magics * len(source) > MAX_WORK:
-        raise ValueError(f"it holds more magics and shell lines ({magics}) than are read")
+        raise ValueError(f"it holds too many magics and shell lines ({magics})")
     from IPython.core.inputtransformer2 import TransformerManager  # 0.1 s: only where it is needed
 
     source = PYTHON_BEHIND.sub(r"\1", source)

@@ -38,7 +38,7 @@ def array(tensor: torch.Tensor) -> Array:
     """What a tensor hands to the judge. Raises wire.Breach for a type that NumPy lacks."""
     plain = tensor.detach().cpu().as_subclass(torch.Tensor).resolve_conj().contiguous()
     if plain.is_sparse or plain.dtype == torch.bfloat16 or plain.is_complex():
-        raise wire.Breach(f"a tensor of type {plain.dtype} cannot be handed to the judge")
+        raise wire.Breach(f"a tensor of type {plain.dtype} cannot be passed to the grader")
     found: Array = plain.numpy().copy()
     return found
 

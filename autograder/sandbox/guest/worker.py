@@ -82,7 +82,7 @@ def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
     )
 
 
-UNFILLED = ("it only returns names that nothing sets", "NotImplementedError was raised")
+UNFILLED = ("it only returns names that are not defined", "NotImplementedError was raised")
 
 
 def load_probe(package: str, name: str) -> ModuleType:
@@ -189,4 +189,4 @@ def _plain(value: Any) -> Value:
     if type(value) in (bool, int, float, str):
         return value  # type: ignore[no-any-return]
     require(value)
-    raise wire.Breach(f"a {type(value).__name__} cannot be handed to the judge")
+    raise wire.Breach(f"a {type(value).__name__} cannot be passed to the grader")

@@ -94,7 +94,7 @@ def inspect(pool: Pool, *, beside: Path, results: Path) -> Report:
             leaks["results"] = leaks["results"] or "wrote into the results folder"
         time.sleep(0)  # lets a pending signal arrive
         if signals:
-            leaks["judge"] = leaks["judge"] or "signalled the judge"
+            leaks["judge"] = leaks["judge"] or "sent a signal to the judge"
         return Report(leaks)
     finally:
         listener.close()

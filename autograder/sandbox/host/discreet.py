@@ -36,8 +36,8 @@ TYPES = frozenset(
 )
 """Names of types that say nothing of what holds them."""
 INSTEAD: Mapping[str, str] = {
-    "missing": "A file or a name that is graded was not found, or could not be read",
-    "unusable": "it is not what was asked for",
+    "missing": "A graded file or name was not found, or could not be read",
+    "unusable": "it is not the expected result",
     "unfilled": "NotImplementedError was raised",
 }
 

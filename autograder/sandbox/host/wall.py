@@ -161,7 +161,7 @@ class Pool:
         if seen.cause == "grader" and self._try(submission, PING, {}, 0, START_SECONDS).cause == "student":
             # The wall stands for everything but this code: where the sandbox is weak, code can end the
             # process that forked it. Were that the grader's error it would be worth full points.
-            seen = Observation(error="The code ended the process that runs it, twice.", diagnosis="crashed")
+            seen = Observation(error="The code stopped the process that runs it twice.", diagnosis="crashed")
         return replace(seen, seconds=time.monotonic() - started)
 
     @property
@@ -303,7 +303,7 @@ class Pool:
         """The answer to a message. Raises `WallError` where this zygote is gone: another knows none of its workers."""
         with self._turn:
             if self._control is None or self._zygote is not zygote:
-                raise WallError("the process that forks the workers was ended")
+                raise WallError("the process that starts the workers was stopped")
             socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
             return self._receive()
 
@@ -311,7 +311,7 @@ class Pool:
         assert self._control is not None
         message = self._control.recv(MAX_MESSAGE)
         if not message:
-            raise WallError("the process that forks the workers ended unexpectedly")
+            raise WallError("the process that starts the workers stopped unexpectedly")
         reply: dict[str, Any] = json.loads(message)
         return reply
 
@@ -430,7 +430,7 @@ class _Conversation:
         if not chunk:
             return "closed"
         if self.unsent:
-            raise wire.Breach("the answer came before the question")
+            raise wire.Breach("the answer came before the request")
         self.reply += chunk
         if len(self.reply) == wire.PREFIX.size:
             self.needed += sum(wire.lengths(bytes(self.reply), self.most))
@@ -461,9 +461,11 @@ def _judge_end(
     if ended == "answered" and frame is not None and frame.id == identity:
         return Observation(frame.values, further=frame.further)
     if ended == "answered":
-        return Observation(error="The answer did not come from our probe, so it was not used.", diagnosis="forged")
+        return Observation(
+            error="The answer did not come from the grader's own code, so it was not used.", diagnosis="forged"
+        )
     if ended == "breach":
-        return Observation(error=f"What came back could not be read: {conversation.breach}.", diagnosis="unusable")
+        return Observation(error=f"The returned values could not be read: {conversation.breach}.", diagnosis="unusable")
     if ended == "flood":
         return Observation(
             error=f"The code printed more than {LOG_ALLOWED // 1024**2} MB and was stopped.",
@@ -478,8 +480,8 @@ def _judge_end(
     killed_by = usage["signal"]
     if ended == "deadline" or killed_by == signal.SIGXCPU or usage["cpu"] >= seconds:
         return Observation(
-            error=f"The code was still running after {seconds:.0f} seconds and was stopped. "
-            "Is there a loop that never ends, or work on import (training, downloads)?",
+            error=f"The code was still running after {seconds:.0f} seconds and was stopped. Does it contain an "
+            "endless loop, or work at import time (training, downloads)?",
             diagnosis="deadline",
         )
     if killed_by and killed_by != signal.SIGKILL:
@@ -489,7 +491,7 @@ def _judge_end(
             name = f"signal {killed_by}"
         return Observation(error=f"The process crashed ({name}) while the code ran.", diagnosis="crashed")
     return Observation(
-        error="The process ended before the code had returned a result. "
-        "Does the code call exit() or os._exit(), or use very much memory?",
+        error="The process stopped before the code returned a result. Does the code call exit() or os._exit(), or use "
+        "too much memory?",
         diagnosis="ended",
     )

@@ -54,7 +54,7 @@ def values(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:
         before = logprob.detach().clone()
         returned = own(logprob, action, reward)
         if not isinstance(returned, float | int):
-            returned = tensor(returned, f"what {NAME} returned")
+            returned = tensor(returned, f"the return value of {NAME}")
         seen |= {
             f"{case}.loss": torch.as_tensor(returned),
             f"{case}.is_tensor": isinstance(returned, torch.Tensor),
@@ -99,7 +99,7 @@ def gradient(
     """d loss / d logits, (N, C), zeros where none arrives; and the actions (N,) that a loop took."""
     logits, logprob, action, reward = _inputs(given, action, reward)
     found = own(logprob, action, reward, table) if isinstance(own, Inline) else own(logprob, action, reward)
-    slope = _slope(tensor(found, f"what {NAME} returned"), logits)
+    slope = _slope(tensor(found, f"the return value of {NAME}"), logits)
     return torch.zeros_like(logits) if slope is None else slope, own.used if isinstance(own, Inline) else None
 
 
@@ -132,8 +132,9 @@ def loss_of(student: Student) -> Fresh:
         try:
             plan = written_out.plan(student, NOTEBOOK, NAME)
         except written_out.Uncut as uncut:
-            raise Missing(f"{missing}. A loss that is written out in the loop is graded too, but here it could not be "
-                          f"cut out: {uncut}") from None  # fmt: skip
+            raise Missing(f"{missing}. A loss inside the training loop is graded, too, but the grader could not "
+                          f"extract this "
+                f"one: {uncut}") from None  # fmt: skip
         if plan is None:
             raise
         return plan.fresh

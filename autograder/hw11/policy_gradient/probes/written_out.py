@@ -279,7 +279,7 @@ def plan(student: Student, file: str, name: str) -> Plan | None:
         cells = sorted({one.cell for one in source.statements if any(mark in one.text for mark in GRADIENTS)})
         if cells and not any(name in one.uses for one in source.statements):
             where = f"code cell{'s'[: len(cells) > 1]} {', '.join(map(str, cells[:4]))}"
-            raise Uncut(f"of what has a gradient in {where}, nothing follows from a call of {ORACLE}")
+            raise Uncut(f"no gradient in {where} depends on a call of {ORACLE}")
         return None
     needed = {id(one) for one in candidates}
     needed |= {id(one) for each in candidates for one in source.definitions(each.uses)}
@@ -294,8 +294,9 @@ def plan(student: Student, file: str, name: str) -> Plan | None:
             stage.run(statement)
         except _Captured as captured:
             if id(captured.losses[0]) in known:
-                raise Missing(f"Not filled in yet: the gradient that code cell {statement.cell} asks for is that of a "
-                              "loss which was there before") from None  # fmt: skip
+                raise Missing(f"Not filled in yet: code cell {statement.cell} computes the gradient of a loss that "
+                              f"existed "
+                    "before") from None  # fmt: skip
             if stage.batch.blind:
                 raise Uncut(f"code cell {statement.cell} has no network with {CLASSES} outputs") from None
             climbs = captured.climbs
@@ -306,7 +307,7 @@ def plan(student: Student, file: str, name: str) -> Plan | None:
             if any(statement is one for one in candidates):
                 _tell(fault, stage.batch, statement, faults)
             faults |= dict.fromkeys(statement.binds, fault)
-    raise Uncut(f"code cell {candidates[-1].cell} asks for a gradient, but after no call of {ORACLE}")
+    raise Uncut(f"code cell {candidates[-1].cell} computes a gradient, but not after a call of {ORACLE}")
 
 
 def _runs(statement: Statement) -> bool:
@@ -328,12 +329,12 @@ def _tell(fault: BaseException, batch: Batch, statement: Statement, faults: Mapp
     if not batch.asked:
         cause = next((faults[one] for one in sorted(statement.uses) if one in faults), fault)
         words = (str(cause).splitlines() or [""])[0][:120]
-        raise Uncut(f"running code cell {statement.cell} stopped before {ORACLE} was called, with "
-                    f"{type(cause).__name__}: {words}")  # fmt: skip
+        raise Uncut(f"code cell {statement.cell} stopped before {ORACLE} was called, with {type(cause).__name__}: "
+                    f"{words}")  # fmt: skip
     empty = isinstance(fault, AttributeError) and "'backward'" in str(fault)
     if empty or isinstance(fault, NameError):
-        raise Missing(f"Not filled in yet: in code cell {statement.cell} no loss is there where its gradient is asked "
-                      f"for ({type(fault).__name__}: {str(fault)[:120]})")  # fmt: skip
+        raise Missing(f"Not filled in yet: code cell {statement.cell} computes a gradient, but there is no loss ("
+            f"{type(fault).__name__}: {str(fault)[:120]})")  # fmt: skip
     raise fault
 
 
@@ -385,7 +386,7 @@ class Inline:
             self._stage.run(self.plan.entry, batch)
         except _Captured as captured:
             return captured.loss
-        raise Uncut(f"code cell {self.plan.entry.cell} asks for the loss's gradient only sometimes")
+        raise Uncut(f"code cell {self.plan.entry.cell} does not always compute the gradient of the loss")
 
 
 class _Shortened(ast.NodeTransformer):
