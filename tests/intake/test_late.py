@@ -242,7 +242,7 @@ def test_what_is_beyond_the_days_limit_shows_the_last_graded_result() -> None:
     assert (found.score, found.tests) == (1, ({"name": "1"},))
     assert "At most 3 submissions in 24 hours are graded, so this one was not graded." in found.told
     assert "after 2026-11-24 00:59 UTC is graded again" in found.told
-    assert "the result of 2026-11-23 22:59 UTC stands" in found.told
+    assert "the result of 2026-11-23 22:59 UTC counts" in found.told
     board = [{"name": "loss", "value": 3}, 7]
     shown = late.beyond(1, HandedIn(DUE, previous=previous(5, results={"leaderboard": board})), "mark")
     assert shown is not None and shown.board == ({"name": "loss", "value": 3},)
