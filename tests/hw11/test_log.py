@@ -582,14 +582,14 @@ def test_no_module_right_at_all(tmp_path: Path) -> None:
     given = {key: 0.5 if key.endswith(".value") else value for key, value in right().items()}
     found = verdicts(given, tmp_path)
     assert scores(found) == (0, 1, 1)
-    assert "And 3 more" in found["modules"].message
+    assert "There are 3 more" in found["modules"].message
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (TEXT[:-1] + ', "time": 2}', 'The key "time" is there more than once'),
-        (TEXT[:-1] + ', "more": {"a": 1, "a": 2}}', 'The key "a" is there more than once'),
+        (TEXT[:-1] + ', "time": 2}', 'The key "time" appears more than once'),
+        (TEXT[:-1] + ', "more": {"a": 1, "a": 2}}', 'The key "a" appears more than once'),
     ],
 )
 def test_a_defect_elsewhere_counts_as_one_entry(text: str, words: str, tmp_path: Path) -> None:
@@ -763,9 +763,9 @@ def test_a_constant_from_scratch_costs_nothing_and_few_documents_tell_little(tmp
 
 LISTS: dict[str, tuple[dict[str, Any], str]] = {
     "a text in place of a list": ({"t5.predictions": "a summary"}, '"t5.predictions" is a text'),
-    "numbers": ({"t5.predictions": [1] * 60}, "holds a number at place 0"),
-    "a list in it": ({"t5.predictions": ["x"] * 59 + [["x"]]}, "holds a list at place 59"),
-    "null in it": ({"t5.predictions": [None] * 60}, "holds null at place 0"),
+    "numbers": ({"t5.predictions": [1] * 60}, "holds a number at index 0"),
+    "a list in it": ({"t5.predictions": ["x"] * 59 + [["x"]]}, "holds a list at index 59"),
+    "null in it": ({"t5.predictions": [None] * 60}, "holds null at index 0"),
     "shorter": ({"t5.predictions": ["x"] * 59}, "holds 59 texts. Expected: as many"),
     "longer": ({"t5.predictions": ["x"] * 61}, "holds 61 texts"),
     "empty": ({"t5.predictions": []}, "is an empty list"),
@@ -795,7 +795,7 @@ CLAIMS: dict[str, tuple[Any, float, str]] = {
     "a list in it": ({"rouge1": [31.5], "rouge2": [9], "rougeL": [30]}, 0.5, 'rouge1 in "t5.rouge" is a list'),
     "true": ({"rouge1": True, "rouge2": True, "rougeL": True}, 0.5, "is true or false"),
     "one missing": ({"rouge1": 0.0, "rouge2": 0.0}, 0.5, 'rougeL in "t5.rouge" is missing'),
-    "NaN": ({"rouge1": math.nan, "rouge2": math.inf, "rougeL": 10**400}, 0.5, "no finite number"),
+    "NaN": ({"rouge1": math.nan, "rouge2": math.inf, "rougeL": 10**400}, 0.5, "not a finite number"),
 }
 
 
