@@ -220,8 +220,8 @@ def test_toml_gets_the_hint_as_the_line_to_fill_in(tmp_path):
         ("# BEGIN SOLUTION a = 0\na = 1\n", r"a\.toml, line 1: .* no END SOLUTION"),
         ("a = 0\n#begin solution: b = 0\nb = 1\n", r"a\.toml, line 2: a solution marker is a line of its own"),
         ("a = 1  # END SOLUTION\n", r"a\.toml, line 1: a solution marker is a line of its own"),
-        ("# BEGIN SOLUTION write it here\na = 1\n# END SOLUTION\n", r"a\.toml: with the hints .* not TOML"),
-        ("a = 0\n# BEGIN SOLUTION a = 0\nb = 1\n# END SOLUTION\n", r"a\.toml: with the hints .* not TOML"),
+        ("# BEGIN SOLUTION write it here\na = 1\n# END SOLUTION\n", r"a\.toml: with the hints .* not valid TOML"),
+        ("a = 0\n# BEGIN SOLUTION a = 0\nb = 1\n# END SOLUTION\n", r"a\.toml: with the hints .* not valid TOML"),
     ],
 )
 def test_toml_that_would_leak_or_not_parse_is_refused(tmp_path, text, sentence):
