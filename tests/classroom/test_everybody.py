@@ -72,7 +72,7 @@ NOT_GRADABLE = {  # and a part of the reason
     "oli.pdf": (b"%PDF-1.7", "is not a valid zip archive"),
     "pat.zip": (b"", "is empty or larger than 200 MB"),
     "quin.zip": (zip_of(RIGHT)[:60], "is not a valid zip archive"),
-    "rob.tgz": (gzip.compress(tar_of(RIGHT))[:60], "was cut off"),
+    "rob.tgz": (gzip.compress(tar_of(RIGHT))[:60], "is incomplete"),
     "sue.gz": (gzip.compress(b"print()"), "holds no tar archive"),
     "notes.txt": (b"no work", "none of the graded files"),
     "tim.tar.zst": (b"\x28\xb5\x2f\xfd" + bytes(9), "is packed by zstd"),
@@ -214,7 +214,7 @@ def test_what_is_in_an_export_and_what_its_list_says(tmp_path: Path) -> None:
         found = results(out)
         scores = {"submission_1": 3, "submission_2": 0, "submission_3": 0, "submission_9": 3}
         assert {name.replace("stray", "stray.py"): one["score"] for name, one in found.items()} == scores | more
-        assert 'lists "submission_2", but there is no such folder' in found["submission_2"]["output"]
+        assert 'lists "submission_2", but the export has no such folder' in found["submission_2"]["output"]
         assert rows(out, "SELECT name, email, sid FROM students WHERE submission = 'submission_2'") == [
             ("Missing", "2@x.edu", "")
         ]
@@ -283,7 +283,7 @@ def anew(out: Path) -> set[str]:
     [
         (["--again", "ada"], {"ada numbers.twice", "ada words.hello"}, "Only ada will be graded. The other 3 stay as "
                                                                        "they are."),
-        (["--again", "words.hello", "ada", "bert"], {"ada words.hello", "bert words.hello"}, "Of ada, bert alone"),
+        (["--again", "words.hello", "ada", "bert"], {"ada words.hello", "bert words.hello"}, "Only ada, bert will be graded"),
         (["--again", "words", "--only-student", "ADA"], {"ada words.hello"}, "Graded again, even if unchanged: words."),
         (["--again", "--only-student", "王伟"], {"王伟 numbers.twice", "王伟 words.hello"}, "1 graded before."),
         (["--only-student", "ada"], set(), "Grading 0"),
