@@ -283,7 +283,7 @@ def anew(out: Path) -> set[str]:
     [
         (["--again", "ada"], {"ada numbers.twice", "ada words.hello"}, "Only ada will be graded. The other 3 stay as "
                                                                        "they are."),
-        (["--again", "words.hello", "ada", "bert"], {"ada words.hello", "bert words.hello"}, "Only ada, bert will be graded"),
+        (["--again", "words.hello", "ada", "bert"], {"ada words.hello", "bert words.hello"}, "Only ada, bert will"),
         (["--again", "words", "--only-student", "ADA"], {"ada words.hello"}, "Graded again, even if unchanged: words."),
         (["--again", "--only-student", "王伟"], {"王伟 numbers.twice", "王伟 words.hello"}, "1 graded before."),
         (["--only-student", "ada"], set(), "Grading 0"),

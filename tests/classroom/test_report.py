@@ -375,7 +375,7 @@ def test_what_needs_the_staff_stands_in_the_warning(book: sqlite3.Connection, tm
     joined = Reader(f"<div>{box[: box.rindex('</aside>')].partition('</h2>')[2]}</div>").text.replace("\n", "")
     checks = [check.name for check in ASSIGNMENT.questions[0].checks]
     first = joined.partition("happenedWhere")[2]
-    assert first.startswith(f"1.3 {checks[2]}could not be judgedsubmission_1006all checksfault")  # these come first
+    assert first.startswith(f"1.3 {checks[2]}could not be judgedsubmission_1006all checksgrader")  # these come first
     assert "all checksgrader errorsubmission_1002" in joined
     assert f"1.2 {checks[1]}grader errorsubmission_1000" in joined
     assert f"1.5 {checks[4]}not reachedsubmission_1001submission_1004" in joined
