@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import difflib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -9,6 +11,7 @@ import os
 import sys
 import traceback
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -172,4 +175,68 @@ def _fault(assignment: Assignment) -> str:
     numbers = Counter(question.number for question in assignment.questions)
     if twice := [str(number) for number, count in numbers.items() if count > 1]:
         return f"two questions have the number {twice[0]}."
+    return _lost_probe(assignment)
+
+
+def _lost_probe(assignment: Assignment) -> str:
+    """Which of the names that its checks ask for is in no probe module, as a sentence; "" where all are there.
+
+    The modules are read and not run: they may import torch, and run beside students' code alone.
+    """
+    known: dict[str, tuple[str, set[str] | None]] = {}
+    for check in (check for question in assignment.questions for check in question.checks):
+        asks = [check.ask, *([check.smallest.ask] if check.smallest else [])]
+        for ask in asks:
+            module, _, function = ask.probe.partition(":")
+            if module not in known:
+                known[module] = _probe_names(assignment.probes, module)
+            place, names = known[module]
+            for what, name in (("function", function), ("class", ask.collector)):
+                if names is None:
+                    return f"the check {check.id} asks for the probe {ask.probe}, but {place}."
+                if name not in names and (name or what == "function") and "*" not in names:
+                    near = difflib.get_close_matches(name, names, n=1)
+                    hint = f" Is {near[0]} meant?" if near else ""
+                    return (
+                        f"the check {check.id} asks for the probe {ask.probe}, but {place} has no {what} {name}.{hint}"
+                    )
     return ""
+
+
+def _probe_names(package: str, module: str) -> tuple[str, set[str] | None]:
+    """The file of a probe module and the names that it binds; or why there is none, and None. "*" may be any name."""
+    from autograder.core import PRIVATE, PUBLIC
+
+    parts = module.split(".")
+    if {PUBLIC, PRIVATE}.isdisjoint(parts):
+        return f"only modules called {PUBLIC} or {PRIVATE} hold probes", None
+    above = folder(package)
+    files = (above.joinpath(*parts).with_suffix(".py"), above.joinpath(*parts, "__init__.py"))
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        return f"there is no {files[0]}", None
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except SyntaxError as error:
+        return f"{file} is no Python: {error.msg} (line {error.lineno})", None
+    return str(file), {name for statement in tree.body for name in _bound(statement)}
+
+
+def _bound(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement of a module binds, those within `if` and `try` among them."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+    elif isinstance(statement, ast.Import | ast.ImportFrom):
+        yield from (alias.asname or alias.name for alias in statement.names)
+    elif isinstance(statement, ast.If | ast.Try | ast.With):
+        for below in ast.iter_child_nodes(statement):
+            if isinstance(below, ast.stmt):
+                yield from _bound(below)
+            elif isinstance(below, ast.ExceptHandler):
+                yield from (name for one in below.body for name in _bound(one))
+    else:
+        yield from (node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and _is_store(node))
+
+
+def _is_store(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)

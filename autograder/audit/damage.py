@@ -63,7 +63,7 @@ def told(read: Callable[[Any], Mapping[str, Any]], name: str) -> Callable[[bytes
             with warnings.catch_warnings():
                 found = read(Student(Path(folder)))
         wire.encode(wire.Frame("fuzzing", values=found))
-        for kind in ("file.kind", "picture0.kind"):
+        for kind in ("file.kind", "pictures.0.kind"):
             if found.get(kind):
                 raise Unread(str(found[kind]))
 

@@ -32,7 +32,7 @@ from autograder.sandbox.guest import notebooks
 HELD: tuple[Values, ...] = (
     {"z": np.arange(6, dtype=np.float32).reshape(2, 3), "ok": np.array([True, False]), "n": 3, "s": "text"},
     {"empty": np.zeros((0, 4)), "scalar": np.full((), np.nan), "x": 1.5, "truth": True},
-    {f"case{n}.{name}": n for n in range(20) for name in ("m", "v")},
+    {f"cases.{n}.{name}": n for n in range(20) for name in ("m", "v")},
     {"deep": np.zeros((1,) * 6, np.uint8), "half": np.zeros(3, np.float16), "whole": np.arange(9)},
 )
 FRAMES = [wire.encode(wire.Frame("0123456789abcdef", values=values)) for values in HELD]

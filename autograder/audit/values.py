@@ -55,7 +55,7 @@ def changed(right: Values, rng: random.Random) -> dict[str, Value]:
     for _ in range(rng.randint(1, 3)):
         names = list(values)
         if not names or rng.random() < 0.03:
-            values[rng.choice(("x", "fault.kind", "values.fault.kind", "shapes.fault.text", "0.x"))] = _plain(rng)
+            values[rng.choice(("x", "fault.kind", "values.fault.kind", "shapes.fault.text", "cases.0.x"))] = _plain(rng)
             continue
         name = rng.choice(names)
         kind = rng.random()

@@ -6,20 +6,21 @@ for the judge to name, and is let through as long as its size is one that can be
 
     def _returns(given: Values) -> Specs:
         return parts(
-            shapes={f"z{case}": numbers(most=1000) for case in range(3)},
+            shapes={"cases": [{"z": numbers(most=1000)} for case in range(3)]},
             noise={"z": numbers(8, None, 3, most=10_000), "kept": flag(), "form": text(60)},
         )
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from autograder.core import Ask, Observation, Spec, Value, Values
-from autograder.sandbox.parts import FAULT
+from autograder.core import Ask, Observation, Spec, Specs, Value, Values
+from autograder.sandbox.parts import FAULT, leaves, pack
 from autograder.sandbox.wire import MAX_BODY
 
 REAL = "fiub"
@@ -27,7 +28,7 @@ LEAST = 64 * 1024
 """Bytes that any answer may have: below it each value is refused by its own name, and not the whole of them."""
 WIDEST = 8
 """Bytes of the widest dtype that a frame holds."""
-FAULTS = {f"{FAULT}.kind": 40, f"{FAULT}.text": 2000, f"{FAULT}.where": 2000}
+FAULTS = {"kind": 40, "text": 2000, "where": 2000}
 """Characters of the words of a part's fault."""
 
 
@@ -82,15 +83,23 @@ def word(*words: str, other: str = "") -> Spec:
     return Spec(scalars=(str,), most=max(map(len, words), default=0), words=words, other=other)
 
 
-def parts(**of: Mapping[str, Spec]) -> dict[str, Spec]:
-    """The values of `sections.run`: each part's own, or its fault."""
-    own = {f"{part}.{name}": spec for part, specs in of.items() for name, spec in specs.items()}
-    return own | {f"{part}.{name}": text(most) for part in of for name, most in FAULTS.items()}
+def declared(**tree: Any) -> dict[str, Spec]:
+    """Mappings and lists of Specs, however deep, by the names that `parts.pack` gives to values of that form.
+
+    How many items of a list come back is told, too; no more of them than are declared reach a judge.
+    """
+    return dict(leaves(tree, lambda _items: count()))
 
 
-def numbered(count: int, of: Mapping[str, Spec], *, form: str = "{case}.{name}") -> dict[str, Spec]:
-    """The same values for every case: "0.z", "1.z", ... or in another form."""
-    return {form.format(case=case, name=name): spec for case in range(count) for name, spec in of.items()}
+def parts(**of: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Spec]:
+    """The values of `parts.run`: each part's own, or its fault; of a list of parts each one's."""
+    faults = {FAULT: {name: text(most) for name, most in FAULTS.items()}}
+    return declared(
+        **{
+            part: {**own, **faults} if isinstance(own, Mapping) else [{**one, **faults} for one in own]
+            for part, own in of.items()
+        }
+    )
 
 
 # ------------------------------------------------------------------------------------------ the one place
@@ -156,13 +165,19 @@ def admitted(ask: Ask, given: Values, seen: Observation) -> Observation:
             kept[name] = value
             continue
         sentence = f"{spec.what}: {why}" if spec.what else why
-        part = name.partition(".")[0]
-        if f"{part}.{FAULT}.kind" not in specs:
+        if not (part := _part(name, specs)):
             told = f"The returned values could not be used: {sentence}."
             return replace(seen, values=None, error=told, diagnosis="unusable")
         faults.setdefault(part, sentence)
     for part, sentence in faults.items():
         kept = {name: value for name, value in kept.items() if not name.startswith(f"{part}.")}
-        words = ("unusable", sentence, "")
-        kept |= {f"{part}.{name}": told for name, told in zip(FAULTS, words, strict=True)}
+        words = dict(zip(FAULTS, ("unusable", sentence, ""), strict=True))
+        kept |= pack(**{part: {FAULT: words}})
     return replace(seen, values=kept)
+
+
+def _part(name: str, specs: Specs) -> str:
+    """The innermost part around a value that may have a fault of its own, "" where there is none."""
+    path = name.split(".")
+    around = (".".join(path[:end]) for end in range(len(path) - 1, 0, -1))
+    return next((part for part in around if f"{part}.{FAULT}.kind" in specs), "")

@@ -595,7 +595,7 @@ def run_of(share: float, claim: str, *, number: int = 1000) -> Trial:
         "policy_gradient.final_accuracy": np.frombuffer(claim.encode(), np.uint8),
         "points": chosen,
     }
-    return Trial({}, {**told, **{f"weight{index}": weight for index, weight in enumerate(weights)}})  # type: ignore[dict-item]
+    return Trial({}, {**told, **{f"weights.{index}": weight for index, weight in enumerate(weights)}})  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(
@@ -632,10 +632,10 @@ def test_the_accuracy_is_that_of_the_notebooks_own_run(share: float, claim: str,
         {"points": np.zeros((5, 7))},
         {"points": np.zeros((5000, 8))},
         {"points": "x"},
-        {"weight0": None},
-        {"weight0": np.zeros(8)},
-        {"weight0": np.zeros((5000, 8))},
-        {"weight2": np.zeros((4, 31))},
+        {"weights.0": None},
+        {"weights.0": np.zeros(8)},
+        {"weights.0": np.zeros((5000, 8))},
+        {"weights.2": np.zeros((4, 31))},
     ],
 )
 def test_a_run_without_a_network_leaves_the_range(change: dict[str, object]) -> None:
@@ -647,7 +647,7 @@ def test_a_run_without_a_network_leaves_the_range(change: dict[str, object]) -> 
         assert "left no network" in found.message
 
 
-@pytest.mark.parametrize("name", ["points", "weight1", "weight3"])
+@pytest.mark.parametrize("name", ["points", "weights.1", "weights.3"])
 def test_a_network_of_nans_does_not_leave_the_range(name: str) -> None:
     trial = run_of(0.752, "75.2")
     with pytest.raises(Reject, match="Expected: finite numbers"):

@@ -22,6 +22,7 @@ from autograder.hw11.continual_learning import QUESTION, behaviour, classifier, 
 from autograder.hw11.continual_learning import probes as probe
 from autograder.sandbox.guest.student import Student
 from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.parts import take
 from tests import helpers
 from tests.helpers import judged
 from tests.solutions import BANK
@@ -46,7 +47,7 @@ def test_the_points_are_ten() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_gradients_in_closed_form_are_torchs_up_to_rounding(seed: int) -> None:
     given: Any = fisher._update(drawn(seed))
-    theta, x, t = given["theta"][1], given["x1"], given["t1"]
+    theta, x, t = given["theta"][1], given["tasks.1.x"], given["tasks.1.t"]
     model = probe.Classifier(*probe.apart(torch.from_numpy(theta)).values())
     logits = model(torch.from_numpy(probe.images(torch.from_numpy(x))))
     slopes = torch.autograd.grad(
@@ -70,8 +71,8 @@ def permuted(orders: Mapping[str, Sequence[np.ndarray]], seed: int = 0) -> Trial
         for name, start in (("first", 0), ("second", data.FIRST)):
             images = given[name]
             each = [image[chosen[start + k]] for k, image in enumerate(images)]
-            got[f"{call}.{name}"] = np.reshape(each, (-1, 1, 28, 28))
-            got[f"{call}.{name}.after"] = images.reshape(-1, 1, 28, 28)
+            got[f"{call}.{name}.returned"] = np.reshape(each, (-1, 1, 28, 28))
+            got[f"{call}.{name}.given"] = images.reshape(-1, 1, 28, 28)
     return Trial(given, got)
 
 
@@ -138,7 +139,9 @@ def seen(seed: int, got: Callable[[fisher.Seen], np.ndarray], batch: int = 100) 
     given: Any = fisher._update(drawn(seed))
     sizes = np.diff([*range(0, fisher.MANY, batch), fisher.MANY])
     theta = given["theta"][1].astype(float)
-    one = fisher.Seen(theta, given["stale"], given["x1"], given["t1"], np.arange(fisher.MANY), sizes, np.empty(0))
+    one = fisher.Seen(
+        theta, given["stale"], given["tasks.1.x"], given["tasks.1.t"], np.arange(fisher.MANY), sizes, np.empty(0)
+    )
     return replace(one, got=got(one))
 
 
@@ -183,8 +186,8 @@ def test_an_error_of_a_hundredth_in_one_entry_is_seen(seed: int) -> None:
 def test_labels_that_the_model_draws_are_the_datas_with_no_probability_to_speak_of(seed: int) -> None:
     """Among few images, where all labels are tried: they have each image's least likely one."""
     given: Any = fisher._update(drawn(seed))
-    p = classifier.shares(given["theta"][0].astype(float), given["x0"])
-    assert (p.argmin(1) == given["t0"]).all()
+    p = classifier.shares(given["theta"][0].astype(float), given["tasks.0.x"])
+    assert (p.argmin(1) == given["tasks.0.t"]).all()
     assert np.prod(p.min(1)) <= fisher.RARE[1] ** fisher.FEW < 1e-15
     assert p.min() >= fisher.RARE[0]
 
@@ -194,7 +197,9 @@ def few(labels: np.ndarray, form: int, *, seed: int = 0, size: int = 4) -> fishe
     given: Any = fisher._update(drawn(seed))
     sizes = np.diff([*range(0, fisher.FEW, size), fisher.FEW])
     theta = given["theta"][0].astype(float)
-    one = fisher.Seen(theta, given["stale"], given["x0"], given["t0"], np.arange(fisher.FEW), sizes, np.empty(0))
+    one = fisher.Seen(
+        theta, given["stale"], given["tasks.0.x"], given["tasks.0.t"], np.arange(fisher.FEW), sizes, np.empty(0)
+    )
     return replace(one, got=0.3 * list(fisher.estimates(one, labels))[form].value)
 
 
@@ -209,7 +214,7 @@ def test_drawn_labels_are_found_among_all(form: int, seed: int) -> None:
 
 def test_the_datas_labels_are_none_that_the_model_drew() -> None:
     given: Any = fisher._update(drawn(3))
-    assert fisher.explained_by_draws(few(given["t0"], 4, seed=3)) is None
+    assert fisher.explained_by_draws(few(given["tasks.0.t"], 4, seed=3)) is None
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -240,10 +245,11 @@ def penalties(form: penalty.Form, half: float = 0.5, seed: int = 0) -> Trial:
     given = penalty._penalty(drawn(seed))
     got: dict[str, Value] = {}
     for case, tasks in enumerate(penalty.CASES):
-        part: Values = {name[3:]: value for name, value in given.items() if name.startswith(f"k{case}.")}
+        part: Values = take(given, f"cases.{case}")
         kept = penalty._case(part)
         value, slope = form(kept) if tasks else (0.0, np.zeros_like(kept.theta))
-        got |= {f"k{case}.value": np.array(half * value), f"k{case}.slope": half * slope, f"k{case}.elsewhere": False}
+        told: Values = {"value": np.array(half * value), "slope": half * slope, "elsewhere": False}
+        got |= {f"cases.{case}.{name}": one for name, one in told.items()}
     return Trial(given, got)
 
 
@@ -276,10 +282,10 @@ def changed(trial: Trial, **values: Value) -> Trial:
 
 
 def test_only_the_case_without_tasks_costs_half() -> None:
-    trial = changed(penalties(penalty.right), k3_value=np.array(2.0))
+    trial = changed(penalties(penalty.right), cases_3_value=np.array(2.0))
     verdict = judged(penalty.penalty, trial)
     assert (verdict.score, verdict.diagnosis) == (0.5, "penalty_first")
-    trial = changed(trial, k0_value=np.array(2.0))
+    trial = changed(trial, cases_0_value=np.array(2.0))
     assert judged(penalty.penalty, trial).diagnosis == "penalty_value"
 
 

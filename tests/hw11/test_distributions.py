@@ -28,6 +28,7 @@ from autograder.intake import submission
 from autograder.sandbox import wire
 from autograder.sandbox.guest.student import Missing, Student
 from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.parts import pack, unpack
 from tests import helpers
 from tests.helpers import judged
 
@@ -57,15 +58,17 @@ def plain(value: Any) -> Any:
 def kl_trial(function: Callable[..., Any], seed: int = 0) -> Trial:
     """What the judges see of a function."""
     given: Any = kl._kl(drawn(seed))
-    got: dict[str, Any] = {}
-    for part in ("positive", "zeros", "infinite", "lists"):
+    asked = unpack(given)
+    found: dict[str, list[Any]] = {}
+    for part in kl.TABLED:
         change = np.ndarray.tolist if part == "lists" else np.copy
-        for case in range(sum(name.startswith(f"{part}.p") for name in given)):
-            value = function(change(given[f"{part}.p{case}"]), change(given[f"{part}.q{case}"]))  # type: ignore[operator]
-            got[f"{part}.value{case}"] = probe.number(value, "the result")
-    for case, (a, s, b, t) in enumerate(given["gaussian.pairs"]):
-        got[f"gaussian.value{case}"] = probe.number(function(probe.Gaussian(a, s), probe.Gaussian(b, t)), "the result")
-    return Trial(given, over_the_wire(got))
+        found[part] = [function(change(case["p"]), change(case["q"])) for case in asked[part]["cases"]]  # type: ignore[operator]
+    pairs = asked["gaussian"]["pairs"]
+    found["gaussian"] = [function(probe.Gaussian(a, s), probe.Gaussian(b, t)) for a, s, b, t in pairs]
+    told = {
+        part: {"cases": [{"value": probe.number(one, "the result")} for one in some]} for part, some in found.items()
+    }
+    return Trial(given, over_the_wire(pack(**told)))
 
 
 def right_kl(p: Any, q: Any) -> float:
@@ -493,7 +496,7 @@ def fit_trial(choose: Callable[[fit.Mixture], fit.Fit], seed: int = 0) -> Trial:
     got: dict[str, Any] = {"unknown.raised": "ValueError"}
     for case, target in enumerate(targets_of(seed)):
         one = choose(target)
-        got |= {f"case{case}.mean": np.array(one.mean), f"case{case}.std": np.array(one.std)}
+        got |= {f"cases.{case}.mean": np.array(one.mean), f"cases.{case}.std": np.array(one.std)}
     return Trial(given, over_the_wire(got))
 
 
@@ -611,7 +614,7 @@ def test_widths_beyond_all_measure_earn_nothing(rule: Callable[[Trial], Verdict]
 def test_pairs_of_numbers_are_accepted_and_that_is_said() -> None:
     trial = fit_trial(lambda target: fit.minima(target)[0])
     assert "pairs" not in judged(fit.reverse, trial).message
-    verdict = judged(fit.reverse, Trial(trial.given, {**trial.got, "case3.pair": True}))
+    verdict = judged(fit.reverse, Trial(trial.given, {**trial.got, "cases.3.pair": True}))
     assert verdict.score == 1
     assert "which is accepted in place of a Gaussian" in verdict.message
 

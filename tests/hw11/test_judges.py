@@ -37,7 +37,7 @@ class Recording:
     def ask(self, submission: Any, ask: Any, given: Values, *, seed: int, seconds: float) -> Any:
         if ask.collector:  # what a kernel would answer, with the network that the loss has just trained
             trained = self.seen[TRAINING.name][1]
-            weights = {f"weight{at}": trained[name][-1] for at, name in enumerate(("w0", "b0", "w1", "b1"))}  # type: ignore[index]
+            weights = {f"weights.{at}": trained[name][-1] for at, name in enumerate(("w0", "b0", "w1", "b1"))}  # type: ignore[index]
             claim = np.frombuffer(b"67", np.uint8)  # as many percent as the network is right on
             answer = {"file.kind": "", "policy_gradient.final_accuracy": claim, "points": TEST[:1000]}
             observation = Observation({"cells": 3, "ran": 3, "failed": 0, "kind": "", "text": "", **weights, **answer})  # type: ignore[dict-item]

@@ -184,7 +184,7 @@ def test_a_right_picture_passes(name: str) -> None:
 @pytest.mark.parametrize("name", ["20 rows", "gutters of 2", "margins like the ground", "subplots"])
 def test_the_tiles_are_cut_where_they_are(name: str) -> None:
     """Each tile looks most like the sample in its place, the rows from top to bottom."""
-    pixels = told(made(name))["picture0.pixels"]
+    pixels = told(made(name))["pictures.0.pixels"]
     tiles, _ = pictures.normal(tiling.cut(tiling.summed(pixels), pictures.read(pixels).layout))
     found, own = digits.features(tiles), digits.features(samples() / 255)
     assert np.array_equal((found @ own.T).argmax(1), np.arange(200))
@@ -351,7 +351,7 @@ def test_of_several_pictures_the_best_counts() -> None:
 def test_no_more_is_sent_than_is_judged() -> None:
     """The largest pictures that are read come back averaged; four of the thinnest still fit into a frame."""
     for size in ((4000, 4000), (1001, 1000), (560, 16_000)):
-        assert told(png(Image.new("L", size)))["picture0.pixels"].size <= pictures.MOST_PIXELS
+        assert told(png(Image.new("L", size)))["pictures.0.pixels"].size <= pictures.MOST_PIXELS
     thin = graded(*[png(Image.new("L", (15_999_999, 1)))] * probe.MAX_PICTURES)
     assert thin.diagnosis == "picture_small"
 
@@ -360,27 +360,27 @@ def test_no_more_is_sent_than_is_judged() -> None:
     "got",
     [
         {},
-        {"picture0.kind": ""},
-        {"picture0.kind": 3},
-        {"picture0.kind": np.zeros(0)},
-        {"picture0.kind": np.array(["", "large"])},
-        {"picture0.kind": np.zeros((2, 2)), "picture0.pixels": np.zeros((280, 560), np.uint8)},
-        {"picture0.kind": "large", "picture0.found": np.zeros(0)},
-        {"picture0.kind": "large", "picture0.found": -(2**63)},
-        {"picture0.kind": "huge", "picture0.found": 10**400},
-        {"picture0.kind": "x" * 10**6},
-        {"picture0.kind": "", "picture0.pixels": np.zeros((280, 560), np.int64)},
-        {"picture0.kind": "", "picture0.pixels": np.zeros((280, 0), np.uint8)},
-        {"picture0.kind": "", "picture0.pixels": np.zeros((0, 0), np.uint8)},
-        {"picture0.kind": "", "picture0.pixels": np.zeros((1, 280, 560), np.uint8)},
-        {"picture0.": ""},
-        {"picture0.kind": "huge"},
-        {"picture0.kind": "", "picture0.pixels": "text"},
-        {"picture0.kind": "", "picture0.pixels": np.zeros((300, 600))},
-        {"picture0.kind": "", "picture0.pixels": np.zeros((300, 600, 3), np.uint8)},
-        {"picture0.kind": "", "picture0.pixels": np.zeros((0, 600), np.uint8)},
-        {"picture0.kind": "", "picture0.pixels": np.zeros((4000, 4000), np.uint8)},
-        {"picture0.kind": "", "picture0.pixels": np.zeros((100, 10_000), np.uint8)},
+        {"pictures.0.kind": ""},
+        {"pictures.0.kind": 3},
+        {"pictures.0.kind": np.zeros(0)},
+        {"pictures.0.kind": np.array(["", "large"])},
+        {"pictures.0.kind": np.zeros((2, 2)), "pictures.0.pixels": np.zeros((280, 560), np.uint8)},
+        {"pictures.0.kind": "large", "pictures.0.found": np.zeros(0)},
+        {"pictures.0.kind": "large", "pictures.0.found": -(2**63)},
+        {"pictures.0.kind": "huge", "pictures.0.found": 10**400},
+        {"pictures.0.kind": "x" * 10**6},
+        {"pictures.0.kind": "", "pictures.0.pixels": np.zeros((280, 560), np.int64)},
+        {"pictures.0.kind": "", "pictures.0.pixels": np.zeros((280, 0), np.uint8)},
+        {"pictures.0.kind": "", "pictures.0.pixels": np.zeros((0, 0), np.uint8)},
+        {"pictures.0.kind": "", "pictures.0.pixels": np.zeros((1, 280, 560), np.uint8)},
+        {"pictures.0.": ""},
+        {"pictures.0.kind": "huge"},
+        {"pictures.0.kind": "", "pictures.0.pixels": "text"},
+        {"pictures.0.kind": "", "pictures.0.pixels": np.zeros((300, 600))},
+        {"pictures.0.kind": "", "pictures.0.pixels": np.zeros((300, 600, 3), np.uint8)},
+        {"pictures.0.kind": "", "pictures.0.pixels": np.zeros((0, 600), np.uint8)},
+        {"pictures.0.kind": "", "pictures.0.pixels": np.zeros((4000, 4000), np.uint8)},
+        {"pictures.0.kind": "", "pictures.0.pixels": np.zeros((100, 10_000), np.uint8)},
     ],
 )
 def test_a_worker_that_lies_earns_nothing(got: dict[str, Any]) -> None:
@@ -396,7 +396,7 @@ def test_what_a_worker_sends_takes_little_of_the_judges_time(shape: tuple[int, i
     """Four pictures of any size, and many more than that, of which no others are looked at."""
     for made in (drawn(1).integers(0, 256, shape), drawn(2).integers(0, 2, shape) * 255, np.zeros(shape)):
         one = {"kind": "", "pixels": made.astype(np.uint8)}
-        got = {f"picture{place}.{name}": value for place in range(40) for name, value in one.items()}
+        got = {f"pictures.{place}.{name}": value for place in range(40) for name, value in one.items()}
         with helpers.judgement():
             assert pictures.picture(Trial({}, got)).score == 0  # type: ignore[arg-type]
 

@@ -12,6 +12,7 @@ from scipy.special import softmax
 from autograder.core import Reject
 from autograder.hw11.policy_gradient import loss
 from autograder.hw11.precision import is_half, refuse_half
+from autograder.sandbox.parts import items
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -33,11 +34,11 @@ def test_float16_is_refused_and_nothing_else() -> None:
 
 def slopes(seed: int, weight: Callable[[Any], Any]) -> tuple[loss.Slope, ...]:
     """Gradients where the row with reward R, of N, is weighed by weight(R / N) N."""
-    given: Any = loss._values(np.random.default_rng(seed))
+    cases = items(loss._values(np.random.default_rng(seed)), "cases")
     found = []
-    for case, rows in enumerate(loss.CASES):
-        p = softmax(given[f"logits{case}"].astype(float), axis=1)
-        right = loss.Slope(p, p, given[f"action{case}"], given[f"reward{case}"].astype(float))
+    for case, rows in zip(cases, loss.CASES, strict=True):
+        p = softmax(case["logits"].astype(float), axis=1)
+        right = loss.Slope(p, p, case["action"], case["reward"].astype(float))
         k = rows * weight(right.reward / rows)
         got = (-right.score * k[:, None] / rows).astype(np.float32).astype(float)
         found.append(loss.Slope(got, p, right.action, right.reward))

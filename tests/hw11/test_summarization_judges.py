@@ -15,7 +15,7 @@ from autograder.core import Ask, Check, Observation, Reject, Submission, Trial, 
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.summarization import decoding, layer, probes, stack, work
 from autograder.sandbox import returns
-from autograder.sandbox.parts import take
+from autograder.sandbox.parts import items, take
 from tests import helpers
 
 QUESTION = next(question for question in ASSIGNMENT.questions if question.id == "summarization")
@@ -117,18 +117,20 @@ def test_a_room_full_of_padding_is_refused_at_once() -> None:
     given, right = answers()[decoding.GREEDY.name]
     check = next(check for check in CHECKS if check.id == "summarization.greedy")
     with helpers.judgement():
-        found = judged(check, given, {**right, "tokens.0.ids": np.zeros((3, 4_000_000), np.uint8)})
+        found = judged(check, given, {**right, "tokens.cases.0.ids": np.zeros((3, 4_000_000), np.uint8)})
     with pytest.raises(
         Reject, match=r"shape \[3, 4000000\]\. Expected: ids of shape \(3, n\), where n is at most max_length = 8"
     ):
-        check.judge(Trial(given, {**right, "tokens.0.ids": np.zeros((3, 4_000_000), np.uint8)}))
+        check.judge(Trial(given, {**right, "tokens.cases.0.ids": np.zeros((3, 4_000_000), np.uint8)}))
     assert isinstance(found, str)
 
 
 def test_outputs_of_one_dimension_are_refused_in_a_sentence() -> None:
     given, right = answers()[layer.ASK.name]
     check = next(check for check in CHECKS if check.id == "summarization.layer_cache")
-    caches = {name: np.asarray(value) + 1 for name, value in right.items() if ".x.cache" in name}
+    caches = {
+        name: np.asarray(value) + 1 for name, value in right.items() if ".x.steps." in name and name.endswith(".cache")
+    }
     flat = {name: np.asarray(value).reshape(-1) for name, value in right.items() if name.endswith("x.out")}
     with pytest.raises(Reject, match="the inputs of the layer so far"):
         check.judge(Trial(given, {**right, **caches, **flat}))
@@ -191,16 +193,16 @@ def missed(draws: range, how: str, keeps: str) -> int:
         given = decoding.BEAM.inputs(np.random.Generator(np.random.Philox(draw)))
         tensors = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in given.items()}
         got: dict[str, Value] = {}
-        for case, values in probes.cases(tensors):
+        for case, values in enumerate(items(tensors, "cases")):
             model = probes.Automaton(values["tables"])
             # Neither the case that nothing ends in nor the widest one is quick, and both are as clear as the others.
             if case in (decoding.LONG, decoding.WHOLE) and draw % 10:
-                one = Trial({name: given[f"{case}.{name}"] for name in ("ids", "tables")}, {})
-                wants = [decoding.beam(source, decoding.SEARCHES[case]) for source in decoding._sources(one.given)]
+                sources = decoding._sources(items(given, "cases")[case])
+                wants = [decoding.beam(source, decoding.SEARCHES[case]) for source in sources]
                 ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(want) for want in wants], batch_first=True)
             else:
                 ids = searched(model, values, how, keeps)
-            got |= {f"tokens.{case}.ids": ids.numpy(), f"tokens.{case}.widest": 0}
+            got |= {f"tokens.cases.{case}.ids": ids.numpy(), f"tokens.cases.{case}.widest": 0}
         try:
             count += decoding.beamed(Trial(given, got)).score < 1
         except Reject:

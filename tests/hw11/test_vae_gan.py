@@ -19,7 +19,7 @@ from autograder.hw11.gan import loss as gan
 from autograder.hw11.vae import bound, reading, sample
 from autograder.judging import stats
 from autograder.judging.judges import Misconception, parts_of
-from autograder.sandbox.parts import section
+from autograder.sandbox.parts import each, section
 from tests import helpers
 from tests.solutions import BANK
 
@@ -91,7 +91,7 @@ def test_what_a_constant_changes_is_within_what_is_allowed() -> None:
 def test_the_bound_of_the_reconstruction_holds_for_two_separate_sums() -> None:
     """sum log(1 + exp(l)) - sum l x: rounding follows the size of what is added up, 1.4 times that of the terms."""
     given, got = asked(bound.ASK, "bound-prior-unpacked")
-    (seen,) = reading.readings(section(Trial(given, got), "values"), 2, *reading.CASES[2])
+    (seen,) = reading.readings(each(section(Trial(given, got), "values"))[2], *reading.CASES[2])
     softplus = np.log1p(np.exp(-np.abs(seen.logits))) + np.maximum(seen.logits, 0)
     apart = float((softplus + np.abs(seen.logits) * seen.x).sum())
     assert apart > 1.2 * float(seen.rec.sum())
@@ -279,10 +279,10 @@ def test_counts_that_make_no_sense_are_refused(rows: np.ndarray) -> None:
     with pytest.raises(Reject):
         gan.fresh(Trial(given, got | {"noise.z": got["noise.z"][:, :0], "noise.rows": rows}), 1e-11)
     with pytest.raises(Reject):
-        gan.discriminator(Trial(given, got | {"values.1.rows": rows}))
+        gan.discriminator(Trial(given, got | {"values.cases.1.rows": rows}))
     given, got = asked(bound.ASK, "bound-prior-unpacked")
     with pytest.raises(Reject):
-        bound.kl(Trial(given, got | {"values.4.rows": rows}))
+        bound.kl(Trial(given, got | {"values.cases.4.rows": rows}))
 
 
 def test_as_many_z_as_are_allowed_are_judged_within_the_limit() -> None:
@@ -290,12 +290,13 @@ def test_as_many_z_as_are_allowed_are_judged_within_the_limit() -> None:
     given, got = asked(bound.ASK, "bound-prior-unpacked")
     rng = np.random.default_rng(0)
     for case, (batch, dim) in enumerate(reading.CASES):
-        m, v = given[f"values.m{case}"], given[f"values.v{case}"]
-        got[f"values.{case}.z"] = (
+        m, v = (given[f"values.cases.{case}.{name}"] for name in "mv")
+        got[f"values.cases.{case}.z"] = (
             np.tile(m, (64, 1)) + np.tile(np.sqrt(v), (64, 1)) * rng.standard_normal((64 * batch, dim))
         ).astype(np.float32)
-        got[f"values.{case}.rows"] = np.array([64 * batch])
-        got |= {f"values.{case}.part{part}": np.float32(1.5 + part) * np.ones((), np.float32) for part in range(3)}
+        got[f"values.cases.{case}.rows"] = np.array([64 * batch])
+        values = {part: np.float32(1.5 + part) * np.ones((), np.float32) for part in range(3)}
+        got |= {f"values.cases.{case}.parts.{part}": value for part, value in values.items()}
     for judge in (bound.kl, bound.reconstruction, bound.gradient_encoder):
         with helpers.judgement(), contextlib.suppress(Reject):
             assert judge(Trial(given, got)).score == 0

@@ -27,8 +27,8 @@ from autograder.hw11.summarization import decoding, transformer
 from autograder.hw11.summarization.decoding import BOS, EOS, PAD, Search, Source, Unclear
 from autograder.hw11.summarization.probes import Automaton
 from autograder.judging.rounding import exact, matmul
-from autograder.sandbox import parts as sections
 from autograder.sandbox.guest import notebooks
+from autograder.sandbox.parts import items
 from tests.reference_notebook import Notebook
 
 NOTEBOOK = Notebook("summarization.ipynb")
@@ -739,9 +739,7 @@ def test_the_judges_refilled_beam_is_the_textbooks(seed, search, early):
 
 def drawn_cases(ask, seed):
     """The cases that are asked, by their number."""
-    given = ask.inputs(drawing(seed))
-    for case in range(given["cases"]):
-        yield case, sections.take(given, str(case))
+    yield from enumerate(items(ask.inputs(drawing(seed)), "cases"))
 
 
 ANY_CASE = ("sum_first_taken", "sum_penalty_each_step")

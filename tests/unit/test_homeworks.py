@@ -96,6 +96,76 @@ def test_what_would_spoil_every_grading_is_told_before(folder: Path, old: str, n
         homeworks.load(str(folder))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("probes:twice", "probes:twise", r"check numbers.twice asks for the probe probes:twise, but .*probes.py has no "
+         r"function twise. Is twice meant\?"),
+        ("probes:hello", "probes:", "has no function ."),
+        ("probes:twice", "numbers.probes:twice", "there is no .*numbers/probes.py"),
+        ("probes:twice", "checks:twice", "only modules called probes or private_probes hold probes"),
+        ("reference=True", 'reference=True, collector="Watched"', "has no class Watched"),
+    ],
+)  # fmt: skip
+def test_a_probe_that_is_not_there_is_told_when_the_homework_is_loaded(
+    folder: Path, old: str, new: str, told: str
+) -> None:
+    file = folder / "__init__.py"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(homeworks.NoHomework, match=told):
+        homeworks.load(str(folder))
+
+
+def test_a_smaller_request_is_looked_up_too(folder: Path) -> None:
+    file = folder / "__init__.py"
+    text = file.read_text().replace("import Ask,", "import Ask, Smallest,")
+    smallest = 'smallest=Smallest(Ask("probes:tiny", lambda _rng: {}), lambda _failed, _tiny: "")'
+    file.write_text(text.replace("Exact(hello))", f"Exact(hello), {smallest})"))
+    with pytest.raises(homeworks.NoHomework, match=r"words\.hello asks for the probe probes:tiny"):
+        homeworks.load(str(folder))
+
+
+@pytest.mark.parametrize(
+    "lines", ["x = (", "import nonesuch", "from nonesuch import *", "if True:\n    def more(): ..."]
+)
+def test_a_probe_module_is_read_and_not_run(folder: Path, lines: str) -> None:
+    """What torch or a student's package would do on import is no matter of the judge's process."""
+    file = folder / "probes.py"
+    file.write_text(f"{file.read_text()}\n{lines}\n")
+    if lines == "x = (":
+        with pytest.raises(homeworks.NoHomework, match=r"probes.py is no Python: .* \(line "):
+            homeworks.load(str(folder))
+    else:
+        assert homeworks.load(str(folder)).id == "small"
+
+
+@pytest.mark.parametrize("named", ["autograder.hw11", "docs/examples/kmeans"])
+def test_every_probe_of_our_homeworks_is_there(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(homeworks.ROOT)
+    assert homeworks.load(homeworks.canonical(named)).questions
+
+
+def test_a_probe_of_homework_11_that_is_renamed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each room: the functions that its checks ask for are found by name, and without one the load fails."""
+    loaded = homeworks.load("autograder.hw11")
+    checks = [check for question in loaded.questions for check in question.checks]
+    rooms = {check.ask.probe.partition(":")[0]: check for check in checks}
+    assert len(rooms) >= 9
+    names = homeworks._probe_names
+    for room, check in rooms.items():
+        gone = {ask.probe.partition(":")[2] for ask in [one.ask for one in checks] if ask.probe.startswith(f"{room}:")}
+
+        def without(package: str, module: str, room: str = room, gone: set[str] = gone) -> tuple[str, set[str] | None]:
+            place, bound = names(package, module)
+            return place, bound - gone if bound and module == room else bound
+
+        monkeypatch.setattr(homeworks, "_probe_names", without)
+        with pytest.raises(homeworks.NoHomework, match=f"asks for the probe {room}:"):
+            homeworks.load("autograder.hw11")
+        assert check.ask.probe.startswith(room)
+
+
 @pytest.mark.parametrize("named", ["nowhere", "no/where", "tests.nowhere", ".", "", "..", "a..b", "/"])
 def test_what_is_no_homework_is_refused(named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autograder.core import Spec, Specs, Values
-from autograder.sandbox.returns import count, numbers, real, text
+from autograder.sandbox.returns import count, declared, numbers, real, text
 
 FIELDS = {
     "summarization": (
@@ -35,15 +35,9 @@ def held() -> dict[str, Spec]:
         specs |= {f"distributions.{name}": SHORT, f"distributions.{name}.odd": SHORT}
     either = Spec(dtypes="f", most=MOST_NUMBERS, scalars=(str,))
     entry = Spec(dtypes="f", shape=(), most=60, scalars=(str, float))
-    for name in "PQ":
-        own = f"distributions.{name}"
-        specs |= {f"{own}.kind": SHORT, f"{own}.fields": count(MOST_FIELDS)}
-        for field in (f"{own}.field{index}" for index in range(MOST_FIELDS)):
-            specs |= {f"{field}.key": SHORT, f"{field}.value": either, f"{field}.odd": SHORT}
-            specs |= {f"{field}.{many}": count(MOST_TEXTS) for many in ("names", "many")}
-            specs |= {f"{field}.name.{at}": SHORT for at in range(MOST_TEXTS)}
-            specs |= {f"{field}.item{at}": entry for at in range(MOST_TEXTS)}
-    return specs
+    field = {"key": SHORT, "value": either, "odd": SHORT, "names": MOST_TEXTS * [SHORT], "items": MOST_TEXTS * [entry]}
+    law = {"kind": SHORT, "fields": MOST_FIELDS * [field]}
+    return specs | declared(distributions={"P": law, "Q": law})
 
 
 def claims() -> dict[str, Spec]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from autograder.hw11.log import probes as log
 from autograder.sandbox.guest.contents import Contents, Missing
+from autograder.sandbox.parts import pack
 
 FILE = "answers.toml"
 MAX_BYTES = 64 * 1024
@@ -59,8 +60,8 @@ def held(student: Contents) -> dict[str, Any]:
     field is a text or a number as it is written, in UTF-8, (n,) uint8, since the frame's header is small; a list is its
     entries with commas between; `.length` is there where a text was longer than what is told, `.odd` alone where the
     field is none of these. Of question 2 `seed`, `plot_A` and `plot_B` are told, and of `P` and `Q` each field:
-    `P.field0.key` with `value` (a number, numbers (n,) or a text), or `many` and `item0` ... where a list holds texts,
-    `name0` ... where it is a table, `odd` where it is none of these.
+    of its `fields` the `key` with its `value` (a number, numbers (n,) or a text), or its `items` where a list holds
+    texts, its `names` where it is a table, `odd` where it is none of these.
     """
     path = student.box / FILE
     if FILE in student.absent or not path.is_file():
@@ -290,10 +291,7 @@ def _distribution(table: Any) -> dict[str, Any]:
     if not isinstance(table, dict):
         return {"kind": kind_of(table)}
     fields = list(table.items())[:MAX_FIELDS]
-    told: dict[str, Any] = {"kind": "", "fields": len(fields)}
-    for index, (key, value) in enumerate(fields):
-        told |= {f"field{index}.{name}": found for name, found in _field(key, value).items()}
-    return told
+    return pack(kind="", fields=[_field(key, value) for key, value in fields])
 
 
 def _field(key: str, value: Any) -> dict[str, Any]:
@@ -303,14 +301,13 @@ def _field(key: str, value: Any) -> dict[str, Any]:
     if _is_number(value):
         return {**told, "value": np.array(_float(value))}
     if isinstance(value, dict) and all(map(_is_number, value.values())) and 0 < len(value) <= MAX_TEXTS:
-        names = {f"name.{at}": _short(name) for at, name in enumerate(value)}
-        return {**told, "value": np.array([_float(one) for one in value.values()]), "names": len(value), **names}
+        names = [_short(name) for name in value]
+        return {**told, "value": np.array([_float(one) for one in value.values()]), "names": names}
     if isinstance(value, list) and all(map(_is_number, value)) and len(value) <= MAX_NUMBERS:
         return {**told, "value": np.array([_float(one) for one in value], float)}
     texts = isinstance(value, list) and all(_is_number(one) or isinstance(one, str) for one in value)
     if texts and len(value) <= MAX_TEXTS:
-        items = {f"item{at}": _short(one) if isinstance(one, str) else _float(one) for at, one in enumerate(value)}
-        return {**told, "many": len(value), **items}
+        return {**told, "items": [_short(one) if isinstance(one, str) else _float(one) for one in value]}
     size = f" of {len(value)} entries" if isinstance(value, list | dict) and len(value) > MAX_TEXTS else ""
     return {**told, "odd": kind_of(value) + size}
 

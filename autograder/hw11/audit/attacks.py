@@ -502,7 +502,7 @@ BOUND = [
     _attack("bound-patches-ours", "forge", vae=WRONG_BOUND + (
         'import sys\nfor name, module in list(sys.modules.items()):\n'
         '    if name.endswith("vae.private_probes"):\n'
-        '        module.bound = module.values = lambda *a: {"0.count": 3, "score": 1.0}\n'
+        '        module.bound = module.values = lambda *a: {"cases": [{"count": 3}], "score": 1.0}\n'
         '        module.Decoder.decode = lambda self, z: z\n'), sample="full", bound="wrong",
            targets=("vae.private_probes:bound", "vae.private_probes:values", "vae.private_probes:Decoder.decode")),
     _attack("bound-lies-about-z", "forge", vae=(
@@ -1123,8 +1123,7 @@ BESIDE = [
     _attack("collector-rewrites", "forge", WRONG + body(
         'import gc\n'
         'for one in gc.get_objects():\n'
-        '    if type(one) is dict and "z0" in one:\n'
-        '        one.update({name: torch.randn_like(z) for name, z in one.items() if name[0] == "z"})\n'
+        '    if type(one) is dict and set(one) == {"z", "m", "v"}: one["z"] = torch.randn_like(one["z"])\n'
         'return m * 1'), sample="wrong"),
     _attack("clone-lies", "forge", WRONG + (
         'torch.Tensor.clone = lambda self, *a, **k: torch.randn(self.shape)\n'), sample="wrong", bound="any"),

@@ -19,6 +19,7 @@ from autograder.hw11.distributions import fit, kl
 from autograder.hw11.distributions import probes as probe
 from autograder.hw11.policy_gradient import training as marks
 from autograder.sandbox.guest.student import Student
+from autograder.sandbox.parts import items
 
 ROUNDS = {
     "comparing_distributions.ipynb": 1000,
@@ -73,11 +74,11 @@ def tried(method: Method, draws: int) -> Mapping[str, Any]:
 def _answers(given: Values, fitted: Any, way: str) -> dict[str, Any]:
     """What comes back for every target; a method that raises has no answer."""
     got: dict[str, Any] = {"unknown.raised": "ValueError"}
-    for case in range(len(given) // 3):
-        parts = (tuple(np.asarray(given[f"{name}{case}"]).tolist()) for name in ("weights", "means", "stds"))
+    for case, target in enumerate(items(given, "cases")):
+        parts = (tuple(np.asarray(target[name]).tolist()) for name in ("weights", "means", "stds"))
         with contextlib.suppress(Exception):
             found = fitted(*parts, way)
-            got |= {f"case{case}.mean": np.array(float(found.mean)), f"case{case}.std": np.array(float(found.std))}
+            got |= {f"cases.{case}.mean": np.array(float(found.mean)), f"cases.{case}.std": np.array(float(found.std))}
     return got
 
 

@@ -11,31 +11,33 @@ from numpy.random import Generator
 
 from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.judging.judges import array, passed
-from autograder.sandbox.parts import section
+from autograder.sandbox.parts import pack, section
 from autograder.sandbox.returns import numbers, parts
 
 CLASSES, INPUTS, ACTIVE = 5, 60, 15
 TRAIN, TEST = 256, 1500
 
 
-def problem(rng: Generator) -> tuple[dict[str, Array], tuple[Array, Array]]:
+def problem(rng: Generator) -> tuple[Values, tuple[Array, Array]]:
     """What the worker gets of two tasks, and the labels of their test images.
 
     A class is a pattern of 15 pixels of 60 that are 1 where others are 0, under noise of standard deviation 1. Task 1
     has the same images with permuted pixels.
     """
     means = np.stack([np.isin(np.arange(INPUTS), rng.choice(INPUTS, ACTIVE, replace=False)) for _ in range(CLASSES)])
-    given: dict[str, Array] = {"theta": np.zeros((CLASSES, INPUTS + 1), np.float32)}
+    tasks: list[dict[str, Array]] = []
     labels = []
-    for task, order in enumerate((np.arange(INPUTS), rng.permutation(INPUTS))):
+    for order in (np.arange(INPUTS), rng.permutation(INPUTS)):
+        task: dict[str, Array] = {}
         for name, n in (("x", TRAIN), ("test", TEST)):
             t = rng.integers(0, CLASSES, n)
-            given[f"{name}{task}"] = (means[t] + rng.standard_normal((n, INPUTS)))[:, order].astype(np.float32)
+            task[name] = (means[t] + rng.standard_normal((n, INPUTS)))[:, order].astype(np.float32)
             if name == "x":
-                given[f"t{task}"] = t
+                task["t"] = t
             else:
                 labels.append(t)
-    return given, (labels[0], labels[1])
+        tasks.append(task)
+    return pack(theta=np.zeros((CLASSES, INPUTS + 1), np.float32), tasks=tasks), (labels[0], labels[1])
 
 
 GIVEN, LABELS = problem(np.random.Generator(np.random.Philox(3)))

@@ -10,8 +10,8 @@ from numpy.random import Generator
 from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning.classifier import listed
 from autograder.judging.judges import array, passed
-from autograder.sandbox.parts import section
-from autograder.sandbox.returns import entries, numbers, parts, text
+from autograder.sandbox.parts import items, pack, section, take
+from autograder.sandbox.returns import declared, entries, numbers, parts, text
 
 SIDE = 28
 PIXELS = SIDE * SIDE
@@ -33,12 +33,8 @@ _ARRAYS = (("first", FIRST), ("second", SECOND))
 
 def _permuted(_given: Values) -> Specs:
     """What came back of each array in three calls, and what is left of what was handed over."""
-    return {
-        f"{call}.{name}{after}": entries(images * PIXELS)
-        for call in ("once", "again", "other")
-        for name, images in _ARRAYS
-        for after in ("", ".after")
-    }
+    arrays = {name: dict.fromkeys(("returned", "given"), entries(images * PIXELS)) for name, images in _ARRAYS}
+    return declared(once=arrays, again=arrays, other=arrays)
 
 
 PERMUTE = Ask("continual_learning.probes:permute", _permute, returns=_permuted, needs=("continual_learning.ipynb",))
@@ -50,7 +46,8 @@ def permutation(trial: Trial, call: str) -> Array:
     every: list[Array] = []
     for name, n in _ARRAYS:
         given = array(trial.given, name)
-        got = array(trial.got, f"{call}.{name}", shape=(n, 1, SIDE, SIDE), what="An array that permute_mnist returned")
+        of, what = take(trial.got, f"{call}.{name}"), "An array that permute_mnist returned"
+        got = array(of, "returned", shape=(n, 1, SIDE, SIDE), what=what)
         got = got.reshape(n, PIXELS)
         if not np.array_equal(np.sort(got, axis=1), np.sort(given, axis=1)):
             moved = np.array_equal(np.sort(got, axis=None), np.sort(given, axis=None))
@@ -77,9 +74,8 @@ def permutation(trial: Trial, call: str) -> Array:
 def permute(trial: Trial) -> Verdict:
     for name, n in _ARRAYS:
         for call in ("once", "again", "other"):
-            after = array(
-                trial.got, f"{call}.{name}.after", shape=(n, 1, SIDE, SIDE), what="The input of permute_mnist"
-            )
+            of, what = take(trial.got, f"{call}.{name}"), "The input of permute_mnist"
+            after = array(of, "given", shape=(n, 1, SIDE, SIDE), what=what)
             if not np.array_equal(after.reshape(n, -1), array(trial.given, name)):
                 raise Reject(
                     "After the call the input images of permute_mnist have changed. Expected: new arrays. The input "
@@ -122,11 +118,11 @@ and less than 1e-20 with twelve of each earlier task; tests compute both."""
 
 
 def _rehearsal(rng: Generator) -> Values:
-    given: dict[str, Array | int] = {"per_task": PER_TASK, "chance": int(rng.integers(2**31))}
-    for task, n in enumerate(SIZES):
-        given[f"x{task}"] = rng.standard_normal((n, INPUTS)).astype(np.float32)
-        given[f"t{task}"] = rng.integers(0, CLASSES, n)
-    return given
+    chance = int(rng.integers(2**31))
+    tasks = [
+        {"x": rng.standard_normal((n, INPUTS)).astype(np.float32), "t": rng.integers(0, CLASSES, n)} for n in SIZES
+    ]
+    return pack(per_task=PER_TASK, chance=chance, tasks=tasks)
 
 
 def _set_returns(_given: Values) -> Specs:
@@ -158,8 +154,8 @@ def in_one_piece(sizes: tuple[int, ...]) -> float:
 def _set(trial: Trial, part: str, sizes: tuple[int, ...]) -> None:
     """Raises `Reject` where a part's set is not made of so many images of each task, with their labels, shuffled."""
     of = section(trial, part)
-    x = np.concatenate([array(trial.given, f"x{task}") for task in range(len(SIZES))])
-    t = np.concatenate([array(trial.given, f"t{task}") for task in range(len(SIZES))])
+    tasks = items(trial.given, "tasks")
+    x, t = (np.concatenate([array(task, name) for task in tasks]) for name in "xt")
     what = "For the images of all three tasks" if part == "all" else f"With per_task={PER_TASK}"
     shape = of.got.get("shape")
     if not isinstance(shape, str) or shape != f"1x{SIDE}x{SIDE}":

@@ -21,7 +21,8 @@ from autograder.hw11.continual_learning import classifier
 from autograder.hw11.continual_learning.classifier import EPSILON, listed
 from autograder.judging.judges import array, passed, share
 from autograder.judging.stats import gamma
-from autograder.sandbox.returns import flag, numbered, numbers, text
+from autograder.sandbox.parts import each, item, pack, take
+from autograder.sandbox.returns import declared, flag, numbers, text
 from autograder.text import clean
 
 CLASSES, INPUTS = 3, 5
@@ -47,15 +48,11 @@ def _update(rng: Generator) -> Values:
         least = classifier.shares(theta[0].astype(float), x0).min(1)
         x0 = x0[(RARE[0] <= least) & (least <= RARE[1])][:FEW]
     x1 = (1 + rng.standard_normal((MANY, INPUTS))).astype(np.float32)
-    return {
-        "theta": theta,
-        "stale": rng.choice([-1.0, 1.0], theta[0].shape).astype(np.float32) * rng.uniform(0.5, 1, theta[0].shape)
-        .astype(np.float32),
-        "x0": x0,
-        "t0": classifier.shares(theta[0].astype(float), x0).argmin(1),
-        "x1": x1,
-        "t1": classifier.plausible(rng, theta[1], x1),
-    }  # fmt: skip
+    stale = rng.choice([-1.0, 1.0], theta[0].shape).astype(np.float32)
+    stale *= rng.uniform(0.5, 1, theta[0].shape).astype(np.float32)
+    first = {"x": x0, "t": classifier.shares(theta[0].astype(float), x0).argmin(1)}
+    second = {"x": x1, "t": classifier.plausible(rng, theta[1], x1)}
+    return pack(theta=theta, stale=stale, tasks=[first, second])
 
 
 MOST_IMAGES = 100_000
@@ -66,15 +63,15 @@ def _returns(given: Values) -> Specs:
     """After each of the two calls: what is kept of each task, what is missing, and the batches that were shown."""
     matrix = numbers(*np.shape(given["theta"])[1:], what="the dictionaries of a task")
     shown = numbers(None, most=MOST_IMAGES, what="the images that were passed to the model")
+    kept = {"tasks": 2 * [{"held": matrix}], "missing": text(100), "graph": flag()}
     one = {
-        **{f"{kind}{task}": matrix for kind in ("fisher", "optpar") for task in (0, 1)},
-        **{f"{kind}.missing": text(100) for kind in ("fisher", "optpar")},
-        **{f"{kind}.graph": flag() for kind in ("fisher", "optpar")},
+        "fisher": kept,
+        "optpar": kept,
         "images": shown,
         "sizes": shown,
         "moved": flag(),
     }
-    return numbered(2, one)
+    return declared(tasks=2 * [one])
 
 
 ASK = Ask("continual_learning.probes:update", _update, returns=_returns, needs=("continual_learning.ipynb",))
@@ -356,9 +353,9 @@ EXPECTED = (
 # ------------------------------------------------------------------------------------ how it is judged
 
 
-def _missing(trial: Trial, task: int, kind: str) -> None:
+def _missing(after: Trial, task: int, kind: str) -> None:
     """Raises `Reject` where the dictionary lacks something after the call for the task."""
-    lacks = trial.got.get(f"{task}.{kind}.missing")
+    lacks = after.got.get(f"{kind}.missing")
     if isinstance(lacks, str):
         raise Reject(
             f"After on_task_update({task}, ...) there is no {clean(lacks, limit=80, line=True)}. Expected: an entry "
@@ -367,9 +364,14 @@ def _missing(trial: Trial, task: int, kind: str) -> None:
         )
 
 
+def _held(after: Values, kind: str, task: int) -> Values:
+    """What fisher_dict or optpar_dict holds for a task, after a call: `held`, if it is there."""
+    return take(after, f"{kind}.{item('tasks', task)}")
+
+
 def _moved(trial: Trial) -> None:
     """Raises `Reject` where a call has changed the model, on which all that is expected rests."""
-    if any(trial.got.get(f"{task}.moved") is True for task in (0, 1)):
+    if any(after.got.get("moved") is True for after in each(trial, "tasks")):
         raise Reject(
             "on_task_update changes the parameters of the model, perhaps by `optimizer.step()`. Expected: it only "
             "reads the parameters and their gradients.",
@@ -381,11 +383,11 @@ def _moved(trial: Trial) -> None:
 def calls(trial: Trial) -> tuple[Seen, Seen]:
     """Both calls. Raises `Reject` where fisher_dict lacks something or the model was shown nothing."""
     found = []
-    for task in (0, 1):
-        _missing(trial, task, "fisher")
-        x, t = array(trial.given, f"x{task}"), array(trial.given, f"t{task}")
-        images = listed(trial.got, f"{task}.images", most=MOST * len(x), what="The list of images")
-        sizes = listed(trial.got, f"{task}.sizes", most=MOST * len(x), what="The list of batches")
+    for task, after in enumerate(each(trial, "tasks")):
+        _missing(after, task, "fisher")
+        x, t = array(after.given, "x"), array(after.given, "t")
+        images = listed(after.got, "images", most=MOST * len(x), what="The list of images")
+        sizes = listed(after.got, "sizes", most=MOST * len(x), what="The list of batches")
         counted = (sizes >= 0).all() and len(images) == sizes.sum()
         if not counted or (images < 0).any() or (images >= len(x)).any():
             raise Reject(
@@ -393,7 +395,7 @@ def calls(trial: Trial) -> tuple[Seen, Seen]:
                 "in batches."
             )
         theta = array(trial.given, "theta")[task]
-        got = array(trial.got, f"{task}.fisher{task}", shape=theta.shape, what=f"fisher_dict[{task}]")
+        got = array(_held(after.got, "fisher", task), "held", shape=theta.shape, what=f"fisher_dict[{task}]")
         if not len(images):  # vmap hid the numbers: every image was shown once
             images, sizes = np.arange(len(x)), np.array([len(x)])
         found.append(Seen(theta, array(trial.given, "stale"), x, t, images, sizes[sizes > 0], got))
@@ -446,8 +448,10 @@ def could_be_drawn(seen: Seen) -> bool:
 
 def fisher(trial: Trial) -> Verdict:
     few, many = calls(trial)
-    again = array(trial.got, "1.fisher0", shape=few.got.shape, what="fisher_dict[0] after the call for task 1")
-    if trial.got.get("0.fisher.graph") is True or trial.got.get("1.fisher.graph") is True:
+    after = [call.got for call in each(trial, "tasks")]
+    what = "fisher_dict[0] after the call for task 1"
+    again = array(_held(after[1], "fisher", 0), "held", shape=few.got.shape, what=what)
+    if any(call.get("fisher.graph") is True for call in after):
         raise Reject(
             "The values in fisher_dict still have a computation graph, so the gradient of the penalty would flow "
             "through it. Expected: plain values, by `.detach()` or `.data`.",
@@ -503,9 +507,10 @@ def _allowed(found: Explained) -> str:
 
 def parameters(trial: Trial) -> Verdict:
     theta = array(trial.given, "theta")
-    for task in (0, 1):
-        _missing(trial, task, "optpar")
-        got = array(trial.got, f"{task}.optpar{task}", shape=theta[0].shape, what=f"optpar_dict[{task}]")
+    calls = each(trial, "tasks")
+    for task, after in enumerate(calls):
+        _missing(after, task, "optpar")
+        got = array(_held(after.got, "optpar", task), "held", shape=theta[0].shape, what=f"optpar_dict[{task}]")
         if not np.array_equal(got, theta[task]):
             _moved(trial)
             raise Reject(
@@ -513,13 +518,14 @@ def parameters(trial: Trial) -> Verdict:
                 f"parameter at the end of task {task}.",
                 diagnosis="optpar_wrong",
             )
-        if trial.got.get(f"{task}.optpar.graph") is True:
+        if after.got.get("optpar.graph") is True:
             raise Reject(
                 "The values in optpar_dict still belong to the graph of the live parameters, so the gradient of the "
                 "penalty would cancel out. Expected: plain values, by `.detach().clone()` or `.data.clone()`.",
                 diagnosis="optpar_graph",
             )
-    later = array(trial.got, "1.optpar0", shape=theta[0].shape, what="optpar_dict[0] after the call for task 1")
+    what = "optpar_dict[0] after the call for task 1"
+    later = array(_held(calls[1].got, "optpar", 0), "held", shape=theta[0].shape, what=what)
     if np.array_equal(later, theta[1]):
         raise Reject(
             "optpar_dict[0] follows the model, so it holds the new parameters after more training. Expected: a copy "

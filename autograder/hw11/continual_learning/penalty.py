@@ -26,8 +26,8 @@ from autograder.hw11.continual_learning import classifier
 from autograder.hw11.continual_learning.classifier import EPSILON, listed
 from autograder.judging.judges import array, passed, share, shown
 from autograder.judging.stats import gamma
-from autograder.sandbox.parts import join, section, take
-from autograder.sandbox.returns import entries, flag, numbers, parts
+from autograder.sandbox.parts import item, items, pack, section, take
+from autograder.sandbox.returns import declared, entries, flag, numbers, parts
 
 CLASSES, INPUTS, IMAGES = 3, 5, 270
 """More images than a batch has, so that there is a second step."""
@@ -78,21 +78,21 @@ def _epoch(rng: Generator, tasks: int, *, later: int = 0) -> Values:
 
 
 def _penalty(rng: Generator) -> Values:
-    cases = {f"k{case}": _kept(rng, tasks) for case, tasks in enumerate(CASES)}
-    return join(**cases, decoy=_kept(rng, DECOYS), steps=_epoch(rng, EARLIER))
+    cases = [_kept(rng, tasks) for tasks in CASES]
+    return pack(cases=cases, decoy=_kept(rng, DECOYS), steps=_epoch(rng, EARLIER))
 
 
 def _training(rng: Generator) -> Values:
-    return join(plain=_epoch(rng, 0), earlier=_epoch(rng, EARLIER), later=_epoch(rng, EARLIER, later=LATER))
+    return pack(plain=_epoch(rng, 0), earlier=_epoch(rng, EARLIER), later=_epoch(rng, EARLIER, later=LATER))
 
 
 MOST_STEPS = 2000
 """Of an epoch: more the probe does not note."""
 
 
-def _steps(given: Values, part: str) -> dict[str, Spec]:
+def _steps(given: Values) -> dict[str, Spec]:
     """An epoch's parameters and gradients by step, and the numbers of the images of each."""
-    matrix = np.shape(given[f"{part}.theta"])
+    matrix = np.shape(given["theta"])
     shown = numbers(None, most=MOST_STEPS * IMAGES, what="the images of all steps")
     notes = dict.fromkeys(("before", "slopes"), numbers(None, *matrix, most=MOST_STEPS * int(np.prod(matrix))))
     return {**notes, "images": shown, "sizes": numbers(None, most=MOST_STEPS, dtypes="i"), "stand_in": flag()}
@@ -100,16 +100,16 @@ def _steps(given: Values, part: str) -> dict[str, Spec]:
 
 def _penalty_returns(given: Values) -> Specs:
     """Value and gradient in each case; or the steps of an epoch, where there is no function of its own."""
-    cases: dict[str, dict[str, Spec]] = {}
-    for case in range(len(CASES)):
-        kept = np.shape(given[f"k{case}.fisher"])
+    cases: list[dict[str, Spec]] = []
+    for case in items(given, "cases"):
+        kept = np.shape(case["fisher"])
         value, slope = entries(int(np.prod(kept))), numbers(*kept[1:])
-        cases[f"k{case}"] = {"value": value, "slope": slope, "elsewhere": flag()}
-    return parts(**cases) | {f"steps.{name}": spec for name, spec in _steps(given, "steps").items()}
+        cases.append({"value": value, "slope": slope, "elsewhere": flag()})
+    return parts(cases=cases) | declared(steps=_steps(take(given, "steps")))
 
 
 def _training_returns(given: Values) -> Specs:
-    return parts(**{name: _steps(given, name) for name in ("plain", "earlier", "later")})
+    return parts(**{name: _steps(take(given, name)) for name in ("plain", "earlier", "later")})
 
 
 PENALTY = Ask(
@@ -385,13 +385,13 @@ def _case(given: Values) -> Case:
 
 def penalty(trial: Trial) -> Verdict:
     """Half of it for the right penalty where only that of no task at all goes wrong."""
-    if any(name.startswith("steps.") for name in trial.got):
+    if take(trial.got, "steps"):
         return _of_steps(trial)
     used, fault = 0.0, None
     some = [at for at, tasks in enumerate(CASES) if tasks]
-    used = _of_cases(trial, [section(trial, f"k{at}") for at in some])
+    used = _of_cases(trial, [section(trial, item("cases", at)) for at in some])
     try:
-        _of_none(section(trial, f"k{CASES.index(0)}"))
+        _of_none(section(trial, item("cases", CASES.index(0))))
     except Reject as found:
         fault = found
     if fault:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -277,12 +278,16 @@ def permute(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
                     f"{f' of {len(returned)}' if isinstance(returned, list | tuple) else ''}, but a list of the 2 "
                     "input arrays, permuted, was expected"
                 )
-            for name, before, after in zip(("first", "second"), inputs, returned, strict=True):
-                seen[f"{call}.{name}"] = pictures(after, "an array that permute_mnist returned")
-                seen[f"{call}.{name}.after"] = pictures(before, "the input of permute_mnist")
+            seen[call] = {
+                name: {
+                    "returned": pictures(after, "an array that permute_mnist returned"),
+                    "given": pictures(before, "the input of permute_mnist"),
+                }
+                for name, before, after in zip(("first", "second"), inputs, returned, strict=True)
+            }
         return seen
 
-    return either(called)
+    return sections.pack(**either(called))
 
 
 # ------------------------------------------------------------------------------------- on_task_update
@@ -291,33 +296,36 @@ def permute(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
 def update(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """on_task_update after task 0 and after task 1, with other parameters and old gradients left from training.
 
-    theta (2, c, d + 1), stale (c, d + 1), x0 (n, d), t0 (n,), x1, t1. After each call: what the dictionaries hold for
-    each task, what they lack, whether it hangs on a graph, the batches that the model was shown, and whether the
-    call has `moved` its parameters.
+    theta (2, c, d + 1), stale (c, d + 1), and x (n, d), t (n,) of both `tasks`. After the call for each: what the
+    dictionaries hold for each task, what they lack, whether it hangs on a graph, the batches that the model was shown,
+    and whether the call has `moved` its parameters.
     """
+    tasks = sections.unpack(given)["tasks"]
 
     def called(form: Form) -> dict[str, Any]:
         model = Classifier(*apart(given["theta"][0]).values())
         own = function_of(student, "on_task_update", globals_of(model))
-        seen: dict[str, Any] = {}
-        for task, theta in enumerate(given["theta"]):
+        seen: list[dict[str, Any]] = []
+        for number, (task, theta) in enumerate(zip(tasks, given["theta"], strict=True)):
             model.set(*apart(theta).values())
             for one, slope in zip(model.parameters(), apart(given["stale"]).values(), strict=True):
                 one.grad = slope
             model.seen.clear()
-            own(task, form(images(given[f"x{task}"])), form(given[f"t{task}"].numpy()))
-            held = {**kept(globals_in(own), model, task), **told(model.seen)}
+            own(number, form(images(task["x"])), form(task["t"].numpy()))
+            held = {**kept(globals_in(own), model, number), **told(model.seen)}
             held["moved"] = not torch.equal(joined(*(one.detach() for one in model.parameters())), theta)
-            seen |= {f"{task}.{name}": value for name, value in held.items()}
-        return seen
+            seen.append(held)
+        return {"tasks": seen}
 
-    return either(called)
+    return sections.pack(**either(called))
 
 
 def kept(space: Mapping[str, Any], model: Classifier, task: int) -> dict[str, Any]:
-    """What fisher_dict and optpar_dict hold for all tasks up to this one."""
+    """What fisher_dict and optpar_dict hold for all tasks up to this one: `held` of each, where nothing is missing."""
     seen: dict[str, Any] = {}
     for kind in ("fisher", "optpar"):
+        own: dict[str, Any] = {"tasks": [{} for _ in range(task + 1)]}
+        seen[kind] = own
         for earlier in range(task + 1):
             parts = []
             for name, parameter in model.named_parameters():
@@ -325,14 +333,14 @@ def kept(space: Mapping[str, Any], model: Classifier, task: int) -> dict[str, An
                 try:
                     value = table[earlier][name]  # type: ignore[index]
                 except (KeyError, IndexError, TypeError):
-                    seen.setdefault(f"{kind}.missing", f"{kind}_dict[{earlier}][{name!r}]")
+                    own.setdefault("missing", f"{kind}_dict[{earlier}][{name!r}]")
                     continue
                 value = torch.as_tensor(value) if isinstance(value, np.ndarray | float | int) else value
                 # Before it is seen as a plain tensor, by which a parameter would have a graph of its own.
                 hangs = isinstance(value, torch.Tensor) and value.grad_fn is not None
                 value = tensor(value, f"{kind}_dict[{earlier}][{name!r}]")
                 if hangs:
-                    seen[f"{kind}.graph"] = True
+                    own["graph"] = True
                 if value.shape != parameter.shape:
                     raise Breach(
                         f"{kind}_dict[{earlier}][{name!r}] has shape {list(value.shape)}, but the shape of the "
@@ -340,7 +348,7 @@ def kept(space: Mapping[str, Any], model: Classifier, task: int) -> dict[str, An
                     )
                 parts.append(value.detach())
             if len(parts) == 2:
-                seen[f"{kind}{earlier}"] = joined(*parts)
+                own["tasks"][earlier]["held"] = joined(*parts)
     return seen
 
 
@@ -352,17 +360,14 @@ PENALTY = ("model", "fisher_dict", "optpar_dict", "ewc_lambda")
 def penalty(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """ewc_penalty's value and gradient (c, d + 1) in every case; without such a function the steps of train_ewc.
 
-    Case k: k0.theta (c, d + 1), k0.fisher and k0.optpar (tasks, c, d + 1), k0.lambda. `decoy` has the same of what the
+    Each of the `cases`: theta (c, d + 1), fisher and optpar (tasks, c, d + 1), lambda. `decoy` has the same of what the
     notebook's globals hold meanwhile: a penalty is to be that of what it is handed.
     """
+    own = sections.unpack(given)
     if not has(student, "ewc_penalty") and has(student, "train_ewc"):
-        return {f"steps.{name}": value for name, value in epoch(sections.take(given, "steps"), student).items()}
-    decoy = sections.take(given, "decoy")
-    parts: dict[str, Callable[[], Mapping[str, Any]]] = {}
-    while f"k{len(parts)}.theta" in given:
-        case = sections.take(given, f"k{len(parts)}")
-        parts[f"k{len(parts)}"] = lambda case=case: penalised(case, decoy, student)  # type: ignore[misc]
-    return sections.run(fault_of(student), **parts)
+        return sections.pack(steps=epoch(own["steps"], student))
+    cases = [functools.partial(penalised, case, own["decoy"], student) for case in own["cases"]]
+    return sections.run(fault_of(student), cases=cases)
 
 
 def penalised(case: Mapping[str, Any], decoy: Mapping[str, Any], student: Student) -> dict[str, Any]:
@@ -393,11 +398,12 @@ def training(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
 
     A penalty of ours stands in for the notebook's ewc_penalty, so that train_ewc alone is seen.
     """
+    own = sections.unpack(given)
     return sections.run(
         fault_of(student),
-        plain=lambda: epoch(sections.take(given, "plain"), student),
-        earlier=lambda: epoch(sections.take(given, "earlier"), student),
-        later=lambda: epoch(sections.take(given, "later"), student),
+        plain=lambda: epoch(own["plain"], student),
+        earlier=lambda: epoch(own["earlier"], student),
+        later=lambda: epoch(own["later"], student),
     )
 
 
@@ -447,19 +453,19 @@ def _takes(function: Any, names: Sequence[str]) -> bool:
 
 
 def rehearsal(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """rehearsal_set of three tasks x0 (n, d), t0 (n,), ...: `all` of them; `some`: `per_task` of each earlier one.
+    """rehearsal_set of the `tasks` x (n, d), t (n,): `all` of them; `some`: `per_task` of each earlier one.
 
     `again` is `some` once more, by the same seed.
     """
+    drawn = sections.unpack(given)["tasks"]
 
     def called(**named: Any) -> dict[str, Any]:
         def with_form(form: Form) -> dict[str, Any]:
             own = rehearsal_of(student)
             tasks, start = [], 0
-            for task in range(3):
-                x = given[f"x{task}"]
-                tasks.append((form(images(x, start=start)), form(given[f"t{task}"].numpy())))
-                start += len(x)
+            for task in drawn:
+                tasks.append((form(images(task["x"], start=start)), form(task["t"].numpy())))
+                start += len(task["x"])
             returned = own([x for x, _ in tasks], [t for _, t in tasks], **named)
             if not isinstance(returned, tuple | list) or len(returned) != 2:
                 raise Breach(f"rehearsal_set returned a {type(returned).__name__}, but a pair (x, t) was expected")
@@ -468,7 +474,7 @@ def rehearsal(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
             )
             shape = "x".join(map(str, x.shape[1:]))
             flat = x.flatten(1)
-            return {"x": flat[:, : given["x0"].shape[1]], "number": flat[:, -1], "t": t, "shape": shape}
+            return {"x": flat[:, : drawn[0]["x"].shape[1]], "number": flat[:, -1], "t": t, "shape": shape}
 
         return either(with_form)
 
@@ -519,14 +525,15 @@ def _trained_on(student: Student, loop: notebooks.Statement, x: Sequence[Any], t
 def behaviour(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """Two tasks learnt one after the other in three ways, from the same weights: `naive`, `ewc` and `rehearsal`.
 
-    theta (c, d + 1); of each task x0 (n, d), t0 (n,) to train on and test0 (m, d). `first` (2, m) are the predictions
-    for both tests after the first task, `last` after the second.
+    theta (c, d + 1); of each of the `tasks` x (n, d), t (n,) to train on and test (m, d). `first` (2, m) are the
+    predictions for both tests after the first task, `last` after the second.
     """
+    own = sections.unpack(given)
     return sections.run(
         fault_of(student),
-        naive=lambda: in_turn(given, student, "naive"),
-        ewc=lambda: in_turn(given, student, "ewc"),
-        rehearsal=lambda: in_turn(given, student, "rehearsal"),
+        naive=lambda: in_turn(own, student, "naive"),
+        ewc=lambda: in_turn(own, student, "ewc"),
+        rehearsal=lambda: in_turn(own, student, "rehearsal"),
     )
 
 
@@ -536,8 +543,8 @@ def in_turn(given: Mapping[str, Any], student: Student, method: str) -> dict[str
     def called(form: Form, wrapped: Strength) -> dict[str, Any]:
         model = Classifier(*apart(given["theta"]).values())
         model.notes = False
-        tests = [given[f"test{task}"] for task in (0, 1)]  # all that the classifier sees of an image
-        tasks = [(form(images(given[f"x{task}"])), form(given[f"t{task}"].numpy())) for task in (0, 1)]
+        tests = [task["test"] for task in given["tasks"]]  # all that the classifier sees of an image
+        tasks = [(form(images(task["x"])), form(task["t"].numpy())) for task in given["tasks"]]
         fisher: Any = {}
         optpar: Any = {}
         seen = {}

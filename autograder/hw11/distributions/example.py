@@ -25,8 +25,8 @@ from autograder.hw11.distributions.families import (
     law,
     parameters_of,
 )
-from autograder.judging.judges import passed, whole
-from autograder.sandbox.parts import take
+from autograder.judging.judges import passed
+from autograder.sandbox.parts import is_list, item, items, length, take
 from autograder.text import clean
 
 DIRECTIONS = ("forward", "reverse")
@@ -59,8 +59,7 @@ def _given(values: Values, name: str) -> Law:
     family: str | None = None
     parameters: dict[str, Given] = {}
     odd: list[str] = []
-    for index in range(whole(own, "fields", least=0, most=100)):
-        field = take(own, f"field{index}")
+    for field in items(own, "fields", length(own, "fields", most=100)):
         key, value = _text(field, "key"), field.get("value")
         if key.casefold() in ("family", "distribution", "type"):
             if not isinstance(value, str):
@@ -78,15 +77,14 @@ def _given(values: Values, name: str) -> Law:
             parameters[key] = float(value)
         elif isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= MOST:
             parameters[key] = [float(one) for one in value]
-        elif "many" in field:
-            items = whole(field, "many", least=0, most=100)
-            parameters[key] = [_item(field, at) for at in range(items)]
+        elif is_list(field, "items"):
+            parameters[key] = [_item(field, at) for at in range(length(field, "items", most=100))]
         else:
             found = stood(_text(field, "odd", limit=80)) or "of an unknown kind"
             odd.append(f"{key} is {found}. Expected: a number, or a list of them.")
-        if "names" in field:  # probabilities = { heads = 0.5, tails = 0.5 }
-            names = take(field, "name")
-            parameters["outcomes"] = [_outcome(_text(names, str(at))) for at in range(min(len(names), MOST))]
+        if is_list(field, "names"):  # probabilities = { heads = 0.5, tails = 0.5 }
+            names = range(length(field, "names", most=100))
+            parameters["outcomes"] = [_outcome(_text(field, item("names", at))) for at in names]
     if not family or not family.strip():
         raise Reject((
             f"The family of {name} is not filled in yet. Expected: the name of a family, for example normal."
@@ -109,10 +107,10 @@ REMARKS = ("name", "note", "notes", "reason", "comment", "why", "explanation", "
 
 
 def _item(field: Values, at: int) -> Outcome:
-    value = field.get(f"item{at}")
+    value = field.get(item("items", at))
     if isinstance(value, int | float):
         return float(value)
-    number = _number(text := _text(field, f"item{at}"))
+    number = _number(text := _text(field, item("items", at)))
     return text if number is None else number
 
 

@@ -20,7 +20,7 @@ from numpy.random import Generator
 
 from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.judging.judges import array, passed, shown
-from autograder.sandbox.parts import section
+from autograder.sandbox.parts import items, pack, section, sections
 from autograder.sandbox.returns import flag, numbers, parts, text
 from autograder.text import clean
 
@@ -390,6 +390,7 @@ def _leaning(rng: Generator) -> Mixture:
     return mixture((weight, 1 - weight), means, stds, rng.permutation(2))
 
 
+NAMES = ("weights", "means", "stds")
 FAR = (7, 8)
 """The cases that lie where no grid is that was made for the others."""
 
@@ -398,18 +399,14 @@ def _mixtures(rng: Generator) -> Values:
     """Two that are drawn, and the fixed ones, mirrored or not: those far from 0 together, which keeps both sides."""
     near = [one for target in (_single(rng), *FIXED[:5], _leaning(rng)) for one in _turned(rng, target)]
     targets = (*near, *_turned(rng, *FIXED[5:]))
-    return {
-        f"{name}{case}": values
-        for case, target in enumerate(targets)
-        for name, values in zip(("weights", "means", "stds"), target.arrays, strict=True)
-    }
+    return pack(cases=[dict(zip(NAMES, target.arrays, strict=True)) for target in targets])
 
 
 def _returns(given: Values) -> Specs:
     """Of each fit its mean and standard deviation, one number each or an array in its place; whether it was a pair."""
     one = numbers(most=1000, dtypes="f", what="the Gaussian that fit_gaussian returned")
-    fits = {f"case{case}": {"mean": one, "std": one, "pair": flag()} for case in range(len(given) // 3)}
-    return parts(**fits, unknown={"raised": text(60)})
+    cases = len(items(given, "cases")) * [{"mean": one, "std": one, "pair": flag()}]
+    return parts(cases=cases, unknown={"raised": text(60)})
 
 
 FORWARD = Ask(
@@ -424,16 +421,14 @@ REVERSE = Ask(
 
 
 def _targets(trial: Trial) -> list[Mixture]:
-    count = len(trial.given) // 3
-    names = ("weights", "means", "stds")
-    return [Mixture(*(tuple(array(trial.given, f"{name}{case}").tolist()) for name in names)) for case in range(count)]
+    cases = items(trial.given, "cases")
+    return [Mixture(*(tuple(array(case, name).tolist()) for name in NAMES)) for case in cases]
 
 
 def _answers(trial: Trial) -> list[Fit]:
     """The student's Gaussians. Raises `Reject` where one is missing or none."""
     found = []
-    for case in range(len(trial.given) // 3):
-        own = section(trial, f"case{case}")
+    for own in sections(trial):
         mean = float(array(own.got, "mean", shape=(), what="The mean of the Gaussian"))
         std = float(array(own.got, "std", shape=(), what="The standard deviation of the Gaussian"))
         if std <= 0:

@@ -19,7 +19,7 @@ from scipy.special import rel_entr
 from autograder.core import Array, Ask, Reject, Smallest, Specs, Trial, Values, Verdict
 from autograder.judging.judges import Misconception, array, contrast, fits, passed, share, shown
 from autograder.judging.stats import gamma
-from autograder.sandbox.parts import join, section
+from autograder.sandbox.parts import each, items, pack, section, take
 from autograder.sandbox.returns import numbers, parts
 
 POSITIVE = (1, 2, 3, 5, 8, 13, 20)
@@ -27,7 +27,8 @@ POSITIVE = (1, 2, 3, 5, 8, 13, 20)
 EQUAL = 4
 INFINITE = (2, 6, 9)
 PAIRS = 6
-_PARTS = ("positive", "zeros", "infinite", "lists", "gaussian")
+TABLED = ("positive", "zeros", "infinite", "lists")
+"""The parts whose cases are pairs of tables."""
 MOST_NUMBERS = 1000
 """In what is returned in the place of one number."""
 DEFECT = 0.25
@@ -57,7 +58,7 @@ def _without(table: Array, *places: int) -> Array:
 
 
 def _named(pairs: Sequence[tuple[Array, Array]]) -> Values:
-    return {f"{name}{case}": table for case, pair in enumerate(pairs) for name, table in zip("pq", pair, strict=True)}
+    return pack(cases=[{"p": p, "q": q} for p, q in pairs])
 
 
 def _zeros(rng: Generator) -> list[tuple[Array, Array]]:
@@ -79,7 +80,7 @@ def _kl(rng: Generator) -> Values:
     means = rng.uniform(-3, 3, (PAIRS, 2))
     stds = np.exp(rng.uniform(0.3, 1.1, (PAIRS, 2)) * rng.choice([-1, 1], (PAIRS, 2)))  # none of them near 1
     gaussians = np.stack([means[:, 0], stds[:, 0], means[:, 1], stds[:, 1]], axis=1)
-    return join(
+    return pack(
         positive=_named([*positive, (equal, equal)]),
         zeros=_named(_zeros(rng)),
         infinite=_named(infinite),
@@ -91,9 +92,9 @@ def _kl(rng: Generator) -> Values:
 def _returns(given: Values) -> Specs:
     """One number for each pair; what stands in its place has at most as many as the probe hands on."""
     one = numbers(most=MOST_NUMBERS, dtypes="f", what="the return value of kl_divergence")
-    pairs = {part: sum(name.startswith(f"{part}.p") for name in given) for part in _PARTS}
+    pairs = {part: len(items(take(given, part), "cases")) for part in TABLED}
     pairs["gaussian"] = len(np.asarray(given["gaussian.pairs"]))
-    return parts(**{part: {f"value{case}": one for case in range(many)} for part, many in pairs.items()})
+    return parts(**{part: {"cases": many * [{"value": one}]} for part, many in pairs.items()})
 
 
 ASK = Ask("distributions.probes:kl", _kl, returns=_returns, needs=("comparing_distributions.ipynb",))
@@ -136,9 +137,9 @@ class Case:
         return gamma(3 * k + 20) * size + FORGIVEN * EPSILON * float(moved)
 
 
-def _number(values: Values, case: int, *, outcomes: int = 0) -> float:
+def _number(values: Values, *, outcomes: int = 0) -> float:
     """What was returned for a case: a number, which may be infinite or a nan. Raises `Reject` for anything else."""
-    value = values.get(f"value{case}")
+    value = values.get("value")
     if not isinstance(value, np.ndarray):
         raise Reject("The return value of kl_divergence is missing.")
     if value.size != 1:
@@ -153,11 +154,10 @@ def _number(values: Values, case: int, *, outcomes: int = 0) -> float:
 
 def _cases(trial: Trial, part: str) -> list[Case]:
     """The tables of one part. Raises `Reject` where the student's function did."""
-    own = section(trial, part)
     found = []
-    for case in range(len(own.given) // 2):
-        p, q = (array(own.given, f"{name}{case}") for name in "pq")
-        found.append(Case(p, q, _number(own.got, case, outcomes=len(p))))
+    for case in each(section(trial, part)):
+        p, q = (array(case.given, name) for name in "pq")
+        found.append(Case(p, q, _number(case.got, outcomes=len(p))))
     return found
 
 
@@ -452,7 +452,7 @@ def gaussian(trial: Trial) -> Verdict:
     own = section(trial, "gaussian")
     pairs = array(own.given, "pairs")
     columns = tuple(pairs.T)
-    got = np.array([_number(own.got, case) for case in range(len(pairs))])
+    got = np.array([_number(one) for one in items(own.got, "cases", len(pairs))])
     if not np.isfinite(got).all():
         return Verdict(0.0, f"Two Gaussians gave a nan or an infinity. {FORMULA}", "not_finite")
     bound = _rounding(*columns)
@@ -492,7 +492,7 @@ def _tiny(_rng: Generator) -> Values:
         part: _named([(np.array(p, float), np.array(q, float)) for p, q in pairs])
         for part, pairs in TINY_TABLES.items()
     }
-    return join(**tables, gaussian={"pairs": np.array(TINY_PAIRS, float)})
+    return pack(**tables, gaussian={"pairs": np.array(TINY_PAIRS, float)})
 
 
 def _first_table(_failed: Trial, tiny: Trial) -> str:
@@ -508,8 +508,8 @@ def _first_table(_failed: Trial, tiny: Trial) -> str:
 
 def _first_pair(_failed: Trial, tiny: Trial) -> str:
     own = section(tiny, "gaussian")
-    for case, pair in enumerate(TINY_PAIRS):
-        got, want = _number(own.got, case), _closed(*np.array(pair, float))
+    for one, pair in zip(items(own.got, "cases", len(TINY_PAIRS)), TINY_PAIRS, strict=True):
+        got, want = _number(one), _closed(*np.array(pair, float))
         if not fits(got, want, _rounding(*np.array(pair, float))):
             mp, sp, mq, sq = pair
             return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -94,22 +95,22 @@ def number(value: Any, what: str) -> Array:
 
 
 def kl(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """The parts `positive`, `zeros`, `infinite`, `lists` and `gaussian`: what was returned, value0, value1, ...
+    """The parts `positive`, `zeros`, `infinite`, `lists` and `gaussian`: of each of its `cases` the `value` returned.
 
-    Tables p0 (k,), q0, p1, ... are handed over as numpy arrays, in `lists` as lists, `pairs` (n, 4) as Gaussians.
+    Tables p (k,), q of `cases` are handed over as numpy arrays, in `lists` as lists, `pairs` (n, 4) as Gaussians.
     """
     own, classes = loaded(student, DIVERGENCE)
+    inputs = sections.unpack(given)
     what = f"the return value of {DIVERGENCE}"
 
     def tables(part: str, change: Callable[[Array], Any]) -> dict[str, Any]:
-        inputs = sections.take(given, part)
-        pairs = [[change(inputs[f"{name}{case}"].numpy().copy()) for name in "pq"] for case in range(len(inputs) // 2)]
-        return {f"value{case}": number(own(*pair), what) for case, pair in enumerate(pairs)}
+        pairs = [[change(case[name].numpy().copy()) for name in "pq"] for case in inputs[part]["cases"]]
+        return {"cases": [{"value": number(own(*pair), what)} for pair in pairs]}
 
     def gaussians() -> dict[str, Any]:
         make = classes["Gaussian"]
-        rows = sections.take(given, "gaussian")["pairs"].tolist()
-        return {f"value{case}": number(own(make(*row[:2]), make(*row[2:])), what) for case, row in enumerate(rows)}
+        rows = inputs["gaussian"]["pairs"].tolist()
+        return {"cases": [{"value": number(own(make(*row[:2]), make(*row[2:])), what)} for row in rows]}
 
     return sections.run(
         fault_of(student),
@@ -125,7 +126,7 @@ def kl(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
 
 
 def forward(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """The parts case0, case1, ... with `mean` and `std` of each fit, and `unknown` with what a wrong word raised."""
+    """Of the `cases`, each a part, `mean` and `std` of its fit; of the part `unknown` what a wrong word raised."""
     own, classes = loaded(student, FIT)
 
     def unknown() -> dict[str, Any]:
@@ -138,33 +139,29 @@ def forward(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
             return {"raised": "ValueError" if isinstance(error, ValueError) else type(error).__name__[:60]}
         return {"raised": ""}
 
-    fits = _fits(given, own, classes, "forward")
-    return sections.run(fault_of(student), **fits, unknown=unknown)
+    return sections.run(fault_of(student), cases=_fits(given, own, classes, "forward"), unknown=unknown)
 
 
 def reverse(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """The parts case0, case1, ... with `mean` and `std` of each fit."""
+    """Of the `cases`, each a part, `mean` and `std` of its fit."""
     own, classes = loaded(student, FIT)
-    return sections.run(fault_of(student), **_fits(given, own, classes, "reverse"))
-
-
-Part = Callable[[], Mapping[str, Any]]
+    return sections.run(fault_of(student), cases=_fits(given, own, classes, "reverse"))
 
 
 def _fits(
     given: Mapping[str, Any], own: Callable[..., Any], classes: Mapping[str, Callable[..., Any]], direction: str
-) -> dict[str, Part]:
-    """For each mixture weights0 (k,), means0, stds0, weights1, ... what fits a Gaussian to it.
+) -> list[sections.Action]:
+    """For each of the `cases`, a mixture of weights (k,), means and stds, what fits a Gaussian to it.
 
     `pair` is there, and True, where a pair of numbers stands for the Gaussian.
     """
 
-    def fit(case: int) -> dict[str, Any]:
-        parts = (tuple(given[f"{name}{case}"].tolist()) for name in ("weights", "means", "stds"))
+    def fit(case: Mapping[str, Any]) -> dict[str, Any]:
+        parts = (tuple(case[name].tolist()) for name in ("weights", "means", "stds"))
         return _parameters(own(classes["Mixture"](*parts), direction))
 
-    # A part that raised is told as its fault, and the next is tried; the default binds this round's case.
-    return {f"case{case}": lambda case=case: fit(case) for case in range(len(given) // 3)}  # type: ignore[misc]
+    # A part that raised is told as its fault, and the next is tried.
+    return [partial(fit, case) for case in sections.unpack(given)["cases"]]
 
 
 def _parameters(fitted: Any) -> dict[str, Any]:

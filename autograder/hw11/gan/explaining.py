@@ -31,6 +31,7 @@ from autograder.hw11.gan.reading import (
     factors,
     images_of,
     match,
+    returned,
     softplus,
 )
 from autograder.judging.judges import Misconception, fits, share, shown
@@ -326,7 +327,7 @@ def _labelled(trial: Trial, reading: Reading, which: str) -> Explanation | None:
     found: list[tuple[Array, Array]] = []
     slopes = []
     for case, seen in enumerate(reading.cases):
-        slope = trial.got.get(f"{case}.to_w{place}")
+        slope = returned(trial, case)[place].get("to_w")
         fake = seen.fakes[0]
         groups = (seen.real, fake)
         t = np.concatenate([steep(images.h) for images in groups])

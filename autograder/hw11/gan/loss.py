@@ -34,6 +34,7 @@ from autograder.hw11.gan.reading import (
     count,
     match,
     read,
+    returned,
     seen_of,
     softplus,
 )
@@ -42,9 +43,9 @@ from autograder.hw11.vae.reading import looked_at
 from autograder.hw11.vae.sample import family, same, unrepeated
 from autograder.judging.judges import array, contrast, fits, luck, parts_of, passed, share, shown
 from autograder.judging.stats import dependence, gamma, marginal, repetition
-from autograder.sandbox.parts import join, section
+from autograder.sandbox.parts import each, items, pack, section
 from autograder.sandbox.returns import count as times
-from autograder.sandbox.returns import entries, flag, numbers, parts, scalar
+from autograder.sandbox.returns import declared, entries, flag, numbers, parts, scalar
 
 # ------------------------------------------------------------------------------------- what is asked
 
@@ -67,10 +68,6 @@ def _case(rng: Generator, batch: int, dim: int) -> dict[str, Array]:
     }
 
 
-def _cases(rng: Generator) -> Values:
-    return {f"{name}{i}": value for i, case in enumerate(CASES) for name, value in _case(rng, *case).items()}
-
-
 BESIDE = 0.9998
 """Half precision makes 20, 60 and 100 of the logits below, which moves their averages by 0.005 or more."""
 FARTHEST = 100 * BESIDE
@@ -89,35 +86,33 @@ def _noise(rng: Generator) -> Values:
 
 
 def _everything(rng: Generator) -> Values:
-    return join(values=_cases(rng), extreme=_extreme(rng), noise=_noise(rng))
+    return pack(values={"cases": [_case(rng, *case) for case in CASES]}, extreme=_extreme(rng), noise=_noise(rng))
 
 
-def _losses(form: str, batch: int) -> dict[str, Spec]:
+def _losses(batch: int, slope: Spec) -> list[dict[str, Spec]]:
     """Two losses; one that was not averaged may have an entry for every pair of images."""
-    return {
-        f"{form}{name}{index}": spec
-        for name, spec in (("loss", entries(batch)), ("is_tensor", flag()))
-        for index in (0, 1)
-    }
+    return 2 * [{"loss": entries(batch), "is_tensor": flag(), "to_w": slope, "to_b": slope}]
 
 
 def _returns(given: Values) -> Specs:
-    values: dict[str, Spec] = {}
-    for case, (batch, dim) in enumerate(CASES):
-        fakes = numbers(None, None, most=64 * batch * dim, what="the z passed to the generator")
-        values |= {
-            **_losses(f"{case}.", batch),
-            f"{case}.count": times(),
-            f"{case}.z": fakes,
-            f"{case}.rows": numbers(None, most=1000, dtypes="i", what="the calls of the generator"),
-            **{f"{case}.to_{name}{index}": numbers(PIXELS) for name in "wb" for index in (0, 1)},
-            f"{case}.other": numbers(None, batch, PIXELS, most=4 * batch * PIXELS),
+    cases = [
+        {
+            "losses": _losses(batch, numbers(PIXELS)),
+            "count": times(),
+            "z": numbers(None, None, most=64 * batch * dim, what="the z passed to the generator"),
+            "rows": numbers(None, most=1000, dtypes="i", what="the calls of the generator"),
+            "other": numbers(None, batch, PIXELS, most=4 * batch * PIXELS),
         }
-    extreme = _losses("", 8) | {f"to_{name}{index}": scalar() for name in "wb" for index in (0, 1)}
+        for batch, dim in CASES
+    ]
+    extreme = {"losses": _losses(8, scalar())}
     drawn = CALLS * 64 * int(np.shape(given["noise.x"])[0]) * int(np.shape(given["noise.a"])[0])
-    noise = {"z": numbers(None, None, None, most=drawn), "rows": numbers(None, most=1000, dtypes="i")}
-    noise |= {f"loss{index}": entries(CALLS * int(np.shape(given["noise.x"])[0])) for index in (0, 1)}
-    return parts(values=values, extreme=extreme, noise=noise)
+    noise = {
+        "z": numbers(None, None, None, most=drawn),
+        "rows": numbers(None, most=1000, dtypes="i"),
+        "losses": 2 * [{"loss": entries(CALLS * int(np.shape(given["noise.x"])[0]))}],
+    }
+    return parts(values={"cases": cases}, extreme=extreme, noise=noise)
 
 
 ASK = Ask("gan.private_probes:loss", _everything, returns=_returns, needs=("gan_vae/models/gan.py",))
@@ -134,15 +129,15 @@ def contract(trial: Trial) -> Verdict:
                 f"The method returned {count(trial, case)} values. Expected: two values, d_loss and g_loss.",
                 diagnosis="third_value",
             )
-        for index, which in enumerate((D, G)):
+        for index, (which, told) in enumerate(zip((D, G), returned(trial, case), strict=True)):
             if seen.losses[index].size != 1:
                 raise Reject(
                     f"{which} has shape {list(seen.losses[index].shape)} for a batch of {seen.batch} images. "
                     "Expected: a scalar, the average over the batch.",
                     diagnosis="not_averaged",
                 )
-            refuse_half(trial.got, f"{case}.loss{index}", which)
-            if trial.got.get(f"{case}.is_tensor{index}") is not True:
+            refuse_half(told, "loss", which)
+            if told.get("is_tensor") is not True:
                 raise Reject(
                     f"{which} is a plain number. Expected: a scalar tensor, because backward() needs one.",
                     diagnosis="item",
@@ -196,18 +191,15 @@ TINY: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = (
 
 
 def _tiny(_rng: Generator) -> Values:
-    named = (
-        (f"{name}{case}", h) for case, pair in enumerate(TINY) for name, h in zip(("real", "fake"), pair, strict=True)
-    )
-    return {name: np.array(h, np.float32) for name, h in named}
+    return pack(cases=[{"real": np.array(real, np.float32), "fake": np.array(fake, np.float32)} for real, fake in TINY])
 
 
 def _first(failed: Trial, tiny: Trial, which: str) -> str:
     """The sentence for the first tiny batch whose loss is wrong."""
     place = read(section(failed, "values")).index(which)
-    for case in range(len(TINY)):
-        real, fake = array(tiny.given, f"real{case}"), array(tiny.given, f"fake{case}")
-        loss = array(tiny.got, f"{case}.loss{place}", what="The loss")
+    for case in each(tiny):
+        real, fake = array(case.given, "real"), array(case.given, "fake")
+        loss = array(items(case.got, "losses", 2)[place], "loss", what="The loss")
         if loss.size != 1:
             return ""
         want = float(RIGHT[which].formula(real, fake))
@@ -222,7 +214,7 @@ def _first(failed: Trial, tiny: Trial, which: str) -> str:
 
 
 def _tiny_returns(_given: Values) -> Specs:
-    return {f"{case}.loss{index}": entries(2) for case in range(len(TINY)) for index in (0, 1)}
+    return declared(cases=len(TINY) * [{"losses": 2 * [{"loss": entries(2)}]}])
 
 
 _TINY_ASK = Ask("gan.private_probes:tiny", _tiny, seconds=3, fixed=True, returns=_tiny_returns)
@@ -251,10 +243,14 @@ def average(trial: Trial) -> Verdict:
     return passed("The losses are averages over the batch.")
 
 
+OWN = {D: "to_w", G: "to_b"}
+"""The gradient of each loss to its own network."""
+
+
 def _slope(trial: Trial, reading: Reading, case: int, which: str) -> Array:
     """The gradient of a loss to its own network, (784,): to the discriminator's w or the generator's b."""
-    key = f"{case}.to_{'w' if which == D else 'b'}{reading.index(which)}"
-    if key not in trial.got:
+    key, got = OWN[which], returned(trial, case)[reading.index(which)]
+    if key not in got:
         network = "discriminator" if which == D else "generator"
         known = reading.known(which) if reading.found[which] is None else None
         if which == G and known and known.id == "g_uses_real":
@@ -274,7 +270,7 @@ def _slope(trial: Trial, reading: Reading, case: int, which: str) -> Array:
             "each loss has a gradient for its own network.",
             diagnosis="no_gradient" if which == D else "detached_generator",
         )
-    return array(trial.got, key, shape=(PIXELS,), what="The gradient")
+    return array(got, key, shape=(PIXELS,), what="The gradient")
 
 
 def _want(seen: Seen, fakes: Fakes, which: str) -> tuple[Array, Array]:
@@ -393,8 +389,8 @@ def stable(trial: Trial) -> Verdict:
     halved = [_at(*pair) for pair in ((coarse[0], fake), (real, coarse[1]), coarse)]
     for which, (value, slope) in _at(real, fake).items():
         place = reading.index(which)
-        loss, key = extreme.got.get(f"loss{place}"), f"to_{'w' if which == D else 'b'}{place}"
-        steep = extreme.got.get(key)
+        got = items(extreme.got, "losses", 2)[place]
+        loss, steep = got.get("loss"), got.get(OWN[which])
         for name, seen in (("value", loss), ("gradient", steep)):
             if isinstance(seen, np.ndarray) and not np.isfinite(seen).all():
                 raise Reject(
@@ -475,7 +471,8 @@ def _made_of(trial: Trial, noise: Trial, z: Array, rows: Sequence[int]) -> None:
         return  # what is wrong there has cost its points
     x, a, b, w = (array(noise.given, name) for name in "xabw")
     c = float(array(noise.given, "c"))
-    losses = [array(noise.got, f"loss{index}", what=f"Loss {index + 1} of the two") for index in (0, 1)]
+    told = enumerate(items(noise.got, "losses", 2), 1)
+    losses = [array(one, "loss", what=f"Loss {number} of the two") for number, one in told]
     cases = []
     for call in looked_at(z, len(x)):
         found = [loss[call] if loss.shape[:1] == (CALLS,) and loss.ndim == 2 else np.empty(0) for loss in losses]

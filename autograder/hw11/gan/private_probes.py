@@ -89,22 +89,23 @@ class FirstPixel(StandIn):
 def loss(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The parts `values`, `extreme` and `noise`, each with inputs and values of its own."""
     models = model_of(student)
+    own = sections.unpack(given)
     return sections.run(
         fault_of(student),
-        values=lambda: values(sections.take(given, "values"), models),
-        extreme=lambda: extreme(sections.take(given, "extreme"), models),
-        noise=lambda: noise(sections.take(given, "noise"), models),
+        values=lambda: values(own["values"], models),
+        extreme=lambda: extreme(own["extreme"], models),
+        noise=lambda: noise(own["noise"], models),
     )
 
 
 def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """The losses loss0, loss1 for each pair of logits: real0 (batch,), fake0 (batch,), real1, ..."""
+    """The two `losses` for each of the `cases`, which are logits: `real` (batch,) and `fake` (batch,)."""
     models = model_of(student)
-    seen: dict[str, Any] = {}
-    for case in range(len(given) // 2):
-        parts, _ = losses(given[f"real{case}"], given[f"fake{case}"], models)
-        seen |= {f"{case}.loss{index}": torch.as_tensor(part) for index, part in enumerate(parts[:2])}
-    return seen
+    seen = []
+    for case in sections.unpack(given)["cases"]:
+        parts, _ = losses(case["real"], case["fake"], models)
+        seen.append({"losses": _told(parts)})
+    return sections.pack(cases=seen)
 
 
 class Models:
@@ -138,36 +139,39 @@ def _losses(gan: Any, x: torch.Tensor) -> list[Any]:
 
 
 def values(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
-    """Calls once per case: x (batch, 784), a (dim, 784), b (784,), w (784,), c () with the case's number behind.
+    """Calls once for each of the `cases`: x (batch, 784), a (dim, 784), b (784,), w (784,), c ().
 
-    Returns per case the losses (loss0, loss1), all z that the generator got ((rows, dim), and how many rows
-    each of its calls had), the gradients of both losses to the discriminator's w and the generator's b,
-    where they arrived, and as `other` (batches, batch, 784) what the discriminator saw of further images.
+    Returns for each both `losses`, with their gradients to the discriminator's w and the generator's b where they
+    arrived, all z that the generator got ((rows, dim), and how many rows each of its calls had), and as `other`
+    (batches, batch, 784) what the discriminator saw of further images.
     """
-    seen: dict[str, Any] = {}
-    for case in range(len(given) // 5):
-        x, a, b, w, c = (given[f"{name}{case}"] for name in "xabwc")
+    seen: list[dict[str, Any]] = []
+    for case in given["cases"]:
+        x, a, b, w, c = (case[name] for name in "xabwc")
         gan = _filled(models, a, b, w, c)
         generator, discriminator = gan.g, gan.d
         parts = _losses(gan, x)
-        seen[f"{case}.count"] = len(parts)
-        for index, part in enumerate(parts[:2]):
-            seen[f"{case}.is_tensor{index}"] = isinstance(part, torch.Tensor)
-            seen[f"{case}.loss{index}"] = torch.as_tensor(part)
+        of_losses = _told(parts)
         if not generator.received:
             raise Breach(
                 f"{METHOD} returned without calling the generator, but it was expected to generate one batch of images"
             )
         if len({z.shape[1] for z in generator.received}) > 1:
             raise Breach("the generator received z of different sizes")
-        seen[f"{case}.z"] = torch.cat(generator.received)
-        seen[f"{case}.rows"] = torch.tensor([len(z) for z in generator.received])
+        found = {"count": len(parts), "z": torch.cat(generator.received)}
+        found["rows"] = torch.tensor([len(z) for z in generator.received])
         slopes = _slopes(parts, w=discriminator.weight, b=generator.bias)
-        seen |= {f"{case}.{name}": slope for name, slope in slopes.items()}
+        found["losses"] = [{**told, **slope} for told, slope in zip(of_losses, slopes, strict=True)]
         others = _others(discriminator.received, [x, *generator.made])
         if others:
-            seen[f"{case}.other"] = torch.stack(others)
-    return seen
+            found["other"] = torch.stack(others)
+        seen.append(found)
+    return {"cases": seen}
+
+
+def _told(parts: list[Any]) -> list[dict[str, Any]]:
+    """The two losses, and whether each is a tensor."""
+    return [{"loss": torch.as_tensor(part), "is_tensor": isinstance(part, torch.Tensor)} for part in parts[:2]]
 
 
 MOST_OTHERS = 4
@@ -187,13 +191,13 @@ def _batches(images: torch.Tensor, batch: int) -> list[torch.Tensor]:
 
 
 def extreme(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
-    """The losses for fakes of logits +-`size` and reals of the given logits (batch,), and their gradients.
+    """The two `losses` for fakes of logits +-`size` and reals of the given logits (batch,), and their gradients.
 
     Those are to the discriminator's weight (to_w) and the generator's bias (to_b).
     """
     parts, places = losses(given["real"], torch.tensor([given["size"], -given["size"]]), models)
-    seen: dict[str, Any] = {f"loss{index}": torch.as_tensor(part) for index, part in enumerate(parts[:2])}
-    return seen | _slopes(parts, **places)
+    slopes = _slopes(parts, **places)
+    return {"losses": [{**told, **slope} for told, slope in zip(_told(parts), slopes, strict=True)]}
 
 
 def losses(real: torch.Tensor, fake: torch.Tensor, models: Models) -> tuple[list[Any], dict[str, torch.Tensor]]:
@@ -208,7 +212,7 @@ def losses(real: torch.Tensor, fake: torch.Tensor, models: Models) -> tuple[list
 def noise(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
     """`calls` calls with the same batch: the z of each call of the generator, (calls, rows, dim) and its rows.
 
-    The losses of each call, loss0 and loss1 (calls, entries), show that it is these z that they are made of.
+    The two `losses` of each call, (calls, entries), show that it is these z that they are made of.
     """
     x = given["x"]
     gan = _filled(models, *(given[name] for name in "abwc"))
@@ -231,17 +235,17 @@ def noise(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
         raise Breach("the number of z passed to the generator changes from call to call")
     if any(len({len(each) for each in kept}) > 1 for kept in found):
         raise Breach("the shape of a loss changes from call to call")
-    values = {f"loss{index}": torch.stack(kept) for index, kept in enumerate(found) if kept}
-    return {"z": torch.stack(drawn), "rows": torch.tensor(rows.pop()), **values}
+    losses = [{"loss": torch.stack(kept)} for kept in found if kept]
+    return {"z": torch.stack(drawn), "rows": torch.tensor(rows.pop()), "losses": losses}
 
 
-def _slopes(parts: list[Any], **places: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The gradient of each loss to each place, as to_w0, to_b0, to_w1, ...; absent where none arrives."""
-    found = {}
-    for index, part in enumerate(parts[:2]):
+def _slopes(parts: list[Any], **places: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+    """Of each loss the gradient to each place, as to_w, to_b; absent where none arrives."""
+    found: list[dict[str, torch.Tensor]] = [{}, {}]
+    for own, part in zip(found, parts, strict=False):
         for name, place in places.items():
             if isinstance(part, torch.Tensor) and part.requires_grad and place.requires_grad:
                 (slope,) = torch.autograd.grad(part.sum(), (place,), allow_unused=True, retain_graph=True)
                 if slope is not None:
-                    found[f"to_{name}{index}"] = slope
+                    own[f"to_{name}"] = slope
     return found

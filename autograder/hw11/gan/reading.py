@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -18,6 +19,7 @@ from autograder.core import Array, Reject, Trial
 from autograder.hw11.epsilon import EPSILON
 from autograder.judging.judges import Misconception, array, parts_of, share, whole
 from autograder.judging.stats import UNIT, gamma
+from autograder.sandbox.parts import each, items
 
 PIXELS = 784
 SEEN = 32  # pixels that the stub discriminator looks at: the others' weights are 0 and add no rounding
@@ -465,13 +467,18 @@ def _fakes(z: Array, rows: Sequence[int], batch: int, a: Array, b: Array, w: Arr
     return tuple(found)
 
 
-def _read(trial: Trial, case: int) -> Seen:
-    batch, dim = CASES[case]
+def returned(trial: Trial, case: int) -> list[dict[str, Any]]:
+    """What came back of each of a case's two losses."""
+    return items(each(trial)[case].got, "losses", 2)
+
+
+def _read(trial: Trial, batch: int, dim: int) -> Seen:
+    """One case, read."""
     given, got = trial.given, trial.got
-    x, a, b, w = (array(given, f"{name}{case}") for name in "xabw")
-    c = float(array(given, f"c{case}"))
-    z = array(got, f"{case}.z", what="The z passed to the generator")
-    rows = parts_of(got, f"{case}.rows", total=len(z) if z.ndim else 0)
+    x, a, b, w = (array(given, name) for name in "xabw")
+    c = float(array(given, "c"))
+    z = array(got, "z", what="The z passed to the generator")
+    rows = parts_of(got, "rows", total=len(z) if z.ndim else 0)
     if z.ndim != 2 or z.shape[1] != dim or not len(z) or rows is None:
         raise Reject(
             f"The generator received z of shape {list(z.shape)}. Expected: shape [{batch}, {dim}] for a batch of "
@@ -484,12 +491,13 @@ def _read(trial: Trial, case: int) -> Seen:
             f"{np.abs(z).max():.0f} standard deviations, so the losses cannot be judged. Expected: one draw from "
             "N(0, I) for each image."
         )
-    losses = tuple(array(got, f"{case}.loss{i}", what=f"Loss {i + 1} of the two") for i in range(2))
+    told = enumerate(items(got, "losses", 2), 1)
+    losses = tuple(array(one, "loss", what=f"Loss {number} of the two") for number, one in told)
     seen = seen_of(x, a, b, w, c, z, rows, losses)  # type: ignore[arg-type]
-    if f"{case}.other" not in got:
+    if "other" not in got:
         return seen
     try:
-        others = array(got, f"{case}.other", what="The images passed to the discriminator")
+        others = array(got, "other", what="The images passed to the discriminator")
     except Reject:  # it is of use for words alone, and may have been for display
         return seen
     return replace(seen, others=tuple(images_of(each, w, c) for each in others if each.shape == x.shape))
@@ -555,7 +563,7 @@ than one that does."""
 @lru_cache(maxsize=2)
 def read(trial: Trial) -> Reading:
     """The best reading of all cases. The other order is believed only where it explains more than the right one."""
-    cases = tuple(_read(trial, case) for case in range(len(CASES)))
+    cases = tuple(_read(case, *shape) for case, shape in zip(each(trial), CASES, strict=True))
     usual = _ordered(cases, (D, G))
     if None not in usual.found.values():
         return usual
@@ -581,4 +589,4 @@ def _explained(reading: Reading) -> int:
 
 def count(trial: Trial, case: int) -> int:
     """How many values were returned."""
-    return whole(trial.got, f"{case}.count", least=2, most=10_000)
+    return whole(each(trial)[case].got, "count", least=2, most=10_000)

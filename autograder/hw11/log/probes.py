@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from autograder.sandbox.guest.contents import Contents, Missing
+from autograder.sandbox.parts import pack
 
 FILE = "submission_log.json"
 MAX_BYTES = 8 * 1024**2
@@ -46,7 +47,7 @@ OWN = ("torch", "transformers", "device", "data", "references", *(f"{m}.{k}" for
 
 
 def log(_given: Mapping[str, Any], student: Contents) -> dict[str, Any]:
-    """What the file holds: `file.*` (its form), `entry0.*` ... (modules' outputs), `rouge.*`, `print.*` (digests).
+    """What the file holds: `file.*` (its form), `entries` (modules' outputs), `rouge.*`, `print.*` (digests).
 
     `file.kind` is "" where the file is a JSON object, else what keeps it from being one, and then nothing else is told.
     """
@@ -75,16 +76,18 @@ def log(_given: Mapping[str, Any], student: Contents) -> dict[str, Any]:
         "file.odd": odd[1],
     }
     total = 0
-    for index, name in enumerate(entries[:MAX_ENTRIES]):
+    outputs = []
+    for name in entries[:MAX_ENTRIES]:
         entry, count = _entry(tree, name, MAX_TOTAL - total)
         total += count
-        seen |= {f"entry{index}.{key}": value for key, value in entry.items()}
+        outputs.append(entry)
     scored = {f"rouge.{key}": value for key, value in rouge(tree).items()}
     claims = [tree.get(f"{model}.rouge") for model in MODELS]
     values = [[name, tree.get(f"{name}.shape"), tree.get(f"{name}.value")] for name in sorted(entries)]
     texts = [tree.get(key) for key in ("references", *(f"{model}.predictions" for model in MODELS))]
     return {
         **seen,
+        **pack(entries=outputs),
         **scored,
         "print.log": _digest([tree.get("time"), values, claims]),
         "print.predictions": _digest(texts) if any(texts) else "",

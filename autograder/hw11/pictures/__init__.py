@@ -60,8 +60,8 @@ from numpy.random import Generator
 from autograder.core import Array, Ask, Check, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.pictures import digits, tiling
 from autograder.judging.judges import Exact, whole
-from autograder.sandbox.parts import take
-from autograder.sandbox.returns import count, numbered, numbers, text
+from autograder.sandbox.parts import items
+from autograder.sandbox.returns import count, declared, numbers, text
 
 FILES = MappingProxyType({"vae": "gan_vae/vae_samples.png", "gan": "gan_vae/gan_samples.png"})
 COPIES = "picture_copies"
@@ -112,7 +112,7 @@ PICTURES = 4
 
 def _returns(_given: Values) -> Specs:
     one = {"kind": text(20), "found": count(10**9), "pixels": numbers(None, None, most=MOST_PIXELS, dtypes="u")}
-    return numbered(PICTURES, one, form="picture{case}.{name}")
+    return declared(pictures=PICTURES * [one])
 
 
 def check(model: str, points: float) -> Check:
@@ -245,8 +245,8 @@ def picture(trial: Trial) -> Verdict:
 
 
 def _verdicts(got: Values) -> Iterator[Verdict]:
-    for place in range(PICTURES):
-        if not (one := take(got, f"picture{place}")):
+    for one in items(got, "pictures", PICTURES):
+        if not one:
             return
         try:
             pixels = _opened(one)

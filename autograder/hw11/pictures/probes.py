@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from autograder.sandbox.guest.contents import Contents, Missing
+from autograder.sandbox.parts import pack
 
 MAX_BYTES = 16 * 1024**2
 MAX_PIXELS = 16_000_000
@@ -25,7 +26,7 @@ MAX_PICTURES = 4
 
 
 def pictures(given: Mapping[str, Any], student: Contents) -> dict[str, Any]:
-    """The picture `given["file"]`, and those beside it whose name begins like its: `picture0.*`, `picture1.*` ...
+    """The picture `given["file"]`, and those beside it whose name begins like its, as `pictures`.
 
     Of each `kind`, "" or what keeps it from being read, and then `pixels` (height, width), uint8, or `found`, a number.
     """
@@ -34,10 +35,7 @@ def pictures(given: Mapping[str, Any], student: Contents) -> dict[str, Any]:
         raise Missing(f"{file} is not in the upload. Expected: the picture of 200 sampled digits")
     path = student.box / file
     beside = sorted(other for other in path.parent.glob(f"{path.stem}?*{path.suffix}") if other.is_file())
-    told: dict[str, Any] = {}
-    for place, one in enumerate([path, *beside][:MAX_PICTURES]):
-        told |= {f"picture{place}.{name}": value for name, value in _picture(one).items()}
-    return told
+    return pack(pictures=[_picture(one) for one in [path, *beside][:MAX_PICTURES]])
 
 
 def warm() -> None:

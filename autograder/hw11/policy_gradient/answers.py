@@ -11,6 +11,7 @@ from autograder.hw11.answers.reading import ASK, Passed, number, opened
 from autograder.hw11.policy_gradient.loss import CLASSES
 from autograder.hw11.policy_gradient.training import INPUTS, NOTEBOOK, REACHED, accuracy
 from autograder.judging.judges import Exact, array, passed
+from autograder.sandbox.parts import item
 
 FAR = 8.0
 """Percent between the answer and our run of the same notebook, on its own test points.
@@ -64,7 +65,7 @@ def final(trial: Trial) -> Verdict:
 
 def _own(trial: Trial) -> float | None:
     """In how many percent of the notebook's test points its network is right; None where the run left no such pair."""
-    names = ("points", *(f"weight{index}" for index in range(4)))
+    names = ("points", *(item("weights", place) for place in range(4)))
     points, hidden = (np.shape(trial.got.get(name, ()))[:1] or (0,) for name in names[:2])
     shapes = ((*points, INPUTS), (*hidden, INPUTS), hidden, (CLASSES, *hidden), (CLASSES,))
     found = tuple(np.shape(trial.got.get(name, ())) for name in names)

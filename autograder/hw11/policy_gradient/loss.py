@@ -21,8 +21,8 @@ from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Va
 from autograder.hw11.precision import HALF, refuse_half
 from autograder.judging.judges import Misconception, apart, array, contrast, fits, passed, share, shown
 from autograder.judging.stats import gamma
-from autograder.sandbox.parts import join, section, take
-from autograder.sandbox.returns import count, entries, flag, numbers, parts, text
+from autograder.sandbox.parts import each, items, pack, section, take
+from autograder.sandbox.returns import count, declared, entries, flag, numbers, parts, text
 from autograder.text import clean
 
 CLASSES = 4
@@ -47,7 +47,7 @@ def _values(rng: Generator) -> Values:
 
     In one case all rewards are punishments, in another none is: there the sign of a wrong loss shows clearly.
     """
-    given: dict[str, Array] = {}
+    cases: list[dict[str, Array]] = []
     for case, rows in enumerate(CASES):
         logits = (1.5 * rng.standard_normal((rows, CLASSES))).astype(np.float32)
         reward = rng.choice(REWARDS, rows).astype(np.float32)
@@ -55,9 +55,9 @@ def _values(rng: Generator) -> Values:
         if case in CLEAR:
             reward = CLEAR[case] * np.abs(reward)
         if case == TWICE:
-            logits, reward = (np.concatenate([given[f"{name}{ONCE}"]] * 2) for name in ("logits", "reward"))
-        given |= {f"logits{case}": logits, f"action{case}": logits.argmax(1), f"reward{case}": reward}
-    return given
+            logits, reward = (np.concatenate([cases[ONCE][name]] * 2) for name in ("logits", "reward"))
+        cases.append({"logits": logits, "action": logits.argmax(1), "reward": reward})
+    return pack(cases=cases)
 
 
 def _draw(rng: Generator, p: Array) -> Array:
@@ -93,26 +93,26 @@ def _altered(rng: Generator, size: int, rows: int) -> Values:
 
 def _loss(rng: Generator) -> Values:
     values, sampled = _values(rng), _sampled(rng)
-    return join(values=values, sampled=sampled, **{part: _altered(rng, *shape) for part, shape in ALTERED.items()})
+    return pack(values=values, sampled=sampled, **{part: _altered(rng, *shape) for part, shape in ALTERED.items()})
 
 
 def _losses(given: Values) -> dict[str, Spec]:
     """What `values` returns of each case; a loss that was not summed may have an entry for every pair of numbers."""
-    specs: dict[str, Spec] = {}
-    case = 0
-    while f"logits{case}" in given:
-        rows, classes = np.shape(given[f"logits{case}"])
-        specs |= {
-            f"{case}.loss": entries(rows * classes),
-            f"{case}.is_tensor": flag(),
-            f"{case}.kept": flag(),
-            f"{case}.action": entries(rows),
-            f"{case}.reward": entries(rows),
-            f"{case}.slope": numbers(rows, classes),
-            f"{case}.used": numbers(rows),
-        }
-        case += 1
-    return specs
+    cases = []
+    for case in items(given, "cases"):
+        rows, classes = np.shape(case["logits"])
+        cases.append(
+            {
+                "loss": entries(rows * classes),
+                "is_tensor": flag(),
+                "kept": flag(),
+                "action": entries(rows),
+                "reward": entries(rows),
+                "slope": numbers(rows, classes),
+                "used": numbers(rows),
+            }
+        )
+    return declared(cases=cases)
 
 
 def _returns(given: Values) -> Specs:
@@ -213,22 +213,20 @@ def slopes(trial: Trial) -> tuple[Slope, ...]:
     """The gradients of all cases. Raises `Reject` where none arrived, or nothing but zeros did."""
     values = section(trial, "values")
     found = []
-    for case, rows in enumerate(CASES):
-        if f"{case}.slope" not in values.got:
+    for case, rows in zip(each(values), CASES, strict=True):
+        if "slope" not in case.got:
             raise Reject(
                 "No gradient of the loss reached the network's logits. Expected: a loss that depends on logprob, "
                 "the log-probability of the chosen actions. The reward itself has no gradient.",
                 diagnosis=_no_gradient(values),
             )
-        logits = array(values.given, f"logits{case}")
+        logits = array(case.given, "logits")
         found.append(
             Slope(
-                array(
-                    values.got, f"{case}.slope", shape=(rows, CLASSES), what=("The gradient with respect to the logits")
-                ),
+                array(case.got, "slope", shape=(rows, CLASSES), what="The gradient with respect to the logits"),
                 softmax(logits, axis=1),
-                _actions(values, f"{case}.used", f"action{case}"),
-                array(values.given, f"reward{case}"),
+                _actions(case, "used", "action"),
+                array(case.given, "reward"),
             )
         )
     if all(slope.nothing for slope in found) and not _is_multiple(tuple(found)):
@@ -253,8 +251,8 @@ def _actions(values: Trial, used: str, given: str) -> Array:
 
 def _no_gradient(values: Trial) -> str:
     """Which misconception leaves no gradient: a loss of the rewards alone, or one that was cut off."""
-    for case in range(len(CASES)):
-        reward, loss = array(values.given, f"reward{case}"), values.got.get(f"{case}.loss")
+    for case in each(values):
+        reward, loss = array(case.given, "reward"), case.got.get("loss")
         if not isinstance(loss, np.ndarray) or loss.size != 1:
             return "detached"
         known = [sign * each for each in (reward.mean(), reward.sum()) for sign in (1, -1)]
@@ -657,21 +655,21 @@ def labels_in(trial: Trial) -> str:
 
 def contract(trial: Trial) -> Verdict:
     values = section(trial, "values")
-    for case, rows in enumerate(CASES):
-        if values.got.get(f"{case}.is_tensor") is not True:
+    for case, rows in zip(each(values), CASES, strict=True):
+        if case.got.get("is_tensor") is not True:
             raise Reject(
                 "The function returned a plain number. Expected: a scalar tensor, because backward() needs one.",
                 diagnosis="item",
             )
-        loss = values.got.get(f"{case}.loss")
+        loss = case.got.get("loss")
         if isinstance(loss, np.ndarray) and loss.shape != ():
             raise Reject(
                 f"For a batch of {rows} rows the loss has shape {list(loss.shape)}. Expected: a scalar, the average "
                 "over the batch.",
                 diagnosis="not_averaged",
             )
-        array(values.got, f"{case}.loss", shape=(), what="The loss")
-        refuse_half(values.got, f"{case}.loss", "The loss")
+        array(case.got, "loss", shape=(), what="The loss")
+        refuse_half(case.got, "loss", "The loss")
     found = slopes(trial)
     if _multiples(found)[1] > 1 and any(_is_rounded(found, sizes) for sizes in _scales(found)):
         raise Reject(
@@ -722,11 +720,11 @@ TINY = (
 
 
 def _tiny(_rng: Generator) -> Values:
-    given: dict[str, Array] = {}
-    for case, (logits, action, reward) in enumerate(TINY):
-        given |= {f"logits{case}": np.array(logits, np.float32), f"action{case}": np.array(action)}
-        given[f"reward{case}"] = np.array(reward, np.float32)
-    return given
+    cases = [
+        {"logits": np.array(logits, np.float32), "action": np.array(action), "reward": np.array(reward, np.float32)}
+        for logits, action, reward in TINY
+    ]
+    return pack(cases=cases)
 
 
 def _first(_failed: Trial, tiny: Trial) -> str:
@@ -737,11 +735,11 @@ def _first(_failed: Trial, tiny: Trial) -> str:
     size and sign are judged elsewhere. A single row's gradient of 0 shows nothing: a baseline can be all of its reward.
     """
     found: list[tuple[int, Slope]] = []
-    for case, (logits, _, reward) in enumerate(TINY):
-        got = tiny.got.get(f"{case}.slope")
+    for case, (one, (logits, _, reward)) in enumerate(zip(each(tiny), TINY, strict=True)):
+        got = one.got.get("slope")
         # A nan may be the standard deviation of one reward.
         if isinstance(got, np.ndarray) and got.shape == (len(logits), CLASSES) and np.isfinite(got).all():
-            p, action = softmax(np.array(logits, float), axis=1), _actions(tiny, f"{case}.used", f"action{case}")
+            p, action = softmax(np.array(logits, float), axis=1), _actions(one, "used", "action")
             found.append((case, Slope(got.astype(float), p, action, np.array(reward, float))))
     common = next((size for _, slope in found if (size := slope.size())), 1.0)
 
@@ -808,7 +806,8 @@ def average(trial: Trial) -> Verdict:
         pairs = zip(reading.slopes, reading.sizes, rows, strict=True)
         return all(abs(abs(size) - scale(n)) <= (slope.size_slack() + 1e-12) * scale(n) for slope, size, n in pairs)
 
-    shapes = [np.shape(values.got.get(f"{case}.loss", ())) for case in range(len(CASES))]
+    cases = [case.got for case in each(values)]
+    shapes = [np.shape(case.get("loss", ())) for case in cases]
     if any(shapes) and not (reading.sizes and are(lambda _rows: 1.0)):  # gradients are those of the sum of all entries
         raise Reject(
             f"For a batch of {rows[0]} rows the loss has shape {list(shapes[0])}, so the losses of the rows are not "
@@ -816,7 +815,7 @@ def average(trial: Trial) -> Verdict:
             diagnosis="not_averaged",
         )
     if not reading.sizes:  # then what is averaged is not known, but whether it is an average can be
-        once, twice = (float(array(values.got, f"{case}.loss", what="The loss").mean()) for case in (ONCE, TWICE))
+        once, twice = (float(array(cases[case], "loss", what="The loss").mean()) for case in (ONCE, TWICE))
         # The rounding of any formula is far below 1 %, and a sum is twice as large.
         if abs(twice - once) <= 0.01 * abs(once) + 1e-6:
             return passed("A batch with every row twice has the same loss, as an average has.")
@@ -854,27 +853,27 @@ def _are_ones(reading: Reading, factors: Sequence[float]) -> bool:
 
 def inputs(trial: Trial) -> Verdict:
     """What does nothing with its inputs leaves them alone, too, and earns nothing by it."""
-    values = section(trial, "values")
-    if "0.slope" in values.got:
+    cases = each(section(trial, "values"))
+    if "slope" in cases[0].got:
         slopes(trial)
-    elif len({str(values.got.get(f"{case}.loss")) for case in range(len(CASES))}) == 1:
+    elif len({str(case.got.get("loss")) for case in cases}) == 1:
         raise Reject(
             "The loss is the same number for every batch, so this check cannot be judged. Expected: a loss that is "
             "computed from logprob, predicted and reward.",
             diagnosis="zero_gradient",
         )
-    if "0.used" in values.got:
+    if "used" in cases[0].got:
         return passed("The loss is written in the training loop, so there is no caller whose inputs could change.")
-    for case, rows in enumerate(CASES):
+    for case, rows in zip(cases, CASES, strict=True):
         for name, word in (("action", "predicted"), ("reward", "reward")):
-            after = array(values.got, f"{case}.{name}", what=f"After the call {word}")
-            if not np.array_equal(after, array(values.given, f"{name}{case}")):
+            after = array(case.got, name, what=f"After the call {word}")
+            if not np.array_equal(after, array(case.given, name)):
                 raise Reject(
                     f"After the call {word} has changed, but the caller still uses it. Expected: {word} is "
                     "unchanged. Operations that end in an underscore, and +=, write into their argument.",
                     diagnosis="in_place",
                 )
-        if values.got.get(f"{case}.kept") is not True:
+        if case.got.get("kept") is not True:
             raise Reject(
                 f"For a batch of {rows} rows logprob was changed, or the reward was made to require a gradient. "
                 "Expected: both are unchanged. The reward comes from a black box and is a constant.",

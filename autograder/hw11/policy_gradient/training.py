@@ -13,7 +13,8 @@ from autograder.hw11.answers.declared import held
 from autograder.hw11.policy_gradient.loss import CLASSES
 from autograder.judging.judges import apart, array, fits, passed, whole
 from autograder.judging.stats import gamma
-from autograder.sandbox.returns import count, numbers, text
+from autograder.sandbox.parts import item
+from autograder.sandbox.returns import count, declared, numbers, text
 from autograder.text import clean
 
 POINTS = 4096
@@ -254,6 +255,10 @@ def _nothing(_rng: Generator) -> Values:
     return {}
 
 
+WEIGHTS = 8
+"""Arrays of the network's parameters that are looked at; the homework's has four."""
+
+
 def _run(_given: Values) -> Specs:
     """How the run went, the trained network's weights, its test points, and what answers.toml holds."""
     return {
@@ -261,7 +266,7 @@ def _run(_given: Values) -> Specs:
         "kind": text(20),
         "text": text(2000),
         "points": numbers(None, None, most=64 * POINTS),
-        **{f"weight{index}": numbers(most=200_000) for index in range(8)},
+        **declared(weights=WEIGHTS * [numbers(most=200_000)]),
         **held(),
     }
 
@@ -299,7 +304,7 @@ def notebook(trial: Trial) -> Verdict:
             )
         return Verdict(0.0, begin, "cell_failed")
     if isinstance(seen, str):
-        there = "weight0" in trial.got
+        there = item("weights", 0) in trial.got
         return Verdict(1 / 3 if there else 0.0, f"All {cells} code cells ran. {seen}", "model_missing")
     if seen < REACHED:
         reached, asked = apart(100 * seen, 100 * REACHED, 2)
@@ -336,7 +341,7 @@ WIDEST = 1024
 
 def _reached(trial: Trial) -> float | str:
     """The accuracy of the notebook's network on new points, or a sentence that says why there is none."""
-    found = [trial.got[name] for index in range(8) if (name := f"weight{index}") in trial.got]
+    found = [trial.got[name] for place in range(WEIGHTS) if (name := item("weights", place)) in trial.got]
     hidden = len(found[0]) if found and isinstance(found[0], np.ndarray) and found[0].ndim == 2 else 0
     shapes = ((hidden, INPUTS), (hidden,), (CLASSES, hidden), (CLASSES,))
     if not found:
@@ -354,5 +359,7 @@ def _reached(trial: Trial) -> float | str:
             "The policy network has another form. Expected: the network of get_model, Linear(8, 32), ReLU, "
             "Linear(32, 4)."
         )
-    weights = tuple(array(trial.got, f"weight{index}", what="A weight of the policy network") for index in range(4))
+    weights = tuple(
+        array(trial.got, item("weights", place), what="A weight of the policy network") for place in range(4)
+    )
     return accuracy(weights)

@@ -21,7 +21,7 @@ from scipy.special import log_softmax
 from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import chain
 from autograder.judging.judges import passed, whole
-from autograder.sandbox.parts import section, take
+from autograder.sandbox.parts import each, items, pack, section, take
 from autograder.sandbox.returns import count as calls
 from autograder.sandbox.returns import flag, numbers, parts, word
 
@@ -567,7 +567,7 @@ def _case(sources: Sequence[Source], rng: Generator) -> dict[str, Any]:
 
 
 def _greedy(rng: Generator) -> Values:
-    cases: dict[str, Any] = {"cases": len(LENGTHS)}
+    cases: list[dict[str, Any]] = []
     for case, most in enumerate(LENGTHS):
         ends = (0.0, 1.5, NEVER)[case]
 
@@ -582,28 +582,27 @@ def _greedy(rng: Generator) -> Values:
             return bool(greedy(source, most))
 
         sources = [_draw(rng, number, ends, lasts, clear=clear) for number in range(BATCH)]
-        cases |= {f"{case}.{name}": value for name, value in {**_case(sources, rng), "most": most}.items()}
+        cases.append({**_case(sources, rng), "most": most})
     long = chain.ended(chain.drawn(rng, BATCH), ENDS)
-    return cases | _work(rng, long) | {"work.most": THRIFTY_MOST}
+    return pack(cases=cases, work={**_work(rng, long), "most": THRIFTY_MOST})
 
 
 def _work(rng: Generator, long: chain.Chain) -> dict[str, Any]:
     named = _case([Source(number, table) for number, table in enumerate(long.tables)], rng)
-    return {f"work.{name}": value for name, value in {**named, **chain.given(long)}.items()}
+    return {**named, **chain.given(long)}
 
 
 def _beam(rng: Generator) -> Values:
-    cases: dict[str, Any] = {"cases": len(SEARCHES)}
+    cases: list[dict[str, Any]] = []
     for case, search in enumerate(SEARCHES):
         ends, count = (NEVER, 1) if case == LONG else (0.0, BATCH)
         sources = [
             _draw(rng, number, ends, _suits(search, TARGETS.get((case, number), ())), clear=_suits(search, ()))
             for number in range(count)
         ]
-        values = {**_case(sources, rng), "width": search.width, "most": search.most, "penalty": search.penalty}
-        cases |= {f"{case}.{name}": value for name, value in values.items()}
+        cases.append({**_case(sources, rng), "width": search.width, "most": search.most, "penalty": search.penalty})
     named = {"width": THRIFTY.width, "most": THRIFTY.most, "penalty": THRIFTY.penalty}
-    return cases | _work(rng, chain.drawn(rng, 1)) | {f"work.{name}": value for name, value in named.items()}
+    return pack(cases=cases, work={**_work(rng, chain.drawn(rng, 1)), **named})
 
 
 LONGEST_ROW = 2048
@@ -611,14 +610,12 @@ LONGEST_ROW = 2048
 
 
 def _returns(given: Values) -> Specs:
-    def ids(case: str) -> Spec:
-        return numbers(most=LONGEST_ROW * len(np.asarray(given[f"{case}.ids"])), what="the returned tokens")
+    def ids(case: Values) -> Spec:
+        return numbers(most=LONGEST_ROW * len(np.asarray(case["ids"])), what="the returned tokens")
 
-    count = whole(given, "cases", least=1, most=100)
-    tokens = {f"{case}.ids": ids(str(case)) for case in range(count)}
-    tokens |= {f"{case}.widest": calls() for case in range(count)}
-    work = {"ids": ids("work"), "refused": word(*REFUSALS)}
-    return {**parts(tokens=tokens, work=work), "neither": flag(), "library": flag()}
+    tokens = [{"ids": ids(case), "widest": calls()} for case in items(given, "cases")]
+    work = {"ids": ids(take(given, "work")), "refused": word(*REFUSALS)}
+    return {**parts(tokens={"cases": tokens}, work=work), "neither": flag(), "library": flag()}
 
 
 GREEDY = Ask("summarization.probes:greedy", _greedy, seconds=20.0, returns=_returns, needs=("summarization.ipynb",))
@@ -677,8 +674,7 @@ def _row(row: Sequence[int], most: int) -> Row:
 @lru_cache(maxsize=4)
 def _cases(trial: Trial) -> tuple[Trial, ...]:
     """The cases with what came back for each. Raises `Reject` where a function is missing or the part has a fault."""
-    got, count = section(trial, "tokens").got, whole(trial.given, "cases", least=1, most=100)
-    return tuple(Trial(take(trial.given, str(case)), take(got, str(case))) for case in range(count))
+    return tuple(each(Trial(trial.given, section(trial, "tokens").got)))
 
 
 def _thrifty(trial: Trial) -> Trial:

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import erf
 
-from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
 from autograder.hw11.summarization.transformer import Block, Sublayer, Weights, add_and_norm, normed
 from autograder.judging.judges import array, contrast, fits, passed, share
 from autograder.judging.rounding import Bounded, Number, add, exact
-from autograder.sandbox.parts import section, take
+from autograder.sandbox.parts import each, item, items, pack, section, take
 from autograder.sandbox.returns import entries, flag, numbers, parts, text
 from autograder.text import clean
 
@@ -67,8 +67,8 @@ def padding_of(rng: Generator, batch: int, length: int) -> Array:
 
 
 def _layer(rng: Generator) -> Values:
-    given: dict[str, Any] = {"cases": len(CASES)}
-    for case, (d_model, heads, d_ffn, batch, n, m, double) in enumerate(CASES):
+    cases: list[dict[str, Any]] = []
+    for d_model, heads, d_ffn, batch, n, m, double in CASES:
 
         def normal(*shape: int) -> Array:
             return rng.standard_normal(shape).astype(np.float32)
@@ -82,10 +82,10 @@ def _layer(rng: Generator) -> Values:
             "memory": normal(batch, m, d_model),
             "padding": padding_of(rng, batch, n),
             "memory_padding": padding_of(rng, batch, m),
-            **{f"w.{name}": weight for name, weight in weights_of(rng, d_model, d_ffn).items()},
+            "w": weights_of(rng, d_model, d_ffn),
         }
-        given |= {f"{case}.{name}": value for name, value in values.items()}
-    return given
+        cases.append(values)
+    return pack(cases=cases)
 
 
 FORM = text(80)
@@ -93,29 +93,23 @@ FORM = text(80)
 
 
 def _returns(given: Values) -> Specs:
-    each: dict[str, dict[str, Spec]] = {part: {} for part in ("encoder", "decoder", "cached", "training")}
-    for case in range(len(CASES)):
-        x, memory = (np.asarray(given[f"{case}.{name}"]) for name in ("x", "memory"))
+    each: dict[str, list[dict[str, Any]]] = {part: [] for part in ("encoder", "decoder", "cached", "training")}
+    for case in items(given, "cases"):
+        x, memory = (np.asarray(case[name]) for name in ("x", "memory"))
         out, double = entries(x.size), {"double": flag()}
-        steps = {f"cache{index}": numbers(most=2 * x.size) for index in range(x.shape[1])}
-        steps |= {f"form{index}": FORM for index in range(x.shape[1])}
-        weights = {name: numbers(*np.shape(value)) for name, value in take(given, f"{case}.w").items()}
+        steps = x.shape[1] * [{"cache": numbers(most=2 * x.size), "form": FORM}]
+        weights = {name: numbers(*np.shape(value)) for name, value in take(case, "w").items()}
         slopes = {"x": numbers(*x.shape), "memory": numbers(*memory.shape)}
         slopes |= {f"w.{name}": spec for name, spec in weights.items()}
-        values: dict[str, dict[str, Spec]] = {
+        values: dict[str, dict[str, Any]] = {
             "encoder": {"out": out, "pair": flag()},
             "decoder": {"out": out},
-            "cached": {
-                f"{name}.{key}": spec for name in "xy" for key, spec in {"out": out, "kept": flag(), **steps}.items()
-            },
-            "training": {
-                **dict.fromkeys(("out", "again", "noisy0", "noisy1", "dropped"), out),
-                **{f"to.{name}": spec for name, spec in slopes.items()},
-            },
+            "cached": {name: {"out": out, "kept": flag(), "steps": steps} for name in "xy"},
+            "training": {**dict.fromkeys(("out", "again", "dropped"), out), "noisy": 2 * [out], "to": slopes},
         }
         for part, own in values.items():
-            each[part] |= {f"{case}.{name}": spec for name, spec in {**own, **double}.items()}
-    return parts(**each)
+            each[part].append({**own, **double})
+    return parts(**{part: {"cases": cases} for part, cases in each.items()})
 
 
 ASK = Ask("summarization.probes:layer", _layer, seconds=20.0, returns=_returns, needs=("summarization.ipynb",))
@@ -202,19 +196,18 @@ def changed(named: Mapping[str, Any], changes: Mapping[str, Any], x: Number, sig
 @lru_cache(maxsize=8)
 def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
     """The cases, with what came back for each in one part. Raises `Reject` where the part has a fault."""
-    answers = section(trial, part).got
+    answers = each(Trial(trial.given, section(trial, part).got))
     found = []
-    for index in range(len(CASES)):
-        got = take(answers, str(index))
-        case = _case(trial, index, DOUBLE if got.get("double") is True else SINGLE)
-        found.append((case, Trial(case.values, got)))
+    for index, one in enumerate(answers):
+        case = _case(trial, index, DOUBLE if one.got.get("double") is True else SINGLE)
+        found.append((case, Trial(case.values, one.got)))
     return tuple(found)
 
 
 @lru_cache(maxsize=2 * len(CASES))
 def _case(trial: Trial, index: int, u: float) -> Case:
     """One for all parts that were answered in this precision."""
-    values = take(trial.given, str(index))
+    values = items(trial.given, "cases")[index]
     return Case(values, {name: weight.astype(float) for name, weight in take(values, "w").items()}, u)
 
 
@@ -556,14 +549,15 @@ def cache(trial: Trial) -> Verdict:
     for case, one in _cases(trial, "cached"):
         x: Array = case.values["x"]
         for step in range(x.shape[1]):
-            if f"x.form{step}" in one.got:
-                form = clean(str(one.got[f"x.form{step}"]), limit=60, line=True)
+            came = take(one.got, item("x.steps", step))
+            if "form" in came:
+                form = clean(str(came["form"]), limit=60, line=True)
                 raise Reject(
                     f"The new cache that was returned at step {step + 1} is {form}. Expected: a tensor (batch, i, "
                     "d_model) with the inputs of this layer so far, also at the first step.",
                     diagnosis="sum_cache_lost",
                 )
-            held = array(one.got, f"x.cache{step}", what=f"The cache after step {step + 1}")
+            held = array(came, "cache", what=f"The cache after step {step + 1}")
             want = x[:, : step + 1].astype(float)
             if held.shape != want.shape:
                 raise Reject(
@@ -608,7 +602,7 @@ def training(trial: Trial) -> Verdict:
                 diagnosis="sum_dropout_in_eval",
             )
         if case.values["x"].shape[1] > 1:  # of one position's few numbers dropout may happen to keep all
-            noisy = [_output(one, f"noisy{turn}", "The output in train mode") for turn in (0, 1)]
+            noisy = [_output(one, item("noisy", turn), "The output in train mode") for turn in (0, 1)]
             if np.array_equal(noisy[0], noisy[1]):
                 raise Reject(
                     "In train mode, with p_drop = 0.5, two calls with the same x gave the same output. Expected: "

@@ -20,9 +20,9 @@ from autograder.hw11.answers.declared import claims
 from autograder.hw11.summarization import transformer
 from autograder.judging.judges import apart, array, share, whole
 from autograder.judging.stats import UNIT
-from autograder.sandbox.parts import take
+from autograder.sandbox.parts import items, take
 from autograder.sandbox.returns import count as times
-from autograder.sandbox.returns import flag, numbers, text
+from autograder.sandbox.returns import declared, flag, numbers, text
 from autograder.text import clean
 
 FILE = "submission_log.json"
@@ -56,10 +56,9 @@ def _returns(_given: Values) -> Specs:
         "rouge.same.both": times(DOCUMENTS),
         **{f"rouge.{name}": spec for name, spec in claims().items()},
     }
-    for index in range(ENTRIES):
-        specs |= {f"entry{index}.{name}": spec for name, spec in (("name", key), ("defect", words), ("found", words))}
-        specs |= {f"entry{index}.{name}": sizes for name in ("shape", "nested")}
-        specs[f"entry{index}.value"] = numbers(None, most=NUMBERS, dtypes="f")
+    entry = {"name": key, "defect": words, "found": words, "shape": sizes, "nested": sizes}
+    entry["value"] = numbers(None, most=NUMBERS, dtypes="f")
+    specs |= declared(entries=ENTRIES * [entry])
     for model in MODELS:
         specs |= {f"rouge.{model}.{name}": numbers(None, most=DOCUMENTS, dtypes="f") for name in (*ROUGE, "next")}
         specs |= {f"rouge.{name}.{model}": times(DOCUMENTS) for name in ("same", "different")}
@@ -205,7 +204,7 @@ def modules(trial: Trial) -> Verdict:
     """
     form = opened(trial)
     number = whole(form, "entries", least=0, most=10**6)
-    entries = [one for index in range(min(number, ENTRIES)) if (one := take(trial.got, f"entry{index}"))]
+    entries = [one for one in items(trial.got, "entries", min(number, ENTRIES)) if one]
     ours = form.get("own") is True
     wanted = outputs(form.get("device") != "cpu") if ours else {}
     named = {name: one for one in entries if isinstance(name := one.get("name"), str)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,6 @@ from autograder.hw11.summarization.probes import (
     Config,
     Kind,
     Refused,
-    cases,
     cast,
     fill,
     kept,
@@ -130,20 +130,18 @@ def stack(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The parts `encoder`, `decoder`, `cached`, `again`, `work`, `training`, `long`: the student's stack, our layers.
 
     A case holds ids and other (batch, n), memory (batch, m, d), memory_padding (batch, m), the embeddings' weights
-    "w.emb_word.weight", ..., those of layer 0 "l0.NAME", ..., a cache for it "past0" (batch, n, d), ..., heads and the
-    number of layers.
+    "w.emb_word.weight", ..., of each of the `layers` those "w.NAME" and a cache for it, `past` (batch, n, d).
     """
     Layer.pairs = False
     kind = Kind(student, "TransformerStack", TransformerLayer=Layer)
 
     def every(action: Any) -> Any:
         def run() -> dict[str, Any]:
-            seen: dict[str, Any] = {}
             kind.found()  # what it raises is not to be taken for a fault in float64
-            for case, values in cases(given):
-                found = precise(values, lambda dtype: action(cast(values, dtype), kind.found()))  # noqa: B023
-                seen |= {f"{case}.{name}": value for name, value in found.items()}
-            return seen
+            return {"cases": [precise(case, partial(of, case)) for case in sections.items(given, "cases")]}
+
+        def of(case: dict[str, Any], dtype: torch.dtype) -> Any:
+            return action(cast(case, dtype), kind.found())
 
         def in_either_form() -> dict[str, Any]:
             try:
@@ -175,11 +173,15 @@ def stack(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
 def stacked(case: Mapping[str, Any], kind: Any, *, decodes: bool, p_drop: float = P_DROP) -> Any:
     """A stack of the student's class with the case's weights, in eval mode."""
     Layer.made, Layer.thrifty = [], False
-    weights, heads, layers = parts(case, "w"), case["heads"], case["layers"]
+    weights, heads, layers = parts(case, "w"), case["heads"], sections.items(case, "layers")
     vocab, d_model = weights["emb_word.weight"].shape
-    positions, d_ffn, dtype = len(weights["emb_pos.weight"]), len(case["l0.fc1.weight"]), weights["emb_ln.bias"].dtype
+    positions, d_ffn, dtype = (
+        len(weights["emb_pos.weight"]),
+        len(layers[0]["w.fc1.weight"]),
+        weights["emb_ln.bias"].dtype,
+    )
     sizes = {"vocab": vocab, "d_model": d_model, "heads": heads, "d_ffn": d_ffn}
-    config = Config(**sizes, layers=layers, positions=positions, p_drop=p_drop)
+    config = Config(**sizes, layers=len(layers), positions=positions, p_drop=p_drop)
     with unwatched():
         shared: dict[str, nn.Module] = {
             "emb_word": nn.Embedding(vocab, d_model),
@@ -190,14 +192,14 @@ def stacked(case: Mapping[str, Any], kind: Any, *, decodes: bool, p_drop: float 
     one = kind(config.suited(kind), *Layer.shared, decodes)
     if not isinstance(one, nn.Module):
         raise Breach("TransformerStack is not a torch.nn.Module")
-    if len(Layer.made) != layers:
-        raise Breach(f"TransformerStack made {len(Layer.made)} TransformerLayers, but {layers} were expected")
+    if len(Layer.made) != len(layers):
+        raise Breach(f"TransformerStack made {len(Layer.made)} TransformerLayers, but {len(layers)} were expected")
     with unwatched():
         one.to(dtype)
         for name, part in shared.items():
             fill(part.to(dtype), parts(weights, name), name)
-        for index, layer in enumerate(Layer.made):
-            own = parts(case, f"l{index}")
+        for layer, values in zip(Layer.made, layers, strict=True):
+            own = parts(values, "w")
             used = {name: weight for name, weight in own.items() if decodes or not name.startswith("cross_")}
             fill(layer.to(dtype), used, "TransformerLayer")
     return one.eval()
@@ -273,18 +275,17 @@ def training(case: dict[str, Any], kind: Any) -> dict[str, Any]:
 def work(case: dict[str, Any], kind: Any) -> dict[str, Any]:
     """One step behind caches that were handed over, with layers that take one position at a time.
 
-    Returns out (batch, 1, d) and the new caches "cache0", ..., or "form0", ...; or `refused`.
+    Returns out (batch, 1, d) and of each of the `layers` the new `cache`, or its `form`; or `refused`.
     """
-    newest, layers = case["other"][:, :1], case["layers"]
+    newest, layers = case["other"][:, :1], sections.items(case, "layers")
     try:
         ((state, caches),) = behind(case, kind, newest)
     except Refused as refusal:
         return {"refused": refusal.kind}
-    seen: dict[str, Any] = {"out": state}
     several = caches if isinstance(caches, tuple | list) else []
-    for index, each in enumerate([*several, *[None] * layers][:layers]):
-        seen |= kept(each, str(index), most=case["past0"].numel() + newest.numel() * state.shape[-1])
-    return seen
+    most = layers[0]["past"].numel() + newest.numel() * state.shape[-1]
+    told = [kept(each, most=most) for each in [*several, *[None] * len(layers)][: len(layers)]]
+    return {"out": state, "layers": told}
 
 
 def behind(case: Mapping[str, Any], kind: Any, ids: torch.Tensor) -> list[tuple[torch.Tensor, Any]]:
@@ -298,7 +299,7 @@ def behind(case: Mapping[str, Any], kind: Any, ids: torch.Tensor) -> list[tuple[
             answered(first)
             for column in range(ids.shape[1]):
                 newest = ids[:, column : column + 1]
-                handed = [case[f"past{index}"].clone() for index in range(case["layers"])]
+                handed = [layer["past"].clone() for layer in sections.items(case, "layers")]
                 # In the form in which the stack returns them: who fills in a list of its own may rely on that.
                 past = handed if isinstance(first[2], list) else tuple(handed)
                 returned = one(newest, **encoder, use_cache=True, past_key_values=past)
@@ -323,7 +324,7 @@ def steps(one: Any, case: Mapping[str, Any], ids: torch.Tensor, *, turned: bool 
     """ids (batch, n) through the stack in n steps.
 
     Where it is turned, every other step is made with all rows in reversed order, those of the caches, too. Returns
-    out (batch, n, d); after the last step "cache0", ..., one a layer, or `form`, words for what else there is;
+    out (batch, n, d); after the last step of each of the `layers` its `cache`, or `form`, words for what else there is;
     `counts`, how many caches there were after each step; and `kept`, whether the tensors that were handed over stayed
     as they were. A list of them may be filled with the new ones.
     """
@@ -361,7 +362,4 @@ def steps(one: Any, case: Mapping[str, Any], ids: torch.Tensor, *, turned: bool 
     }
     if not isinstance(past, tuple | list):
         return {**seen, "form": "None" if past is None else f"a {type(past).__name__}"}
-    return {
-        **seen,
-        **{f"cache{index}": each for index, each in enumerate(past[:8]) if isinstance(each, torch.Tensor)},
-    }
+    return {**seen, "layers": [{"cache": each} if isinstance(each, torch.Tensor) else {} for each in past[:8]]}

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,12 +25,6 @@ from autograder.sandbox.wire import Breach
 
 NOTEBOOK = "summarization.ipynb"
 P_DROP = 0.5
-
-
-def cases(given: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The cases "0.NAME", "1.NAME", ... of an ask."""
-    for case in range(given["cases"]):
-        yield case, sections.take(given, str(case))
 
 
 def parts(of: Mapping[str, Any], name: str) -> dict[str, torch.Tensor]:
@@ -113,12 +108,11 @@ def layer(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
 
     def every(action: Callable[[dict[str, Any], Any], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
         def run() -> dict[str, Any]:
-            seen: dict[str, Any] = {}
             kind.found()  # what it raises is not to be taken for a fault in float64
-            for case, values in cases(given):
-                found = precise(values, lambda dtype: action(cast(values, dtype), kind.found()))  # noqa: B023
-                seen |= {f"{case}.{name}": value for name, value in found.items()}
-            return seen
+            return {"cases": [precise(case, partial(of, case)) for case in sections.items(given, "cases")]}
+
+        def of(case: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:
+            return action(cast(case, dtype), kind.found())
 
         return run
 
@@ -193,7 +187,7 @@ def cached(case: dict[str, Any], kind: Any) -> dict[str, Any]:
     for name in ("x", "y"):
         with torch.no_grad():
             found = steps(one, case, case[name], turned=name == "y")
-            seen |= {f"{name}.{key}": value for key, value in found.items()}
+            seen[name] = found
     return seen
 
 
@@ -212,25 +206,25 @@ def stepped(
     return tensor(returned[0], "the output of TransformerLayer with use_cache"), returned[1]
 
 
-def kept(past: Any, name: str, *, most: int) -> dict[str, Any]:
-    """A cache as "cacheNAME", or the words for what is none, or has more than twice as many numbers as `most`."""
+def kept(past: Any, *, most: int) -> dict[str, Any]:
+    """A `cache`, or as `form` the words for what is none, or has more than twice as many numbers as `most`."""
     if not isinstance(past, torch.Tensor):
-        return {f"form{name}": "None" if past is None else f"a {type(past).__name__}"}
+        return {"form": "None" if past is None else f"a {type(past).__name__}"}
     if past.numel() > 2 * most:
-        return {f"form{name}": f"a tensor of {past.numel()} numbers"}
-    return {f"cache{name}": past.clone()}
+        return {"form": f"a tensor of {past.numel()} numbers"}
+    return {"cache": past.clone()}
 
 
 def steps(one: Any, case: Mapping[str, Any], x: torch.Tensor, *, turned: bool = False) -> dict[str, Any]:
     """x (batch, n, d) through the layer in n steps.
 
     Where it is turned, every other step is made with all rows in reversed order, those of the cache, too, as beams
-    change places: who keeps the cache elsewhere has the wrong rows then. Returns out (batch, n, d); after each step
-    "cache0", ..., or "form0", ..., the words for what is no tensor; and `kept`, whether x, the encoder's output
-    and all caches stayed as they were.
+    change places: who keeps the cache elsewhere has the wrong rows then. Returns out (batch, n, d); of each of the
+    `steps` its `cache`, or `form`, the words for what is no tensor; and `kept`, whether x, the encoder's output and all
+    caches stayed as they were.
     """
     outs, caches, past = [], [], None
-    seen: dict[str, Any] = {}
+    held: list[dict[str, Any]] = []
     before = x.clone(), case["memory"].clone()
     for index in range(x.shape[1]):
         turn = turned and index % 2 == 1
@@ -243,15 +237,15 @@ def steps(one: Any, case: Mapping[str, Any], x: torch.Tensor, *, turned: bool = 
         out, past = stepped(one, newest, none, memory, mask, past)
         out = out.clone()
         outs.append(out.flip(0) if turn else out)
-        seen |= kept(past, str(index), most=x.numel())
-        if f"cache{index}" in seen:
+        held.append(kept(past, most=x.numel()))
+        if "cache" in held[-1]:
             caches.append((past, past.clone()))
-    seen["kept"] = (
+    same = (
         torch.equal(x, before[0])
         and torch.equal(case["memory"], before[1])
         and all(past.shape == copy.shape and torch.equal(past, copy) for past, copy in caches)
     )
-    return {**seen, "out": torch.cat(outs, dim=1)}
+    return {"steps": held, "kept": same, "out": torch.cat(outs, dim=1)}
 
 
 def training(case: dict[str, Any], kind: Any) -> dict[str, Any]:
@@ -267,9 +261,9 @@ def training(case: dict[str, Any], kind: Any) -> dict[str, Any]:
     if out.requires_grad and out.shape == case["slope"].shape:
         (out * case["slope"]).sum().backward()
     places = {"x": case["x"], "memory": case["memory"], **{f"w.{name}": p for name, p in one.named_parameters()}}
-    seen |= {f"to.{name}": place.grad for name, place in places.items() if place.grad is not None}
+    seen["to"] = {name: place.grad for name, place in places.items() if place.grad is not None}
     one.train()
-    seen |= {f"noisy{turn}": taught(one, case) for turn in (0, 1)}
+    seen["noisy"] = [taught(one, case) for _ in range(2)]
     return seen | {"dropped": taught(made(kind, case, decodes=True, p_drop=1.0).train(), case)}
 
 
@@ -280,13 +274,13 @@ def work(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """Steps of a decoder's layer, each behind the first rows of `rows` (long, d_model), so many as `lengths` says.
 
     newest (steps, d_model) is the input of each step. Returns out (steps, d_model); products (counted,), the
-    multiplications in the steps `counted`; and the caches that the steps `judged` returned, "cacheSTEP" or
-    "formSTEP". The steps are many, and most of them long, for the kernel, which counts the CPU time of all of it.
+    multiplications in the steps `counted`; and of each step that is `judged` the `cache` that it returned, or its
+    `form`. The steps are many, and most of them long, for the kernel, which counts the CPU time of all of it.
     """
     one = made(student.function(NOTEBOOK, "TransformerLayer"), given, decodes=True)
     rows, newest, lengths = given["rows"][None], given["newest"][None], given["lengths"].tolist()
     counted, judged = given["counted"].tolist(), given["judged"].tolist()
-    none, seen = torch.zeros(1, 1, dtype=torch.long), {}
+    none, held = torch.zeros(1, 1, dtype=torch.long), dict[int, dict[str, Any]]()
 
     def step(index: int) -> torch.Tensor:
         out, past = stepped(
@@ -301,7 +295,7 @@ def work(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
             expected = f"[1, 1, {rows.shape[2]}] was expected"
             raise Breach(f"with use_cache the output of TransformerLayer has shape {list(out.shape)}, but {expected}")
         if index in judged:
-            seen.update(kept(past, str(index), most=rows.numel()))
+            held[index] = kept(past, most=rows.numel())
         return out[0, 0].clone()
 
     outs, counts = [], []
@@ -314,7 +308,8 @@ def work(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
                 outs.append(step(index))
             # As they were recorded: `function_events` would cost as much as everything else here.
             counts.append(sum(_products(event) for event in record.kineto_results.events()))
-    return {**seen, "out": torch.stack(outs), "products": torch.tensor(counts, dtype=torch.long)}
+    products = torch.tensor(counts, dtype=torch.long)
+    return sections.pack(judged=[held[index] for index in judged], out=torch.stack(outs), products=products)
 
 
 def _products(event: Any) -> int:
@@ -604,7 +599,7 @@ SEARCHES = "greedy_decode", "beam_search"
 def decoded(
     given: Mapping[str, Any], student: Student, name: str, search: Callable[[Callable[..., Any]], Search]
 ) -> dict[str, Any]:
-    """The part `tokens` with the ids "CASE.ids" and the largest number of rows in a call, "CASE.widest"; the part
+    """The part `tokens` with the `ids` of each case and the largest number of rows in a call, `widest`; the part
     `work` with the ids that came of the thrifty model, or the word for what it refused, in `refused`.
 
     Where the notebook has neither of the two searches, `neither` alone; `library` says whether it prepares
@@ -620,12 +615,12 @@ def decoded(
     run = search(function)
 
     def tokens() -> dict[str, Any]:
-        seen: dict[str, Any] = {}
-        for case, values in cases(given):
-            model = Automaton(values["tables"])
-            seen[f"{case}.ids"] = tensor(run(model, values), f"the return value of {name}")
-            seen[f"{case}.widest"] = model.widest
-        return seen
+        seen = []
+        for case in sections.items(given, "cases"):
+            model = Automaton(case["tables"])
+            ids = tensor(run(model, case), f"the return value of {name}")
+            seen.append({"ids": ids, "widest": model.widest})
+        return {"cases": seen}
 
     def work() -> dict[str, Any]:
         case = sections.take(given, "work")

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
 from autograder.hw11.summarization.layer import CAP, DOUBLE, SINGLE, padding_of, single, weights_of
 from autograder.hw11.summarization.transformer import Weights
 from autograder.judging.judges import array, fits, passed, share
 from autograder.judging.rounding import Bounded, add, exact, layer_norm
-from autograder.sandbox.parts import section, take
+from autograder.sandbox.parts import each, items, pack, section, take
 from autograder.sandbox.returns import entries, flag, numbers, parts, word
 from autograder.text import clean
 
@@ -31,39 +31,40 @@ PAD, FIRST = 0, 3
 # ---------------------------------------------------------------------------------------- what is asked
 
 
-def stack_values(rng: Generator, d_model: int, d_ffn: int, layers: int, vocab: int, positions: int) -> dict[str, Array]:
-    """The weights of the embeddings "w.NAME" and of the layers "l0.NAME", ..., float32 numbers."""
+def stack_values(rng: Generator, d_model: int, d_ffn: int, layers: int, vocab: int, positions: int) -> dict[str, Any]:
+    """The weights of the embeddings, `w`, and of each of the `layers` its own, `w`, as float32 numbers."""
     embeddings = {
         "emb_word.weight": rng.standard_normal((vocab, d_model)),
         "emb_pos.weight": rng.standard_normal((positions, d_model)),
         "emb_ln.weight": 1 + 0.4 * rng.uniform(-1, 1, d_model),
         "emb_ln.bias": 0.4 * rng.standard_normal(d_model),
     }
-    found = {f"w.{name}": weight.astype(np.float32) for name, weight in embeddings.items()}
-    for layer in range(layers):
-        own = weights_of(rng, d_model, d_ffn, spread=SPREAD)
-        found |= {f"l{layer}.{name}": weight for name, weight in own.items()}
-    return found
+    own = {name: weight.astype(np.float32) for name, weight in embeddings.items()}
+    return {"w": own, "layers": [{"w": weights_of(rng, d_model, d_ffn, spread=SPREAD)} for _ in range(layers)]}
+
+
+def _behind(pasts: Sequence[Array], values: dict[str, Any]) -> dict[str, Any]:
+    """The same weights, with a cache for each of the layers, `past`."""
+    layers = [{**layer, "past": past} for layer, past in zip(values["layers"], pasts, strict=True)]
+    return {**values, "layers": layers}
 
 
 def _stack(rng: Generator) -> Values:
-    given: dict[str, Any] = {"cases": len(CASES)}
-    for case, (d_model, heads, d_ffn, layers, vocab, batch, n, m, double) in enumerate(CASES):
+    cases: list[dict[str, Any]] = []
+    for d_model, heads, d_ffn, layers, vocab, batch, n, m, double in CASES:
         padding = padding_of(rng, batch, n)
         values = {
             "heads": heads,
-            "layers": layers,
             "double": double,
             "ids": np.where(padding == 1, PAD, rng.integers(FIRST, vocab, (batch, n))),
             "first": rng.integers(FIRST, vocab, (batch, n)),
             "other": rng.integers(FIRST, vocab, (batch, n)),
             "memory": rng.standard_normal((batch, m, d_model)).astype(np.float32),
             "memory_padding": padding_of(rng, batch, m),
-            **{f"past{layer}": rng.standard_normal((batch, n, d_model)).astype(np.float32) for layer in range(layers)},
-            **stack_values(rng, d_model, d_ffn, layers, vocab, n + 6),
         }
-        given |= {f"{case}.{name}": value for name, value in values.items()}
-    return given | {f"long.{name}": value for name, value in _long(rng).items()}
+        pasts = [rng.standard_normal((batch, n, d_model)).astype(np.float32) for _ in range(layers)]
+        cases.append({**values, **_behind(pasts, stack_values(rng, d_model, d_ffn, layers, vocab, n + 6))})
+    return pack(cases=cases, long=_long(rng))
 
 
 LONG, STEPS, LONG_D, LONG_FFN, LONG_VOCAB = 4000, 40, 16, 24, 30
@@ -71,16 +72,15 @@ LONG, STEPS, LONG_D, LONG_FFN, LONG_VOCAB = 4000, 40, 16, 24, 30
 one layer: of the caches of several, only those of the first could be had from the ids."""
 
 
-def _long(rng: Generator) -> Values:
-    return {
+def _long(rng: Generator) -> dict[str, Any]:
+    values = {
         "heads": 1,
-        "layers": 1,
         "ids": rng.integers(FIRST, LONG_VOCAB, (1, STEPS)),
         "memory": rng.standard_normal((1, 4, LONG_D)).astype(np.float32),
         "memory_padding": padding_of(rng, 1, 4),
-        "past0": rng.standard_normal((1, LONG, LONG_D)).astype(np.float32),
-        **stack_values(rng, LONG_D, LONG_FFN, 1, LONG_VOCAB, LONG + 6),
     }
+    past = rng.standard_normal((1, LONG, LONG_D)).astype(np.float32)
+    return {**values, **_behind([past], stack_values(rng, LONG_D, LONG_FFN, 1, LONG_VOCAB, LONG + 6))}
 
 
 INSTEAD = (
@@ -94,30 +94,36 @@ more in others)."""
 def _returns(given: Values) -> Specs:
     """States (batch, n, d); where a shape is wrong, as many entries as its axes make together."""
     instead = word(*INSTEAD, other="an object")
-    each: dict[str, dict[str, Spec]] = {
-        part: {} for part in ("encoder", "decoder", "cached", "again", "work", "training")
+    each: dict[str, list[dict[str, Any]]] = {
+        part: [] for part in ("encoder", "decoder", "cached", "again", "work", "training")
     }
-    for case, (d_model, _, _, layers, _, batch, n, _, _) in enumerate(CASES):
+    for d_model, _, _, layers, _, batch, n, _, _ in CASES:
         size, double = batch * n * d_model, {"double": flag()}
         out = entries(size)
         plain = {"out": out, "padding": entries(batch * n, dtypes="fiub"), "none": flag()}
-        held = {f"cache{layer}": numbers(most=4 * size) for layer in range(layers)}
-        values: dict[str, dict[str, Spec]] = {
+        held = numbers(most=4 * size)
+        values: dict[str, dict[str, Any]] = {
             "encoder": plain,
             "decoder": plain,
-            "cached": {"out": out, "counts": numbers(n, dtypes="i"), "kept": flag(), "form": instead, **held},
+            "cached": {
+                "out": out,
+                "counts": numbers(n, dtypes="i"),
+                "kept": flag(),
+                "form": instead,
+                "layers": layers * [{"cache": held}],
+            },
             "again": {"out": out},
             "work": {
                 "out": out,
                 "refused": word("several"),
-                **held,
-                **{f"form{layer}": instead for layer in range(layers)},
+                "layers": layers * [{"cache": held, "form": instead}],
             },
             "training": {"reached": numbers(4 + layers, dtypes="b"), "dropped": out},
         }
         for part, own in values.items():
-            each[part] |= {f"{case}.{name}": spec for name, spec in {**own, **double}.items()}
-    return parts(**each, long={"out": entries(STEPS * LONG_D), "refused": word("several")})
+            each[part].append({**own, **double})
+    cases = {part: {"cases": of} for part, of in each.items()}
+    return parts(**cases, long={"out": entries(STEPS * LONG_D), "refused": word("several")})
 
 
 ASK = Ask("summarization.private_probes:stack", _stack, seconds=40.0, returns=_returns, needs=("summarization.ipynb",))
@@ -135,10 +141,13 @@ class Case:
 
     @cached_property
     def layers(self) -> list[Weights]:
-        return [
-            {name: weight.astype(float) for name, weight in take(self.values, f"l{index}").items()}
-            for index in range(self.values["layers"])
-        ]
+        layers = items(self.values, "layers")
+        return [{name: weight.astype(float) for name, weight in take(layer, "w").items()} for layer in layers]
+
+    @cached_property
+    def pasts(self) -> list[Array]:
+        """A cache for each of the layers, as it was drawn."""
+        return [layer["past"] for layer in items(self.values, "layers")]
 
     def step(self, form: Form, *, counted: bool = True) -> Bounded:
         """The state (batch, 1, d) behind the caches that were drawn.
@@ -147,7 +156,7 @@ class Case:
         keeps its own.
         """
         weights = {name: weight.astype(float) for name, weight in take(self.values, "w").items()}
-        layers, count = self.layers, self.values["layers"]
+        layers, count = self.layers, len(self.layers)
         ids = np.concatenate([self.values["first"], self.values["other"][:, :1]], axis=1)  # the last one is asked for
         named: dict[str, Any] = {"memory": exact(self.values["memory"].astype(float), self.u)}
         named["memory_padding"] = self.values["memory_padding"] if form.memory_padding else None
@@ -156,7 +165,7 @@ class Case:
             held = form.cache(turn if counted else index, count)
             keys = state
             if held is not None:
-                keys = joined(exact(self.values[f"past{held}"].astype(float), self.u), state)
+                keys = joined(exact(self.pasts[held].astype(float), self.u), state)
             hidden = np.zeros((1, keys.value.shape[1]), bool)
             found = transformer.layer(state, layers[index], self.values["heads"], past=keys, hidden=hidden, **named)
             assert isinstance(found, Bounded)
@@ -166,7 +175,7 @@ class Case:
     def behind(self, form: Form) -> Bounded:
         """The state (1, n, d) of each of the ids behind the drawn cache of the only layer, all computed at once."""
         weights = {name: weight.astype(float) for name, weight in take(self.values, "w").items()}
-        past = exact(self.values["past0"].astype(float), self.u)
+        past = exact(self.pasts[0].astype(float), self.u)
         places = np.full(self.values["ids"].shape[1], form.positions(past.value.shape[1] + 1)[-1])
         state = form.embed(self.values["ids"], weights, self.u, places=places)
         n = state.value.shape[1]
@@ -296,19 +305,18 @@ OF_CACHES = (
 @lru_cache(maxsize=8)
 def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
     """The cases, with what came back for each in one part. Raises `Reject` where the part has a fault."""
-    answers = section(trial, part).got
+    answers = each(Trial(trial.given, section(trial, part).got))
     found = []
-    for index in range(len(CASES)):
-        got = take(answers, str(index))
-        case = _case(trial, index, DOUBLE if got.get("double") is True else SINGLE)
-        found.append((case, Trial(case.values, got)))
+    for index, one in enumerate(answers):
+        case = _case(trial, index, DOUBLE if one.got.get("double") is True else SINGLE)
+        found.append((case, Trial(case.values, one.got)))
     return tuple(found)
 
 
 @lru_cache(maxsize=2 * len(CASES))
 def _case(trial: Trial, index: int, u: float) -> Case:
     """One for all parts that were answered in this precision."""
-    return Case(take(trial.given, str(index)), u)
+    return Case(items(trial.given, "cases")[index], u)
 
 
 def _output(case: Case, one: Trial, name: str) -> Array:
@@ -374,7 +382,7 @@ def plain(trial: Trial) -> Verdict:
 def _trained(case: Case, one: Trial) -> None:
     """Raises `Reject` where something cannot learn, or the embeddings' dropout is there, but not used."""
     places = ["emb_word", "emb_pos", "emb_ln", "the encoder's output"]
-    places += [f"layer {index + 1}" for index in range(case.values["layers"])]
+    places += [f"layer {index + 1}" for index in range(len(case.layers))]
     reached = array(
         one.got, "reached", shape=(len(places),), what=("The record of what the gradients of the state reach")
     )
@@ -455,9 +463,9 @@ def _shares(outs: Sequence[tuple[Case, Array, Array]], form: Form) -> list[Array
 def _shared(trial: Trial) -> bool:
     """Whether several layers have the same cache, of the earlier positions at least."""
     pairs = (
-        (one.got["cache0"], one.got["cache1"])
+        [layer.get("cache") for layer in items(one.got, "layers", 2)]
         for case, one in _cases(trial, "cached")
-        if case.values["layers"] > 1 and {"cache0", "cache1"} <= set(one.got)
+        if len(case.layers) > 1
     )
     return any(
         isinstance(first, np.ndarray)
@@ -505,15 +513,15 @@ def _stepped(trial: Trial) -> list[tuple[Case, Array, list[Array | None]]]:
         return []
     found = []
     for (case, one), out in zip(cases, outs, strict=True):
-        batch, n, d = case.values["past0"].shape
-        held = [one.got.get(f"cache{layer}") for layer in range(case.values["layers"])]
+        batch, n, d = case.pasts[0].shape
+        held = [layer.get("cache") for layer in items(one.got, "layers", len(case.layers))]
         fitting = [h if isinstance(h, np.ndarray) and h.shape == (batch, n + 1, d) else None for h in held]
         found.append((case, out, fitting))
     return found
 
 
 def _stepped_out(case: Case, one: Trial) -> Array:
-    batch, _, d = case.values["past0"].shape
+    batch, _, d = case.pasts[0].shape
     return single(one, "out", (batch, 1, d), "The state with use_cache")
 
 
@@ -548,10 +556,10 @@ def cache(trial: Trial) -> Verdict:
         out = _output(case, one, "out")
         states = (case.states(case.values["first"], decodes=True, form=form) for form in forms)
         wants = next((found for found in states if fits(out, found[-1].value, found[-1].error)), None)
-        for layer in range(int(case.values["layers"])):
+        for layer, came in enumerate(items(one.got, "layers", len(case.layers))):
             held = array(
-                one.got,
-                f"cache{layer}",
+                came,
+                "cache",
                 shape=(len(case.values["first"]), *_shape(case)),
                 what=f"At the end the cache of layer {layer + 1}",
             )
@@ -559,7 +567,7 @@ def cache(trial: Trial) -> Verdict:
             if wants is not None and layer < len(wants) - 1 and not fits(held, wants[layer].value, wants[layer].error):
                 words, diagnosis = _instead(held, wants, layer)
                 raise Reject(
-                    f"At the end, cache {layer + 1} of {case.values['layers']} does not hold the input of layer "
+                    f"At the end, cache {layer + 1} of {len(case.layers)} does not hold the input of layer "
                     f"{layer + 1}. {words}Expected: the caches in the order of the layers, each as its layer "
                     "returned it.",
                     diagnosis="sum_cache_shared" if _shared(trial) else diagnosis,
@@ -594,11 +602,11 @@ def _handed_on(trial: Trial) -> None:
             diagnosis=OUTPUTS,
         )
     for case, _, caches in stepped:
-        layers, n = len(caches), case.values["past0"].shape[1]
+        layers, n = len(caches), case.pasts[0].shape[1]
         for layer, held in enumerate(caches):
-            if held is None or np.array_equal(held[:, :n], case.values[f"past{layer}"]):
+            if held is None or np.array_equal(held[:, :n], case.pasts[layer]):
                 continue  # what is no cache at all was told above
-            olds = (case.values[f"past{other}"] for other in range(layers))
+            olds = (case.pasts[other] for other in range(layers))
             other = next((at for at, old in enumerate(olds) if np.array_equal(held[:, :n], old)), None)
             words = "" if other is None else f" It continues cache {other + 1}."
             raise Reject(
@@ -610,7 +618,7 @@ def _handed_on(trial: Trial) -> None:
 
 def _counted(case: Case, one: Trial) -> None:
     """Raises `Reject` where past_key_values is no tuple with one cache a layer."""
-    layers, ids = int(case.values["layers"]), case.values["first"]
+    layers, ids = len(case.layers), case.values["first"]
     if "form" in one.got:
         seen = clean(str(one.got["form"]), limit=60, line=True)
         words = f"past_key_values is {seen}. Expected: a tuple with one cache for each layer."

@@ -29,7 +29,8 @@ from autograder.hw11.summarization.layer import (
 from autograder.judging.batteries import square_share
 from autograder.judging.judges import array, fits, passed
 from autograder.judging.rounding import Bounded, exact
-from autograder.sandbox.returns import numbers
+from autograder.sandbox.parts import items, pack, take
+from autograder.sandbox.returns import declared, numbers
 
 D_MODEL, HEADS, D_FFN = 16, 1, 24
 SHORT = 2
@@ -49,26 +50,25 @@ def _given(rng: Generator) -> Values:
     def normal(*shape: int) -> Array:
         return rng.standard_normal(shape).astype(np.float32)
 
-    return {
-        "heads": HEADS,
-        "memory": normal(1, 4, D_MODEL),
-        "memory_padding": np.zeros((1, 4), np.int64),
-        **{f"w.{name}": weight for name, weight in weights_of(rng, D_MODEL, D_FFN).items()},
-        "rows": normal(LONG, D_MODEL),
-        "newest": normal(len(ALL), D_MODEL),
-        "lengths": np.array(ALL),
-        "counted": COUNTED,
-        "judged": np.array(SEEN),
-    }
+    return pack(
+        heads=HEADS,
+        memory=normal(1, 4, D_MODEL),
+        memory_padding=np.zeros((1, 4), np.int64),
+        w=weights_of(rng, D_MODEL, D_FFN),
+        rows=normal(LONG, D_MODEL),
+        newest=normal(len(ALL), D_MODEL),
+        lengths=np.array(ALL),
+        counted=COUNTED,
+        judged=np.array(SEEN),
+    )
 
 
 def _returns(given: Values) -> Specs:
-    return {
-        "out": numbers(len(ALL), D_MODEL),
-        "products": numbers(len(COUNTED)),
-        **{f"cache{step}": numbers(most=2 * LONG * D_MODEL) for step in SEEN},
-        **{f"form{step}": FORM for step in SEEN},
-    }
+    return declared(
+        out=numbers(len(ALL), D_MODEL),
+        products=numbers(len(COUNTED)),
+        judged=len(SEEN) * [{"cache": numbers(most=2 * LONG * D_MODEL), "form": FORM}],
+    )
 
 
 ASK = Ask(
@@ -143,7 +143,7 @@ def expected(given: Values, mistake: Mistake) -> Bounded:
         "memory_padding": np.asarray(given["memory_padding"]),
     }
     changes: Mapping[str, Any] = mistake.decoder
-    weights = {name[2:]: np.asarray(value, float) for name, value in given.items() if name.startswith("w.")}
+    weights = {name: np.asarray(value, float) for name, value in take(given, "w").items()}
     named = changed(right, changes, keys, Sight(visible, own))
     found = transformer.layer(exact(newest[None], SINGLE), weights, HEADS, **named)
     assert isinstance(found, Bounded)
@@ -152,7 +152,8 @@ def expected(given: Values, mistake: Mistake) -> Bounded:
 
 def _caches(trial: Trial) -> None:
     """Raises `Reject` where a long cache is wrong though the short one is right: that one has a check of its own."""
-    held = [_held(trial, step) for step in SEEN]
+    told = items(trial.got, "judged", len(SEEN))
+    held = [_held(trial, step, one) for step, one in zip(SEEN, told, strict=True)]
     if held[0] and not all(held):
         length = ALL[SEEN[held.index(False)]]
         raise Reject(
@@ -162,9 +163,9 @@ def _caches(trial: Trial) -> None:
         )
 
 
-def _held(trial: Trial, step: int) -> bool:
+def _held(trial: Trial, step: int, told: Values) -> bool:
     rows, newest = (np.asarray(trial.given[name]) for name in ("rows", "newest"))
-    held, length = trial.got.get(f"cache{step}"), ALL[step]
+    held, length = told.get("cache"), ALL[step]
     if not isinstance(held, np.ndarray) or held.shape != (1, length + 1, D_MODEL):
         return False
     return np.array_equal(held[0, :-1], rows[:length]) and np.array_equal(held[0, -1], newest[step])

@@ -42,8 +42,8 @@ from autograder.hw11.vae.reading import (
 from autograder.hw11.vae.sample import RESIDUALS, family, moments, same, unrepeated
 from autograder.judging.judges import Misconception, apart, array, contrast, fits, luck, passed, share, shown, whole
 from autograder.judging.stats import UNIT, everything, gamma, smallest
-from autograder.sandbox.parts import join, section, take
-from autograder.sandbox.returns import count, flag, numbers, parts
+from autograder.sandbox.parts import each, item, items, pack, section, take
+from autograder.sandbox.returns import count, declared, flag, numbers, parts
 
 # ------------------------------------------------------------------------------------- what is asked
 
@@ -54,10 +54,6 @@ def _case(rng: Generator, batch: int, dim: int) -> dict[str, Array]:
     w = rng.standard_normal((dim, PIXELS)) / np.sqrt(dim)
     b = 0.5 * rng.standard_normal(PIXELS)
     return {"x": x, "m": m, "v": v, "w": w.astype(np.float32), "b": b.astype(np.float32)}
-
-
-def _cases(rng: Generator) -> Values:
-    return {f"{name}{i}": value for i, case in enumerate(CASES) for name, value in _case(rng, *case).items()}
 
 
 def _noise(rng: Generator) -> Values:
@@ -71,37 +67,38 @@ def _again(rng: Generator) -> Values:
 
 
 def _everything(rng: Generator) -> Values:
-    return join(values=_cases(rng), noise=_noise(rng), again=_again(rng))
+    return pack(values={"cases": [_case(rng, *case) for case in CASES]}, noise=_noise(rng), again=_again(rng))
 
 
 def _bounds(given: Values) -> dict[str, Spec]:
     """What `values` returns of each case: terms that were not averaged may have an entry for every pixel."""
-    specs: dict[str, Spec] = {}
-    case = 0
-    while f"x{case}" in given:
-        (batch, pixels), (_, dim) = np.shape(given[f"x{case}"]), np.shape(given[f"m{case}"])
-        part = numbers(most=4 * batch * pixels)
-        specs |= {f"{case}.part{index}": part for index in range(3)}
-        specs |= {f"{case}.is_tensor{index}": flag() for index in range(3)}
-        specs |= {
-            f"{case}.count": count(),
-            f"{case}.other_x": flag(),
-            f"{case}.z": numbers(None, None, most=max(1000, MOST_SAMPLES * batch * dim), what="the decoded z"),
-            f"{case}.rows": numbers(None, most=1000, dtypes="i", what="the calls of the decoder"),
-            **{f"{case}.to_{name}": numbers(batch, dim) for name in "mv"},
-            f"{case}.to_b": numbers(pixels),
-        }
-        case += 1
-    return specs
+    cases = []
+    for case in items(given, "cases"):
+        (batch, pixels), (_, dim) = np.shape(case["x"]), np.shape(case["m"])
+        cases.append(
+            {
+                "parts": 3 * [numbers(most=4 * batch * pixels)],
+                "is_tensor": 3 * [flag()],
+                "count": count(),
+                "other_x": flag(),
+                "z": numbers(None, None, most=max(1000, MOST_SAMPLES * batch * dim), what="the decoded z"),
+                "rows": numbers(None, most=1000, dtypes="i", what="the calls of the decoder"),
+                **{f"to_{name}": numbers(batch, dim) for name in "mv"},
+                "to_b": numbers(pixels),
+            }
+        )
+    return declared(cases=cases)
 
 
 def _returns(given: Values) -> Specs:
     noise = take(given, "noise")
     most = int(noise["calls"]) * MOST_SAMPLES * int(np.size(noise["m"]))
     calls, entries = int(noise["calls"]), 4 * int(np.size(noise["x"]))
-    drawn = {f"part{index}": numbers(calls, None, most=calls * entries) for index in range(3)}
-    again = {f"{call}.part{index}": numbers(most=4 * PIXELS) for call in range(2) for index in range(3)}
-    drawn["z"] = numbers(None, None, None, most=most)
+    drawn = {
+        "z": numbers(None, None, None, most=most),
+        "parts": 3 * [numbers(calls, None, most=calls * entries)],
+    }
+    again = {"calls": 2 * [{"parts": 3 * [numbers(most=4 * PIXELS)]}]}
     return parts(values=_bounds(take(given, "values")), noise=drawn, again=again)
 
 
@@ -125,8 +122,8 @@ def _some_right(reading: Reading) -> None:
 def contract(trial: Trial) -> Verdict:
     trial = section(trial, "values")
     reading = read(trial)
-    for case, seen in enumerate(reading.cases):
-        count = whole(trial.got, f"{case}.count", least=3, most=10_000)
+    for case, seen in zip(each(trial), reading.cases, strict=True):
+        count = whole(case.got, "count", least=3, most=10_000)
         if count != 3:
             raise Reject(
                 f"The method returned {count} values. Expected: three values, the negative ELBO, the KL term and "
@@ -140,8 +137,8 @@ def contract(trial: Trial) -> Verdict:
                     "examples. Expected: a scalar, the average over the batch.",
                     diagnosis="not_averaged",
                 )
-            refuse_half(trial.got, f"{case}.part{index}", f"Value {index + 1} of the three")
-            if trial.got.get(f"{case}.is_tensor{index}") is not True:
+            refuse_half(case.got, item("parts", index), f"Value {index + 1} of the three")
+            if case.got.get(item("is_tensor", index)) is not True:
                 raise Reject(
                     f"Value {index + 1} of the three is a plain number. Expected: a scalar tensor.",
                     diagnosis="item",
@@ -217,10 +214,9 @@ def _wrong_term(trial: Trial, reading: Reading, which: str, mistakes: tuple[Misc
 
 def _changes(trial: Trial, reading: Reading, which: str) -> bool:
     """Whether the term differs between two calls with the same x, m, v and logits."""
-    key = f"part{reading.order.index(which)}"
+    key = item("parts", reading.order.index(which))
     try:
-        again = section(trial, "again")
-        one, other = (array(again.got, f"{call}.{key}") for call in range(2))
+        one, other = (array(call, key) for call in items(section(trial, "again").got, "calls", 2))
     except Reject:
         return False
     return one.shape == other.shape and not np.array_equal(one, other)
@@ -240,19 +236,19 @@ TINY = (
 
 
 def _tiny(_rng: Generator) -> Values:
-    given: dict[str, Array] = {}
-    for case, (m, v, logit, pixel) in enumerate(TINY):
+    cases = []
+    for m, v, logit, pixel in TINY:
         named = {"x": np.full((1, PIXELS), pixel), "m": [m], "v": [v], "w": np.zeros((len(m), PIXELS))}
         named["b"] = np.full(PIXELS, np.arctanh(logit / STEEPEST))
-        given |= {f"{name}{case}": np.array(value, np.float32) for name, value in named.items()}
-    return given
+        cases.append({name: np.array(value, np.float32) for name, value in named.items()})
+    return pack(cases=cases)
 
 
 def _first(failed: Trial, tiny: Trial, which: str) -> str:
     """The sentence for the first tiny example whose KL or reconstruction term is wrong."""
     place = read(section(failed, "values")).order.index(which)
-    for case, (m, v, logit, pixel) in enumerate(TINY):
-        seen = list(readings(tiny, case, 1, len(m)))
+    for case, (m, v, logit, pixel) in zip(each(tiny), TINY, strict=True):
+        seen = list(readings(case, 1, len(m)))
         part = seen[0].parts[place]
         if part.size != 1:
             return ""
@@ -444,8 +440,8 @@ def _scalar(reading: Reading, case: int, which: str) -> float:
 
 def _slopes(trial: Trial, reading: Reading, case: int, name: str) -> Array:
     shape = (PIXELS,) if name == "b" else CASES[case]
-    key = f"{case}.to_{name}"
-    if key not in trial.got:
+    got = each(trial)[case].got
+    if f"to_{name}" not in got:
         _in_order(reading)
         raise Reject(
             f"No gradient of the negative ELBO reached {'the decoder' if name == 'b' else f'the encoder ({name})'}. "
@@ -453,7 +449,7 @@ def _slopes(trial: Trial, reading: Reading, case: int, name: str) -> Array:
             "the decoder.",
             diagnosis="no_gradient",
         )
-    return array(trial.got, key, shape=shape, what="The gradient")
+    return array(got, f"to_{name}", shape=shape, what="The gradient")
 
 
 def _in_order(reading: Reading) -> None:
@@ -587,7 +583,8 @@ def _decoder_follows(trial: Trial, reading: Reading) -> bool:
 
 def _network(trial: Trial, case: int) -> tuple[Array, Array]:
     """The decoder's w (dim, 784) and b (784,)."""
-    return array(trial.given, f"w{case}"), array(trial.given, f"b{case}")
+    given = each(trial)[case].given
+    return array(given, "w"), array(given, "b")
 
 
 def gradient_encoder(trial: Trial) -> Verdict:
@@ -595,7 +592,7 @@ def gradient_encoder(trial: Trial) -> Verdict:
     reading = read(trial)
     used = 0.0
     for case, part in _judged(reading):
-        w = array(trial.given, f"w{case}")
+        w, _ = _network(trial, case)
         alike = [_encoder_slopes(seen, w) for seen in reading.alike[case]]
         to_m, to_v = _slopes(trial, reading, case, "m") / part, _slopes(trial, reading, case, "v") / part
         one = min(min(s.used(to_m, to_v, s.through_rec, kl) for kl in (s.closed, s.sampled)) for s in alike)
@@ -612,7 +609,7 @@ def gradient_encoder(trial: Trial) -> Verdict:
             ).strip()
             # Only where the term itself is right: a tiny one would look like a missing one.
             if reading.sign("rec") == 1 and any(s.used(to_m, to_v, s.closed) <= 1 for s in alike):
-                if f"{case}.to_b" not in trial.got:
+                if "to_b" not in each(trial)[case].got:
                     raise Reject(
                         f"{message} The gradient of the reconstruction term is missing.", diagnosis="rec_detached"
                     )
@@ -702,13 +699,11 @@ def _made_of(asked: Trial, noise: Trial, z: Array) -> None:
     if not of_batch:
         return  # how it treats a batch is another check's matter
     m, batch = array(noise.given, "m"), len(array(noise.given, "m"))
-    parts = array(noise.got, f"part{reading.order.index(which)}", what=f"The {WORDS[which]}")
-    given = {f"{name}0": noise.given[name] for name in "xmvwb"}
+    parts = array(noise.got, item("parts", reading.order.index(which)), what=f"The {WORDS[which]}")
     for call in looked_at(z, batch):
         rows = z[call]
-        got = {f"0.part{index}": parts[call] for index in range(3)}
-        got |= {"0.z": rows, "0.rows": np.array([len(rows)]), "0.other_x": False}
-        seen = readings(Trial(given, got), 0, batch, m.shape[1])
+        got = pack(parts=3 * [parts[call]], z=rows, rows=np.array([len(rows)]), other_x=False)
+        seen = readings(Trial(noise.given, got), batch, m.shape[1])
         value = float(parts[call].mean())
         factors = [factor(batch) if parts.shape[1] == 1 else 1.0 for factor in of_batch]
         if not any(_fits(value, factor, one, signed) for one in seen for factor in factors):

@@ -154,17 +154,18 @@ def class_of(student: Student, file: str, name: str) -> Any:
 def bound(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The parts `values`, `noise` and `again`, each with inputs and values of its own."""
     models = Models(class_of(student, VAE, "VAE"))
+    own = sections.unpack(given)
     return sections.run(
         fault_of(student),
-        values=lambda: values(sections.take(given, "values"), models),
-        noise=lambda: noise(sections.take(given, "noise"), models),
-        again=lambda: again(sections.take(given, "again"), models),
+        values=lambda: values(own["values"], models),
+        noise=lambda: noise(own["noise"], models),
+        again=lambda: again(own["again"], models),
     )
 
 
 def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The same as the part `values`, for inputs that are small enough to be shown."""
-    return values(given, Models(class_of(student, VAE, "VAE")))
+    return sections.pack(**values(sections.unpack(given), Models(class_of(student, VAE, "VAE"))))
 
 
 def _bound(model: Any, x: torch.Tensor) -> list[Any]:
@@ -178,38 +179,36 @@ def _bound(model: Any, x: torch.Tensor) -> list[Any]:
 
 
 def values(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
-    """Calls negative_elbo_bound once per case: x, m, v, w, b with the case's number behind.
+    """Calls negative_elbo_bound once for each of the `cases`: x, m, v, w, b.
 
-    Returns per case what was returned (part0, part1, part2), all z that were decoded ((rows, dim), and
+    Returns for each what was returned (`parts`, three), all z that were decoded ((rows, dim), and
     how many rows each call of the decoder had), and the gradients of the first value to m, v and the
     decoder's bias, where they arrived.
     """
-    seen: dict[str, Any] = {}
-    for case in range(len(given) // 5):
-        tensors = {name: given[f"{name}{case}"] for name in "xmvwb"}
-        x, m, v = (tensors[name] for name in "xmv")
-        model = models(tensors)
-        parts = _bound(model, x)
-        seen[f"{case}.count"] = len(parts)
-        seen[f"{case}.other_x"] = model.enc.other
-        for index, part in enumerate(parts[:3]):
-            seen[f"{case}.is_tensor{index}"] = isinstance(part, torch.Tensor)
-            seen[f"{case}.part{index}"] = torch.as_tensor(part)
-        seen[f"{case}.z"] = torch.cat(model.dec.received)
-        seen[f"{case}.rows"] = torch.tensor([len(z) for z in model.dec.received])
+    seen: list[dict[str, Any]] = []
+    for case in given["cases"]:
+        m, v = case["m"], case["v"]
+        model = models(case)
+        parts = _bound(model, case["x"])
+        found: dict[str, Any] = {"count": len(parts), "other_x": model.enc.other}
+        found["is_tensor"] = [isinstance(part, torch.Tensor) for part in parts[:3]]
+        found["parts"] = [torch.as_tensor(part) for part in parts[:3]]
+        found["z"] = torch.cat(model.dec.received)
+        found["rows"] = torch.tensor([len(z) for z in model.dec.received])
         first = parts[0]
         if isinstance(first, torch.Tensor) and first.requires_grad:
             places = {"m": m, "v": v, "b": model.dec.bias}
             places = {name: place for name, place in places.items() if place.requires_grad}  # some freeze it
             slopes = torch.autograd.grad(first.sum(), tuple(places.values()), allow_unused=True)
-            seen |= {f"{case}.to_{n}": s for n, s in zip(places, slopes, strict=True) if s is not None}
-    return seen
+            found |= {f"to_{n}": s for n, s in zip(places, slopes, strict=True) if s is not None}
+        seen.append(found)
+    return {"cases": seen}
 
 
 def noise(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
     """`calls` calls with the same x, m, v: the z that each decoded, (calls, rows, dim).
 
-    The values of each call, part0, part1 and part2 (calls, entries), show that it is these z that they are made of.
+    The three values of each call, `parts` (calls, entries), show that it is these z that they are made of.
     """
     model = models(given)
     drawn = []
@@ -227,15 +226,11 @@ def noise(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
         raise Breach("the number of z passed to the decoder changes from call to call")
     if any(len({len(each) for each in kept}) > 1 for kept in found):
         raise Breach("the shape of a value changes from call to call")
-    values = {f"part{index}": torch.stack(kept) for index, kept in enumerate(found) if kept}
-    return {"z": torch.stack(drawn), **values}
+    return {"z": torch.stack(drawn), "parts": [torch.stack(kept) for kept in found if kept]}
 
 
 def again(given: Mapping[str, Any], models: Models) -> dict[str, Any]:
-    """Two calls with the same x, m, v and, since w is 0, the same logits: 0.part0, 0.part1, 0.part2, 1.part0, ..."""
+    """Two `calls` with the same x, m, v and, since w is 0, the same logits: the three `parts` of each."""
     model = models(given)
-    return {
-        f"{call}.part{index}": torch.as_tensor(part)
-        for call in range(2)
-        for index, part in enumerate(_bound(model, given["x"])[:3])
-    }
+    calls = [[torch.as_tensor(part) for part in _bound(model, given["x"])[:3]] for _ in range(2)]
+    return {"calls": [{"parts": parts} for parts in calls]}

@@ -20,28 +20,29 @@ Sample = Callable[[torch.Tensor, torch.Tensor], Any]
 def sample(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The parts `shapes`, `noise` and `gradient`, each with inputs and values of its own."""
     function = student.function(UTILS, "sample_gaussian")
+    own = sections.unpack(given)
     return sections.run(
         fault_of(student),
-        shapes=lambda: shapes(sections.take(given, "shapes"), function),
-        noise=lambda: noise(sections.take(given, "noise"), function),
-        gradient=lambda: gradient(sections.take(given, "gradient"), function),
+        shapes=lambda: shapes(own["shapes"], function),
+        noise=lambda: noise(own["noise"], function),
+        gradient=lambda: gradient(own["gradient"], function),
     )
 
 
 def shapes(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
-    """Calls once per case: m0, v0, m1, ... Returns z, and m and v as they are afterwards.
+    """Calls once per case: `m` and `v` of `cases`. Returns for each z, and m and v as they are afterwards.
 
     The last case is given transposed, so that its memory is not contiguous.
     """
-    cases = len(given) // 2
-    seen: dict[str, Any] = {}
-    for case in range(cases):
-        m, v = given[f"m{case}"].clone(), given[f"v{case}"].clone()
-        if case == cases - 1:
+    cases = given["cases"]
+    seen: list[dict[str, Any]] = []
+    for case in cases:
+        m, v = case["m"].clone(), case["v"].clone()
+        if case is cases[-1]:
             m, v = m.t().contiguous().t(), v.t().contiguous().t()
         z = tensor(sample(m, v), "the return value of sample_gaussian")
-        seen |= {f"z{case}": z, f"m{case}": m, f"v{case}": v}
-    return seen
+        seen.append({"z": z, "m": m, "v": v})
+    return {"cases": seen}
 
 
 def noise(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
@@ -63,15 +64,14 @@ def noise(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
 
 
 def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """`calls` samples of each of m0, v0 (batch, dim), m1, ...: z0 (calls, batch, dim), z1, ..."""
+    """`calls` samples of the m, v (batch, dim) of each of the `cases`: their `z` (calls, batch, dim)."""
     function = student.function(UTILS, "sample_gaussian")
-    calls = given["calls"]
-    return {
-        f"z{case}": torch.stack(
-            [function(given[f"m{case}"].clone(), given[f"v{case}"].clone()).detach() for _ in range(calls)]
-        )
-        for case in range(len(given) // 2)
-    }
+    own = sections.unpack(given)
+    drawn = [
+        torch.stack([function(case["m"].clone(), case["v"].clone()).detach() for _ in range(own["calls"])])
+        for case in own["cases"]
+    ]
+    return sections.pack(cases=[{"z": z} for z in drawn])
 
 
 def gradient(given: Mapping[str, Any], sample: Sample) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from autograder.core import Array, Reject, Trial
 from autograder.hw11.epsilon import EPSILON, of_log_probability, of_variance
 from autograder.judging.judges import Misconception, array, fits, parts_of, share
 from autograder.judging.stats import UNIT, gamma
+from autograder.sandbox.parts import each, item
 
 PIXELS = 784
 STEEPEST = 3.5  # the stub decoder's logits are 3.5 tanh(z W + b)
@@ -98,27 +99,27 @@ def _softplus(logits: Array) -> Array:
     return result
 
 
-def readings(trial: Trial, case: int, batch: int, dim: int) -> Iterator[Seen]:
+def readings(case: Trial, batch: int, dim: int) -> Iterator[Seen]:
     """All readings of one case: which decoded z count, and how their rows belong to the `batch` examples.
 
     One reading is the usual answer; decoding several samples per example, in a loop or stacked in
     either order, gives more. Identities are tried on each, the likely ones first: a reading costs up to 40 ms.
     """
-    given, got = trial.given, trial.got
-    if got.get(f"{case}.other_x") is not False:
+    given, got = case.given, case.got
+    if got.get("other_x") is not False:
         raise Reject(
             "Something other than x was passed to the encoder. Expected: self.enc.encode(x).", diagnosis="encodes_other"
         )
-    x, m, v, w, b = (array(given, f"{name}{case}") for name in "xmvwb")
-    z = array(got, f"{case}.z", what="The decoded z")
-    rows = parts_of(got, f"{case}.rows", total=len(z) if z.ndim else 0)
+    x, m, v, w, b = (array(given, name) for name in "xmvwb")
+    z = array(got, "z", what="The decoded z")
+    rows = parts_of(got, "rows", total=len(z) if z.ndim else 0)
     if z.ndim != 2 or z.shape[1] != dim or len(z) % batch or not len(z) or rows is None:
         raise Reject(
             f"The z passed to the decoder has shape {list(z.shape)} in all, for a batch of {batch} examples and "
             f"{dim} latent dimensions. Expected: shape [{batch}, {dim}], or a multiple of it.",
             diagnosis="shape",
         )
-    raw = tuple(array(got, f"{case}.part{i}", what=f"Value {i + 1} of the three") for i in range(3))
+    raw = tuple(array(got, item("parts", i), what=f"Value {i + 1} of the three") for i in range(3))
     if len(z) > MOST_SAMPLES * batch:
         raise Reject(
             f"The decoder received {len(z)} z for a batch of {batch} examples. Expected: one z for each example. At "
@@ -520,7 +521,7 @@ def read(trial: Trial) -> Reading:
 
     A wrong order is believed only where it explains more than both right ones, and does so in every single example.
     """
-    found = [list(readings(trial, case, *CASES[case])) for case in range(len(CASES))]
+    found = [list(readings(case, *shape)) for case, shape in zip(each(trial), CASES, strict=True)]
     scores: dict[tuple[int, int, str], int] = {}
 
     def score(s: Seen, place: int, which: str) -> int:

@@ -25,8 +25,8 @@ from autograder.judging.stats import (
     tails,
     variance,
 )
-from autograder.sandbox.parts import join, section
-from autograder.sandbox.returns import entries, numbers, parts
+from autograder.sandbox.parts import each, pack, section
+from autograder.sandbox.returns import declared, entries, numbers, parts
 
 
 def moments(rng: Generator, batch: int, dim: int, low: float, high: float) -> tuple[Array, Array]:
@@ -44,7 +44,7 @@ CALLS = 8  # with the same m and v
 
 def _shapes(rng: Generator) -> Values:
     pairs = [moments(rng, *shape, 0.1, 4.0) for shape in SIZES]
-    return {f"{name}{i}": value for i, pair in enumerate(pairs) for name, value in zip("mv", pair, strict=True)}
+    return pack(cases=[{"m": m, "v": v} for m, v in pairs])
 
 
 def _noise(rng: Generator) -> Values:
@@ -59,19 +59,17 @@ def _gradient(rng: Generator) -> Values:
 
 
 def _everything(rng: Generator) -> Values:
-    return join(shapes=_shapes(rng), noise=_noise(rng), gradient=_gradient(rng))
+    return pack(shapes=_shapes(rng), noise=_noise(rng), gradient=_gradient(rng))
 
 
 def _returns(given: Values) -> Specs:
     """A sample of a wrong shape may have as many entries as m's rows and columns make together."""
-    shapes = {
-        f"{name}{case}": entries(batch * dim) for case, (batch, dim) in enumerate(SIZES) for name in ("z", "m", "v")
-    }
+    shapes = [dict.fromkeys(("z", "m", "v"), entries(batch * dim)) for batch, dim in SIZES]
     calls, batch, dim = CALLS, *np.shape(given["noise.m"])
     drawn = numbers(most=calls * batch * batch * dim, what="the return values of all calls of sample_gaussian")
     slope = numbers(*np.shape(given["gradient.m"]))
     return parts(
-        shapes=shapes,
+        shapes={"cases": shapes},
         noise={"standard": drawn, "varied": drawn, "few": entries(calls * 15)},
         gradient={"z": entries(slope.most), "to_m": slope, "to_v": slope},
     )
@@ -83,21 +81,20 @@ ASK = Ask("vae.probes:sample", _everything, returns=_returns, needs=("gan_vae/ut
 
 
 def contract(trial: Trial) -> Verdict:
-    trial = section(trial, "shapes")
-    for case, shape in enumerate(SIZES):
-        z = trial.got.get(f"z{case}")
-        array(trial.got, f"z{case}", shape=shape, what=f"For m of shape {list(shape)} the sample")
+    for case in each(section(trial, "shapes")):
+        z, shape = case.got.get("z"), np.shape(case.given["m"])
+        array(case.got, "z", shape=shape, what=f"For m of shape {list(shape)} the sample")
         if isinstance(z, np.ndarray) and z.dtype != np.float32:
             raise Reject(f"For float32 m and v the sample has type {z.dtype}. Expected: float32.", diagnosis="dtype")
     return passed("The sample has the shape and the type of m for every shape that was tried.")
 
 
 def inputs(trial: Trial) -> Verdict:
-    trial = section(trial, "shapes")
-    for case, shape in enumerate(SIZES):
+    for case in each(section(trial, "shapes")):
         for name, word in (("m", "mean"), ("v", "variance")):
-            after = array(trial.got, f"{name}{case}", shape=shape, what=f"The {word} after the call")
-            if not np.array_equal(after, trial.given[f"{name}{case}"]):
+            before = case.given[name]
+            after = array(case.got, name, shape=np.shape(before), what=f"The {word} after the call")
+            if not np.array_equal(after, before):
                 raise Reject(
                     f"After the call the {word} {name} that was passed in has changed. Expected: {name} is "
                     "unchanged. Operations that end in an underscore, and +=, write into their argument.",
@@ -379,8 +376,8 @@ TINY_CALLS = 200
 
 
 def _tiny(_rng: Generator) -> Values:
-    pairs = [(f"{name}{case}", value) for case, pair in enumerate(TINY) for name, value in zip("mv", pair, strict=True)]
-    return {**{name: np.array(value, np.float32) for name, value in pairs}, "calls": TINY_CALLS}
+    cases = [{"m": np.array(m, np.float32), "v": np.array(v, np.float32)} for m, v in TINY]
+    return pack(cases=cases, calls=TINY_CALLS)
 
 
 def _off(_failed: Trial, tiny: Trial) -> str:
@@ -389,11 +386,11 @@ def _off(_failed: Trial, tiny: Trial) -> str:
     Sum and sum of squares of the residuals are exactly N(0, n) and chi^2; each is tried at 1e-11 for at most 4 entries
     of 8 cases, so that a right sampler is told such a sentence with a probability below 4e-10.
     """
-    drawn = [array(tiny.got, f"z{case}", shape=(TINY_CALLS, *np.shape(m))) for case, (m, _) in enumerate(TINY)]
-    if all(same(z, 0) for z in drawn):  # that no noise is there, or always the same, is another check's matter
+    drawn = [(case, array(case.got, "z", shape=(TINY_CALLS, *np.shape(case.given["m"])))) for case in each(tiny)]
+    if all(same(z, 0) for _, z in drawn):  # that no noise is there, or always the same, is another check's matter
         return ""
-    for case, z in enumerate(drawn):
-        m, v = array(tiny.given, f"m{case}"), array(tiny.given, f"v{case}")
+    for case, z in drawn:
+        m, v = array(case.given, "m"), array(case.given, "v")
         e = (z - m) / np.sqrt(v)
         if min(find(e[:, i, j]).p for i, j in np.ndindex(m.shape) for find in (mean, variance)) < 1e-11:
             return (
@@ -405,7 +402,7 @@ def _off(_failed: Trial, tiny: Trial) -> str:
 
 
 def _tiny_returns(_given: Values) -> Specs:
-    return {f"z{case}": entries(TINY_CALLS * np.size(m)) for case, (m, _) in enumerate(TINY)}
+    return declared(cases=[{"z": entries(TINY_CALLS * np.size(m))} for m, _ in TINY])
 
 
 SMALLEST = Smallest(Ask("vae.probes:tiny", _tiny, seconds=3, fixed=True, returns=_tiny_returns), _off)

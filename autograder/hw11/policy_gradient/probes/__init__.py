@@ -26,51 +26,46 @@ Fresh = Callable[[], Loss]
 def loss(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The parts `values`, `sampled`, `altered` and `many`, each with inputs and values of its own."""
     fresh = loss_of(student)
-    own = fresh()
+    own, inputs = fresh(), sections.unpack(given)
     return sections.run(
         fault_of(student),
-        values=lambda: {**values(sections.take(given, "values"), own), **noticed(student, fresh)},
-        sampled=lambda: sampled(sections.take(given, "sampled"), own),
-        altered=lambda: altered(sections.take(given, "altered"), fresh),
-        many=lambda: altered(sections.take(given, "many"), fresh),
+        values=lambda: {**values(inputs["values"], own), **noticed(student, fresh)},
+        sampled=lambda: sampled(inputs["sampled"], own),
+        altered=lambda: altered(inputs["altered"], fresh),
+        many=lambda: altered(inputs["many"], fresh),
     )
 
 
 def tiny(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The same as the part `values`, for inputs that are small enough to be shown."""
-    return values(given, loss_of(student)())
+    return sections.pack(**values(sections.unpack(given), loss_of(student)()))
 
 
 def values(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:
-    """Calls once per case: logits0 (N, C), action0 (N,), reward0 (N,), logits1, ...
+    """Calls once for each of the `cases`: logits (N, C), action (N,), reward (N,).
 
-    Returns the loss, whether it is a tensor, its gradient to the logits (N, C) where one arrives, and what
+    Returns for each the loss, whether it is a tensor, its gradient to the logits (N, C) where one arrives, and what
     the call left of logprob, action and reward. A loop's loss has no arguments; `used` (N,) are the actions that it
     took, which can be others than those given.
     """
-    seen: dict[str, Any] = {}
-    for case in range(len(given) // 3):
-        logits, logprob, action, reward = _inputs(*(given[f"{name}{case}"] for name in ("logits", "action", "reward")))
+    seen: list[dict[str, Any]] = []
+    for case in given["cases"]:
+        logits, logprob, action, reward = _inputs(case["logits"], case["action"], case["reward"])
         before = logprob.detach().clone()
         returned = own(logprob, action, reward)
         if not isinstance(returned, float | int):
             returned = tensor(returned, f"the return value of {NAME}")
-        seen |= {
-            f"{case}.loss": torch.as_tensor(returned),
-            f"{case}.is_tensor": isinstance(returned, torch.Tensor),
-        }
+        found: dict[str, Any] = {"loss": torch.as_tensor(returned), "is_tensor": isinstance(returned, torch.Tensor)}
         if isinstance(own, Inline):
-            seen |= {f"{case}.used": own.used}
+            found["used"] = own.used
         else:
-            seen |= {
-                f"{case}.kept": torch.equal(logprob.detach(), before) and not reward.requires_grad,
-                f"{case}.action": action,
-                f"{case}.reward": reward,
-            }
+            found["kept"] = torch.equal(logprob.detach(), before) and not reward.requires_grad
+            found |= {"action": action, "reward": reward}
         slope = _slope(returned, logits)
         if slope is not None:
-            seen[f"{case}.slope"] = slope
-    return seen
+            found["slope"] = slope
+        seen.append(found)
+    return {"cases": seen}
 
 
 def sampled(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from autograder.sandbox.parts import pack
+
 ORACLE, CLASSES = "reward_oracle", 4
 
 
@@ -135,7 +137,7 @@ class Trained:
             return {}
         x = space.get("x_valid")
         points = {"points": x.detach()[: self.POINTS].float()} if isinstance(x, torch.Tensor) and x.ndim == 2 else {}
-        return {**points, **{f"weight{index}": weight for index, weight in enumerate(chosen.weights[:8])}}
+        return pack(weights=list(chosen.weights[:8]), **points)
 
     def _chosen(self, rewarding: bool) -> Network | None:
         """The first trained one of those that rewards have trained, `model` before others; else what may be untrained.
