@@ -89,7 +89,7 @@ def length(values: Mapping[str, Any], name: str, *, most: int) -> int:
     """How many items a list has by its own word, from 0 to `most`. Raises `Reject` where it does not say so."""
     found = values.get(f"{name}{COUNT}")
     if type(found) is not int or not 0 <= found <= most:
-        raise Reject(f"{name} is missing from what came back, or makes no sense.")
+        raise Reject(f"{name} is missing in the result or cannot be read.")
     return found
 
 
@@ -158,5 +158,5 @@ def _given(trial: Trial, name: str) -> int:
     given, came = trial.given[f"{name}{COUNT}"], trial.got.get(f"{name}{COUNT}")
     assert type(given) is int
     if came is not None and (type(came) is not int or came != given):
-        raise Reject(f"Not as many {name} came back as were given. Expected: {given}.")
+        raise Reject(f"The result has a wrong number of {name}. Expected: {given}.")
     return given

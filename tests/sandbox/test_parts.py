@@ -80,7 +80,7 @@ def test_a_judge_reads_as_many_cases_as_were_given(forged: Any) -> None:
     got = parts.pack(cases=[{"z": 1}, {"z": 2}, {"z": 3}])
     seen = [(case.given["m"], case.got["z"]) for case in parts.each(Trial(GIVEN, got))]
     assert seen == [(1, 1), (2, 2), (3, 3)]
-    with pytest.raises(Reject, match=r"Not as many cases came back as were given\. Expected: 3"):
+    with pytest.raises(Reject, match=r"The result has a wrong number of cases\. Expected: 3"):
         parts.each(Trial(GIVEN, {**got, "cases:count": forged}))
 
 
@@ -91,7 +91,7 @@ def test_what_did_not_come_back_is_an_empty_case_for_its_judge_to_name() -> None
 
 @pytest.mark.parametrize("word", [None, -1, 101, True, 3.0, "3", np.array(3)])
 def test_how_many_there_are_by_their_own_word_is_within_limits(word: Any) -> None:
-    with pytest.raises(Reject, match="fields is missing from what came back, or makes no sense"):
+    with pytest.raises(Reject, match="fields is missing in the result or cannot be read"):
         parts.length({} if word is None else {"fields:count": word}, "fields", most=100)
     assert parts.length({"fields:count": 100}, "fields", most=100) == 100
 
@@ -148,5 +148,5 @@ def test_the_fault_of_a_value_deep_within_a_part_is_the_parts() -> None:
 def test_what_is_more_than_was_declared_reaches_no_judge() -> None:
     trial = admitted(parts.pack(cases=5 * [{"z": np.ones(2), "more": 1}], one={"deep": [{"y": True}]}))
     assert "cases.3.z" not in trial.got and "cases.0.more" not in trial.got
-    with pytest.raises(Reject, match="Not as many cases"):
+    with pytest.raises(Reject, match="wrong number of cases"):
         parts.each(trial)
