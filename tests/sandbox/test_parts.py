@@ -140,7 +140,7 @@ def test_a_value_that_was_not_declared_is_the_fault_of_its_own_case() -> None:
 
 def test_the_fault_of_a_value_deep_within_a_part_is_the_parts() -> None:
     trial = admitted(parts.pack(cases=3 * [{"z": np.ones(2)}], one={"deep": [{"y": 3}]}))
-    with pytest.raises(Reject, match="a int came back"):
+    with pytest.raises(Reject, match="a int was returned"):
         parts.section(trial, "one")
     assert len(list(parts.sections(trial))) == 3
 
