@@ -191,10 +191,7 @@ def show(old_place: Path, new_place: Path, old: Book, new: Book) -> None:
     for which, missing in (("new", left_out(old, new)), ("old", left_out(new, old))):
         if missing:
             console.print(
-                Text(
-                    f"the {which} grading left out {many(len(missing), 'check')}, which are not compared: "
-                    f"{_checks(missing)}"
-                )
+                Text(f"the {which} grading left out {many(len(missing), 'check')}, not compared: {_checks(missing)}")
             )
     if settings := differing(old, new):
         console.print(Text("The course's settings differ, so points cannot be compared directly:", style="bold"))

@@ -51,7 +51,7 @@ def script(
 def test_the_very_inputs_and_the_same_verdict(graded: Path, tmp_path: Path) -> None:
     folder = tmp_path / "bert"
     status, said, errors = repeat(graded, "bert", "1.1", folder)
-    assert (status, errors) == (0, "") and "outside of the sandbox" in said
+    assert (status, errors) == (0, "") and "outside the sandbox" in said
     held = Store(graded).load("bert")
     assert held is not None
     seed = held.seeds[next(iter(name for name in held.seeds if name.startswith("probes:twice")))][0]
