@@ -322,7 +322,7 @@ def test_what_was_changed_after_the_table_was_written_stays(out: Path, tmp_path:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"Points": "6"}, "more than this answer is worth"),
+        ({"Points": "6"}, "that this answer is worth"),
         ({"Points": "four"}, "Expected: a number"),
         ({"Points": "nan"}, "finite"),
         ({"Check": "gan.nothing"}, "there is no check"),
