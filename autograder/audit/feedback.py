@@ -28,7 +28,7 @@ decimals by chance once in ten times, six times in a row once in a million."""
 DRAWS = 6
 FEW = 4
 """Significant digits of a number that is told: what the code made of the inputs, and not more of it than is needed."""
-MOST_SENTENCES = 5
+MOST_SENTENCES = 6
 EXAMPLE = "Smallest example: "
 """How the sentence begins that shows inputs, which are the same for everybody."""
 
@@ -174,7 +174,7 @@ PASSIVE = re.compile(
 NUMERAL = r"-?\d[\d.,]*(?:e[-+]?\d+)?"
 UNNAMED = re.compile(
     rf"\b[Ii]t (?:is|was|gives|gave) (?:about )?{NUMERAL}(?=[.;,]?\s*(?:expected\b|there\b|where\b|instead\b|$))"
-    rf"|{NUMERAL} (?:of it|of them|there)\b"
+    rf"|{NUMERAL} (?:of it|of them)\b"
     r"|\b(?:number|value) \d+ (?:of|in) (?:it|them)\b"
     rf"|(?:^|[.?!] ){NUMERAL}[.;](?:\s|$)"
 )
@@ -201,7 +201,7 @@ def _own(told: Told) -> str:
 
 def _each(told: Told) -> list[str]:
     """The sentences of the message, with each piece of code as one word."""
-    return re.split(r"(?<=[.?!])\s+(?=[A-Z`\"‹(])", CODE.sub("X", _own(told)))
+    return re.split(r"(?<=[.?!])\s+(?=[A-Z`\"‹(\d])", CODE.sub("X", _own(told)))
 
 
 def _asked(told: Told, facts: Facts) -> str:
@@ -289,7 +289,9 @@ def _unnamed(told: Told, _facts: Facts) -> str:
 
 def _form(told: Told, _facts: Facts) -> str:
     first = told.message.split(" ")[0]
-    if not first[:1].isupper() and not re.search(r"[_(\[\d]", first):  # a name of the code's stays as it is
+    if (
+        not first[:1].isupper() and len(first) > 1 and not re.search(r"[_(\[\d]", first)
+    ):  # a name of the code's stays as it is
         return "it does not begin with a capital letter"
     ended = told.message.endswith((".", "?")) or any(words in told.message for words in QUOTES)
     return "" if ended else "it does not end with a full stop or a question mark"

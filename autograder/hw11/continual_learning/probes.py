@@ -103,7 +103,7 @@ class Descent:
     def notes(self) -> dict[str, Any]:
         """before, slopes (steps, c, d + 1), and the numbers of the images of each step, one step behind the other."""
         if not self.slopes:
-            raise Breach("the optimiser's step() was never called, but training was expected to call it")
+            raise Breach("training never called the optimiser's step(), but it was expected to")
         return {
             "before": torch.stack(self.before),
             "slopes": torch.stack(self.slopes),

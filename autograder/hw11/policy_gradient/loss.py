@@ -838,10 +838,9 @@ def average(trial: Trial) -> Verdict:
             "The rewards were divided by their standard deviation, which changes with the batch.",
         )
     seen = ", ".join(
-        f"{apart(abs(size), 1, 3)[0]} times the expected one for {n} rows"
-        for size, n in zip(reading.sizes, rows, strict=True)
+        f"{apart(abs(size), 1, 3)[0]} times for {n} rows" for size, n in zip(reading.sizes, rows, strict=True)
     )
-    name, sentence = known or ("scaled", f"Its gradient has the wrong size: {seen}.")
+    name, sentence = known or ("scaled", f"Its gradient has the wrong size, compared with the expected one: {seen}.")
     raise Reject(f"The loss is not the average over the batch. {sentence} Expected: the average.", diagnosis=name)
 
 
