@@ -268,7 +268,9 @@ class Assignment:
     right and wrong solutions that the grader is graded with (docs/solutions.md); no grade depends on them. `audit`
     gives what else the audit of this homework needs, a `HomeworkAudit` of autograder/audit/homework.py. Only the audit
     calls it, so grading imports nothing of that, and copies for grading alone do not have it. `parts`
-    are what students hand in to an assignment of its own beside the questions.
+    are what students hand in to an assignment of its own beside the questions. `own_checks` are files and folders of
+    the template with which students check themselves: a submission is graded without them, unless its code imports
+    them.
     """
 
     id: str
@@ -280,6 +282,7 @@ class Assignment:
     leaderboard: Mapping[str, Literal["asc", "desc"]] = field(default_factory=dict)
     solutions: tuple[Path, ...] = ()
     parts: tuple[Part, ...] = ()
+    own_checks: tuple[str, ...] = ()
     audit: Callable[[], object] | None = None
 
     @property

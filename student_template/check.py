@@ -132,6 +132,7 @@ def in_a_process(question, path, first):
             str(first),
         ]
         quiet = {"MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1", "HW11_QUICK": "1", "PYTHONIOENCODING": "utf-8"}
+        quiet["CUDA_VISIBLE_DEVICES"] = "-1"  # the checks compare with numbers of the CPU
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={**os.environ, **quiet}, cwd=path.parent,

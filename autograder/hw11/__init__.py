@@ -50,5 +50,6 @@ ASSIGNMENT = Assignment(
     leaderboard={answers.BOARD: "asc", log.BOARD: "desc"},
     solutions=tuple(SOLUTIONS / f"{function}.cases" for function in FUNCTIONS),
     parts=(Part("summarization_log", "Homework 11 (Code) (Summarization)", ("summarization.log*",)),),
+    own_checks=("check.py", "public_checks", "gan_vae/test_public.py"),
     audit=_audit,
 )

@@ -12,7 +12,7 @@ import keyword
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -77,12 +77,16 @@ def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | Non
         tops |= {path.parts[0] for path in one.chosen}
     listing.close()
     listing.remarks += [f"{file} was not found in the upload." for file in absent]
+    given = _given(assignment.template)
+    checks = _own_checks(placed.files, assignment)
+    for path in checks & placed.files.keys():
+        del placed.files[path]
     digest = hashlib.sha256()
     for path in sorted(placed.files):
         digest.update(f"{path}\0{len(placed.files[path])}\0".encode() + placed.files[path])
-    given = _given(assignment.template)
     for path, data in given.items():
-        placed.put(path, data)
+        if path not in checks:
+            placed.put(path, data)
     spare = {PurePosixPath(GIVEN, path): given[path] for path in sought if path in given}
     told = {PurePosixPath(PACKAGES): "".join(f"{name}\n" for name in packages).encode()} if packages else {}
     _write(box, {**spare, **placed.files, **told}, group)
@@ -509,6 +513,40 @@ def _near(listing: Listing, source: PurePosixPath) -> Iterator[File]:
         )
     ]
     yield from sorted(files, key=lambda file: (file.junk, len(file.path.parts), str(file.path)))
+
+
+def _own_checks(files: Mapping[PurePosixPath, bytes], assignment: Assignment) -> set[PurePosixPath]:
+    """The handed-out files that a submission is graded without: those with which students check themselves.
+
+    None of them where the upload changed one of them, or where its code mentions one in a way that may import it.
+    """
+    folders = tuple(map(PurePosixPath, assignment.own_checks))
+    given = _given(assignment.template)
+    own = {path for path in given if any(path.is_relative_to(folder) for folder in folders)}
+    if any(path in files and _lines(".py", files[path]) != _lines(".py", given[path]) for path in own):
+        return set()
+    stems = b"|".join(sorted({re.escape(folder.stem.encode()) for folder in folders}))
+    named = re.compile(rb"\b(?:%s)\b" % stems)
+    code = ((path.suffix, data) for path, data in files.items() if path.suffix in CODE and path not in own)
+    return own if own and not any(_may_import(suffix, data, named) for suffix, data in code) else set()
+
+
+def _may_import(suffix: str, code: bytes, named: re.Pattern[bytes]) -> bool:
+    """Whether the code names a module behind `import` or `from`, as a file or in quotation marks; in doubt it does.
+
+    The time is linear in the code's length, whatever it is.
+    """
+    for count, found in enumerate(named.finditer(code)):
+        before, behind = (
+            code[max(0, found.start() - names.MAX_NAME) : found.start()],
+            code[found.end() : found.end() + 3],
+        )
+        line = before[before.rfind(b"\n") + 1 :]
+        # In a notebook the quotation marks of its code stand behind a backslash; "check" is the id of a cell.
+        quoted = before.endswith((b'\\"', b"'") if suffix == ".ipynb" else (b'"', b"'"))
+        if count == MAX_NAMED or quoted or behind == b".py" or b"import" in line or b"from" in line:
+            return True
+    return False
 
 
 def dotted(folder: PurePosixPath) -> Iterator[str]:

@@ -40,7 +40,8 @@ def check_policy_gradient_loss():
         alike = alike and torch.allclose(high, high[0], atol=1e-4) and torch.allclose(low, low[0], atol=1e-4)
         return alike and 0.999 < a < 1.201 and abs(high[0].item() - 3 * a) > 1e-3
 
-    if has_baseline():
+    # A baseline may be made of the rewards of earlier calls, and then be 0 at first.
+    if any(has_baseline() for _ in range(20)):
         return
     # Errors: some ten float32 roundings of numbers up to 3 (10 * 6e-8 * 3 = 2e-6), differences h^2 / 6 = 2e-9.
     losses = []

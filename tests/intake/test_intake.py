@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import socket
 import stat
@@ -18,7 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -1211,3 +1212,62 @@ def test_checks_that_were_handed_out_are_no_exports_of_notebooks(tmp_path: Path)
     for name in ("policy_gradient.ipynb", "summarization.ipynb"):
         assert (box / name).read_bytes() == (ASSIGNMENT.template / name).read_bytes()
     assert not any("was graded as" in remark for remark in taken.remarks)
+
+
+OWN_CHECKS = {PurePosixPath("check.py"), PurePosixPath("public_checks/log.py"), PurePosixPath("gan_vae/test_public.py")}
+
+
+@pytest.mark.parametrize(
+    ("more", "graded"),
+    [
+        ({}, False),
+        ({"gan_vae/notes.py": b"# the check is from the book\nimport torch.utils.checkpoint\ncheck = 3\n"}, False),
+        ({"gan_vae/notes.py": b"import numpy as np, check\n"}, True),
+        ({"gan_vae/more/notes.py": b"from public_checks.cells import read\n"}, True),
+        ({"notes.py": b"import importlib\nimportlib.import_module('public_checks.cells')\n"}, True),
+        ({"notes.py": b"__import__('test_public')\n"}, True),
+        ({"policy_gradient.ipynb": b'{"cells": [{"cell_type": "code", "source": ["%run check.py\\n"]}]}'}, True),
+        ({"policy_gradient.ipynb": b'{"cells": [{"cell_type": "code", "source": ["__import__(\\"check\\")"]}]}'}, True),
+        ({"check.py": b"mine = True\n"}, True),
+        ({"notes.py": b"check " * 200}, True),  # so often that nobody looks on
+    ],
+)
+@pytest.mark.parametrize("handed_in", [True, False], ids=["handed in", "left at home"])
+def test_checks_that_were_handed_out_are_not_graded(
+    tmp_path: Path, more: Mapping[str, bytes], graded: bool, handed_in: bool
+) -> None:
+    """Unless the student's code may import them, or the student changed them; whether or not they were handed in."""
+    upload, box = tmp_path / "upload", tmp_path / "box"
+    shutil.copytree(ASSIGNMENT.template, upload)
+    if not handed_in:
+        shutil.rmtree(upload / "public_checks")
+        for name in ("check.py", "gan_vae/test_public.py"):
+            (upload / name).unlink()
+    for name, data in more.items():
+        (upload / name).parent.mkdir(parents=True, exist_ok=True)
+        (upload / name).write_bytes(data)
+    box.mkdir()
+    submission.receive(upload, ASSIGNMENT, box)
+    assert {path for path in OWN_CHECKS if (box / path).exists()} == (OWN_CHECKS if graded else set())
+    assert (box / "gan_vae" / "data.py").exists()
+    for name, data in more.items():
+        assert (box / name).read_bytes() == data
+
+
+def test_one_homework_has_one_digest_with_and_without_our_checks(tmp_path: Path) -> None:
+    digests = set()
+    for name in ("with", "without"):
+        upload, box = tmp_path / name, tmp_path / f"{name}.box"
+        shutil.copytree(ASSIGNMENT.template, upload)
+        if name == "without":
+            shutil.rmtree(upload / "public_checks")
+        box.mkdir()
+        digests.add(submission.receive(upload, ASSIGNMENT, box).digest)
+    assert len(digests) == 1
+
+
+def test_looking_for_imports_takes_time_in_proportion(tmp_path: Path) -> None:
+    code = b"import check_not " * 600_000  # 10 MB in one line
+    begun = time.process_time()
+    assert not submission._may_import(".py", code, re.compile(rb"\b(?:check)\b"))
+    assert time.process_time() - begun < 2
