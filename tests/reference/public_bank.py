@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+import types
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,6 +49,15 @@ def _checker() -> tuple[Any, Any]:
 
 CHILD, PACKING = _checker()
 QUESTIONS = CHILD.QUESTIONS
+
+
+def imported() -> types.ModuleType:
+    """Torch, with what its optimisers and the notebooks import: once, and not in each fork."""
+    import matplotlib.pyplot  # noqa: F401
+    import torch
+
+    torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    return torch
 
 
 def question_of(variant: Solution) -> Any:
@@ -190,8 +200,7 @@ def main(words: Sequence[str]) -> int:
     chosen = parser.parse_args(words)
     if chosen.write:
         documents.read(DOCUMENT, COMMAND)
-    import torch  # noqa: F401  # once, and not in each fork
-
+    imported()
     prefixes = tuple(chosen.prefix) or ("",)
     variants = [("right", one) for one in bank.RIGHT] + [("wrong", one) for one in bank.WRONG]
     variants = [pair for pair in variants if pair[1].id.startswith(prefixes) and chosen.only in (None, pair[0])]

@@ -199,9 +199,8 @@ CAUGHT = {  # a wrong solution of the bank, and a public check that fails it
 
 @pytest.fixture(scope="module")
 def torch() -> types.ModuleType:
-    """Imported once, and not in each fork; so is what notebooks import."""
-    importlib.import_module("matplotlib.pyplot")
-    return importlib.import_module("torch")
+    """Imported once, and not in each fork; so is what notebooks and optimisers import."""
+    return public_bank.imported()
 
 
 @pytest.mark.parametrize("id", CAUGHT)
