@@ -28,11 +28,6 @@ def in_some_form(check):
     raise first
 
 
-def check_permute_mnist():
-    """Stops with a sentence if permute_mnist is not what was asked for."""
-    in_some_form(permuted_alike)
-
-
 def permuted_alike(form, _):
     first = np.arange(2 * 784, dtype=np.float32).reshape(2, 1, 28, 28)  # every pixel has a value of its own
     before, second = form(first), form(first[:1] + 784)
@@ -50,6 +45,11 @@ def permuted_alike(form, _):
     again, other = (np.asarray(permute_mnist([form(first)], number)[0])[0].ravel() for number in (5, 6))
     assert np.array_equal(a, again), "The same seed was expected to give the same permutation; two calls differ."
     assert not np.array_equal(a, other), "Another seed was expected to give another permutation."
+
+
+def check_permute_mnist():
+    """Stops with a sentence if permute_mnist is not what was asked for."""
+    in_some_form(permuted_alike)
 
 
 @contextmanager
@@ -110,9 +110,9 @@ def in_proportion(seen, candidates):
                for one in candidates)  # fmt: skip
 
 
-def check_on_task_update():
-    """Stops with a sentence if on_task_update is not what was asked for."""
-    in_some_form(updates)
+def rounded(numbers):
+    """Numbers for a message."""
+    return [round(one, 3) for one in numbers.tolist()]
 
 
 def updates(form, _):
@@ -181,9 +181,9 @@ def updates(form, _):
         )
 
 
-def rounded(numbers):
-    """Numbers for a message."""
-    return [round(one, 3) for one in numbers.tolist()]
+def check_on_task_update():
+    """Stops with a sentence if on_task_update is not what was asked for."""
+    in_some_form(updates)
 
 
 def by_hand():
@@ -196,11 +196,6 @@ def by_hand():
     small = nn.Linear(2, 1).to(device)
     small.load_state_dict(parts(3, -1, 0.5))
     return small, {0: parts(2, 0, 4), 1: parts(1, 3, 0)}, {0: parts(1, 5, 0), 1: parts(3, 1, 7)}
-
-
-def check_ewc_penalty():
-    """Stops with a sentence if ewc_penalty is not what was asked for."""
-    in_some_form(penalises)
 
 
 def penalises(_, strength):
@@ -223,6 +218,11 @@ def penalises(_, strength):
             )
 
 
+def check_ewc_penalty():
+    """Stops with a sentence if ewc_penalty is not what was asked for."""
+    in_some_form(penalises)
+
+
 class Noting(torch.optim.SGD):
     """Gradient descent that notes of each step the parameters before it, the gradient, and the images of its batch."""
 
@@ -239,11 +239,6 @@ class Noting(torch.optim.SGD):
         self.small.seen.clear()
         super().step()
         return loss
-
-
-def check_train_ewc():
-    """Stops with a sentence if a step of train_ewc is not what was asked for."""
-    in_some_form(trains)
 
 
 def trains(form, strength):
@@ -305,9 +300,9 @@ def trains(form, strength):
             ), f"{asked}{more}; the gradient at a call of `optimizer.step()` was another one."
 
 
-def check_rehearsal_set():
-    """Stops with a sentence if rehearsal_set is not what was asked for."""
-    in_some_form(rehearses)
+def check_train_ewc():
+    """Stops with a sentence if a step of train_ewc is not what was asked for."""
+    in_some_form(trains)
 
 
 def rehearses(form, _):
@@ -325,3 +320,8 @@ def rehearses(form, _):
         assert len(set(t.tolist())) == len(t), f"Each image was expected once at most {asked}; some come twice."
         turns = np.count_nonzero(np.diff(t // 100))  # by chance two or fewer once in a million orders
         assert turns > 2, f"A random order was expected {asked}; the tasks come one after the other."
+
+
+def check_rehearsal_set():
+    """Stops with a sentence if rehearsal_set is not what was asked for."""
+    in_some_form(rehearses)

@@ -73,24 +73,6 @@ def settings_of(**sizes):
     return config
 
 
-def check_stack():
-    """Stops with a sentence if a decoder step by step is not what it is all at once."""
-    own, first = TransformerLayer, None
-    globals()["TransformerLayer"] = PlainLayer
-    try:
-        for PlainLayer.pairs in (False, True):
-            torch.manual_seed(0)
-            try:
-                return stack_alone(Seq2Seq(settings_of(vocab_size=20, d_model=16, d_ffn=32, max_positions=10)).eval())
-            except NotImplementedError:
-                raise
-            except Exception as error:
-                first = first or error
-        raise first
-    finally:
-        globals()["TransformerLayer"] = own
-
-
 def stack_alone(model):
     for weight in model.parameters():
         nn.init.normal_(weight, std=0.5)  # larger than for training, so that mistakes show
@@ -109,6 +91,24 @@ def stack_alone(model):
         assert shapes == [(3, i + 1, 16)] * 2, f"The two layers' caches have the shapes {shapes} after {i + 1} tokens."
         off = (logits[:, 0] - expected[:, i]).abs().max().item()
         assert off < ROUNDING * 20, f"At position {i} the cached logits are off by {off:.2g} from teacher forcing's."
+
+
+def check_stack():
+    """Stops with a sentence if a decoder step by step is not what it is all at once."""
+    own, first = TransformerLayer, None
+    globals()["TransformerLayer"] = PlainLayer
+    try:
+        for PlainLayer.pairs in (False, True):
+            torch.manual_seed(0)
+            try:
+                return stack_alone(Seq2Seq(settings_of(vocab_size=20, d_model=16, d_ffn=32, max_positions=10)).eval())
+            except NotImplementedError:
+                raise
+            except Exception as error:
+                first = first or error
+        raise first
+    finally:
+        globals()["TransformerLayer"] = own
 
 
 class Example:
