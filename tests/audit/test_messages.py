@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,9 +105,12 @@ def test_the_command_grades_the_bank_and_goes_on_from_where_it_stopped(
     journal.write_text("".join(f"{line}\n" for line in lines[:2]))
     asked: list[str] = []
     graded = messages.to_solution
-    monkeypatch.setattr(
-        messages, "to_solution", lambda solution, own: asked.append(solution.id) or graded(solution, own)
-    )
+
+    def to_solution(solution: Any, own: Any) -> Any:
+        asked.append(solution.id)
+        return graded(solution, own)
+
+    monkeypatch.setattr(messages, "to_solution", to_solution)
     assert run(tmp_path) == (0, text)
     assert asked == [json.loads(lines[2])["key"][0]]
 
