@@ -133,6 +133,25 @@ def test_one_question_alone(tmp_path: Path) -> None:
         assert part("questions").named(word).id == found
 
 
+WITHOUT = """import os, sys
+for name in ("fork", "forkpty", "getuid", "geteuid", "getloadavg", "sched_getaffinity", "killpg", "setsid"):
+    if hasattr(os, name):
+        delattr(os, name)
+sys.modules |= dict.fromkeys(("fcntl", "resource", "pwd", "grp", "termios", "pty", "tty"))
+"""
+"""What Windows has not, and macOS has in part, taken away when Python starts."""
+
+
+def test_it_runs_without_what_other_systems_lack(tmp_path: Path) -> None:
+    folder = copied(REFERENCE, tmp_path / "homework")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(WITHOUT)
+    console = {"PYTHONIOENCODING": "cp1252:strict", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    done = checked(folder, "2", PYTHONPATH=str(tmp_path / "site"), PYTHONWARNDEFAULTENCODING="1", **console)
+    assert (done.returncode, "public_checks" in done.stderr) == (0, False), done.stderr
+    assert "3 well, 0 wrong, 0 missing" in done.stdout
+
+
 def test_what_cannot_be_checked(tmp_path: Path) -> None:
     folder = copied(TEMPLATE, tmp_path / "homework")
     done = checked(folder, "4", "vea")
