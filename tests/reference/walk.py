@@ -53,7 +53,13 @@ def walk(folder: Path) -> list[Row]:
     zips, homework = folder / "dist", folder / "hw11"
     engine = [sys.executable, str(ROOT / "autograder" / "__main__.py")]
     making = [*engine, "bundle", "--out", str(zips)]
-    step("the staff make the zips", "python3 -m autograder bundle", making, ROOT, rf".*{bundle.STUDENTS}.*")
+    step(
+        "the staff make the zips",
+        "python3 -m autograder bundle",
+        making,
+        ROOT,
+        rf"{bundle.GRADESCOPE} .*{bundle.STUDENTS} for \w+ \w+",
+    )
     with zipfile.ZipFile(zips / bundle.STUDENTS) as archive:
         archive.extractall(homework)
     check = [sys.executable, "check.py"]
