@@ -481,7 +481,7 @@ def test_through_the_wall(pool: Pool) -> None:
 
 
 def test_the_student_who_lacks_the_picture_is_told() -> None:
-    with tempfile.TemporaryDirectory() as box, pytest.raises(Missing, match="expected"):
+    with tempfile.TemporaryDirectory() as box, pytest.raises(Missing, match="Expected"):
         probe.pictures({"file": FILE}, Student(Path(box), (FILE,)))
 
 

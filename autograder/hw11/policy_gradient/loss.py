@@ -437,10 +437,7 @@ def _one_column(s: Slope, action: int) -> Array:
     return _by_action(s, s.reward, _to_action(s, np.full(len(s.p), action)))
 
 
-REGRESSION = (
-    "It is a squared error between {0} and the reward, as if the network had to predict the reward. The reward is a "
-    "weight that multiplies the log-probability."
-)
+REGRESSION = "It is a squared error between {0} and the reward. The reward must multiply the log-probability."
 
 
 def _log_chances(s: Slope) -> Array:
@@ -492,20 +489,20 @@ MISTAKES = (
     ),
     Misconception(
         "broadcast_nxn",
-        "Every row was weighted by the mean reward of the batch, not by its own reward. Two means were multiplied, "
-        "or tensors of shapes (N, 1) and (N,) were multiplied, which gives N x N products.",
+        "Every row was weighted by the mean reward of the batch, not by its own. Tensors of shapes (N, 1) and (N,) "
+        "give N x N products.",
         lambda s: -s.score * s.reward.mean() / len(s.p),
     ),
     Misconception(
         "index_nxn",
-        "`logprob[:, predicted]` has shape N x N, so each row holds log-probabilities for the actions of all rows. "
-        "Use `logprob[torch.arange(N), predicted]` to get one log-probability for each row.",
+        "`logprob[:, predicted]` has shape N x N, with the actions of all rows in each row. Use "
+        "`logprob[torch.arange(N), predicted]`.",
         lambda s: -(_shares(s, s.reward) - s.reward.mean() * s.p) / len(s.p),
     ),
     Misconception(
         "index_nxn",
-        "`logprob[:, predicted]` has shape N x N, so each row holds log-probabilities for the actions of all rows. "
-        "Use `logprob[torch.arange(N), predicted]` to get one log-probability for each row.",
+        "`logprob[:, predicted]` has shape N x N, with the actions of all rows in each row. Use "
+        "`logprob[torch.arange(N), predicted]`.",
         lambda s: -s.reward[:, None] * (_shares(s, np.ones(len(s.p))) - s.p) / len(s.p),
     ),
     Misconception("reward_ignored", "The loss does not use the reward.", lambda s: -s.score / len(s.p)),
