@@ -15,12 +15,12 @@ NEW = ".new-"
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def save(path: Path, content: str | bytes, *, links: bool = True) -> None:
+def save(path: Path, content: str | bytes, *, links: bool = True, mode: int = 0o644) -> None:
     """Writes a file, UTF-8 if it is text, so that a kill at any moment leaves the old or the new content, never a part.
 
     Only a regular file is replaced, or what is not there. A link, a device or a pipe stays what it is: the content is
     written into it, which a kill can interrupt. With `links=False` a link is replaced, too: somebody else put it there.
-    Makes the folder. Raises OSError, after which the old content is there.
+    A new file has the rights `mode`. Makes the folder. Raises OSError, after which the old content is there.
     """
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     if not is_replaceable(path) and (links or not path.is_symlink()):
@@ -31,7 +31,7 @@ def save(path: Path, content: str | bytes, *, links: bool = True) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        Path(name).chmod(0o644)
+        Path(name).chmod(mode)
         Path(name).replace(path)
     except BaseException:
         with suppress(OSError):

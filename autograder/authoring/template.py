@@ -10,12 +10,13 @@ from __future__ import annotations
 import ast
 import json
 import re
-import shutil
+import stat
 import sys
 import textwrap
 import tomllib
 from pathlib import Path, PurePosixPath
 
+from autograder import storage
 from autograder.text import many
 
 _MARKER = re.compile(r"#[\W_]*(BEGIN|END)[\W_]*SOLUTION", re.IGNORECASE)  # generous: a misspelt marker must not leak
@@ -164,8 +165,9 @@ def _planned(reference: Path) -> tuple[dict[PurePosixPath, bytes], int]:
 def generate(reference: Path, template: Path) -> list[Path]:
     """Make the folder `template` what `reference` says, and return its files.
 
-    Nothing is written before all of the reference has been read and cut. Files that do not belong are
-    removed; what runs leave behind (`__pycache__`, `data`, `results`, names with a leading dot) is let be.
+    Nothing is written before all of the reference has been read and cut. Each file is written by rename, so that a run
+    that is killed leaves old and new files, and never a part of one. Files that do not belong are removed; what runs
+    leave behind (`__pycache__`, `data`, `results`, names with a leading dot) is let be.
     Raises ValueError when markers are wrong, or one folder holds the other.
     """
     _generate(reference, template)
@@ -178,13 +180,12 @@ def _generate(reference: Path, template: Path) -> int:
         raise ValueError(f"The template {template} and the reference {reference} must be folders side by side.")
     plan, regions = _planned(reference)
     for name, content in plan.items():
-        path = template / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        shutil.copymode(reference / name, path)
+        storage.save(template / name, content, mode=stat.S_IMODE((reference / name).stat().st_mode))
     for name in _files(template):
         if name not in plan:
             (template / name).unlink()
+    for left in template.rglob(f"{storage.NEW}*"):  # of a run that was killed
+        left.unlink(missing_ok=True)
     for folder in sorted((path for path in template.rglob("*") if path.is_dir()), reverse=True):
         if not any(folder.iterdir()):
             folder.rmdir()

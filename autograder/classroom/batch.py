@@ -301,6 +301,7 @@ def _plan(
     unread = [upload.id for upload in todo if upload.reason]
     if unread:
         yield f"{len(unread)} of these cannot be graded, as their rows say: {_listed(unread)}."
+    yield from [upload.note for upload in uploads if upload.note][:NAMED]
     if nobodys := roster.passed_over(options.path):
         yield f"Skipped, because nobody submitted them: {_listed(nobodys)}."
 

@@ -17,7 +17,7 @@ import time
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,7 +25,7 @@ from typing import Any
 from autograder import storage
 from autograder.core import Reject
 from autograder.intake import archives, metadata, names
-from autograder.intake.metadata import MAX_BYTES, Student
+from autograder.intake.metadata import MAX_BYTES, Entry, Student
 from autograder.intake.uploads import (
     MAX_ENTRIES,
     MAX_FILE,
@@ -55,7 +55,8 @@ class Upload:
     """One submission of a class: its `id` (a safe file name), where it is, and who handed it in.
 
     `inside` is the folder within the zip at `path` where `path` is a whole export, "" where it is the upload itself.
-    `entry` is what the file or folder is called. `reason` is why it cannot be graded, if that is known before.
+    `entry` is what the file or folder is called. `reason` is why it cannot be graded, if that is known before; `note`
+    is what the staff should know of how the export lists it.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Upload:
     created_at: str = ""
     entry: str = ""
     reason: str = ""
+    note: str = ""
 
     def fetch(self, scratch: Path) -> Path:
         """Where the upload can be received from: its own path, or a copy in `scratch` of its part of an export."""
@@ -174,16 +176,49 @@ def _listed(folder: Path) -> Path | None:
 def _exported(folder: Path, file: Path) -> list[Upload]:
     if file.stat().st_size > MAX_BYTES:
         raise Reject(f"{file.name} is larger than {MAX_BYTES // 1024**2} MB.")
+    there = {path.name: path for path in folder.iterdir() if path.name not in metadata.NAMES}
     found = []
-    for one in metadata.read(file.read_bytes(), file.name):
-        path = folder / one.folder
-        reason = _reason(path) if path.is_symlink() or path.exists() else _missing(one.folder, file.name)
-        found.append(Upload("", path, "", one.students, one.created_at, one.folder, reason))
+    for one in _matched(metadata.read(file.read_bytes(), file.name), there, file.name):
+        path = there.get(one.entry, file)
+        found.append(replace(one, path=path, reason=one.reason or _reason(path)))
     known = {upload.entry for upload in found} | set(metadata.NAMES)
     return found + [upload for upload in _beside(folder) if upload.entry not in known]
 
 
+def _matched(listed: Sequence[Entry], there: Collection[str], told: str) -> list[Upload]:
+    """An upload, without its path, for each folder that the list `told` names; `there` are those of the export.
+
+    A name that differs from a folder's in spaces around it, in a slash behind it or in its Unicode form means that
+    folder. What no folder can be called is a row that says so. A folder that is listed twice is one row, of all who are
+    listed with it.
+    """
+    alike: dict[str, list[str]] = {}
+    for name in there:
+        alike.setdefault(_alike(name), []).append(name)
+    found: dict[str, Upload] = {}
+    for one in listed:
+        same = [one.folder] if one.folder in there else alike.get(_alike(one.folder), [])
+        entry = same[0] if len(same) == 1 else one.folder
+        reason = "" if entry in there else _missing(one.folder, told)
+        before = found.get(entry)
+        if before is None:
+            found[entry] = Upload("", Path(), "", one.students, one.created_at, entry, reason)
+            continue
+        students = tuple(dict.fromkeys((*before.students, *one.students)))
+        times = sorted(filter(None, (before.created_at, one.created_at)))
+        note = f"{told} lists {shown(entry)} more than once: it counts for all who stand there, by the earliest time."
+        found[entry] = replace(before, students=students, created_at=times[0] if times else "", note=note)
+    return list(found.values())
+
+
+def _alike(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip().removeprefix("./").rstrip("/\\").strip()
+
+
 def _missing(folder: str, listed_in: str) -> str:
+    parts = _alike(folder).replace("\\", "/").split("/")
+    if len(parts) > 1 or parts[0] in ("", ".", "..") or "\0" in folder:
+        return f"{listed_in} lists {shown(folder)}, which no folder of an export is called. Please export it again."
     return f"{listed_in} lists {shown(folder)}, but the export has no such folder. Please export it again."
 
 
@@ -213,9 +248,8 @@ def _exported_zip(path: Path) -> list[Upload]:
     below = {name[len(top) :].partition("/") for name in listed if name.startswith(top)}
     folders = {folder for folder, slash, _ in below if slash}
     found = []
-    for one in metadata.read(data, told):
-        reason = "" if one.folder in folders else _missing(one.folder, told)
-        found.append(Upload("", path, f"{top}{one.folder}/", one.students, one.created_at, one.folder, reason))
+    for one in _matched(metadata.read(data, told), folders, told):
+        found.append(replace(one, path=path, inside=f"{top}{one.entry}/"))
     known = {one.entry for one in found} | set(metadata.NAMES)
     for name, slash in sorted({(folder, slash) for folder, slash, _ in below if folder and folder not in known}):
         if not (slash == "" and name in folders) and not _is_nobodys(Path(os.devnull, name)):

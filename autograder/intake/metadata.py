@@ -47,7 +47,10 @@ class Student:
 
 @dataclass(frozen=True)
 class Entry:
-    """A submission: its folder in the export, who handed it in, and when."""
+    """A submission: its folder in the export as the list has it, who handed it in, and when.
+
+    Nothing is left out: a folder may stand in the list twice, and be no name that a folder can have.
+    """
 
     folder: str
     students: tuple[Student, ...]
@@ -58,16 +61,19 @@ def read(data: bytes, name: str = NAMES[0]) -> list[Entry]:
     """The submissions that the file called `name` lists. Raises `Reject` where it cannot be read, and nothing else."""
     if len(data) > MAX_BYTES:
         raise Reject(f"{name} is larger than {MAX_BYTES // 1024**2} MB.")
-    tree = _json(data, name) if name.endswith(".json") else _Reader(name).read(_text(data))
-    if not isinstance(tree, dict):
+    pairs = _json(data, name) if name.endswith(".json") else _Reader(name).read(_text(data))
+    if pairs is None:
         raise Reject(f"{name} does not map folders to submitters.")
     found = []
-    for folder, value in tree.items():
+    for folder, value in pairs:
+        if not isinstance(folder, str) and not isinstance(value, dict):
+            continue  # a key that is no text, and nobody behind it
         fields = _fields(value)
         submitters = fields.get("submitters")
         students = tuple(map(_student, submitters)) if isinstance(submitters, list) else ()
-        if isinstance(folder, str) and folder not in ("", ".", "..") and not set(folder) & set("/\\\0"):
-            found.append(Entry(folder, students, shown(fields.get("created_at"))))
+        called = folder if isinstance(folder, str) else shown(folder)
+        called = called.encode("utf-8", "replace").decode()  # JSON may tell half a character
+        found.append(Entry(called, students, shown(fields.get("created_at"))))
     return found
 
 
@@ -103,11 +109,25 @@ def _student(value: Any) -> Student:
 # ------------------------------------------------------------------------------------------------ JSON
 
 
-def _json(data: bytes, name: str) -> Any:
+Pairs = list[tuple[Any, Any]]
+"""The keys and values of the file's one mapping, a key that stands there twice with both values."""
+
+
+def _json(data: bytes, name: str) -> Pairs | None:
     if len(data) > MAX_JSON:
         raise Reject(f"{name} is larger than {MAX_JSON // 1024**2} MB.")
+    last: Pairs = []
+
+    def read(pairs: Pairs) -> dict[Any, Any]:
+        nonlocal last
+        last = pairs  # the outermost mapping is complete last
+        return dict(pairs)
+
     try:
-        return json.loads(_text(data), parse_int=str, parse_float=str, parse_constant=str, strict=False)
+        tree = json.loads(
+            _text(data), parse_int=str, parse_float=str, parse_constant=str, strict=False, object_pairs_hook=read
+        )
+        return last if isinstance(tree, dict) else None
     except json.JSONDecodeError as error:
         raise Reject(f"{name}, line {error.lineno}, is not valid JSON.") from None
     except RecursionError:
@@ -140,11 +160,12 @@ class _Reader:
     """Builds the tree of a file's first document from libyaml's events, without recursion."""
 
     name: str
+    pairs: Pairs = field(default_factory=list)
     anchors: dict[str, Any] = field(default_factory=dict)
     stack: list[_Frame] = field(default_factory=list)
     tree: Any = None
 
-    def read(self, text: str) -> Any:
+    def read(self, text: str) -> Pairs | None:
         line = 0
         try:
             for count, event in enumerate(yaml.parse(text, Loader=LOADER)):
@@ -162,7 +183,7 @@ class _Reader:
             raise self.fault(max(0, min(mark.line if mark else line, last)), "is not valid YAML") from None
         except (yaml.YAMLError, ValueError, RecursionError):
             raise self.fault(line, "is not valid YAML") from None
-        return self.tree
+        return self.pairs if isinstance(self.tree, dict) else None
 
     def fault(self, line: int, what: str) -> Reject:
         return Reject(f"{self.name}, line {line + 1}, {what}.")
@@ -212,7 +233,9 @@ class _Reader:
         elif not frame.has_key:
             frame.key, frame.has_key = value, True
         else:
-            if self.keeps() and isinstance(frame.key, str):  # a key that is no text names nothing here
+            if len(self.stack) == 1:
+                self.pairs.append((frame.key, value))
+            elif self.keeps() and isinstance(frame.key, str):  # a key that is no text names nothing here
                 frame.value[frame.key] = value
             frame.key, frame.has_key = None, False
 

@@ -85,6 +85,39 @@ def test_stale_files_go_and_what_runs_leave_stays(tmp_path):
     assert template.differences(reference, made) == ["one/a.py differs from the file that the reference generates."]
 
 
+@pytest.mark.parametrize("at", range(4))
+def test_a_run_that_is_stopped_leaves_no_part_of_a_file(tmp_path, monkeypatch, at):
+    """Each file is the old or the new one, whichever write fails; the next run ends it."""
+    reference, made = tmp_path / "reference", tmp_path / "template"
+    reference.mkdir()
+    for name in ("a.py", "b.py", "c.py"):
+        (reference / name).write_text("x = 1\n" * 1000)
+    (reference / "b.py").chmod(0o755)
+    template.generate(reference, made)
+    assert (made / "b.py").stat().st_mode & 0o777 == 0o755
+    old = {path.name: path.read_bytes() for path in made.iterdir()}
+    for name in old:
+        (reference / name).write_text("y = 2\n" * 1000)
+    rename, done = Path.replace, []
+
+    def stopped(self, target):
+        if len(done) == at:
+            raise OSError(28, "No space left on device")
+        done.append(target)
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", stopped)
+        assert template.run(reference, made) == (2 if at < 3 else 0)
+    new = {name: (reference / name).read_bytes() for name in old}
+    held = {path.name: path.read_bytes() for path in made.iterdir()}
+    assert [held[name] == new[name] for name in sorted(new)] == [place < at for place in range(3)]
+    assert all(held[name] in (old[name], new[name]) for name in held) and len(held) == 3
+    (made / ".new-left").write_text("by a run that was killed")
+    assert template.run(reference, made) == 0
+    assert {path.name: path.read_bytes() for path in made.iterdir()} == new
+
+
 def test_run_says_what_it_did(tmp_path, capsys):
     (tmp_path / "reference").mkdir()
     (tmp_path / "reference" / "a.py").write_text(

@@ -224,6 +224,67 @@ def test_what_is_in_an_export_and_what_its_list_says(tmp_path: Path) -> None:
     assert "is a link, which the command does not follow" in results(tmp_path / "out ")["submission_3"]["output"]
 
 
+def listed(*names: str, json: bool) -> str:
+    """An export's list, as it is written; each name has a submitter of its own."""
+    if json:
+        rows = (f'"{name}": {{"submitters": [{{"name": "S{at}"}}], "created_at": "2026-11-2{9 - at} 04:00:00"}}'
+                for at, name in enumerate(names))  # fmt: skip
+        return "{" + ",".join(row.replace("\\", "\\\\") for row in rows) + "}"
+    rows = (f"'{name}':\n  :submitters:\n  - :name: S{at}\n  :created_at: 2026-11-2{9 - at} 04:00:00\n"
+            for at, name in enumerate(names))  # fmt: skip
+    return "".join(rows)
+
+
+@pytest.mark.parametrize("json", [False, True])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_list_that_names_a_folder_twice_or_in_another_form_loses_nobody(
+    tmp_path: Path, json: bool, zipped: bool
+) -> None:
+    """One row for each folder, of all who are listed with it, by the earliest time; and a line of the command."""
+    export = tmp_path / "export"
+    for name in ("submission_1", "submission_2", "submission_3", f"submission_{NFC}"):
+        (export / name).mkdir(parents=True)
+        (export / name / "answer.py").write_text(RIGHT)
+    names = ("submission_1", "submission_1", " submission_2 ", "submission_3/", f"submission_{NFD}")
+    text, name = listed(*names, json=json), metadata.NAMES[2 if json else 0]
+    (export / name).write_text(text, encoding="utf-8")
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+            for path in export.rglob("*.*"):
+                archive.write(path, path.relative_to(export))
+        export = tmp_path / "export.zip"
+    uploads = {upload.entry: upload for upload in roster.read(export)}
+    assert {entry: [one.name for one in upload.students] for entry, upload in uploads.items()} == {
+        "submission_1": ["S0", "S1"], "submission_2": ["S2"], "submission_3": ["S3"], f"submission_{NFC}": ["S4"]
+    }  # fmt: skip
+    assert [upload.reason for upload in uploads.values()] == [""] * 4
+    assert uploads["submission_1"].created_at == "2026-11-28 04:00:00"
+    done = run(export, tmp_path / "out")
+    told = f'{name} lists "submission_1" more than once: it counts for all who stand there, by the earliest time.'
+    assert done.stdout.count("more than once") == 1 and told in done.stdout
+    assert {one["score"] for one in results(tmp_path / "out").values()} == {3}
+    assert len(rows(tmp_path / "out", "SELECT name FROM students")) == 5
+
+
+def test_what_no_folder_can_be_called_is_a_row_that_says_so(tmp_path: Path) -> None:
+    """Nothing outside of the export is read, whatever the list says."""
+    export = tmp_path / "export"
+    (export / "ann").mkdir(parents=True)
+    (export / "ann" / "answer.py").write_text(RIGHT)
+    (tmp_path / "bo").mkdir()
+    (tmp_path / "bo" / "answer.py").write_text(RIGHT)
+    odd = ("../bo", str(tmp_path / "bo"), "ann/answer.py", "..", ".", "", "a\\b", "gone")
+    (export / metadata.NAMES[0]).write_text(listed(*odd, "ann", json=False))
+    out = tmp_path / "out"
+    done = run(export, out)
+    assert (done.returncode, "9 submissions" in done.stdout) == (0, True), done.stdout + done.stderr
+    told = {name: one["output"] for name, one in results(out).items() if one["score"] == 0}
+    assert len(told) == 8
+    assert sum("which no folder of an export is called" in one for one in told.values()) == 7
+    assert sum("there is no such folder in the export" in one for one in told.values()) == 1
+    assert {name for (name,) in rows(out, "SELECT name FROM students")} == {f"S{at}" for at in range(9)}
+
+
 @pytest.mark.parametrize("null", ["null", "~", "", "Null", "!!null null", "!!null ''", "!!null ~"])
 def test_a_time_that_is_null_is_empty(null: str) -> None:
     (one,) = metadata.read(f"s:\n  :created_at: {null}\n  :submitters: []\n".encode())

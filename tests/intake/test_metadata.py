@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -206,13 +207,21 @@ def test_a_slice_of_the_damaged_files() -> None:
     assert found.seconds < 30
 
 
-def test_ids_of_an_export_of_any_words() -> None:
-    """Folders' names are strangers', too: none leads anywhere."""
+def test_ids_of_an_export_of_any_words(tmp_path: Path) -> None:
+    """Folders' names are strangers', too: none leads anywhere, and none is left out."""
     rng = random.Random(1)
-    for _ in range(200):
-        word = "".join(rng.choices("../\\ \0a\x1b\u202e", k=4))
-        for one in metadata.read(json.dumps({word: {}}).encode(), "submission_metadata.json"):
-            assert not {"/", "\\", "\0"} & set(one.folder) and one.folder not in ("", ".", "..")
+    words = {"".join(rng.choices("../\\ \0a\x1b\u202e\ud800", k=4)) for _ in range(200)}
+    outside, inside = tmp_path / "a", tmp_path / "export" / "a"
+    for folder in (outside, inside):
+        folder.mkdir(parents=True)
+        (folder / "x.py").write_text("x = 1\n")
+    (inside.parent / metadata.NAMES[-1]).write_text(json.dumps({word: {} for word in words}))
+    uploads = roster.read(inside.parent)
+    assert len({upload.id for upload in uploads}) == len(uploads) > 150
+    for upload in uploads:
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", upload.id)
+        assert upload.reason or upload.path == inside
+    assert {upload.entry for upload in uploads if not upload.reason} == {"a"}
 
 
 def test_a_student_called_data(tmp_path: Path) -> None:
