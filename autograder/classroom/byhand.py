@@ -15,12 +15,13 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from autograder.classroom.cells import FORMULA, cell
 from autograder.core import Assignment, Check, Question
-from autograder.text import clean
+from autograder.intake.points import counting
+from autograder.text import clean, shown
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS by_hand ( -- no reference to submissions: it outlives their regrading
@@ -167,7 +168,9 @@ def state(check: Check, verdict: sqlite3.Row | None, given: Mark | None, content
 # ---------------------------------------------------------------------------------------- results.json
 
 
-def put(content: dict[str, Any], given: Mapping[str, Mark], most: Mapping[str, float]) -> dict[str, Any]:
+def put(
+    content: dict[str, Any], given: Mapping[str, Mark], most: Mapping[str, float], assignment: Assignment
+) -> dict[str, Any]:
     """A results.json with the points and comments of people in it; what was graded stays in it, for `taken`.
 
     A check that has no line of its own, since its files are not in the upload, gets one.
@@ -187,7 +190,90 @@ def put(content: dict[str, Any], given: Mapping[str, Mark], most: Mapping[str, f
                 }
                 tests.append(_with(line, mark, most))
                 tests[-1]["extra_data"]["by_hand"] = None
-    return _summed(content, tests)
+    points = content["extra_data"].get("points")
+    if points is None or "kept" not in points or tests == content["tests"]:
+        return _summed(content, tests)
+    more = [0.0, 0.0]
+    optional = {question.id for question in assignment.questions if question.optional}
+    for test in tests:
+        old = (test["extra_data"].get("by_hand") or {}) if "by_hand" in test["extra_data"] else test
+        more[bool(optional & set(test["tags"]))] += test.get("score", 0.0) - old.get("score", 0.0)
+    totals = tuple(
+        sum(most.get(check.id, check.points) for q in assignment.questions if q.optional == kind for check in q.checks)
+        for kind in (False, True)
+    )
+    now = _settled(points, (more[0], more[1]), totals[0])
+    before = {"score": content["score"], "output": content["output"], "points": points}
+    before["said"] = {test["extra_data"]["check"]: test["output"] for test in tests if test["tags"] == [COURSE]}
+    tests = [{**test, "output": _told(test["output"], now)} if test["tags"] == [COURSE] else test for test in tests]
+    sums = f"{shown(now.required)} of {shown(totals[0])} points"
+    sums += f", and {shown(now.optional)} of {shown(totals[1])} optional" if totals[1] else ""
+    kept = {name: value for name, value in vars(now).items() if name != "told"}
+    return {
+        **content,
+        "score": now.score,
+        "output": SUMS.sub(sums, content["output"], count=1),
+        "tests": tests,
+        "extra_data": {**content["extra_data"], "points": {**points, **kept}, "graded": before},
+    }
+
+
+COURSE = "course"
+"""The tag of entries that are no checks (gradescope.COURSE)."""
+SUMS = re.compile(r"^[\d.]+ of [\d.]+ points(?:, and [\d.]+ of [\d.]+ optional)?$", re.MULTILINE)
+LATE = re.compile(r"Before: [\d.]+ points\. Now: [\d.]+\.")
+COUNTED = re.compile(r"[\d.]+ of the [\d.]+ optional points count\.")
+"""Of what a result says about its sums: each is said anew when people's points change them."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A submission's sums by the course's settings, with people's points in them. `late` is what lateness took off."""
+
+    required: float
+    optional: float
+    counted: float
+    before: float
+    late: float
+    score: float
+    told: str = ""
+
+
+def _settled(old: Mapping[str, Any], more: tuple[float, float], total: float, told: str = "") -> Settled:
+    """What `old` becomes with so many points more in the required and the optional questions.
+
+    The rules are those of the grading: the points are the rescaled ones, optional points count as the course says,
+    and lateness takes its share of all that counts, whoever gave it.
+    """
+    required, optional = round(old["required"] + more[0], 2), round(old["optional"] + more[1], 2)
+    counted = round(counting(old["count"], old["most"], required, optional, total), 2)
+    before = round(required + counted, 2)
+    score = round(before * old["kept"], 2)
+    now = Settled(required, optional, counted, before, round(score - before, 4), score)
+    return replace(now, told=_told(told, now))
+
+
+def _told(text: str, now: Settled) -> str:
+    text = LATE.sub(f"Before: {shown(now.before)} points. Now: {shown(now.score)}.", text)
+    return COUNTED.sub(f"{shown(now.counted)} of the {shown(now.optional)} optional points count.", text)
+
+
+def settled(book: sqlite3.Connection, assignment: Assignment) -> dict[str, Settled]:
+    """By submission, where it was graded by settings of the course."""
+    optional = {check.id for question in assignment.questions if question.optional for check in question.checks}
+    more: dict[str, list[float]] = {}
+    for row in book.execute(
+        "SELECT by_hand.submission, by_hand.check_id, by_hand.points - COALESCE(score, 0) AS more FROM by_hand "
+        "JOIN verdicts ON by_hand.submission = verdicts.submission AND by_hand.check_id = verdicts.check_id "
+        "WHERE by_hand.points IS NOT NULL"
+    ):
+        more.setdefault(row["submission"], [0.0, 0.0])[row["check_id"] in optional] += row["more"]
+    total = sum(points for name, points in worth(book, assignment).items() if name not in optional)
+    found = {}
+    for row in book.execute("SELECT * FROM settled JOIN counting USING (submission)"):
+        own = more.get(row["submission"], [0.0, 0.0])
+        found[row["submission"]] = _settled(row, (own[0], own[1]), total, row["told"])
+    return found
 
 
 def _summed(old: dict[str, Any], tests: list[dict[str, Any]]) -> dict[str, Any]:
@@ -224,7 +310,14 @@ def taken(content: dict[str, Any]) -> dict[str, Any]:
             tests.append({**plain, **own, "extra_data": extra})
         elif own is test:
             tests.append(test)
-    return _summed(content, tests)
+    before = content["extra_data"].get("graded")
+    if before is None:
+        return _summed(content, tests)
+    said = before["said"]
+    tests = [{**test, "output": said.get(test["extra_data"]["check"], test["output"])} for test in tests]
+    extra = {name: value for name, value in content["extra_data"].items() if name != "graded"}
+    extra["points"] = before["points"]
+    return {**content, "score": before["score"], "output": before["output"], "tests": tests, "extra_data": extra}
 
 
 # ------------------------------------------------------------------------------------------- a table

@@ -63,6 +63,10 @@ CREATE TABLE IF NOT EXISTS settled ( -- what the course's settings made of the p
     submission TEXT PRIMARY KEY REFERENCES submissions ON DELETE CASCADE, required REAL NOT NULL,
     optional REAL NOT NULL, counted REAL NOT NULL, before REAL NOT NULL, late REAL NOT NULL, told TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS counting ( -- by which rules that was: the share that lateness left, optional questions
+    submission TEXT PRIMARY KEY REFERENCES submissions ON DELETE CASCADE, kept REAL NOT NULL, count TEXT NOT NULL,
+    most REAL
+);
 CREATE TABLE IF NOT EXISTS settings ( -- of the course, by the grader that they are a part of
     grader TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (grader, key)
 );
@@ -156,7 +160,7 @@ def record(book: sqlite3.Connection, upload: Upload, content: dict[str, Any], ru
     if run is None:
         old = book.execute("SELECT run FROM submissions WHERE id = ?", (upload.id,)).fetchone()
         run = None if old is None else old["run"]
-    for table in ("students", "verdicts", "diagnoses", "notes", "fingerprints", "missing", "settled"):
+    for table in ("students", "verdicts", "diagnoses", "notes", "fingerprints", "missing", "settled", "counting"):
         book.execute(f"DELETE FROM {table} WHERE submission = ?", (upload.id,))
     row: tuple[object, ...] = (
         *(upload.id, run, upload.created_at, extra.get("upload", ""), extra.get("content", "")),
@@ -173,6 +177,9 @@ def record(book: sqlite3.Connection, upload: Upload, content: dict[str, Any], ru
         told = " ".join(test["output"] for test in content["tests"] if test["tags"] == [gradescope.COURSE])
         points = [extra["points"][name] for name in ("required", "optional", "counted", "before", "late")]
         book.execute("INSERT INTO settled VALUES (?, ?, ?, ?, ?, ?, ?)", (upload.id, *points, told))
+        if "kept" in extra["points"]:
+            rule = [extra["points"][name] for name in ("kept", "count", "most")]
+            book.execute("INSERT INTO counting VALUES (?, ?, ?, ?)", (upload.id, *rule))
     for test in content["tests"]:
         own = test["extra_data"]
         if test["tags"] == [gradescope.COURSE]:
@@ -215,12 +222,13 @@ def grades(book: sqlite3.Connection, assignment: Assignment, path: Path) -> None
         for question, points in zip(assignment.questions, most, strict=True)
     ]
     head = ["Name", "SID", "Email", "Total Score", "Max Points", "Status", "Submission ID", "Submission Time", *titles]
-    settled = {row["submission"]: row for row in book.execute("SELECT * FROM settled")}
+    settled = byhand.settled(book, assignment)
     rows = list(_rows(book, assignment))
     if settled:  # by a course's settings: what counted before lateness, and what that took
         head += ["Before Lateness", "Lateness", "Why"]
-        none: dict[str, object] = {"before": None, "late": None, "told": ""}
-        rows = [[*row, *(settled.get(str(row[ID]), none)[key] for key in ("before", "late", "told"))] for row in rows]
+        for row in rows:
+            own = settled.get(str(row[ID]))
+            row += [None, None, ""] if own is None else [own.before, own.late, own.told]
     said: dict[str, list[str]] = {}
     for row in book.execute(
         "SELECT submission, number, comment FROM by_hand JOIN checks ON check_id = checks.id "
@@ -260,7 +268,7 @@ def _rows(book: sqlite3.Connection, assignment: Assignment) -> Iterator[list[obj
             "WHERE by_hand.points IS NOT NULL GROUP BY by_hand.submission"
         )
     }
-    most = assignment.points + byhand.added(book, assignment)
+    most, settled = assignment.points + byhand.added(book, assignment), byhand.settled(book, assignment)
     query = (
         "SELECT submissions.*, COALESCE(name, '') AS name, COALESCE(sid, '') AS sid, COALESCE(email, '') AS email "
         "FROM submissions LEFT JOIN students ON submission = submissions.id ORDER BY submissions.id, place"
@@ -270,8 +278,10 @@ def _rows(book: sqlite3.Connection, assignment: Assignment) -> Iterator[list[obj
         status = {"graded": "Graded", "unjudgeable": "Graded", "not gradable": "Not gradable"}.get(
             row["outcome"], "Grader error"
         )
+        total = round(row["score"] + more.get(row["id"], 0.0), 4)
+        total = settled[row["id"]].score if row["id"] in settled else total
         yield [
-            *(row["name"] or row["id"], row["sid"], row["email"], round(row["score"] + more.get(row["id"], 0.0), 4)),
+            *(row["name"] or row["id"], row["sid"], row["email"], total),
             *(most, status),
             *(row["id"], row["created_at"], *own),
         ]

@@ -27,7 +27,7 @@ def everything(book: sqlite3.Connection, assignment: Assignment, out: Path) -> N
     """Tables, results and pages, each by rename: whoever reads one finds an old or a new whole file."""
     tables(book, assignment, out)
     marks, worth = byhand.marks(book), byhand.worth(book, assignment)
-    results(out, (row["id"] for row in book.execute("SELECT id FROM submissions")), marks, worth)
+    results(out, assignment, (row["id"] for row in book.execute("SELECT id FROM submissions")), marks, worth)
     report.write(book, assignment, out)
 
 
@@ -37,8 +37,9 @@ def tables(book: sqlite3.Connection, assignment: Assignment, out: Path) -> None:
 
 
 def results(
-    out: Path, submissions: Iterable[str], marks: Mapping[str, Mapping[str, byhand.Mark]], worth: Mapping[str, float]
-) -> None:
+    out: Path, assignment: Assignment, submissions: Iterable[str], marks: Mapping[str, Mapping[str, byhand.Mark]],
+    worth: Mapping[str, float],
+) -> None:  # fmt: skip
     """Puts what people gave into the result files of these submissions, and takes out what they took back."""
     records = Records(out)
     for name in submissions:
@@ -49,7 +50,7 @@ def results(
             continue
         graded: dict[str, Any] | None = records.load(name) if touched else None
         if graded is not None:
-            gradescope.write(path, byhand.put(graded, marks.get(name, {}), worth))
+            gradescope.write(path, byhand.put(graded, marks.get(name, {}), worth, assignment))
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,17 @@ class Class:
     assignment: Assignment
 
 
-def _kept(question: Question, graded: Mapping[str, float]) -> Question | None:
-    """The question with the checks that were graded, their numbers and what they were worth; None without any."""
+def _kept(question: Question, graded: Mapping[str, tuple[float, bool]]) -> Question | None:
+    """The question with the checks that were graded, as they counted, with their numbers; None without any."""
     kept = [
-        (int(number.rpartition(".")[2]), replace(check, points=graded[check.id]))
+        (int(number.rpartition(".")[2]), replace(check, points=graded[check.id][0]))
         for number, check in question.numbered
         if check.id in graded
     ]
     if not kept:
         return None
-    return replace(question, checks=tuple(check for _, check in kept), places=tuple(place for place, _ in kept))
+    checks, places = tuple(check for _, check in kept), tuple(place for place, _ in kept)
+    return replace(question, checks=checks, places=places, optional=graded[checks[0].id][1])
 
 
 def opened(out: Path, homework: str = "") -> Class:
@@ -83,7 +85,8 @@ def opened(out: Path, homework: str = "") -> Class:
     try:
         with book.open() as opened:
             name = homework or gradebook.noted(opened, "homework") or homeworks.DEFAULT
-            graded = {row["id"]: row["points"] for row in opened.execute("SELECT id, points FROM checks")}
+            rows = opened.execute("SELECT id, points, optional FROM checks")
+            graded = {row["id"]: (row["points"], bool(row["optional"])) for row in rows}
     except sqlite3.Error as error:
         raise Reject(f"{path} cannot be read: {error}.") from None
     try:

@@ -58,7 +58,7 @@ class Entry:
     worth: Mapping[str, float] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     """Checks that are one line, since their files are not there, with that line's number."""
-    settled: sqlite3.Row | None = None
+    settled: byhand.Settled | None = None
     """What a course's settings made of the points, None without any."""
     empty: frozenset[str] = frozenset()
     """Answers for a person in which nothing stands."""
@@ -107,7 +107,9 @@ class Entry:
 
     @property
     def total(self) -> float:
-        """All points: those of the grading, by the course's settings, and what people's points change."""
+        """All points: those of the grading and of people, by the course's settings."""
+        if self.settled is not None:
+            return self.settled.score
         more = sum(
             mark.points - (self.verdicts[check]["score"] or 0.0)
             for check, mark in self.marks.items()
@@ -255,7 +257,7 @@ def _key(same: str, entry: Entry, store: Store, before: Entry | None, after: Ent
     told = [
         *(tuple(entry.row), [tuple(student) for student in entry.students]),
         *(sorted(map(tuple, entry.verdicts.values())), sorted(entry.diagnoses.items()), sorted(entry.worth.items())),
-        *(sorted(entry.missing.items()), entry.settled and tuple(entry.settled)),
+        *(sorted(entry.missing.items()), entry.settled),
         *(sorted(entry.empty), [(name, asdict(given)) for name, given in sorted(entry.marks.items())], stored),
         *(None if beside is None else (beside.id, beside.names) for beside in (before, after)),
     ]
@@ -334,7 +336,7 @@ def entries(book: sqlite3.Connection, assignment: Assignment, only: Question | N
     missing: dict[str, dict[str, str]] = defaultdict(dict)
     for row in book.execute("SELECT * FROM missing"):
         missing[row["submission"]][row["check_id"]] = row["number"]
-    settled = {row["submission"]: row for row in book.execute("SELECT * FROM settled")}
+    settled = byhand.settled(book, assignment)
     empty: dict[str, set[str]] = defaultdict(set)
     for submission, check in book.execute("SELECT submission, check_id FROM notes WHERE note = ?", (LEFT_EMPTY,)):
         empty[submission].add(check)
@@ -363,6 +365,7 @@ def _report(book: sqlite3.Connection, assignment: Assignment, entries: list[Entr
         "assignment": assignment,
         "run": book.execute("SELECT * FROM runs ORDER BY id DESC LIMIT 1").fetchone(),
         "graders": Counter(entry.row["grader"] for entry in entries).most_common(),
+        "settings": _settings(book),
         "sandboxes": Counter(entry.row["isolation"] for entry in entries if entry.row["isolation"]).most_common(),
         "entries": entries,
         "totals": totals,
@@ -373,6 +376,8 @@ def _report(book: sqlite3.Connection, assignment: Assignment, entries: list[Entr
         "unread": {entry.id: entry.unread(assignment) for entry in entries},
         "written": any(check.manual for question in assignment.questions for check in question.checks),
         "most": most,
+        "extra": assignment.extra + byhand.added(book, assignment, optional=True),
+        "worth_of": lambda question: sum(byhand.worth(book, assignment)[check.id] for check in question.checks),
         "quartiles": np.quantile(scores, (0.25, 0.5, 0.75)).tolist() if scores else None,
         "whole": float(np.median([totals[entry.id] for entry in read])) if read else None,
         "scores": histogram("Points in the required questions", "points", scores, most, exact=True),
@@ -408,6 +413,14 @@ def _report(book: sqlite3.Connection, assignment: Assignment, entries: list[Entr
         "rule": similarity,
         **_notes(book, assignment, entries),
     }
+
+
+def _settings(book: sqlite3.Connection) -> list[tuple[str, str]]:
+    """What the course has set, by key, of the graders whose word the book holds; each pair once."""
+    rows = book.execute(
+        "SELECT DISTINCT key, value FROM settings WHERE grader IN (SELECT grader FROM submissions) ORDER BY rowid"
+    )
+    return [(row["key"], row["value"]) for row in rows]
 
 
 def _places(entries: Sequence[Entry], groups: Mapping[str, Sequence[Entry]]) -> dict[str, str]:

@@ -42,3 +42,9 @@ def by_narrowness(assignment: Assignment, points: Mapping[str, float]) -> Iterat
         outer = [(other, own) for other, own in inside if not any(other < more for more, _ in inside)]
         taken = {name for other, _ in outer for name in other}
         yield held - taken, value - sum(own for _, own in outer)
+
+
+def counting(count: str, most: float | None, required: float, optional: float, total: float) -> float:
+    """How many of the `optional` points count beside the `required` ones, by a course's rule, where all are `total`."""
+    counted = 0.0 if count == "no" else optional if most is None else min(optional, most)
+    return max(0.0, min(counted, total - required)) if count == "capped" else counted

@@ -14,7 +14,7 @@ from autograder.intake import late, parts
 from autograder.intake.course import Course
 from autograder.intake.late import HandedIn, Lateness, Policy
 from autograder.intake.places import COURSE
-from autograder.intake.points import by_narrowness, divisible, shared
+from autograder.intake.points import by_narrowness, counting, divisible, shared
 from autograder.intake.tomllines import line_of
 
 DECIMALS = 2
@@ -103,9 +103,7 @@ class Settings:
             for kind in (False, True)
         )
         rule = self.course.optional
-        counted = 0.0 if rule.count == "no" else optional if rule.most is None else min(optional, rule.most)
-        if rule.count == "capped":
-            counted = max(0.0, min(counted, assignment.points - required))
+        counted = counting(rule.count, rule.most, required, optional, assignment.points)
         before = round(required + counted, DECIMALS)
         policy = self.policy
         late_by = late.lateness(policy, handed_in) if policy else None

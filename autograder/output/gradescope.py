@@ -179,6 +179,10 @@ def settled(
     points = {
         **{name: getattr(tally, name) for name in ("required", "optional", "counted", "before", "score")},
         "late": round(tally.score - tally.before, 4),
+        # For points that people give later, on which the same rules are put.
+        "kept": tally.lateness.kept if tally.lateness is not None else 1.0,
+        "count": settings.course.optional.count,
+        "most": settings.course.optional.most,
     }
     return {
         **content,

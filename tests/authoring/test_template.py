@@ -98,7 +98,8 @@ def test_a_run_that_is_stopped_leaves_no_part_of_a_file(tmp_path, monkeypatch, a
     old = {path.name: path.read_bytes() for path in made.iterdir()}
     for name in old:
         (reference / name).write_text("y = 2\n" * 1000)
-    rename, done = Path.replace, []
+    rename = Path.replace
+    done: list[Path] = []
 
     def stopped(self, target):
         if len(done) == at:

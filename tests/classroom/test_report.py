@@ -355,6 +355,32 @@ def test_the_head_says_what_a_ta_wants_to_know(book: sqlite3.Connection, tmp_pat
     assert "too few" in page and "For the staff" not in page
 
 
+def test_the_settings_in_force_are_listed_with_the_points_of_each_question(
+    book: sqlite3.Connection, tmp_path: Path
+) -> None:
+    """Those of the gradings that the book holds; a grader of an earlier run has no word."""
+    for number in range(3):
+        hand_in(book, number, document(number), "Ada")
+    (grader,) = {row["grader"] for row in book.execute("SELECT grader FROM submissions")}
+    written(book, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "as the homework has them" in page and "late.percent" not in page
+    gradebook.keep_settings(book, grader, {"total": "30.0", "late.percent": "10.0", 'points."<b>"': "4.0"})
+    gradebook.keep_settings(book, "an earlier one", {"late.percent": "50.0"})
+    written(book, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    listed = re.search(r'<details class="settings" open>(.*?)</details>', page, re.DOTALL)
+    assert listed is not None
+    told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", listed[1]))
+    assert told["<code>total</code>"] == "30.0" and told["<code>late.percent</code>"] == "10.0"
+    assert told["<code>points.&#34;&lt;b&gt;&#34;</code>"] == "4.0"
+    for question in ASSIGNMENT.questions:
+        name = f"{question.number} {question.title}{' (optional)' if question.optional else ''}"
+        assert float(told[name]) == question.points
+    assert "<b>" not in listed[1]
+    assert not any("late.percent" in path.read_text() for path in (tmp_path / "students").iterdir())
+
+
 def test_what_needs_the_staff_stands_in_the_warning(book: sqlite3.Connection, tmp_path: Path) -> None:
     contents = [document(number) for number in range(4)]
     contents[0]["tests"][1]["extra_data"]["status"] = "grader error"

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from autograder import homeworks, version
 from autograder.__main__ import main
 from autograder.authoring import bundle
+from autograder.classroom import byhand, publish
 from autograder.core import Assignment, Reject, Result, Verdict
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import chosen, coursefile, late, parts
@@ -275,12 +276,63 @@ def test_optional_questions_count_as_the_course_says(rule: str, share: float, op
     assert sum(test.get("score", 0) for test in content["tests"]) == pytest.approx(100 * share + 25 * optional)
 
 
+def by_hand(text: str, given: dict[str, float], share: float = 0.5, late: float = 0) -> dict[str, Any]:
+    """A result at half of all points, so many days late, with points that people give; what was graded is in it."""
+    own = settings(text)
+    made = own.applied(ASSIGNMENT)
+    handed_in = HandedIn(DUE + late * DAY, DUE, None, ())
+    content = gradescope.document(made, graded(share, made, share), settings=own, handed_in=handed_in)
+    marks = {check: byhand.Mark(points, "", "", "", "", 1) for check, points in given.items()}
+    put = byhand.put(content, marks, points(made), made)
+    jsonschema.validate(put, SCHEMA)
+    assert byhand.taken(put) == content, "what was graded comes back as it was"
+    assert byhand.put(put, marks, points(made), made) == put, "twice is once"
+    return put
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "late", "score", "sums"),
+    [
+        # 50 of 100 and 12.5 of 25; vae.sample.noise is worth 2 and has 1, gan.g.value 3 and has 1.5
+        ("", {"vae.sample.noise": 2}, 0, 63.5, (51, 12.5)),
+        ("", {"gan.generator": 3}, 0, 64, (50, 14)),
+        ('[optional]\ncount = "no"', {"gan.generator": 3}, 0, 50, (50, 14)),
+        ('[optional]\ncount = "no"', {"vae.sample.noise": 2}, 0, 51, (51, 12.5)),
+        ("[optional]\nmost = 13", {"gan.generator": 3}, 0, 63, (50, 14)),
+        ("total = 200", {"vae.sample.noise": 4}, 0, 127, (102, 25)),
+        ("[late]\npercent = 10", {"vae.sample.noise": 2}, 0.5, 57.15, (51, 12.5)),
+        ("[late]\npercent = 10", {"vae.sample.noise": 0}, 0.5, 55.35, (49, 12.5)),
+        ("[late]\npercent = 10\nlast_days = 1", {"vae.sample.noise": 2}, 2, 0, (51, 12.5)),
+        ('total = 200\n[optional]\ncount = "no"\n[late]\npercent = 50', {"vae.sample.noise": 4}, 0.5, 51, (102, 25)),
+    ],
+)
+def test_points_by_hand_count_by_the_rules_of_the_course(
+    text: str, given: dict[str, float], late: float, score: float, sums: tuple[float, float]
+) -> None:
+    """They are points of the rescaled checks, optional where the question is, and lateness takes its share of them."""
+    put = by_hand(text or "total = 100", given, late=late)
+    told = put["extra_data"]["points"]
+    assert (put["score"], told["required"], told["optional"]) == (pytest.approx(score), *sums)
+    total = 200 if "200" in text else 100
+    assert put["output"].startswith(f"{sums[0]:g} of {total} points, and {sums[1]:g} of {total // 4} optional")
+    if "late" in text and score:
+        said = next(test["output"] for test in put["tests"] if test["extra_data"]["check"] == "course.late")
+        assert said.endswith(f"Before: {told['before']:g} points. Now: {score:g}.")
+        assert told["late"] == pytest.approx(score - told["before"])
+
+
+def test_points_by_hand_never_lift_a_capped_score_above_the_total() -> None:
+    put = by_hand('[optional]\ncount = "capped"', {"vae.sample.noise": 2, "gan.generator": 3}, share=0.95)
+    assert put["score"] == 100
+
+
 def test_lateness_is_a_line_of_its_own_and_before_and_after_can_be_told() -> None:
     handed_in = HandedIn(DUE + 1.5 * DAY, DUE)
     content = document("[late]\npercent = 10", 0.7, 0, handed_in)
     assert content["score"] == 56
     assert content["extra_data"]["points"] == {
         "required": 70, "optional": 0, "counted": 0, "before": 70, "late": -14, "score": 56,
+        "kept": 0.8, "count": "beside", "most": None,
     }  # fmt: skip
     (line,) = [test for test in content["tests"] if test["tags"] == ["course"]]
     assert line["name"] == "Time of submission" and "score" not in line and "status" not in line
@@ -594,6 +646,23 @@ def test_a_class_by_settings_of_the_course(
     page = (out / "students" / "submission_2.html").read_text()
     assert "6 taken off for lateness" in page and "The deduction is 20 %" in page
     assert "with your extension" in (out / "students" / "submission_3.html").read_text()
+    # A person takes 10 of the 30 points away: lateness takes a fifth of what is left, in every table.
+    opened = publish.opened(out)
+    (check,) = (one for one in opened.assignment.questions[0].checks if one.points == 20)
+    with opened.book.open() as book:
+        with byhand.writing(book):
+            byhand.save(
+                book, "submission_2", check, points=10, comment="", version=0, author="TA", now="2026-12-01", most=20
+            )
+        assert byhand.settled(book, opened.assignment)["submission_2"].score == 16
+    assert publish.written(opened)
+    assert json.loads((out / "results" / "submission_2.json").read_text())["score"] == 16
+    assert ",16.0,30.0,Graded," in (out / "grades.csv").read_text()
+    assert ',20.0,-4.0,"Handed in' in (out / "grades.csv").read_text()
+    assert "Before: 20 points. Now: 16." in (out / "students" / "submission_2.html").read_text()
+    with opened.book.open() as book, byhand.writing(book):
+        byhand.save(book, "submission_2", check, points=None, comment="", version=1, author="", now="", most=20)
+    assert publish.written(opened)
     # One question anew: the same points, lateness and all.
     before = {path.name: path.read_bytes() for path in (out / "results").iterdir()}
     assert call(*usual, "--out", out, "--course", course, "--again", "words")[0] == 0
