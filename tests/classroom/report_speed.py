@@ -14,6 +14,7 @@ from typing import Any
 
 from autograder.classroom import gradebook
 from autograder.classroom.gradebook import Gradebook
+from autograder.hw11 import ASSIGNMENT
 from tests.classroom import test_report
 from tests.classroom.browser import CHROMIUM, Browser
 
@@ -21,7 +22,10 @@ NOTICED = 100.0
 """Milliseconds (Nielsen 1993: up to a tenth of a second feels like at once)."""
 SETUP = """
 const form = document.querySelector("form.finder"), heads = [...document.querySelectorAll("table.found th button")];
-const type = (text) => { form.elements.text.value = text; form.elements.text.dispatchEvent(new Event("input", {bubbles: true})); };
+const type = (text) => {
+  form.elements.text.value = text;
+  form.elements.text.dispatchEvent(new Event("input", {bubbles: true}));
+};
 const pick = (name, at) => {
   const field = form.elements[name];
   field.selectedIndex = at;
@@ -72,7 +76,7 @@ def _write(out: Path, count: int) -> float:
     out.mkdir()
     with Gradebook(out / "gradebook.sqlite").open() as book:
         run = {"grader": "0123456789ab", "jobs": "", "question": "", "now": "2026-11-23T07:00:00+00:00"}
-        gradebook.begin(book, test_report.ASSIGNMENT, **run)
+        gradebook.begin(book, ASSIGNMENT, **run)
         for number in range(count):
             test_report.hand_in(book, number, test_report.document(number), f"Student {number}")
         started = time.process_time()
