@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from autograder.message import Call, Message
 
 Array = npt.NDArray[Any]
 Value = Array | bool | int | float | str
@@ -17,11 +19,15 @@ Values = Mapping[str, Value]
 
 
 class Reject(Exception):
-    """A student's fault, as a sentence for the student; `diagnosis` names the misconception, if known."""
+    """A student's fault, as a sentence for the student; `diagnosis` names the misconception, if known.
 
-    def __init__(self, sentence: str, *, diagnosis: str = "") -> None:
+    `calls` are the student's own lines that led to it, where their code raised.
+    """
+
+    def __init__(self, sentence: str, *, diagnosis: str = "", calls: tuple[Call, ...] = ()) -> None:
         super().__init__(sentence)
         self.diagnosis = diagnosis
+        self.calls = calls
 
 
 @dataclass(frozen=True)
@@ -105,12 +111,14 @@ class Observation:
     `diagnosis` is the fault's kind (unfilled, missing, raised, deadline, ...). `cause` says whose fault
     it is; only the judge's side ever sets "grader". `seconds` and `cpu` are measured by the judge and
     the kernel, never reported by the worker. With "time" it is nobody's: the time for the whole upload was used up.
-    `further` is the worker's word on which rung would run more of a notebook.
+    `further` is the worker's word on which rung would run more of a notebook. `calls` are the student's lines on the
+    way to an exception.
     """
 
     values: Values | None = None
     error: str = ""
     diagnosis: str = ""
+    calls: tuple[Call, ...] = ()
     log: str = ""
     seconds: float = 0.0
     cpu: float = 0.0
@@ -135,13 +143,16 @@ class Trial:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A judge's word: a score from 0 to 1, a sentence for the student, and what it rests on.
+    """A judge's word: a score from 0 to 1, sentences for the student, and what it rests on.
+
+    `message` keeps the convention of `message.Message.of`, which makes its parts; `told` has them.
 
     `diagnosis` is the id of a recognised misconception, or "". `p` is the smallest corrected p-value
     of a statistical judge; `used` the largest share of a tolerance that was used up. Both are kept with
     the result: a right answer that uses more than a fifth of a tolerance is an alarm for us. `notes` are
     for the staff alone, and cost nothing: what a report on the whole class may compare, and hints. `figures`
-    are what the assignment's leaderboard may show, by the entry's name.
+    are what the assignment's leaderboard may show, by the entry's name. `calls` are the student's lines on the way to
+    an exception.
     """
 
     score: float
@@ -151,6 +162,11 @@ class Verdict:
     used: float | None = None
     notes: tuple[str, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
+    calls: tuple[Call, ...] = ()
+
+    @property
+    def told(self) -> Message:
+        return Message.of(self.message, self.diagnosis, self.calls)
 
 
 class Judge(Protocol):
@@ -334,6 +350,8 @@ class Submission:
     packages: tuple[str, ...] = ()
 
 
+CLOSE = 0.5
+"""Share of its seconds beyond which a check says what it took: a machine that is half as fast stops it."""
 Status = Literal["graded", "grader error", "unjudgeable", "not reached"]
 """`grader error`: a fault of ours, which costs nothing. `unjudgeable`: values broke a judge that the reference's values
 do not break; that earns nothing until a person has looked."""
@@ -343,7 +361,8 @@ do not break; that earns nothing until a person has looked."""
 class Result:
     """A check and its verdict. `attempts` is 2 where a statistical check was asked a second time.
 
-    `rung` says how much of the notebook was run for it: `Ask.rung`.
+    `rung` says how much of the notebook was run for it: `Ask.rung`. `took` are the seconds that the student's code was
+    given of `limit`, for the ask of this check.
     """
 
     question: Question
@@ -354,6 +373,15 @@ class Result:
     status: Status = "graded"
     log: str = ""
     rung: int = 0
+    took: float = 0.0
+    limit: float = 0.0
+
+    @property
+    def told(self) -> Message:
+        """The message in its parts; with the time that the code took, where it was more than half of the limit."""
+        close = self.limit > 0 and self.took > CLOSE * self.limit and self.verdict.diagnosis != "deadline"
+        pace = f"It took {self.took:.1f} of the {self.limit:g} seconds that it may take." if close else ""
+        return replace(self.verdict.told, pace=pace)
 
     @property
     def number(self) -> str:

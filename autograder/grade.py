@@ -155,7 +155,8 @@ class Grading:
             verdict = self._with_smallest(check, verdict)
         log = "\n".join(dict.fromkeys(filter(None, (*(look.broke for look in looks), looks[0].observation.log))))
         spent = time.monotonic() - started
-        return Result(question, asked, verdict, spent, len(looks), last.status, log, check.ask.rung)
+        took, limit = max(look.observation.seconds for look in looks), check.ask.seconds
+        return Result(question, asked, verdict, spent, len(looks), last.status, log, check.ask.rung, took, limit)
 
     def left(self) -> float:
         return self.seconds - (time.monotonic() - self.started)
@@ -223,7 +224,8 @@ class Grading:
         if observation.cause == "time":
             return Look(observation, None, Verdict(0.0, NOT_REACHED), "not reached")
         if trial is None:
-            return Look(observation, None, Verdict(0.0, observation.error, observation.diagnosis), "graded")
+            fault = Verdict(0.0, observation.error, observation.diagnosis, calls=observation.calls)
+            return Look(observation, None, fault, "graded")
         ruling = self.judging.judge(check, trial, self.left())
         if ruling.verdict is not None:
             return Look(observation, trial, ruling.verdict, "graded")

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from autograder.classroom.cells import FORMULA, cell
 from autograder.core import Assignment, Check, Question
 from autograder.intake.points import counting
+from autograder.output.markdown import paragraphs
 from autograder.text import clean, shown
 
 SCHEMA = """
@@ -293,7 +294,9 @@ def _with(test: dict[str, Any], given: Mark | None, most: Mapping[str, float]) -
         new["status"] = "passed" if given.points >= full else "failed"
         new["name"] = test["name"].removesuffix(READING)
     if given.comment:
-        new["output"] = f"{test['output']}\n\nComment of the course staff: {given.comment}".lstrip()
+        said = f"Comment of the course staff: {given.comment}"
+        said = paragraphs(said) if test.get("output_format") == "md" else said
+        new["output"] = f"{test['output']}\n\n{said}".lstrip()
     return new
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -51,6 +52,10 @@ CREATE TABLE IF NOT EXISTS diagnoses (
 );
 CREATE TABLE IF NOT EXISTS notes (
     submission TEXT NOT NULL REFERENCES submissions ON DELETE CASCADE, check_id TEXT NOT NULL, note TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS told ( -- a verdict's message in its parts, as JSON
+    submission TEXT NOT NULL REFERENCES submissions ON DELETE CASCADE, check_id TEXT NOT NULL, parts TEXT NOT NULL,
+    PRIMARY KEY (submission, check_id)
 );
 CREATE TABLE IF NOT EXISTS fingerprints ( -- submission '' is the template; hashes are sorted little-endian int64
     submission TEXT NOT NULL, file TEXT NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (submission, file)
@@ -160,7 +165,8 @@ def record(book: sqlite3.Connection, upload: Upload, content: dict[str, Any], ru
     if run is None:
         old = book.execute("SELECT run FROM submissions WHERE id = ?", (upload.id,)).fetchone()
         run = None if old is None else old["run"]
-    for table in ("students", "verdicts", "diagnoses", "notes", "fingerprints", "missing", "settled", "counting"):
+    tables = ("students", "verdicts", "told", "diagnoses", "notes", "fingerprints", "missing", "settled", "counting")
+    for table in tables:
         book.execute(f"DELETE FROM {table} WHERE submission = ?", (upload.id,))
     row: tuple[object, ...] = (
         *(upload.id, run, upload.created_at, extra.get("upload", ""), extra.get("content", "")),
@@ -189,10 +195,15 @@ def record(book: sqlite3.Connection, upload: Upload, content: dict[str, Any], ru
             one = own["checks"]
             rows = [(upload.id, check, test["number"]) for check in one]
             book.executemany("INSERT INTO missing VALUES (?, ?, ?)", rows)
+        message = gradescope.message_of(test)
+        said = test["output"] if "message" not in own else message.line
         for check, points in one.items():
+            if "message" in own:
+                parts = json.dumps(message.plain(), ensure_ascii=False)
+                book.execute("INSERT INTO told VALUES (?, ?, ?)", (upload.id, check, parts))
             row = (
                 *(upload.id, check, None if points is None else test.get("score"), points),
-                *(own.get("status", "not reached"), test["output"], own.get("seconds"), own.get("attempts")),
+                *(own.get("status", "not reached"), said, own.get("seconds"), own.get("attempts")),
                 *(own.get("p"), own.get("tolerance_used")),
             )
             book.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)

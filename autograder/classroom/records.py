@@ -174,8 +174,11 @@ def _without(line: dict[str, Any], checks: Collection[str]) -> list[dict[str, An
     if not left:
         return []
     most = round(sum(points or 0.0 for points in left.values()), 10)
+    extra = {**line["extra_data"], "checks": left}
     told = f"{line['output'].rpartition(': 0 of ')[0]}: 0 of {shown(most)}."
-    return [{**line, "max_score": most, "output": told, "extra_data": {**line["extra_data"], "checks": left}}]
+    if "message" in extra:
+        extra["message"] = {"found": f"{extra['message']['found'].rpartition(': 0 of ')[0]}: 0 of {shown(most)}."}
+    return [{**line, "max_score": most, "output": told, "extra_data": extra}]
 
 
 def _others(tests: list[dict[str, Any]], graders: dict[str, str], usual: str) -> dict[str, str]:

@@ -26,6 +26,7 @@ from autograder.classroom import byhand, code, similarity
 from autograder.classroom.byhand import Mark
 from autograder.classroom.kept import Kept, Store
 from autograder.core import LEFT_EMPTY, Array, Assignment, Check, Question
+from autograder.message import Message
 from autograder.output import pages
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -62,6 +63,13 @@ class Entry:
     """What a course's settings made of the points, None without any."""
     empty: frozenset[str] = frozenset()
     """Answers for a person in which nothing stands."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Messages in their parts, as JSON, by check."""
+
+    def told(self, check: Check) -> Message:
+        """What was said of a check."""
+        text = self.verdicts[check.id]["message"]
+        return Message.read(json.loads(self.parts[check.id]), text) if check.id in self.parts else Message(text)
 
     @property
     def id(self) -> str:
@@ -340,13 +348,16 @@ def entries(book: sqlite3.Connection, assignment: Assignment, only: Question | N
     empty: dict[str, set[str]] = defaultdict(set)
     for submission, check in book.execute("SELECT submission, check_id FROM notes WHERE note = ?", (LEFT_EMPTY,)):
         empty[submission].add(check)
+    parts: dict[str, dict[str, str]] = defaultdict(dict)
+    for submission, check, said in book.execute(f"SELECT submission, check_id, parts FROM told{where}", checks):
+        parts[submission][check] = said
     marks, worth = byhand.marks(book), byhand.worth(book, assignment)
     found = []
     for row in book.execute("SELECT * FROM submissions ORDER BY id"):
         name = row["id"]
         own = verdicts[name], diagnoses[name], marks.get(name, {}), worth
         one_line = missing.get(name, {}), settled.get(name)
-        found.append(Entry(row, tuple(students[name]), *own, *one_line, frozenset(empty[name])))
+        found.append(Entry(row, tuple(students[name]), *own, *one_line, frozenset(empty[name]), parts[name]))
     return found
 
 

@@ -147,6 +147,26 @@ class Limits(_Table):
     )
 
 
+class Hints(_Table):
+    """Messages that say more from submission to submission. Every result says what was seen and what was expected."""
+
+    example: int = Field(
+        default=2,
+        ge=1,
+        le=1000,
+        title="a whole number from 1 to 1000",
+        description="From which submission of a student on the smallest example is shown, too.",
+    )
+    misconception: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        title="a whole number from 1 to 1000",
+        description="From which submission on the misconception is named, too. Gradescope's earlier submissions count, "
+        "if they were graded. `class`, its pages and the staff's output always show all.",
+    )
+
+
 class Words(_Table):
     """What students read."""
 
@@ -196,6 +216,7 @@ class Course(_Table):
     )
     late: Late | None = Field(default=None, title="a table")
     limits: Limits = Field(default=Limits(), title="a table")
+    hints: Hints | None = Field(default=None, title="a table")
     words: Words = Field(default=Words(), title="a table")
 
 

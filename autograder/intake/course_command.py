@@ -81,6 +81,8 @@ def example_of(assignment: Assignment) -> str:
         ("limits", "seconds"): 480,
         ("limits", "submissions_a_day"): 10,
         ("limits", "leaderboard"): True,
+        ("hints", "example"): 2,
+        ("hints", "misconception"): 3,
         ("words", "top"): "Questions about this result? Office hours are on Monday at 10.",
     }
     said = [
@@ -119,6 +121,8 @@ def described(settings: Settings, assignment: Assignment) -> list[str]:
     extra = f", and {shown(assignment.extra)} optional" if assignment.extra else ""
     questions = ", ".join(f"{q.title} {shown(q.points)}" for q in assignment.questions)
     lines = [f"{assignment.title}: {shown(assignment.points)} points{extra} ({questions})", *said]
+    if settings.course.hints is not None:
+        lines.append(settings.ladder(None))
     if settings.extensions:
         lines.append(f"extensions for {len(settings.extensions)} e-mail addresses")
     return lines

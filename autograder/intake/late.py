@@ -247,6 +247,10 @@ def _told(cells: Sequence[str]) -> str:
 # ------------------------------------------------------------------------------------- submissions a day
 
 
+STANDS = "beyond_limit"
+"""In `extra_data` of a result that repeats an earlier one, since the day's submissions were used up."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """What stands in the place of a grading that the day's limit does not allow: the last graded result."""
@@ -257,23 +261,16 @@ class Standing:
     board: tuple[Mapping[str, Any], ...] = ()
 
 
-def beyond(limit: int, handed_in: HandedIn, mark: str) -> Standing | None:
+def beyond(limit: int, handed_in: HandedIn) -> Standing | None:
     """The standing result where `limit` submissions were graded in the 24 hours before this one; else None.
 
     Counted are earlier submissions that were graded: no faults of the grader, and none that the limit itself stopped,
-    whose results hold `mark` in `extra_data`. Where the time is not known there is no limit.
+    whose results hold `STANDS` in `extra_data`. Where the time is not known there is no limit.
     """
     at = handed_in.at
     if at is None:
         return None
-    graded: list[tuple[datetime, Mapping[str, Any]]] = []
-    for one in handed_in.previous:
-        when, results = time_of(one.get("submission_time")), one.get("results")
-        extra = results.get("extra_data") if isinstance(results, dict) else None
-        stopped = isinstance(extra, dict) and bool(extra.get(mark))
-        if when is not None and when <= at and not one.get("autograder_error") and not stopped:
-            graded.append((when, one))
-    graded.sort(key=lambda pair: pair[0])
+    graded = before(handed_in)
     counted = [when for when, _ in graded if at - when < DAY]
     if len(counted) < limit:
         return None
@@ -292,6 +289,21 @@ def beyond(limit: int, handed_in: HandedIn, mark: str) -> Standing | None:
         tests,
         board,
     )
+
+
+def before(handed_in: HandedIn) -> list[tuple[datetime, Mapping[str, Any]]]:
+    """The earlier submissions that were graded, with their times, the first one first.
+
+    Neither those at which the grader failed nor those that a day's limit stopped: their results hold `STANDS`.
+    """
+    graded: list[tuple[datetime, Mapping[str, Any]]] = []
+    for one in handed_in.previous:
+        when, results = time_of(one.get("submission_time")), one.get("results")
+        extra = results.get("extra_data") if isinstance(results, dict) else None
+        stopped = isinstance(extra, dict) and bool(extra.get(STANDS))
+        if when is not None and handed_in.at is not None and when <= handed_in.at and not (one.get("autograder_error") or stopped):
+            graded.append((when, one))
+    return sorted(graded, key=lambda pair: pair[0])
 
 
 def _mappings(value: object) -> list[Mapping[str, Any]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from autograder.core import Assignment, Check, Question, Reject
@@ -16,7 +17,9 @@ from autograder.intake.late import HandedIn, Lateness, Policy
 from autograder.intake.places import COURSE
 from autograder.intake.points import by_narrowness, counting, divisible, shared
 from autograder.intake.tomllines import line_of
+from autograder.message import Message
 
+Look = Callable[[Message], Message]
 DECIMALS = 2
 """Gradescope shows points with so many."""
 FAULTS = 20
@@ -109,6 +112,35 @@ class Settings:
         late_by = late.lateness(policy, handed_in) if policy else None
         score = round(before * late_by.kept, DECIMALS) if late_by else before
         return Tally(required, optional, round(counted, DECIMALS), before, score, late_by)
+
+    def look(self, handed_in: HandedIn | None) -> Look | None:
+        """What is left of a message for this submission of a student; None where nothing is taken from any.
+
+        Nothing is taken either where the time of the submission is not known: then nobody knows which one it is.
+        """
+        rungs, number = self.course.hints, self._number(handed_in)
+        if rungs is None or number is None:
+            return None
+        return partial(Message.until, look=number, example=rungs.example, named=rungs.misconception)
+
+    def ladder(self, handed_in: HandedIn | None) -> str:
+        """What students are told of hints that come later, "" where none do; of no submission the rule itself."""
+        rungs, number = self.course.hints, self._number(handed_in)
+        if rungs is None or (handed_in is not None and number is None):
+            return ""
+        kinds = {"the smallest example": rungs.example, "the name of a known mistake": rungs.misconception}
+        due = {what: first for what, first in kinds.items() if first > (number or 0)}
+        if not due:
+            return ""
+        told = " and ".join(f"{what} from submission {first} on" for what, first in due.items())
+        which = f" This is submission {number}." if number else ""
+        return f"Messages say more with further submissions: {told}.{which}"
+
+    def _number(self, handed_in: HandedIn | None) -> int | None:
+        """Which graded submission of the student this is, from 1; None where that is not known."""
+        if handed_in is None or handed_in.at is None:
+            return None
+        return 1 + len(late.before(handed_in))
 
     def warnings(self, assignment: Assignment) -> list[str]:
         """What course staff should know before they hand this out, about an assignment to which it was applied."""

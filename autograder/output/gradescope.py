@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from autograder import storage
 from autograder.core import Assignment, Check, Question, Result, Status, Visibility
-from autograder.intake.late import HandedIn, Standing
+from autograder.intake.late import STANDS, HandedIn, Standing
+from autograder.message import Message
+from autograder.output.markdown import markdown
 from autograder.text import clean, shown
 
 if TYPE_CHECKING:  # at run time only where a course.toml is: pydantic takes a moment
-    from autograder.intake.settings import Settings
+    from autograder.intake.settings import Look, Settings
 
 MAX_LOG = 4000
 DID_NOT_FINISH = "The grading stopped or ran out of time before it reached this check."
@@ -41,9 +43,13 @@ def document(
 
     `reason` is the sentence for a submission that could not be graded at all. With `leaderboard` the figures that
     passing checks found are shown to the class, as Gradescope does it: by the names that students choose there.
-    With a course's `settings` the score is what these make of the points; see `settled`.
+    With a course's `settings` the score is what these make of the points; see `settled`. If they hand hints out one
+    after the other, messages hold what the submission `handed_in` is told.
     """
     known = {result.check.id: result for result in results}
+    said = [*([reason] if reason else []), *remarks]
+    ladder = settings.ladder(handed_in) if settings is not None and handed_in is not None else ""
+    look = settings.look(handed_in) if settings is not None and handed_in is not None else None
     tests = []
     for question in assignment.questions:
         missing = question.missing(absent)
@@ -59,16 +65,18 @@ def document(
                 "max_score": check.points,
                 "status": "passed" if result and result.verdict.score == 1 else "failed",
             }
+            message = _told(result, reason, look)
             test: dict[str, Any] = {
                 "number": number,
                 "name": f"{question.title}: {check.name}{kind}",
                 **({} if check.manual else score),
-                "output": result.verdict.message if result else reason or DID_NOT_FINISH,
-                "output_format": "text",
+                **(_plainly(result.verdict.message) if check.manual and result else _worded(message)),
                 "tags": [question.id],
                 "visibility": check.visibility,
                 "extra_data": _extra(check.id, result),
             }
+            if result is None or not check.manual:
+                test["extra_data"]["message"] = message.plain()
             tests.append(test)
     board = {
         "leaderboard": [
@@ -82,7 +90,7 @@ def document(
         **(board if leaderboard else {}),
         "score": round(sum(test.get("score", 0.0) for test in tests), 4),
         "execution_time": round(seconds, 3),
-        "output": "\n".join([*([reason] if reason else []), *remarks]) or "All files were found and graded.",
+        "output": "\n".join(filter(None, [*(said or ["All files were found and graded."]), ladder])),
         "output_format": "text",
         "test_output_format": "text",
         "test_name_format": "text",
@@ -99,25 +107,40 @@ def document(
     return content if settings is None else settled(content, assignment, settings, handed_in)
 
 
+def _told(result: Result | None, reason: str, look: Look | None) -> Message:
+    """What the student is told of a check, by the hints that are due."""
+    message = result.told if result is not None else Message(reason or DID_NOT_FINISH)
+    return message if look is None else look(message)
+
+
+def _worded(message: Message) -> dict[str, Any]:
+    return {"output": markdown(message), "output_format": "md"}
+
+
+def _plainly(text: str) -> dict[str, Any]:
+    return {"output": text, "output_format": "text"}
+
+
 def _missing(question: Question, checks: Sequence[Check], *, graded: bool) -> dict[str, Any]:
     """The one entry of checks that are about files that are not there; `extra_data.checks` holds their points by id.
 
     It is seen when the least visible of them is, so that it tells nothing earlier than they would.
     """
+    line = Message(missing_line(question, checks))
     return {
         "number": str(question.number),
         "name": f"{question.title}: not in the upload{' (optional)' if question.optional else ''}",
         "score": 0.0,
         "max_score": points_of(checks),
         "status": "failed",
-        "output": missing_line(question, checks),
-        "output_format": "text",
+        **_worded(line),
         "tags": [question.id],
         "visibility": max((check.visibility for check in checks), key=VISIBILITIES.index),
         "extra_data": {
             "check": question.id,
             "checks": {check.id: None if check.manual else check.points for check in checks},
             "diagnoses": ["missing"],
+            "message": line.plain(),
             **({"status": "graded"} if graded else {}),
         },
     }
@@ -197,8 +220,7 @@ def _entry(name: str, title: str, told: str) -> dict[str, Any]:
     """An entry that only informs: without points."""
     return {
         "name": title,
-        "output": told,
-        "output_format": "text",
+        **_plainly(told),
         "tags": [COURSE],
         "visibility": "visible",
         "extra_data": {"check": f"{COURSE}.{name}", "diagnoses": []},
@@ -208,10 +230,6 @@ def _entry(name: str, title: str, told: str) -> dict[str, Any]:
 def scores(tests: Sequence[dict[str, Any]]) -> dict[str, float]:
     """The points of a results.json by the ids of the checks."""
     return {test["extra_data"]["check"]: test["score"] for test in tests if "score" in test}
-
-
-STANDS = "beyond_limit"
-"""In `extra_data` of a result that repeats an earlier one, since the day's submissions were used up."""
 
 
 def standing(assignment: Assignment, kept: Standing, settings: Settings) -> dict[str, Any]:
@@ -281,6 +299,11 @@ def _extra(check: str, result: Result | None) -> dict[str, Any]:
         if verdict.notes:
             extra["notes"] = list(verdict.notes)
     return extra
+
+
+def message_of(test: dict[str, Any]) -> Message:
+    """The message of an entry in its parts; of an entry of an earlier version, or of an answer, all of it as one."""
+    return Message.read(test["extra_data"].get("message"), test["output"])
 
 
 def write(path: Path, content: dict[str, Any], *, links: bool = True) -> None:

@@ -24,9 +24,12 @@ from autograder.sandbox.host.wall import Pool, Wall
 from autograder.text import shown
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from autograder.core import Assignment, Result
     from autograder.intake.chosen import Chosen
     from autograder.intake.settings import Tally
+    from autograder.message import Message
 
 ROOT = Path(__file__).resolve().parents[2]
 GRADESCOPE = Path("/autograder")
@@ -130,7 +133,7 @@ def _grade(
     if unwritten:
         return lost()
     limit = settings.course.limits.submissions_a_day if settings is not None else None
-    kept = late.beyond(limit, handed_in, gradescope.STANDS) if settings and limit and handed_in else None
+    kept = late.beyond(limit, handed_in) if settings and limit and handed_in else None
     if settings is not None and kept is not None:
         try:
             gradescope.write(out, gradescope.standing(assignment, kept, settings))
@@ -308,10 +311,12 @@ def show(
                 words.append(f"\nfor manual grading: {clean(result.verdict.message, limit=BRIEF, line=True)}", style)
             elif not full or ours:
                 first = said.setdefault(result.verdict.message, result.number)
-                again = first != result.number
-                words.append(
-                    f"\nSee {first} for the same message." if again else f"\n{result.verdict.message}", style=style
-                )
+                if first != result.number:
+                    words.append(f"\nSee {first} for the same message.", style=style)
+                else:
+                    _add(words, result.told, style)
+            elif result.told.pace:
+                words.append(f"\n{result.told.pace}", style="yellow")
             if narrow:
                 console.print(Text(f"{mark} {number} {points}".rstrip(), style=style))
                 console.print(words)
@@ -332,6 +337,15 @@ def show(
                 style="yellow",
             )
         )
+
+
+def _add(words: Text, message: Message, style: str) -> None:
+    """Puts a message below the name of its check, a line for each part."""
+    words.append(f"\n{message.seen}", style=style)
+    for call in message.calls:
+        words.append(f"\n  {call.line}", style="dim")
+    for label, part in message.labelled:
+        words.append(f"\n{label}{part}", style=style if label else "yellow")
 
 
 def _there(results: Iterable[Result], absent: Collection[str]) -> list[Result]:

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from autograder.core import Observation
+from autograder.message import MOST_CALLS, Call
 from autograder.text import clean
+
+WIDEST = 160
+"""Characters of a line of source, and of a cause's words."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A worker's report that something went wrong on its side: what kind, in which words, where."""
+    """A worker's report that something went wrong on its side: what kind, in which words, where.
+
+    `trace` has a line for each of the student's calls: place, source and a cause's words, with tabs between.
+    """
 
     kind: str
     text: str = ""
     where: str = ""
+    trace: str = ""
+
+
+def traced(calls: Iterable[Call]) -> str:
+    """Calls as a fault's `trace`."""
+    parts = ((call.place[:120], call.source, call.error) for call in calls)
+    return "\n".join("\t".join(" ".join(part.split())[:WIDEST] for part in one) for one in parts)
+
+
+def calls(trace: str) -> tuple[Call, ...]:
+    """The calls of a fault's `trace`, which is the worker's own: cleaned and capped."""
+    lines = [line.split("\t") for line in trace.split("\n")[:MOST_CALLS]]
+    cleaned = ([clean(part, limit=WIDEST, line=True) for part in line[:3]] for line in lines)
+    return tuple(Call(*line) for line in cleaned if line[0])
 
 
 def told(fault: Fault) -> Observation:
@@ -30,4 +52,4 @@ def told(fault: Fault) -> Observation:
         "raised": f"The code raised an exception{at}: {text}",
     }
     kind = fault.kind if fault.kind in sentences else "raised"
-    return Observation(error=sentences[kind], diagnosis=kind)
+    return Observation(error=sentences[kind], diagnosis=kind, calls=calls(fault.trace))

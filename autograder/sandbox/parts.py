@@ -114,7 +114,7 @@ def run(describe: Callable[[BaseException], Fault], **parts: Action | Sequence[A
             return pack(**action())
         except BaseException as error:  # SystemExit and KeyboardInterrupt are students' faults too
             fault = describe(error)
-            return pack(**{FAULT: {"kind": fault.kind, "text": fault.text, "where": fault.where}})
+            return pack(**{FAULT: dict(vars(fault))})
 
     return pack(**{name: seen(one) if callable(one) else [seen(each) for each in one] for name, one in parts.items()})
 
@@ -131,9 +131,9 @@ def section(trial: Trial, part: str) -> Trial:
 def _section(trial: Trial, part: str) -> Trial:
     own = _part(trial, part)
     if f"{FAULT}.kind" in own.got:
-        words: list[Value] = [own.got.get(f"{FAULT}.{name}", "") for name in ("kind", "text", "where")]
+        words: list[Value] = [own.got.get(f"{FAULT}.{name}", "") for name in ("kind", "text", "where", "trace")]
         seen = told(Fault(*(word if isinstance(word, str) else "" for word in words)))
-        raise Reject(seen.error, diagnosis=seen.diagnosis)
+        raise Reject(seen.error, diagnosis=seen.diagnosis, calls=seen.calls)
     return own
 
 

@@ -28,7 +28,7 @@ LEAST = 64 * 1024
 """Bytes that any answer may have: below it each value is refused by its own name, and not the whole of them."""
 WIDEST = 8
 """Bytes of the widest dtype that a frame holds."""
-FAULTS = {"kind": 40, "text": 2000, "where": 2000}
+FAULTS = {"kind": 40, "text": 2000, "where": 2000, "trace": 2000}
 """Characters of the words of a part's fault."""
 
 
@@ -171,7 +171,7 @@ def admitted(ask: Ask, given: Values, seen: Observation) -> Observation:
         faults.setdefault(part, sentence)
     for part, sentence in faults.items():
         kept = {name: value for name, value in kept.items() if not name.startswith(f"{part}.")}
-        words = dict(zip(FAULTS, ("unusable", sentence, ""), strict=True))
+        words = dict(zip(FAULTS, ("unusable", sentence, "", ""), strict=True))
         kept |= pack(**{part: {FAULT: words}})
     return replace(seen, values=kept)
 

@@ -71,7 +71,7 @@ def encode(frame: Frame) -> bytes:
     if frame.further:
         header["further"] = frame.further
     if frame.fault is not None:
-        header["fault"] = {"kind": frame.fault.kind, "text": frame.fault.text, "where": frame.fault.where}
+        header["fault"] = vars(frame.fault)
     else:
         header["values"] = {name: _pack(name, value, blobs) for name, value in frame.values.items()}
     try:
@@ -189,11 +189,11 @@ def _array(item: dict[str, Any], body: bytes, at: int) -> tuple[Array, int]:
 
 
 def _fault(item: Any) -> Fault:
-    if type(item) is not dict or set(item) != {"kind", "text", "where"}:
+    if type(item) is not dict or set(item) != {"kind", "text", "where", "trace"}:
         raise Breach("the fault is not of the known form")
     if any(type(part) is not str or len(part) > 2000 for part in item.values()):
         raise Breach("the fault is not of the known form")
-    return Fault(item["kind"], item["text"], item["where"])
+    return Fault(**item)
 
 
 def _refuse(_literal: str) -> NoReturn:

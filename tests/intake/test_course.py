@@ -380,20 +380,20 @@ def test_a_submission_beyond_the_days_limit_keeps_the_score_and_the_entries_of_t
         {"submission_time": (DUE - timedelta(hours=hours)).isoformat(), "score": 70.0, "results": last}
         for hours in (3, 1)
     )
-    kept = late.beyond(2, HandedIn(DUE, previous=previous), gradescope.STANDS)
+    kept = late.beyond(2, HandedIn(DUE, previous=previous))
     assert kept is not None
     content = gradescope.standing(made, kept, own)
     jsonschema.validate(content, SCHEMA)
     assert (content["score"], content["tests"]) == (70, last["tests"])
     assert "so this one was not" in content["output"] and "Forum: piazza." in content["output"]
     again = {"submission_time": DUE.isoformat(), "score": 70.0, "results": content}
-    assert late.beyond(3, HandedIn(DUE, previous=(*previous, again)), gradescope.STANDS) is None
+    assert late.beyond(3, HandedIn(DUE, previous=(*previous, again))) is None
 
 
 @pytest.mark.parametrize("tests", [[3], [{"name": "x", "evil": 1, "tags": []}], "x", [{"tags": "x"}], None])
 def test_odd_entries_of_an_earlier_result_are_left_out(tests: object) -> None:
     previous = ({"submission_time": DUE.isoformat(), "score": 1, "results": {"tests": tests}},)
-    kept = late.beyond(1, HandedIn(DUE, previous=previous), gradescope.STANDS)
+    kept = late.beyond(1, HandedIn(DUE, previous=previous))
     assert kept is not None
     content = gradescope.standing(ASSIGNMENT, kept, settings(""))
     jsonschema.validate(content, SCHEMA)

@@ -236,29 +236,29 @@ def previous(*hours: float, **more: Any) -> tuple[dict[str, Any], ...]:
 
 
 def test_what_is_beyond_the_days_limit_shows_the_last_graded_result() -> None:
-    assert late.beyond(3, HandedIn(DUE, previous=previous(30, 25, 24, 2, 1)), "mark") is None
-    found = late.beyond(3, HandedIn(DUE, previous=previous(30, 23, 2, 1)), "mark")
+    assert late.beyond(3, HandedIn(DUE, previous=previous(30, 25, 24, 2, 1))) is None
+    found = late.beyond(3, HandedIn(DUE, previous=previous(30, 23, 2, 1)))
     assert found is not None
     assert (found.score, found.tests) == (1, ({"name": "1"},))
     assert "At most 3 submissions in 24 hours are graded, so this one was not graded." in found.told
     assert "after 2026-11-24 00:59 UTC is graded again" in found.told
     assert "the result of 2026-11-23 22:59 UTC counts" in found.told
     board = [{"name": "loss", "value": 3}, 7]
-    shown = late.beyond(1, HandedIn(DUE, previous=previous(5, results={"leaderboard": board})), "mark")
+    shown = late.beyond(1, HandedIn(DUE, previous=previous(5, results={"leaderboard": board})))
     assert shown is not None and shown.board == ({"name": "loss", "value": 3},)
-    one = late.beyond(1, HandedIn(DUE, previous=previous(5)), "mark")
+    one = late.beyond(1, HandedIn(DUE, previous=previous(5)))
     assert one is not None and "At most 1 submission in 24 hours is graded" in one.told
 
 
 def test_what_was_not_graded_does_not_count() -> None:
-    stopped = previous(4, 3, results={"extra_data": {"mark": True}, "tests": []})
+    stopped = previous(4, 3, results={"extra_data": {late.STANDS: True}, "tests": []})
     broken = previous(5, autograder_error=True)
     later = previous(-3, -2)
     odd: tuple[dict[str, object], ...] = ({}, {"submission_time": 3}, {"submission_time": "x", "results": []})
-    assert late.beyond(2, HandedIn(DUE, previous=(*stopped, *broken, *later, *odd, *previous(1))), "mark") is None
-    found = late.beyond(2, HandedIn(DUE, previous=(*previous(6, 5), *stopped)), "mark")
+    assert late.beyond(2, HandedIn(DUE, previous=(*stopped, *broken, *later, *odd, *previous(1)))) is None
+    found = late.beyond(2, HandedIn(DUE, previous=(*previous(6, 5), *stopped)))
     assert found is not None and found.score == 5, "who tries again and again is not locked out for longer"
-    assert late.beyond(1, HandedIn(None, previous=previous(1)), "mark") is None
+    assert late.beyond(1, HandedIn(None, previous=previous(1))) is None
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0.01, 60), max_size=12))
@@ -268,12 +268,12 @@ def test_a_regrade_of_each_submission_gives_the_same(limit: int, hours: list[flo
     graded: list[datetime] = []
     for one in sorted(hours, reverse=True):
         at = DUE - one * HOUR
-        told = late.beyond(limit, HandedIn(at, previous=tuple(record)), "mark")
-        assert told == late.beyond(limit, HandedIn(at, previous=(*record, *previous(-1))), "mark")
+        told = late.beyond(limit, HandedIn(at, previous=tuple(record)))
+        assert told == late.beyond(limit, HandedIn(at, previous=(*record, *previous(-1))))
         if told is None:
             graded.append(at)
         record.append(
-            {"submission_time": at.isoformat(), "score": 1, "results": {"extra_data": {"mark": told is not None}}}
+            {"submission_time": at.isoformat(), "score": 1, "results": {"extra_data": {late.STANDS: told is not None}}}
         )
     for at in graded:
         assert (
@@ -284,5 +284,5 @@ def test_a_regrade_of_each_submission_gives_the_same(limit: int, hours: list[flo
 
 @pytest.mark.parametrize("score", [None, "x", "nan", float("inf"), [], {}, True])
 def test_an_odd_score_of_an_earlier_result_is_none(score: object) -> None:
-    found = late.beyond(1, HandedIn(DUE, previous=({"submission_time": DUE.isoformat(), "score": score},)), "mark")
+    found = late.beyond(1, HandedIn(DUE, previous=({"submission_time": DUE.isoformat(), "score": score},)))
     assert found is not None and found.score in (0.0, 1.0) and found.tests == ()

@@ -9,6 +9,8 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from autograder.message import Message
+from autograder.output.markdown import pieces
 from autograder.text import clean, shown
 
 HERE = Path(__file__).parent
@@ -31,9 +33,29 @@ def environment(templates: Path) -> jinja2.Environment:
     pages.filters |= {
         "short": lambda text: clean(text, limit=NAME),
         "points": shown,
+        "message": lambda message: html(message.mapped(clean)),
         "percent": lambda value: "" if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%",
     }
     return pages
+
+
+def html(message: Message) -> Markup:
+    """A message for a page: a paragraph for each part, and the student's own lines."""
+    blocks = [Markup('<p class="said">{}</p>').format(_html(message.seen))]
+    if message.calls:
+        lines = Markup("\n").join(call.line for call in message.calls)
+        blocks.append(Markup('<pre class="calls" tabindex="0">{}</pre>').format(lines))
+    for label, part in message.labelled:
+        before = Markup("<strong>{}</strong> ").format(label.strip()) if label else Markup()
+        blocks.append(Markup('<p class="said">{}{}</p>').format(before, _html(part)))
+    return Markup().join(blocks)
+
+
+def _html(line: str) -> Markup:
+    return Markup().join(
+        Markup("<code>{}</code>").format(piece.text) if piece.code else Markup.escape(piece.text)
+        for piece in pieces(line)
+    )
 
 
 def _shown(value: object) -> object:

@@ -18,10 +18,12 @@ import time
 import traceback
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from autograder.core import GIVEN, WHOLE
+from autograder.message import MOST_CALLS, Call
 from autograder.sandbox.guest import notebooks
 from autograder.sandbox.guest.absent import Absent, fault_of
 from autograder.sandbox.guest.contents import Contents
@@ -356,22 +358,55 @@ def _last(fault: BaseException) -> types.TracebackType | None:
 
 def describe(fault: BaseException, box: Path) -> tuple[str, str]:
     """What went wrong, in one line, and the deepest line of the submission that was running."""
-    try:
-        text = f"{type(fault).__name__}: {fault}" if str(fault) else type(fault).__name__
-    except BaseException:  # str() of an exception is the student's code
-        text = type(fault).__name__
+    text = _words(fault)
     where = str(getattr(fault, "imported_at", ""))
     if isinstance(fault, SyntaxError) and fault.filename and fault.lineno:
         where = f"{fault.filename}, line {fault.lineno}"
         text = f"{type(fault).__name__}: {fault.msg}"
     else:
         with contextlib.suppress(Exception):
-            for frame in traceback.extract_tb(fault.__traceback__, limit=-200):
-                if own(frame.filename, box):
-                    where = f"{frame.filename}, line {frame.lineno} (in {frame.name})".replace(" (in <module>)", "")
-    for place in (f"{box}/", f"{sys.prefix}/"):  # no path of ours
+            for frame in _own_calls(fault, box):
+                where = frame.place
+    return _pathless(text, box), where[:300]
+
+
+def calls_of(fault: BaseException, box: Path) -> list[Call]:
+    """The submission's own lines on the way to the exception, the deepest last; behind them what caused it.
+
+    Of a loop of calls each line stands once. At most `MOST_CALLS`.
+    """
+    with contextlib.suppress(Exception):  # an exception's attributes are the student's code
+        if isinstance(fault, SyntaxError) and fault.filename and fault.lineno:
+            return [Call(f"{fault.filename}, line {fault.lineno}", (fault.text or "").strip())]
+        cause = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
+        behind = _own_calls(cause, box)[-1:] if cause is not None else []
+        first = [replace(frame, error=_pathless(_words(cause), box)) for frame in behind if cause is not None]
+        return [*_own_calls(fault, box)[len(first) - MOST_CALLS :], *first]
+    return []
+
+
+def _own_calls(fault: BaseException, box: Path) -> list[Call]:
+    found: dict[str, Call] = {}
+    for frame in traceback.extract_tb(fault.__traceback__, limit=-200):
+        if own(frame.filename, box):
+            place = f"{frame.filename}, line {frame.lineno} (in {frame.name})".replace(" (in <module>)", "")
+            found.pop(place, None)  # the deepest call of a recursion counts
+            found[place] = Call(place, (frame.line or "").strip().partition("\n")[0])
+    return list(found.values())
+
+
+def _words(fault: BaseException) -> str:
+    try:
+        return f"{type(fault).__name__}: {fault}" if str(fault) else type(fault).__name__
+    except BaseException:  # str() of an exception is the student's code
+        return type(fault).__name__
+
+
+def _pathless(text: str, box: Path) -> str:
+    """The first line, without a path of ours."""
+    for place in (f"{box}/", f"{sys.prefix}/"):
         text = text.replace(place, "")
-    return text.strip().splitlines()[0][:400], where[:300]
+    return text.strip().splitlines()[0][:400]
 
 
 def own(filename: str, box: Path) -> bool:

@@ -18,13 +18,13 @@ import numpy as np
 
 from autograder.core import WHOLE, Array, Value, Values
 from autograder.sandbox import wire
-from autograder.sandbox.faults import Fault
+from autograder.sandbox.faults import Fault, traced
 from autograder.sandbox.guest import files, frozen, kernel, machine, optional, probe_modules
 from autograder.sandbox.guest.absent import Absent, require
 from autograder.sandbox.guest.contents import Missing
 from autograder.sandbox.guest.job import Job, end, receive
 from autograder.sandbox.guest.noise import Noise
-from autograder.sandbox.guest.student import Held, ImportFault, Student, describe
+from autograder.sandbox.guest.student import Held, ImportFault, Student, calls_of, describe
 from autograder.sandbox.phases import Phases
 
 Probe = Callable[[Mapping[str, Any], Student], Mapping[str, Any]]
@@ -157,13 +157,14 @@ def fault(error: BaseException, student: Student) -> Fault:
         elif unfilled:
             kind = "unfilled"
     text, where = describe(cause, student.box)
+    trace = "" if kind == "unfilled" else traced(calls_of(cause, student.box))
     if kind == "unfilled":
         text = UNFILLED[isinstance(cause, NotImplementedError)]
     elif isinstance(cause, MemoryError) or "can't allocate memory" in text or "DefaultCPUAllocator" in text:
         kind = "memory"
     elif isinstance(cause, wire.Breach):
-        kind, text, where = "unusable", str(cause)[:400], ""  # our own words, without the exception's name
-    return Fault(kind, text, where)
+        kind, text, where, trace = "unusable", str(cause)[:400], "", ""  # our own words, without the exception's name
+    return Fault(kind, text, where, trace)
 
 
 def _given(value: Value, arrays: str) -> Any:

@@ -3,8 +3,8 @@
 The worker of a private ask (`Ask.private`) holds something right, such as a sampler, and the submission's code that
 runs there could read it and spell it out: in an exception's text, in the name of an exception's class, of a file or of
 a value. So a student sees of such a fault the type of the exception, if Python or a library has one of that name, and
-the submission's own file and line. Sentences of our probes are shown if they are sentences of our probes. Whatever else
-was said is for the staff.
+the submission's own file and line; no other line and no source, which the worker could have made up. Sentences of our
+probes are shown if they are sentences of our probes. Whatever else was said is for the staff.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ def parts(values: Mapping[str, Value], ask: Ask, submission: Submission, probes:
     if ask.private and not submission.ours:
         for name in [name for name in values if name.endswith(".fault.kind")]:
             part = name.removesuffix("kind")
-            words = [kept.get(f"{part}{word}", "") for word in ("kind", "text", "where")]
+            words = [kept.get(f"{part}{word}", "") for word in ("kind", "text", "where", "trace")]
             fault = Fault(*(word if isinstance(word, str) else "" for word in words))
             shown = discreet(fault, submission.box, probes)
-            kept |= {f"{part}kind": shown.kind, f"{part}text": shown.text, f"{part}where": shown.where}
+            kept |= {f"{part}{word}": told for word, told in vars(shown).items()}
             said.append(_for_the_staff(fault))
     return kept, "\n".join(dict.fromkeys(said))
 

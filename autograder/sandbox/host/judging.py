@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from autograder.core import Check, Reject, Trial, Values, Verdict
+from autograder.message import Call
 from autograder.sandbox import confine, wire
 
 LENGTH = struct.Struct("<Q")
@@ -88,7 +89,7 @@ def ruled(check: Check, rule: Callable[[], Verdict]) -> Ruling:
             return Ruling(broke=f"a score of {verdict.score} from the judge of {check.id}")
         return Ruling(verdict)
     except Reject as fault:
-        return Ruling(Verdict(0.0, str(fault), fault.diagnosis))
+        return Ruling(Verdict(0.0, str(fault), fault.diagnosis, calls=fault.calls))
     except Exception as error:
         return Ruling(broke=f"{type(error).__name__} in the judge of {check.id}, {deepest(error)}")
 
@@ -235,7 +236,9 @@ def _framed(trial: Trial) -> bytes:
 def _ruling(said: Mapping[str, Any]) -> Ruling:
     if said["verdict"] is None:
         return Ruling(broke=said["broke"])
-    return Ruling(Verdict(**{**said["verdict"], "notes": tuple(said["verdict"]["notes"])}))
+    found = said["verdict"]
+    calls = tuple(Call(**one) for one in found["calls"])
+    return Ruling(Verdict(**{**found, "notes": tuple(found["notes"]), "calls": calls}))
 
 
 def _send(channel: socket.socket, message: bytes, until: float) -> None:
@@ -305,7 +308,7 @@ def _serve(channel: socket.socket, known: Sequence[Check], limits: Limits, paren
 def _said(check: Check, ruling: Ruling) -> bytes:
     try:
         found = ruling.verdict
-        verdict = found and {**vars(found), "figures": dict(found.figures)}
+        verdict = found and {**vars(found), "figures": dict(found.figures), "calls": [*map(vars, found.calls)]}
         said = json.dumps({"verdict": verdict, "broke": ruling.broke}, default=_number).encode()
         if len(said) > MOST_SAID:
             raise ValueError("too long")

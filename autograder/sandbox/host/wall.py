@@ -154,7 +154,6 @@ class Pool:
         Never raises for anything that the student's code does. A fault of ours comes back as an
         observation whose cause is "grader", after the zygote was started anew.
         """
-        started = time.monotonic()
         seen = self._try(submission, ask, given, seed, seconds)
         if seen.cause == "grader":
             seen = self._try(submission, ask, given, seed, seconds)
@@ -162,7 +161,7 @@ class Pool:
             # The wall stands for everything but this code: where the sandbox is weak, code can end the
             # process that forked it. Were that the grader's error it would be worth full points.
             seen = Observation(error="The code stopped the process that runs it twice.", diagnosis="crashed")
-        return replace(seen, seconds=time.monotonic() - started)
+        return seen
 
     @property
     def may_run_two(self) -> bool:
@@ -180,10 +179,8 @@ class Pool:
         found: list[Observation] = []
 
         def converse() -> None:
-            started = time.monotonic()
             with contextlib.suppress(Exception):  # whoever waits for it asks once more
-                seen = self._converse(submission, ask, given, seed, seconds, self._second)
-                found.append(replace(seen, seconds=time.monotonic() - started))
+                found.append(self._converse(submission, ask, given, seed, seconds, self._second))
 
         thread = threading.Thread(target=converse, daemon=True)
         thread.start()
@@ -270,6 +267,7 @@ class Pool:
                 conversation = _Conversation(ours, log_out, request, deadline, scratch, self.tell, most=most)
                 try:
                     ended = conversation.run()
+                    took = seconds - (deadline - time.monotonic())
                 finally:
                     usage = self._command({"reap": pid}, [], zygote)
                     conversation.drain()
@@ -287,7 +285,7 @@ class Pool:
         else:
             seen = _judge_end(ended, conversation, identity, usage, seconds)
         log = "\n".join(filter(None, (seen.log, conversation.log.decode("utf-8", "replace"))))
-        return replace(seen, log=clean(log), cpu=usage["cpu"])
+        return replace(seen, log=clean(log), seconds=took, cpu=usage["cpu"])
 
     def _wait_until_ready(self) -> None:
         with self._turn:
