@@ -301,7 +301,12 @@ def before(handed_in: HandedIn) -> list[tuple[datetime, Mapping[str, Any]]]:
         when, results = time_of(one.get("submission_time")), one.get("results")
         extra = results.get("extra_data") if isinstance(results, dict) else None
         stopped = isinstance(extra, dict) and bool(extra.get(STANDS))
-        if when is not None and handed_in.at is not None and when <= handed_in.at and not (one.get("autograder_error") or stopped):
+        if (
+            when is not None
+            and handed_in.at is not None
+            and when <= handed_in.at
+            and not (one.get("autograder_error") or stopped)
+        ):
             graded.append((when, one))
     return sorted(graded, key=lambda pair: pair[0])
 

@@ -1,8 +1,8 @@
 """Messages as Markdown, made of their parts so that nothing in them becomes anything but text or code.
 
 Renderers differ: some make a link of a bare address, a formula of what stands between dollar signs. So a word that any
-of them might make something of is set as code, where none does. In what is left a backslash stands before each character
-that has a meaning.
+of them might make something of is set as code, where none does. In what is left each
+character that has a meaning stands behind a backslash.
 """
 
 from __future__ import annotations

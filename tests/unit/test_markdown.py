@@ -81,9 +81,7 @@ def test_no_bare_text_is_an_address_or_a_formula_for_any_renderer(text: str) -> 
     """Some make links of bare addresses, and formulas of what stands between dollar signs: these are code here."""
     for piece in pieces(text):
         if not piece.code:
-            assert (
-                re.search(r"://|www\.\w|@|\$|==|[a-z]\.[a-z]", piece.text.replace("e.g", "").replace("i.e", "")) is None
-            )
+            assert re.search(r"://|www\.\w|@|\$|==|[a-z]\.[a-z]", re.sub(r"e\.g|i\.e", "", piece.text)) is None
             assert "`" not in piece.text
 
 
