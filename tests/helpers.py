@@ -22,7 +22,9 @@ from autograder.core import Assignment, Reject, Result, Submission, Trial, Verdi
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import submission
+from autograder.message import Message
 from autograder.output import gradescope
+from autograder.output.markdown import markdown
 from autograder.sandbox.host import judging
 from autograder.sandbox.host.wall import Pool
 
@@ -143,6 +145,18 @@ def grade(
         path = taken.box.parent / "results.json"
         gradescope.write(path, content)
         return Graded(json.loads(path.read_text()), results, spent)
+
+
+def said(test: dict[str, Any]) -> str:
+    """What an entry of results.json says, as one line of plain text."""
+    return gradescope.message_of(test).line
+
+
+def say(test: dict[str, Any], text: str) -> None:
+    """Puts other words into an entry."""
+    message = Message.of(text)
+    test["output"] = markdown(message)
+    test["extra_data"]["message"] = message.plain()
 
 
 def is_valid_results(path: Path) -> dict[str, Any]:

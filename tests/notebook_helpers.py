@@ -78,7 +78,7 @@ def run(
     graded = helpers.grade(pool, {NAME: content} | dict(more or {}), assignment=asked(seconds=seconds))
     (result,) = graded.results
     assert result.status == "graded", result.log
-    shown = "".join(test["output"] for test in graded.document["tests"])
+    shown = "".join(map(helpers.said, graded.document["tests"]))
     assert all(character.isprintable() or character == "\n" for character in shown)
     assert "<" not in shown
     assert len(shown) < 2000

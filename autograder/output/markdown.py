@@ -16,7 +16,8 @@ from autograder.text import clean
 
 _QUOTED = re.compile(r"`([^`]+)`")
 _GROUP = r"\((?:[^()]|\([^()]*\))*\)|\[[^][]*\]"
-_WORD = re.compile(rf"[\w./\\:@$=~%?&#^*+-]+(?:{_GROUP})*")
+_NUMBERS = r"\[(?:[-+\d.,e\s]|inf|nan|\[(?:[-+\d.,e\s]|inf|nan)*\])+\]"
+_WORD = re.compile(rf"[\w./\\:@$=~%?&#^*+-]+(?:{_GROUP})*|{_NUMBERS}")
 _ODD = re.compile(r"_|://|@|\$|==|\\|\bwww\.|[^\W\d_]\.\w*[^\W\d_]", re.IGNORECASE)
 """What makes a word code: names with underscores, files, addresses, and what some renderers read as formulas."""
 _LATIN = re.compile(r"(?:e\.g|i\.e)\.?,?", re.IGNORECASE)
@@ -59,7 +60,7 @@ def _words(text: str) -> Iterator[Piece]:
         while end > word.start() and text[end - 1] in _ENDS:
             end -= 1
         core = text[word.start() : end]
-        if core and _ODD.search(core) and not _LATIN.fullmatch(core):
+        if core and (core[0] == "[" or _ODD.search(core)) and not _LATIN.fullmatch(core):
             yield Piece(text[at : word.start()])
             yield Piece(core, True)
             at = end

@@ -28,7 +28,7 @@ def test_an_upload_is_graded_alike_whatever_the_machine_does() -> None:
         text = json.loads((folder / "journal").read_text().splitlines()[0])["row"]["text"]
     assert found.same
     tests = json.loads(text)["tests"]
-    assert sum("Smallest example: " in test["output"] for test in tests) >= 4
+    assert sum("**Smallest example:** " in test["output"] for test in tests) >= 4
     assert any(test["extra_data"].get("attempts") == 2 for test in tests)
 
 

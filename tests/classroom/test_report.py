@@ -24,6 +24,7 @@ from autograder.core import Result, Verdict
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake.metadata import Student
 from autograder.output import gradescope, pages
+from tests import helpers
 from tests.classroom.browser import Browser, opened
 
 HOSTILE = (
@@ -436,7 +437,7 @@ def test_a_students_page_says_what_the_student_sees_and_no_more(book: sqlite3.Co
     assert "href=" not in text.replace('href="#q', "")
     page = Reader(text).text
     for test in content["tests"]:
-        assert " ".join(test["output"].split()) in page
+        assert all(" ".join(part.split()) in page for part in gradescope.message_of(test).lines)
         assert "score" not in test or f"{round(test['score'], 2):g} of {test['max_score']:g}" in page
     assert "Ada Abel" in page and "One remark.\nAnother remark." in page
     notes = [note for test in content["tests"] for note in test["extra_data"].get("notes", ())]
@@ -462,7 +463,7 @@ def test_nobody_is_named_in_an_example(book: sqlite3.Connection, tmp_path: Path)
     content = document(0, right)
     content["tests"][0]["extra_data"]["diagnoses"] = ["raised"]
     told = "no file /home/ada/Abel_0@example.edu/x, written by ADA ABEL, s000000; abelian"
-    content["tests"][0]["output"] = told
+    helpers.say(content["tests"][0], told)
     hand_in(book, 0, content, "Ada Abel")
     page = written(book, tmp_path)
     section = page[page.index('id="misconceptions"') : page.index('id="time"')]
@@ -498,7 +499,8 @@ def test_misconceptions_are_counted_by_submission(book: sqlite3.Connection, tmp_
         content = document(number, right)
         for place in places:
             test = content["tests"][place]
-            test["extra_data"]["diagnoses"], test["output"] = ["z_often"], f"said {place}"
+            test["extra_data"]["diagnoses"] = ["z_often"]
+            helpers.say(test, f"said {place}")
         if number == 1:
             content["tests"][2]["extra_data"]["diagnoses"] = ["a_once"]
         hand_in(book, number, content)
@@ -533,7 +535,7 @@ def hostile(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             content = document(number)
             content["output"] = text
             for test in content["tests"]:
-                test["output"] = text
+                helpers.say(test, text)
                 test["extra_data"]["diagnoses"], test["extra_data"]["notes"] = [text], [text]
             content["extra_data"]["grader"] = content["extra_data"]["isolation"] = text
             luck = np.random.default_rng(number // 2).integers(0, 2**40, 50)

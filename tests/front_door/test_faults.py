@@ -82,7 +82,7 @@ def points(content: dict[str, Any], part: str) -> float:
 
 
 def told(content: dict[str, Any], part: str = "") -> set[str]:
-    return {test["output"] for test in content["tests"] if test["extra_data"]["check"].startswith(part)}
+    return {helpers.said(test) for test in content["tests"] if test["extra_data"]["check"].startswith(part)}
 
 
 # ---------------------------------------------------------------------------------- the seven faults

@@ -64,4 +64,5 @@ def test_values_that_would_stall_a_judge_cost_their_own_points(name: str, tmp_pa
     assert content["score"] == 0
     assert content["extra_data"]["complete"]
     tests = [test for test in content["tests"] if test["tags"] == [question]]
-    assert any("expected" in test["output"] and ("MB" in test["output"] or "shape" in test["output"]) for test in tests)
+    said = [helpers.said(test) for test in tests]
+    assert any("xpected" in told and ("MB" in told or "shape" in told) for told in said)

@@ -53,7 +53,7 @@ def points(assignment: Assignment) -> dict[str, float]:
 WRONG = {
     # the file: (lines that are named, what the sentences say)
     "totl = 100": (1, "totl is not a key of the file. Did you mean total?"),
-    "x = 1": (1, "Expected: title, only, total, points, optional, visibility, late, limits, words."),
+    "x = 1": (1, "Expected: title, only, total, points, optional, visibility, late, limits, hints, words."),
     'total = "100"': (1, 'total is "100". Expected: a number above 0, at most 10000.'),
     "\n# ours\ntotal = 0": (3, "total is 0. Expected: a number above 0"),
     "total = -5": (1, "total is -5."),
@@ -420,7 +420,7 @@ def test_the_example_shows_every_key_and_can_be_used(assignment: Assignment) -> 
     every = {f"late.{name}" for name in type(own.course.late).model_fields} if own.course.late else set()
     every |= {
         f"{table}.{name}"
-        for table in ("optional", "limits", "words")
+        for table in ("optional", "limits", "hints", "words")
         for name in type(getattr(own.course, table)).model_fields
     }
     every |= {"title", "only", "total"}

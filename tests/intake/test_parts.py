@@ -17,7 +17,7 @@ from autograder.core import Assignment, Reject, Result, Verdict
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import parts
 from autograder.output import gradescope
-from tests import small
+from tests import helpers, small
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -159,7 +159,7 @@ def missing(absent: set[str], part: Assignment = ASSIGNMENT) -> dict[str, str]:
     told = {check for test in lines for check in test["extra_data"]["checks"]}
     shown = {test["extra_data"]["check"] for test in document["tests"]} - {one.id for one in part.questions}
     assert not told & shown and len(told | shown) == len(parts.checks(part)), "each check stands in it once"
-    return {test["number"]: test["output"] for test in lines}
+    return {test["number"]: helpers.said(test) for test in lines}
 
 
 def test_a_question_of_which_no_file_is_there_is_one_line() -> None:
@@ -210,7 +210,7 @@ def test_a_class_counts_what_is_not_there_check_by_check_and_shows_one_line(tmp_
     }
     assert [row["check_id"] for row in rows if row["score"]] == ["distributions.example", "distributions.plots"]
     page = (tmp_path / "students" / "ada.html").read_text()
-    assert page.count("comparing_distributions.ipynb is not in the upload: 0 of 7.") == 1
+    assert page.count("<code>comparing_distributions.ipynb</code> is not in the upload: 0 of 7.") == 1
     assert "0 of 7" in page and "93 " in page and "of 100 points, and 25 of 25 optional" in page
     assert ",118.0,100," in (tmp_path / "grades.csv").read_text()
 
@@ -260,7 +260,7 @@ def test_an_upload_without_anything_graded_is_one_entry_for_each_question(
     assert main(["grade", str(upload), "--homework", "tests.small", "--out", str(out)]) == 2
     document = json.loads(out.read_text())
     assert "The upload contains none of the graded files (answer.py)." in document["output"]
-    assert {test["number"]: test["output"] for test in document["tests"]} == {
+    assert {test["number"]: helpers.said(test) for test in document["tests"]} == {
         "1": "answer.py is not in the upload: 0 of 2.",
         "2": "answer.py is not in the upload: 0 of 1.",
     }
@@ -294,7 +294,7 @@ def test_what_is_graded_anew_takes_its_place_beside_what_is_not_there() -> None:
     assert records.holds(merged, task, "x") and not records.holds(whole, task, "x")
     # One that is there.
     merged = records.merged(whole, record(absent, ("distributions.example",), "new", "Other words."))
-    assert {test["number"]: test["output"] for test in merged["tests"] if test["tags"] == ["distributions"]} == {
+    assert {test["number"]: helpers.said(test) for test in merged["tests"] if test["tags"] == ["distributions"]} == {
         "2": f"{NOTEBOOK} is not in the upload: 0 of 7.", "2.5": "Other words.", "2.6": "Fine.",
     }  # fmt: skip
     # A record of a grader that told each check by itself.
@@ -304,6 +304,6 @@ def test_what_is_graded_anew_takes_its_place_beside_what_is_not_there() -> None:
     assert merged["score"] == old["score"] - 7
     # And the other way.
     merged = records.merged(whole, record(set(), ("distributions.discrete",), "new"))
-    numbers = {test["number"]: test["output"] for test in merged["tests"] if test["tags"] == ["distributions"]}
+    numbers = {test["number"]: helpers.said(test) for test in merged["tests"] if test["tags"] == ["distributions"]}
     assert numbers == {"2.1": "Fine.", "2": f"{NOTEBOOK} is not in the upload: 0 of 5.", "2.5": "Fine.", "2.6": "Fine."}
     assert merged["score"] == whole["score"] + 2

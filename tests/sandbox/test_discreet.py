@@ -11,6 +11,7 @@ import pytest
 
 from autograder.core import Ask, Submission
 from autograder.hw11 import ASSIGNMENT
+from autograder.message import Call
 from autograder.sandbox.faults import Fault, told
 from autograder.sandbox.host import discreet
 from autograder.sandbox.host.wall import Pool
@@ -105,6 +106,12 @@ def test_sentences_of_our_probes_still_arrive(kind: str, text: str, box: Submiss
     assert text in seen(Fault(kind, text), box)
 
 
+def test_the_chain_of_a_private_worker_is_not_shown(box: Submission) -> None:
+    fault = Fault("raised", "KeyError", f"{VAE}, line 12", f"{VAE}, line 12\t{SECRET}")
+    assert discreet.observed(fault, PRIVATE, box, ASSIGNMENT.probes).calls == ()
+    assert discreet.observed(fault, OPEN, box, ASSIGNMENT.probes).calls == (Call(f"{VAE}, line 12", "#"),)
+
+
 def test_what_could_not_be_read_is_cut_off(box: Submission) -> None:
     text = f"{VAE} defines no VAE; code cell 3 could not be read as Python: {SECRET}"
     assert seen(Fault("missing", text), box) == f"{VAE} defines no VAE."
@@ -112,9 +119,10 @@ def test_what_could_not_be_read_is_cut_off(box: Submission) -> None:
 
 def test_faults_of_parts_are_as_discreet(box: Submission) -> None:
     values: dict[str, Any] = {"values.fault.kind": "raised", "values.fault.text": f"KeyError: {SECRET}", "noise.z": 1}
+    values["values.fault.trace"] = f"{VAE}, line 12\t{SECRET}"
     kept, said = discreet.parts(values, PRIVATE, box, ASSIGNMENT.probes)
     assert kept["values.fault.text"] == "KeyError"
-    assert kept["values.fault.where"] == ""
+    assert kept["values.fault.where"] == kept["values.fault.trace"] == ""
     assert kept["noise.z"] == 1
     assert SECRET in said
     assert discreet.parts(values, OPEN, box, ASSIGNMENT.probes) == (values, "")
@@ -136,11 +144,14 @@ WAYS = {
     "an exception's class": "raise type(secret(), (Exception,), {})()",
     "a sentence of ours": "from autograder.sandbox.wire import Breach; raise Breach(secret())",
     "what is missing": "from autograder.sandbox.guest.student import Missing; raise Missing(secret())",
+    "a chain": "raise KeyError('x') from ValueError(secret())",
+    "a line's source": "import linecache; linecache.cache['gan_vae/models/vae.py'] = (1, None, [secret()] * 99, '')\n"
+    "    raise KeyError('x')",
     "a type's name": "return type(secret(), (), {})()",
     "a function's name": "name = ''.join(filter(str.isalnum, secret()))\n"
     "    exec(f'def f{name}(): return 1 / 0', globals())\n    globals()[f'f{name}']()",
     "a frame of their own": "import os, struct, json; h = json.dumps({'id': 'x', 'fault': {'kind': 'raised', 'text': "
-    "secret(), 'where': ''}}).encode(); os.write(3, struct.pack('<4sIQ', b'hw!1', len(h), 0) + h)",
+    "secret(), 'where': '', 'trace': secret()}}).encode(); os.write(3, struct.pack('<4sIQ', b'hw!1', len(h), 0) + h)",
 }
 
 

@@ -108,6 +108,7 @@ SHOWN = {
     "on_task_update(0, ...) did": "`on_task_update(0, ...)` did",
     "emb_ln(emb_word(id) + emb_pos(position))": "`emb_ln(emb_word(id) + emb_pos(position))`",
     "Expected, e.g. one.": "Expected, e.g. one.",
+    "m = [[0], [2.5]] and v = [1] gave [inf]; [a] is": "m = `[[0], [2.5]]` and v = `[1]` gave `[inf]`; \\[a\\] is",
     "1. It is": "1\\. It is",
     "- It is": "\\- It is",
     "see www.example.org.": "see `www.example.org`.",
