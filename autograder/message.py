@@ -24,7 +24,7 @@ FACTS = QUOTED | {
 }
 """Diagnoses that say what happened and name no misconception."""
 MOST_CALLS = 3
-MOST_WORDS = 400
+MOST_CHARACTERS = 400
 """Characters of what was seen and what was expected, together."""
 _END = re.compile(r"(?<=[.?!])\s+")
 _CLAUSE = re.compile(r";\s+expected:?\s+")

@@ -20,6 +20,7 @@ from autograder.audit.solutions import Solution
 from autograder.authoring import template
 from autograder.core import Ask, Assignment, Observation, Submission, Values
 from autograder.grade import LONGEST, Grading
+from autograder.message import EXAMPLE, MOST_CHARACTERS, Message
 
 SMALL = 64
 """Values of an array that could be shown: larger ones have a value near every number, so that to find one tells
@@ -29,8 +30,6 @@ DRAWS = 6
 FEW = 4
 """Significant digits of a number that is told: what the code made of the inputs, and not more of it than is needed."""
 MOST_SENTENCES = 6
-EXAMPLE = "Smallest example: "
-"""How the sentence begins that shows inputs, which are the same for everybody."""
 
 # ------------------------------------------------------------------------------------- what was told
 
@@ -251,6 +250,12 @@ def _length(told: Told, _facts: Facts) -> str:
     return "" if 20 <= len(told.message) < LONGEST else f"it has {len(told.message)} characters"
 
 
+def _parts(told: Told, _facts: Facts) -> str:
+    message = Message.of(told.message, told.diagnosis)
+    count = len(message.seen) + len(message.expected)
+    return "" if count <= MOST_CHARACTERS else f"what was seen and what was expected have {count} characters"
+
+
 def _sentences(told: Told, _facts: Facts) -> str:
     count = 1 + len(SENTENCE_END.findall(told.message))
     return "" if count <= MOST_SENTENCES else f"it has {count} sentences"
@@ -305,6 +310,7 @@ RULES = (
     Rule("solution", "holds no line of the reference's solution", _solution),
     Rule("inner", "shows no traceback, path or module of the grader's", _inner),
     Rule("length", f"has 20 to {LONGEST - 1} characters", _length),
+    Rule("parts", f"has at most {MOST_CHARACTERS} characters before its smallest example", _parts),
     Rule("sentences", f"has one to {MOST_SENTENCES} sentences", _sentences, heuristic=True),
     Rule("long", f"has no sentence of more than {MOST_WORDS} words", _long),
     Rule("passive", f"has at most {MOST_PASSIVES} verbs in the passive in a sentence", _passive, heuristic=True),

@@ -58,7 +58,7 @@ LOOKS = {
         HandedIn(DUE, previous=earlier(2, results={"extra_data": {STANDS: True}})),
         (False, False),
     ),
-    "odd records": ("[hints]", HandedIn(DUE, previous=({}, {"submission_time": 3})), (False, False)),  # type: ignore[dict-item]
+    "odd records": ("[hints]", HandedIn(DUE, previous=({}, {"submission_time": 3})), (False, False)),
     "no time": ("[hints]", HandedIn(None), (True, True)),
     "on the staff's machine": ("[hints]", None, (True, True)),
     "other numbers": ("[hints]\nexample = 1\nmisconception = 5", HandedIn(DUE, previous=earlier(3)), (True, False)),

@@ -374,8 +374,8 @@ def _slopes_of(trial: Trial, part: str) -> list[Slope]:
 # ------------------------------------------------------------------------------------ how it is judged
 
 EXPECTED = (
-    "Expected: the gradient of the average of -reward times the log-probability of the chosen action. A step "
-    "against it raises the logit of the chosen action by reward (1 - p) and lowers every other logit by reward p."
+    "Expected: the gradient of the average of `-reward * log p(action)`: `reward * (p - 1) / N` at the chosen action, "
+    "`reward * p / N` elsewhere."
 )
 
 
