@@ -43,6 +43,7 @@ def test_a_good_message_breaks_no_rule() -> None:
         ("Traceback (most recent call last): the KL term. Expected: none.", "inner"),
         ("KL: expected 0.", "length"),
         (f"The KL term {'is wrong ' * 70}. Expected: 0.8069.", "length"),
+        (f"The KL term {'is wrong ' * 44}. Expected: 0.8069.", "parts"),
         ("The KL term was 2. It is. It was. It has been. It goes on. It ends. Expected: 0.8069.", "sentences"),
         (f"The KL term of {'each of ' * 12}the {'examples and ' * 12}images was 2. Expected: 0.8069.", "long"),
         ("m was taken for v, which is squared and was not used by KL. Expected: m.", "passive"),
