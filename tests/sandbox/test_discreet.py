@@ -109,7 +109,7 @@ def test_sentences_of_our_probes_still_arrive(kind: str, text: str, box: Submiss
 def test_the_chain_of_a_private_worker_is_not_shown(box: Submission) -> None:
     fault = Fault("raised", "KeyError", f"{VAE}, line 12", f"{VAE}, line 12\t{SECRET}")
     assert discreet.observed(fault, PRIVATE, box, ASSIGNMENT.probes).calls == ()
-    assert discreet.observed(fault, OPEN, box, ASSIGNMENT.probes).calls == (Call(f"{VAE}, line 12", "#"),)
+    assert discreet.observed(fault, OPEN, box, ASSIGNMENT.probes).calls == (Call(f"{VAE}, line 12", SECRET),)
 
 
 def test_what_could_not_be_read_is_cut_off(box: Submission) -> None:

@@ -587,7 +587,8 @@ MORE_FORGE = [
     _attack("frame-boolean-of-two", "forge", FORGED_FRAME + raw(
         values('{"a": {"dtype": "bool", "shape": [1]}}'), 'b"\\2"'), says=UNREAD, targets=REQUEST),
     _attack("fault-of-the-grader", "forge", FORGED_FRAME + raw(
-        '(\'{"id": "\' + _request().id + \'", "fault": {"kind": "grader", "text": "", "where": ""}}\').encode()'),
+        '(\'{"id": "\' + _request().id + \'", "fault": {"kind": "grader", "text": "", "where": "", '
+        '"trace": ""}}\').encode()'),
            targets=REQUEST),
     _attack("exit-by-exception", "forge", body('import sys\nsys.exit(0)'), says="SystemExit"),
     _attack("killed-by-itself", "forge", body('import os, signal\nos.kill(os.getpid(), signal.SIGKILL)'),
@@ -950,7 +951,8 @@ MORE_WORDS = [
     _attack("unfilled-lies", "words", body(f'raise NotImplementedError("{LIES}")')),
     *(_attack(f"fault-{kind}-lies", "words", FORGED_FRAME + body(
         f'import json\nlie = "{LIES}" * 9\n'
-        f't = json.dumps({{"id": _request().id, "fault": {{"kind": "{kind}", "text": lie, "where": lie}}}}).encode()\n'
+        f'fault = {{"kind": "{kind}", "text": lie, "where": lie, "trace": lie}}\n'
+        't = json.dumps({"id": _request().id, "fault": fault}).encode()\n'
         'os.write(3, struct.pack("<4sIQ", b"hw!1", len(t), 0) + t)\nos._exit(0)'), targets=REQUEST)
       for kind in ("raised", "import", "unusable", "memory", "missing", "unfilled", "other")),
     _attack("syntax-error-of-objects", "words", body(
