@@ -26,6 +26,9 @@ CHECKS = {check.id: check for question in ASSIGNMENT.questions for check in ques
 COUNTED = ("summarization.greedy", "summarization.beam", "_work", "continual_learning.behaviour")
 """Judged by whole numbers, tokens and counts, which cannot be a nan."""
 
+EXAMPLES = 8
+"""For each judge and test. `audit --part values` tries some 20,000 for each, of the same kinds and others."""
+
 
 class Recording:
     """An asker that keeps what a right solution answered to every ask."""
@@ -88,7 +91,7 @@ def junk() -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_junk_is_neither_crashed_on_nor_paid_for(check: str, answers: Any, data: st.DataObject) -> None:
     """All values replaced by junk: no exception but Reject, and no points."""
@@ -98,7 +101,7 @@ def test_junk_is_neither_crashed_on_nor_paid_for(check: str, answers: Any, data:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_one_value_spoiled_never_crashes_a_judge(check: str, answers: Any, data: st.DataObject) -> None:
     """One right value replaced by junk, or by its own like with a nan, an infinity or another shape."""

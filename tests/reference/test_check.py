@@ -8,8 +8,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import types
 import zipfile
 from collections.abc import Iterator
@@ -515,6 +517,47 @@ def test_it_compiles_on_every_python_that_is_here() -> None:
 # -------------------------------------------------------------------------------------- code that misbehaves
 
 
+class Forked:
+    """As much of `subprocess.Popen` as check.py needs for its child, which is a fork: it need not import torch again."""
+
+    def __init__(self, command: list[str], *, env: dict[str, str], cwd: Path, **_: Any) -> None:
+        importlib.import_module("torch")
+        self.returncode: int | None = None
+        self._pid = os.fork()
+        if self._pid == 0:
+            try:
+                null = os.open(os.devnull, os.O_RDWR)
+                for descriptor in range(3):
+                    os.dup2(null, descriptor)
+                os.environ.update(env)
+                os.chdir(cwd)
+                public_bank.CHILD.main(*command[command.index("--child") + 1 :])
+            finally:
+                os._exit(1)
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self._pid, signal.SIGKILL)
+
+    def wait(self) -> None:
+        while self.poll() is None:
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def quick(check: Any) -> Iterator[Any]:
+    """`check`, whose children are forks of this process."""
+    with mock.patch.object(check.subprocess, "Popen", Forked):
+        yield check
+
+
 @pytest.fixture
 def check() -> Iterator[Any]:
     """The reference's check.py as a module, with short limits."""
@@ -563,15 +606,13 @@ def test_a_right_function_in_a_notebook_without_check_cells(check: Any, tmp_path
         ("    print('x' * 10**7); return logprob", "A scalar was expected; a tensor of shape (6, 4) was returned."),
     ],
 )
-def test_what_misbehaves_is_told(check: Any, tmp_path: Path, body: str, sentence: str) -> None:
-    state, lines = of_policy_gradient(
-        check, tmp_path, f"def policy_gradient_loss(logprob, predicted, reward):\n{body}\n"
-    )
+def test_what_misbehaves_is_told(quick: Any, tmp_path: Path, body: str, sentence: str) -> None:
+    state, lines = of_policy_gradient(quick, tmp_path, f"{HEAD}{body}\n")
     assert state == ("unfilled" if "mine" in sentence else "wrong")
     assert lines[0].startswith(sentence)
 
 
-def test_an_exception_is_shown_by_the_students_own_lines(check: Any, tmp_path: Path) -> None:
+def test_an_exception_is_shown_by_the_students_own_lines(quick: Any, tmp_path: Path) -> None:
     helper = (
         "def chosen(logprob, predicted):\n"
         "    try:\n"
@@ -582,7 +623,7 @@ def test_an_exception_is_shown_by_the_students_own_lines(check: Any, tmp_path: P
         "        raise ValueError('no \\x1b[31m such column') from error\n"
     )
     mine = f"import helper\n{HEAD}    return helper.chosen(logprob, predicted)\n"
-    state, lines = of_policy_gradient(check, tmp_path, "x = 1", mine, helper=helper)
+    state, lines = of_policy_gradient(quick, tmp_path, "x = 1", mine, helper=helper)
     assert state == "wrong"
     assert lines[0] == "Your code stopped with ValueError: no  [31m such column"
     assert re.fullmatch(r"    helper.py, line [57]: raise ValueError\('no .* such column'\) from error", lines[1])
@@ -633,9 +674,9 @@ def test_nothing_is_run_but_what_defines_a_needed_name(check: Any, tmp_path: Pat
     ],
 )  # fmt: skip
 def test_what_cannot_be_defined(
-    check: Any, tmp_path: Path, sources: tuple[str, ...], state: str, sentence: str
+    quick: Any, tmp_path: Path, sources: tuple[str, ...], state: str, sentence: str
 ) -> None:
-    found, lines = of_policy_gradient(check, tmp_path, *sources)
+    found, lines = of_policy_gradient(quick, tmp_path, *sources)
     assert (found, lines[0][: len(sentence)]) == (state, sentence)
 
 

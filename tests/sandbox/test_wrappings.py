@@ -340,8 +340,16 @@ def test_every_right_solution_has_at_least_25_wrappings() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("wrapping", wrappings.WRAPPINGS, ids=lambda one: one.id)
 def test_a_right_solution_keeps_its_points_in_every_wrapping(wrapping: wrappings.Wrapping) -> None:
-    """One solution for each; the audit takes all. Which one it is follows from the wrapping's name."""
-    fitting = [solution for solution in RIGHT if solution.file.endswith(wrapping.kind)]
+    """One solution for each; the audit takes all. Which one it is follows from the wrapping's name.
+
+    Question 1's layers and searches take ten times what others take, so they are in every third wrapping's lot.
+    """
+    layers = sum(wrapping.id.encode()) % 3 == 0
+    fitting = [
+        solution
+        for solution in RIGHT
+        if solution.file.endswith(wrapping.kind) and (layers or solution.file != "summarization.ipynb")
+    ]
     start = sum(wrapping.id.encode()) % len(fitting)
     for solution in (*fitting[start:], *fitting[:start]):
         row = wrappings.graded("autograder.hw11", solution, wrapping.id)
