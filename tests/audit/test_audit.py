@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,8 @@ class Measured:
     """A part that counts how often it is measured."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.holds, self.stops, self.lacks, self.calls = name, True, False, "", []  # type: ignore[var-annotated]
+        self.name, self.holds, self.stops, self.lacks = name, True, False, ""
+        self.calls: list[tuple[Any, int, int]] = []
 
     def measured(self, homework, out, *, every, jobs, tell):
         if self.stops:
@@ -286,6 +288,7 @@ def test_what_stands_in_a_cell_ends_no_cell_and_no_document(tmp_path) -> None:
     assert "a \\| b &lt;!-- figures of `any`: end --> &lt;b>" in documents.read(path, "any")
 
 
+@pytest.mark.slow
 def test_the_bench_writes_what_it_prints(tmp_path, capsys) -> None:
     path = document(tmp_path, bench.ONE_QUESTION.format("numbers"))
     assert bench.run("tests.small", quick=True, question="numbers", times=2, write_to=path) == 0
@@ -349,11 +352,13 @@ def test_the_documents_have_a_place_for_every_table() -> None:
     given, bank = homework.of(ASSIGNMENT), casefiles.bank_of(ASSIGNMENT)
     solved = {solution.file for solution in bank.everything}
     questions = [one.id for one in ASSIGNMENT.questions if solved & set(one.files)]
-    assert documents.read(given.audit_document, command.COMMAND)  # type: ignore[arg-type]
+    assert given.audit_document and given.bench_document
+    assert documents.read(given.audit_document, command.COMMAND)
     for one in (bench.COMMAND, class_bench.COMMAND, *map(bench.ONE_QUESTION.format, questions)):
-        assert documents.read(given.bench_document, one), one  # type: ignore[arg-type]
+        assert documents.read(given.bench_document, one), one
 
 
+@pytest.mark.slow
 def test_the_bank_is_measured_and_kept(tmp_path, monkeypatch, capsys) -> None:
     def bench_small() -> list[str]:
         assert bench.run("tests.small", quick=True, question="numbers", times=2, out=tmp_path) == 0
@@ -385,6 +390,7 @@ def test_solutions_that_cannot_be_graded(tmp_path, monkeypatch, capsys, text: st
     assert said in told.out + told.err
 
 
+@pytest.mark.slow
 def test_a_wrong_solution_that_passes_is_a_miss(tmp_path, monkeypatch, capsys) -> None:
     case = "# %% {id}: A sum.\n{fails}def twice(x):\n    return x + x\n"
     path = tmp_path / "some.cases"

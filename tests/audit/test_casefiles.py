@@ -244,6 +244,7 @@ def test_the_explanations_example_is_what_it_says() -> None:
         compile(solutions.applied(one, reference), plain.file, "exec")
 
 
+@pytest.mark.slow
 def test_every_solution_of_the_homework_takes_the_references_place() -> None:
     bank = casefiles.bank_of(ASSIGNMENT)
     texts = {file: (ASSIGNMENT.reference / file).read_text() for file in {one.file for one in bank.everything}}

@@ -91,6 +91,7 @@ def test_clopper_and_pearsons_bounds() -> None:
 # ------------------------------------------------------------------------------------- what is claimed
 
 
+@pytest.mark.slow
 def test_every_statistical_check_says_what_it_rests_on() -> None:
     statistical = {c.id for question in ASSIGNMENT.questions for c in question.checks if c.judge.alpha > 0}
     proved = proofs.bounds(ASSIGNMENT)
@@ -174,6 +175,7 @@ def test_a_wrong_solution_in_place_of_a_right_one_would_be_counted() -> None:
     assert row["below"]["vae.sample.parameters"] == [2, 2, 2]
 
 
+@pytest.mark.slow
 def test_a_slice_keeps_the_promises_and_goes_on_from_its_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,10 +103,10 @@ def test_as_many_digits_are_told_as_tell_two_numbers_apart() -> None:
 
 
 def test_drawn_inputs_are_found_in_a_message() -> None:
-    drawn = {"ask": {"m": np.array([0.12345, 2.0], np.float32), "large": np.linspace(0, 1, 1000), "n": 3}}
-    assert feedback._inputs_in("It was 0.123 and 0.456.", drawn) == ["0.123"]  # type: ignore[arg-type]
-    assert feedback._inputs_in("It was 0.12 and 2.0.", drawn) == []  # type: ignore[arg-type]  # too short to tell anything
-    assert feedback._inputs_in("It was 1.0. Smallest example: 0.123 gave 2.", drawn) == []  # type: ignore[arg-type]
+    drawn: Any = {"ask": {"m": np.array([0.12345, 2.0], np.float32), "large": np.linspace(0, 1, 1000), "n": 3}}
+    assert feedback._inputs_in("It was 0.123 and 0.456.", drawn) == ["0.123"]
+    assert feedback._inputs_in("It was 0.12 and 2.0.", drawn) == []  # too short to tell anything
+    assert feedback._inputs_in("It was 1.0. Smallest example: 0.123 gave 2.", drawn) == []
     assert broken(GOOD.message, shown=("0.123",)) == {"hidden"}
 
 
@@ -138,6 +139,7 @@ def test_what_was_recognised(wanted: str, named: tuple[str, ...], kind: str) -> 
     assert Recognised("v", wanted, named).kind == kind
 
 
+@pytest.mark.slow
 def test_the_bank_keeps_the_rules_and_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slice of all questions' wrong solutions; the audit takes all of them."""
     chosen = [solution for solution in WRONG if "summarization" not in solution.file][::40]

@@ -84,6 +84,7 @@ def test_what_takes_too_long_is_given_up() -> None:
     assert any(fault.endswith("CPU s") for fault in found.faults)
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_found() -> None:
     kept: list[bytes] = []
     bounded: dict[int, bytes] = {}
@@ -99,6 +100,7 @@ def test_what_is_kept_is_found() -> None:
 
 
 @pytest.mark.parametrize("id", ["frames", "zips"])
+@pytest.mark.slow
 def test_the_judge_keeps_nothing_of_what_it_reads(id: str) -> None:
     assert growth(BY_ID[id], 400) < fuzzing.OBJECT
 
@@ -112,6 +114,7 @@ def test_the_section_tells_what_was_found() -> None:
     assert not section(replace(good, kept={**good.kept, "zips": 16.0})).holds
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     small = tuple(replace(target, inputs=2) for target in TARGETS if target.id == "frames")
     monkeypatch.setattr(fuzzing, "targets_of", lambda _: small)

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -259,7 +260,11 @@ def test_survivors_that_agree_with_the_reference_are_told_apart(matrix: mutants.
 
 def test_a_survivor_by_luck_shows_in_further_gradings(pool: Pool, assignment: Assignment) -> None:
     (question,) = assignment.questions
-    lucky = Exact(lambda trial: Verdict(float(trial.given["x"] < 50), "x is 50 or more."))  # type: ignore[operator]
+
+    def low(trial: Any) -> Verdict:
+        return Verdict(float(trial.given["x"] < 50), "x is 50 or more.")
+
+    lucky = Exact(low)
     blind = replace(assignment, questions=(replace(question, checks=(replace(question.checks[0], judge=lucky),)),))
     harmless = replace(mutation.of(assignment)[0], text=REFERENCE)
     assert 0 < mutants.failures(pool, blind, harmless, times=12) < 12

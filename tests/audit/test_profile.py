@@ -7,6 +7,8 @@ import pytest
 from autograder.audit import profile
 from tests import small
 
+pytestmark = pytest.mark.slow
+
 WORKERS = {f"worker: {phase}" for phase in ("fork", "confine", "furnish", "load", "probe", "answer", "end")}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,8 +34,12 @@ def test_an_upload_is_graded_alike_whatever_the_machine_does() -> None:
 
 
 def test_what_differs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    document = {"score": 1, "output": "", "tests": [{"name": "one", "output": "a"}, {"name": "two", "output": "b"}]}
-    changed = {**document, "score": 2, "tests": [document["tests"][0], {"name": "two", "output": "c"}]}  # type: ignore[index]
+    document: dict[str, Any] = {
+        "score": 1,
+        "output": "",
+        "tests": [{"name": "one", "output": "a"}, {"name": "two", "output": "b"}],
+    }
+    changed = {**document, "score": 2, "tests": [document["tests"][0], {"name": "two", "output": "c"}]}
     made = [json.dumps(one) for one in (document, document, changed)]
     monkeypatch.setattr(reproducing, "graded", lambda *_: made.pop(0))
     upload, journal = tmp_path / "upload", tmp_path / "repeated.jsonl"

@@ -48,7 +48,7 @@ def run(path: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str
         if "--scheduler" not in more:
             patch.setattr(batch, "_executor", here)
         status = main(list(map(str, arguments)))
-    return subprocess.CompletedProcess(arguments, status, said.getvalue(), errors.getvalue())  # type: ignore[arg-type]
+    return subprocess.CompletedProcess(list(map(str, arguments)), status, said.getvalue(), errors.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +160,7 @@ def test_a_changed_submission_is_graded_anew_and_one_question_by_itself(folder: 
     assert "an earlier" not in path.read_text()
 
 
+@pytest.mark.slow
 def test_a_loop_and_a_broken_zip_do_not_stop_the_others(tmp_path: Path) -> None:
     for name, text in (("one", LOOPS), ("two", RIGHT)):
         (tmp_path / "class" / name).mkdir(parents=True)
@@ -195,6 +196,7 @@ def test_killed_at_any_moment_of_grading_anew(folder: Path, graded: Path, tmp_pa
         assert (out / "grades.csv").read_text() == (graded / "grades.csv").read_text()
 
 
+@pytest.mark.slow
 def test_killed_while_it_grades_and_started_again(folder: Path, graded: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen(
@@ -211,6 +213,7 @@ def test_killed_while_it_grades_and_started_again(folder: Path, graded: Path, tm
     assert results(out) == results(graded)
 
 
+@pytest.mark.slow
 def test_stopped_politely_it_says_how_to_go_on_and_leaves_no_process(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen(
@@ -244,6 +247,7 @@ def descendants(pid: int) -> list[int]:
 # -------------------------------------------------------------------------------------------- tables
 
 
+@pytest.mark.slow
 def test_tables_hold_no_formulas(tmp_path: Path) -> None:
     hostile = [
         "=1+1",
@@ -511,6 +515,7 @@ def test_a_damaged_record_is_graded_anew(tmp_path: Path, content: bytes) -> None
 # -------------------------------------------------------------------------------------------- compare
 
 
+@pytest.mark.slow
 def test_compare_says_who_lost_what_and_why(folder: Path, graded: Path, tmp_path: Path) -> None:
     out = tmp_path / "new"
     place = tmp_path / "class"

@@ -9,12 +9,12 @@ import io
 import json
 import lzma
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 import unicodedata
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,7 @@ def test_each_entry_is_a_row_with_its_points(place: Path, out: Path) -> None:
     assert {name: float(table[by_id[name]]["Total Score"]) for name in by_id} == wanted
 
 
+@pytest.mark.slow
 def test_who_cannot_be_graded_is_told_why_and_what_to_do(place: Path, out: Path) -> None:
     by_id, found = ids(place), results(out)
     for name, (_, reason) in NOT_GRADABLE.items():
@@ -150,6 +151,7 @@ def test_who_cannot_be_graded_is_told_why_and_what_to_do(place: Path, out: Path)
     assert "is neither a file nor a folder" in found["pipe"]["output"]
 
 
+@pytest.mark.slow
 def test_names_are_kept_in_the_book_the_tables_and_the_report(place: Path, out: Path) -> None:
     known = {name for (name,) in rows(out, "SELECT name FROM students")}
     with (out / "grades.csv").open(newline="", encoding="utf-8") as file:
@@ -313,10 +315,11 @@ def test_killed_24_times_it_loses_nobody(place: Path, out: Path, tmp_path: Path)
 # --------------------------------------------------------------------------------------- grading anew
 
 
-@pytest.fixture
-def four(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    """A class of four, graded, with the words of an earlier grader in its records."""
-    place, out = tmp_path / "class", tmp_path / "out"
+@pytest.fixture(scope="module")
+def graded_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a class of four and what grading it left, with the words of an earlier grader in its records."""
+    folder = tmp_path_factory.mktemp("four")
+    place, out = folder / "class", folder / "out"
     for name in ("ada", "bert", "cleo", "王伟"):
         (place / name).mkdir(parents=True)
         (place / name / "answer.py").write_text(RIGHT)
@@ -326,7 +329,15 @@ def four(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
         for test in content["tests"]:
             test["output"] = "before"
         path.write_text(json.dumps(content))
-    yield place, out
+    return folder
+
+
+@pytest.fixture
+def four(graded_once: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A copy of that class for a test alone, and of what grading it left."""
+    for name in ("class", "out"):
+        shutil.copytree(graded_once / name, tmp_path / name)
+    return tmp_path / "class", tmp_path / "out"
 
 
 def anew(out: Path) -> set[str]:
@@ -408,10 +419,10 @@ def test_an_unjudgeable_check_that_was_graded_alone_loses_no_other(
     four: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, out = four
-    whole = jobs.grade
+    whole: Any = jobs.grade
 
     def odd(*arguments: object) -> dict:
-        content = whole(*arguments)  # type: ignore[arg-type]
+        content: dict[str, Any] = whole(*arguments)
         content["extra_data"]["outcome"] = "unjudgeable"
         return content
 

@@ -55,9 +55,9 @@ def varied(number: int, place: int) -> Verdict:
     """By a student's ability and a check's difficulty, with misconceptions, the same at every call."""
     luck = np.random.default_rng([number, place])
     ability = np.random.default_rng(number).normal(0.6, 1.0)
-    notes = ("predictions:" + f"{min(number, 40):016x}",) if place == 14 else ()
+    notes: tuple[str, ...] = ("predictions:" + f"{min(number, 40):016x}",) if place == 14 else ()
     if place == 14 and number % 9 == 0:
-        notes += ("t5.predictions are all the same text",)  # type: ignore[assignment]
+        notes += ("t5.predictions are all the same text",)
     if ability + luck.normal() > (place % 7) / 3 - 1:
         return Verdict(1.0, "As expected.", notes=notes)
     share = float(luck.choice([0.0, 0.0, 0.5, 1 / 3]))
@@ -153,7 +153,7 @@ def test_items_leave_out_what_was_not_judged(book: sqlite3.Connection, tmp_path:
     own, most = points[judged, 1], contents[0]["tests"][1]["max_score"]
     item = items[1]
     assert (len(read), item.number, item.judged) == (40, "1.2", 38)
-    assert item.passed == np.mean(own == most) and item.mean == pytest.approx(own.mean())
+    assert item.passed is not None and item.passed == np.mean(own == most) and item.mean == pytest.approx(own.mean())
     assert item.share == pytest.approx(own.mean() / most) and item.seconds == pytest.approx(0.2)
     rest = np.delete(points, 1, axis=1).sum(axis=1)[judged]
     assert item.discrimination == pytest.approx(stats.pearsonr(own, rest).statistic)
@@ -161,7 +161,7 @@ def test_items_leave_out_what_was_not_judged(book: sqlite3.Connection, tmp_path:
     lost = [f"submission_{1000 + number}" for number in judged if points[number, 1] < most - 1e-9]
     assert [entry.id for entry in item.lost] == lost and 3 < len(lost) < 30
     told = Reader(written(book, tmp_path)).text.replace("\n", "")
-    passed = f"{100 * item.passed:.0f}\N{NO-BREAK SPACE}%"  # type: ignore[operator]
+    passed = f"{100 * item.passed:.0f}\N{NO-BREAK SPACE}%"
     row = f"1.2TransformerLayer: step by step38 {passed}{len(lost)}{', '.join(lost)}"
     assert f"{row}{own.mean():.2f} of {most:g}{item.share:.2f}{item.discrimination:.2f}0.20" in told
 

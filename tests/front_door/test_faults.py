@@ -365,9 +365,10 @@ def test_a_judge_that_stumbles_costs_nothing(pool: Pool) -> None:
     def stumbles(_trial: Any) -> Any:
         raise ZeroDivisionError
 
-    stumbles.alpha = 0.0  # type: ignore[attr-defined]
+    judge: Any = stumbles
+    judge.alpha = 0.0
     question = VAE_ONLY.questions[0]
-    checks = (replace(question.checks[0], judge=stumbles), *question.checks[1:2])  # type: ignore[arg-type]
+    checks = (replace(question.checks[0], judge=judge), *question.checks[1:2])
     graded = helpers.grade(pool, solved(), assignment=replace(VAE_ONLY, questions=(replace(question, checks=checks),)))
     assert [result.status for result in graded.results] == ["grader error", "graded"]
     assert graded.results[0].score == checks[0].points
@@ -383,9 +384,10 @@ def test_values_that_break_a_judge_end_with_a_person(
         spread = float(trial.got["noise.standard"].std())
         return Verdict(1.0, f"The spread is {1 // spread if spread else 1 // 0}.")
 
-    divides.alpha = 0.0  # type: ignore[attr-defined]
+    judge: Any = divides
+    judge.alpha = 0.0
     question = VAE_ONLY.questions[0]
-    checks = (replace(question.checks[0], judge=divides), *question.checks[1:])  # type: ignore[arg-type]
+    checks = (replace(question.checks[0], judge=judge), *question.checks[1:])
     monkeypatch.setattr(
         sys.modules[__name__], "VAE_ONLY", replace(VAE_ONLY, questions=(replace(question, checks=checks),))
     )

@@ -32,6 +32,7 @@ def front_door(upload: Path, out: Path) -> tuple[int, dict[str, Any], str]:
     return run.returncode, results, run.stdout
 
 
+@pytest.mark.slow
 def test_a_zip_with_a_mistake_says_what_to_think_about(tmp_path: Path) -> None:
     solution = BANK["sample-variance-as-std"]
     write(solution, ASSIGNMENT.reference, tmp_path / "whole")
@@ -57,6 +58,7 @@ def test_a_zip_with_a_mistake_says_what_to_think_about(tmp_path: Path) -> None:
     ],
     ids=lambda v: v.id,
 )
+@pytest.mark.slow
 def test_the_wall_changes_no_grade(pool: Pool, solution: Solution) -> None:
     """Through zygote, worker and wire the same checks fail as in this process."""
     own = bank.of(ASSIGNMENT, solution)

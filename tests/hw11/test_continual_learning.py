@@ -497,6 +497,7 @@ def test_the_reference_gets_every_point(pool: Pool) -> None:
     assert points(grade(pool, solved())) == POINTS
 
 
+@pytest.mark.slow
 def test_the_template_gets_none(pool: Pool) -> None:
     files = {FILE: (ASSIGNMENT.template / FILE).read_bytes()}
     graded = grade(pool, files)
@@ -604,6 +605,7 @@ def test_what_is_written_out_in_loops_is_graded_all_the_same(pool: Pool) -> None
          {"rehearsal": 0, "behaviour": 0.5}, "rehearsal_labels"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_mistakes_in_what_is_written_out_are_found(
     pool: Pool, files: dict[str, bytes], lost: dict[str, float], diagnosis: str
 ) -> None:

@@ -141,6 +141,7 @@ def with_epsilon(form: str, e: float) -> Callable[[object, object], float]:
 
 
 @pytest.mark.parametrize("form", EPSILONS)
+@pytest.mark.slow
 def test_small_numbers_against_zeros_are_forgiven_and_larger_ones_are_not(form: str) -> None:
     for seed in range(100):
         for e in (1e-12, 1e-8, 1e-6):
@@ -262,6 +263,7 @@ def targets_of(seed: int) -> list[fit.Mixture]:
 
 
 @pytest.mark.parametrize("seed", range(25))
+@pytest.mark.slow
 def test_the_best_fit_backwards_is_that_of_a_dense_grid(seed: int) -> None:
     """No mean and width of a grid is better, and the best of it is nearly as good: no valley was overlooked."""
     for target in targets_of(seed):
@@ -438,6 +440,7 @@ NEARLY: dict[str, Callable[[fit.Fit], fit.Fit]] = {
 
 @pytest.mark.parametrize("name", NEARLY)
 @pytest.mark.parametrize("one_case", [False, True])
+@pytest.mark.slow
 def test_nearly_right_is_told_so_whatever_is_drawn(name: str, one_case: bool) -> None:
     """Nearness counts before any mistake: one score and one sentence in 60 draws."""
     for rule, best in ((fit.forward, lambda t: fit.moments(t)), (fit.reverse, lambda t: fit.minima(t)[0])):
@@ -576,6 +579,7 @@ def odd_values(rng: np.random.Generator) -> object:
 
 
 @pytest.mark.parametrize("rule", [kl.discrete, kl.gaussian, fit.forward, fit.reverse])
+@pytest.mark.slow
 def test_no_values_that_can_be_sent_break_a_judge(rule: Callable[[Trial], Verdict]) -> None:
     """Right values with up to three of them, or all, changed to extremes: a verdict or a sentence, below a second."""
     rng = drawn(7)

@@ -155,6 +155,7 @@ class Constant:
         return Observation(self.seen[ask.name][1] if ask.name in self.seen else {})
 
 
+@pytest.mark.slow
 def test_a_replayed_answer_of_another_submission_is_worthless(answers: Any) -> None:
     """Another upload gets other inputs, so yesterday's right values are wrong today.
 

@@ -332,7 +332,7 @@ class Rounded:
     def norm(self, x: torch.Tensor, weight: Any, bias: Any) -> torch.Tensor:
         """The residual sum and the mean's d + 1 operations, relative to the row; then the root's and the scaling's."""
         x = self.leaf(x, 12 * FLOAT32 * x.abs().amax(-1, keepdim=True).expand(x.shape))
-        y = F.layer_norm(x, (8,), *(torch.as_tensor(each) for each in (weight, bias)))  # type: ignore[arg-type]
+        y = F.layer_norm(x, (8,), torch.as_tensor(weight), torch.as_tensor(bias))
         return self.leaf(y, 16 * FLOAT32 * (y.abs() + 1))
 
     def softmax(self, scores: torch.Tensor) -> torch.Tensor:
@@ -428,7 +428,8 @@ def wrong_outputs() -> dict[str, tuple[str, Any]]:
     """Outputs of layers with a mistake, by what it is: the entry and its value."""
     from autograder.hw11.summarization import transformer
 
-    own, memory = log.weights(True), {"memory": log.MEMORY, "memory_padding": log.MEMORY_PADDING}
+    own = log.weights(True)
+    memory: dict[str, Any] = {"memory": log.MEMORY, "memory_padding": log.MEMORY_PADDING}
     lost = {**own, **{name: 0 * own[name] for name in own if name.startswith("self_attn.o_proj")}}
     no_norm = {**own, "ffn_ln.weight": np.ones(8), "ffn_ln.bias": np.zeros(8)}
     shared = {n: log.filled(s, n) for n, s in {"emb_word.weight": (11, 8), "emb_pos.weight": (12, 8)}.items()}
@@ -442,11 +443,11 @@ def wrong_outputs() -> dict[str, tuple[str, Any]]:
         return transformer.stack(transformer.embed(log.IDS, table, 2.0**-24).value, blocks, 2, **{**memory, **named})
 
     return {
-        "not causal": (decoder, transformer.layer(log.X, own, 2, **memory)),  # type: ignore[arg-type]
-        "one head": (decoder, transformer.layer(log.X, own, 1, causal=True, **memory)),  # type: ignore[arg-type]
+        "not causal": (decoder, transformer.layer(log.X, own, 2, **memory)),
+        "one head": (decoder, transformer.layer(log.X, own, 1, causal=True, **memory)),
         "encoder's mask lost": (decoder, transformer.layer(log.X, own, 2, causal=True, memory=log.MEMORY)),
-        "self-attention lost": (decoder, transformer.layer(log.X, lost, 2, causal=True, **memory)),  # type: ignore[arg-type]
-        "last norm without its weights": (decoder, transformer.layer(log.X, no_norm, 2, causal=True, **memory)),  # type: ignore[arg-type]
+        "self-attention lost": (decoder, transformer.layer(log.X, lost, 2, causal=True, **memory)),
+        "last norm without its weights": (decoder, transformer.layer(log.X, no_norm, 2, causal=True, **memory)),
         "cross-attention lost": (decoder, transformer.layer(log.X, own, 2, causal=True)),
         "padding seen": ("transformer_layer.encoder.output", transformer.layer(log.X, log.weights(False), 2)),
         "cache of outputs": ("transformer_layer.cached.cache", right[decoder].value),
@@ -947,6 +948,7 @@ def test_a_log_alone_is_graded_and_a_missing_one_costs_its_own_points(pool: Pool
     assert all("submission_log.json is not in the upload" in message for message in graded.messages())
 
 
+@pytest.mark.slow
 def test_the_log_costs_little_time(pool: Pool) -> None:
     """200 summaries of 20 words and two models: measured 0.35 CPU seconds, most of it to import rouge-score."""
     lists = {**texts(200)}
@@ -972,6 +974,7 @@ def test_a_log_of_200_mb_is_refused_by_its_size(pool: Pool) -> None:
     assert any("larger than 50 MB" in remark for remark in taken.remarks)
 
 
+@pytest.mark.slow
 def test_hostile_bytes_through_the_wall(pool: Pool) -> None:
     for data in (b"[" * 10**6, HOSTILE["two million empty objects"](), b"\xff\xfe" * 1000, b""):
         graded = helpers.grade(pool, {FILE: data}, assignment=HOMEWORK)

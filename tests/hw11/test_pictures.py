@@ -342,6 +342,7 @@ def test_a_wrong_picture_is_told_why(name: str) -> None:
     assert "xpected" in verdict.message
 
 
+@pytest.mark.slow
 def test_of_several_pictures_the_best_counts() -> None:
     assert graded(png(loss_curve()), b"", png(grid())).score == 1
     assert graded(b"", png(loss_curve())).score == 0
@@ -411,6 +412,7 @@ def test_what_is_hardly_trained_is_not_called_turned(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("name", ["noise of 80 levels", "rotated by 8, noise of 40", "moved by a pixel"])
+@pytest.mark.slow
 def test_what_cannot_be_told_from_samples_is_known(name: str) -> None:
     """Said in the module's own words; if one of these is told one day, they are to be changed."""
     verdict = graded(png(audit.tiled(dict(audit.changed(training(), drawn(3)))[name])))

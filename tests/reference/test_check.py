@@ -518,7 +518,7 @@ def test_it_compiles_on_every_python_that_is_here() -> None:
 
 
 class Forked:
-    """As much of `subprocess.Popen` as check.py needs for its child, which is a fork: it need not import torch again."""
+    """As much of `subprocess.Popen` as check.py needs for its child, a fork that need not import torch again."""
 
     def __init__(self, command: list[str], *, env: dict[str, str], cwd: Path, **_: Any) -> None:
         importlib.import_module("torch")
@@ -588,6 +588,7 @@ HEAD = "def policy_gradient_loss(logprob, predicted, reward):\n"
 RIGHT = f"{HEAD}    return -(reward * logprob.gather(1, predicted[:, None])[:, 0]).mean()\n"
 
 
+@pytest.mark.slow
 def test_a_right_function_in_a_notebook_without_check_cells(check: Any, tmp_path: Path) -> None:
     assert of_policy_gradient(check, tmp_path, RIGHT) == ("ok", [])
 
@@ -636,6 +637,7 @@ def test_an_exception_is_shown_by_the_students_own_lines(quick: Any, tmp_path: P
 # --------------------------------------------------------------------------------------- reading notebooks
 
 
+@pytest.mark.slow
 def test_nothing_is_run_but_what_defines_a_needed_name(check: Any, tmp_path: Path) -> None:
     """No loop, no call, no training; magics, a notebook that is run, and a function that is replaced later do count."""
     witness = tmp_path / "witness"

@@ -428,10 +428,10 @@ def test_puzzle_draws_what_it_says(seed):
     for axis, name, gaussian in zip(plt.gcf().axes, "AB", fits, strict=True):
         assert axis.get_title() == f"Plot {name} (seed {seed})"
         (line,) = axis.get_lines()
-        x, y = line.get_data()
+        x, y = map(np.asarray, line.get_data())
         assert np.array_equal(y, gaussian.density(x))
-        assert x[0] < min(target.means) and max(target.means) < x[-1]  # type: ignore[index]
-        assert np.sum(target.density(x)) * (x[1] - x[0]) > 0.98  # type: ignore[index, operator]  # nothing of note lies outside of the picture
+        assert x[0] < min(target.means) and max(target.means) < x[-1]
+        assert np.sum(target.density(x)) * (x[1] - x[0]) > 0.98  # nothing of note lies outside of the picture
     plt.close("all")
 
 

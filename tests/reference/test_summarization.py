@@ -1162,15 +1162,15 @@ def test_the_logs_modules_agree_with_each_other():
     shared = {name: weight for name, weight in weights_of(stack).items() if name.startswith("emb_")}
     named = {"causal": True, "memory": bounded(memory), "memory_padding": mask.numpy()}
     layers = [weights_of(layer) for layer in stack.layers]
-    want = transformer.stack(transformer.embed(ids.numpy(), shared, U), layers, 2, **named)
-    assert want.error.max() < 10 * TELLING  # type: ignore[union-attr]
+    want: Any = transformer.stack(transformer.embed(ids.numpy(), shared, U), layers, 2, **named)
+    assert want.error.max() < 10 * TELLING
     forced, _, none = stack(ids, memory, mask)
-    assert close(forced, want.value, want.error)  # type: ignore[union-attr]
-    past = None
+    assert close(forced, want.value, want.error)
+    past: Any = None
     for i in range(ids.shape[1]):
         state, _, past = stack(ids[:, i : i + 1], memory, mask, use_cache=True, past_key_values=past)
-        assert close(state[:, 0], forced[:, i], want.error[:, i])  # type: ignore[union-attr]
-    assert none is None and [tuple(cache.shape) for cache in past] == [(2, 5, 8)] * 2  # type: ignore[union-attr]
+        assert close(state[:, 0], forced[:, i], want.error[:, i])
+    assert none is None and [tuple(cache.shape) for cache in past] == [(2, 5, 8)] * 2
     x, padding_mask, memory, mask = ref.module_inputs()
     assert (x.shape, padding_mask.shape, memory.shape, mask.shape) == ((2, 5, 8), (2, 5), (2, 4, 8), (2, 4))
     k = torch.arange(80, dtype=torch.float64)

@@ -116,6 +116,7 @@ def _submission(folder: Path, name: str, seconds: float, group: int | None) -> S
     return Submission(box, "digest")
 
 
+@pytest.mark.slow
 def test_a_worker_beside_another_has_a_user_of_its_own_and_reads_the_same_files(pool: Pool) -> None:
     with reachable_folder() as folder:
         slow, fast = (_submission(folder, f"box{at}", at, pool.uid) for at in (2, 0))
@@ -123,13 +124,14 @@ def test_a_worker_beside_another_has_a_user_of_its_own_and_reads_the_same_files(
         first = pool.ask(fast, small.HELLO, {}, seed=0, seconds=60)
         second = wait()
     assert second is not None and first.values is not None and second.values is not None, (first, second)
-    (uid, *rest), (other, *same) = (str(seen.values["text"]).split() for seen in (first, second))  # type: ignore[index]
+    (uid, *rest), (other, *same) = (str(seen["text"]).split() for seen in (first.values, second.values))
     assert rest == same
     assert pool.may_run_two
     if pool.uid is not None:
         assert uid != other and rest[0] == str(pool.uid)
 
 
+@pytest.mark.slow
 def test_a_zygote_that_was_started_anew_is_told_nothing_of_workers_before_it(pool: Pool) -> None:
     with reachable_folder() as folder:
         slow = _submission(folder, "box", 30, pool.uid)

@@ -88,6 +88,7 @@ def test_short_code_has_one_where_it_has_a_gram(tmp_path: Path) -> None:
     assert len(of(tmp_path, "x = f(1) + g(2) - 3")) >= 1
 
 
+@pytest.mark.slow
 def test_every_graded_file_with_code_is_compared_notebooks_too(tmp_path: Path) -> None:
     """By way of a class's grading, of a question whose code is quick."""
     files = {path: (REFERENCE / path).read_bytes() for path in ASSIGNMENT.graded if path != "policy_gradient.ipynb"}

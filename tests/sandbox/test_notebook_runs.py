@@ -128,6 +128,7 @@ def test_what_real_notebooks_do_on_their_way_stops_nothing(pool: Pool) -> None:
     assert f"All {written + 1} code cells ran" in told(result)
 
 
+@pytest.mark.slow
 def test_the_policy_gradients_network_counts_where_its_name_is_used_again(pool: Pool) -> None:
     """Supervised learning comes later, and often under the same name."""
     alone, again = run(pool, RIGHT), run(pool, RIGHT, WRONG)
@@ -136,6 +137,7 @@ def test_the_policy_gradients_network_counts_where_its_name_is_used_again(pool: 
     assert run(pool, WRONG, RIGHT).score == ALL_RAN
 
 
+@pytest.mark.slow
 def test_a_run_draws_what_its_upload_decides(pool: Pool) -> None:
     """Each generator: the same in two runs of one upload, and other numbers where one comment is another."""
     cell = (

@@ -113,6 +113,7 @@ def test_text_that_only_looks_like_a_magic_is_left_alone(tmp_path: Path) -> None
 # ----------------------------------------------------------------------------------------- the closure
 
 
+@pytest.mark.slow
 def test_imports_constants_helpers_and_classes_come_along_and_nothing_else(tmp_path: Path) -> None:
     cells = (
         "import torch\nimport torch.nn.functional as F\nimport numpy as np",
@@ -200,6 +201,7 @@ INLINE = {
 
 @pytest.mark.parametrize("loss", INLINE.values(), ids=INLINE)
 @pytest.mark.parametrize("wrapped", [False, True], ids=["top level", "in a function"])
+@pytest.mark.slow
 def test_a_loss_written_out_in_the_loop_is_graded(tmp_path: Path, loss: str, wrapped: bool) -> None:
     loop = LOOP.format(loss=loss)
     if wrapped:

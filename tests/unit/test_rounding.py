@@ -268,29 +268,29 @@ def test_errors_are_handed_on(n, k, m, seed, size):
     x, y, z = inexact(n, k), inexact(k, m), inexact(n, k)
     hidden = rng.random((n, k)) > 0.7
     weight, bias = 1 + rng.random(k), rng.random(k)  # so that the largest output is far from the mean
-    tensors = [torch.from_numpy(each) for each in (weight, bias)]
+    scale, shift = (torch.from_numpy(each) for each in (weight, bias))
     mask = torch.from_numpy(hidden)
-    results = {
+    results: dict[str, Any] = {
         "add": (rounding.add(x, z), (x, z), torch.add),
         "matmul": (rounding.matmul(x, y), (x, y), torch.matmul),
         "scaled_matmul": (rounding.scaled_matmul(x, y, 0.3), (x, y), lambda x, y: (x @ y) * 0.3),
         "relu": (rounding.relu(x), (x,), torch.relu),
         "softmax": (rounding.softmax(x, hidden), (x,), lambda x: x.masked_fill(mask, -1e9).softmax(-1)),
-        "layer_norm": (rounding.layer_norm(x, weight, bias), (x,), lambda x: F.layer_norm(x, (k,), *tensors)),  # type: ignore[arg-type]
+        "layer_norm": (rounding.layer_norm(x, weight, bias), (x,), lambda x: F.layer_norm(x, (k,), scale, shift)),
     }
     for name, (bounded, inputs, function) in results.items():
-        assert np.isfinite(bounded.error).all()  # type: ignore[union-attr]
+        assert np.isfinite(bounded.error).all()
         leaves = [torch.tensor(each.value, requires_grad=True) for each in inputs]
-        outputs = function(*leaves).flatten()  # type: ignore[operator]
+        outputs = function(*leaves).flatten()
         for place in (int(outputs.argmax()), *rng.integers(0, len(outputs), 4)):
             slopes = torch.autograd.grad(outputs[place], leaves, retain_graph=True)
             for sign in (1, -1):
                 ways = [torch.where(slope < 0, -sign, sign).numpy() for slope in slopes]
                 turned = [each.value + way * each.error for each, way in zip(inputs, ways, strict=True)]
-                seen = function(*map(torch.from_numpy, turned)).numpy()  # type: ignore[operator]
+                seen = function(*map(torch.from_numpy, turned)).numpy()
                 # Adding an error of at least 5e-13 to a value below 5 rounds by 5 u, which is passed on as the error
                 # is: 5 * 1.1e-16 / 5e-13 of the bound.
-                assert (np.abs(seen - bounded.value) <= bounded.error * (1 + 2e-3)).all(), name  # type: ignore[union-attr]
+                assert (np.abs(seen - bounded.value) <= bounded.error * (1 + 2e-3)).all(), name
 
 
 def test_capped_and_rounded():
@@ -300,7 +300,8 @@ def test_capped_and_rounded():
     share = 3 * 2.0**-24 / (1 - 3 * 2.0**-24)
     assert np.allclose(some.error, [share, 0.5 + share * 2.5], rtol=1e-15, atol=0)
     assert bounded.map(lambda x: x[::-1]).value.tolist() == [-2.0, 1.0]
-    assert rounding.move(np.arange(3), lambda x: x[1:]).tolist() == [1, 2]  # type: ignore[union-attr]
+    moved: Any = rounding.move(np.arange(3), lambda x: x[1:])
+    assert moved.tolist() == [1, 2]
 
 
 # ------------------------------------------------------------------------------------ the whole layer
