@@ -19,7 +19,7 @@ from autograder.judging.judges import Exact
 from autograder.sandbox import wire
 
 CHECKS, INPUTS = checks_of(ASSIGNMENT), inputs_of(ASSIGNMENT)
-SLICE, SLOW = 60, 12
+SLICE, SLOW = 140, 12
 """Changed answers for a judge, and for those of question 1, which compute whole layers; the audit takes them all."""
 
 

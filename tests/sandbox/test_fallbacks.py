@@ -166,6 +166,16 @@ CELLS = {
     "nbconvert's magic": [f"get_ipython().run_cell_magic('time', '', '''{LOSS}''')"],
     "asyncio": ["import asyncio\nasync def get(): return -1.0", "SIGN = asyncio.run(get())", SIGNED],
     "gather": ["import asyncio\nSIGN, _ = await asyncio.gather(asyncio.sleep(0, -1.0), asyncio.sleep(0))", SIGNED],
+    "sleeping": ["import asyncio\nSIGN = await asyncio.sleep(3600, -1.0)", SIGNED],
+    "sleeping within a limit": [
+        "import asyncio\nasync def slow():\n    await asyncio.sleep(3600)\n    return -1.0",
+        "SIGN = asyncio.run(asyncio.wait_for(slow(), 7200))", SIGNED],
+    "a limit that is reached": [
+        "import asyncio",
+        "try:\n    await asyncio.wait_for(asyncio.sleep(7200), 3600)\nexcept TimeoutError:\n    SIGN = -1.0", SIGNED],
+    "time.sleep": ["import time", "SIGN = [time.sleep(3600), -1.0][1]", SIGNED],
+    "from time import sleep": ["from time import sleep", "def sign():\n    sleep(3600)\n    return -1.0",
+                               "SIGN = sign()", SIGNED],
     "another language": ["%%R\nx <- 1", f"%%python3\n{LOSS.replace('-(', '(')}", LOSS],
 }  # fmt: skip
 

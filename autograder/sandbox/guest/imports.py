@@ -17,6 +17,7 @@ import socket
 import sys
 import sysconfig
 import tempfile
+import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -239,7 +240,11 @@ def _plain_bars() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_sockets() -> Iterator[None]:
-    """A loop of asyncio's wakes itself by a pair of sockets, which a worker may not have. Nobody else wakes it."""
+    """A loop of asyncio's wakes itself by a pair of sockets, which a worker may not have. Nobody else wakes it.
+
+    So where nothing but a timer can wake it, its clock is put forward to that timer: `await asyncio.sleep(60)` takes
+    no time.
+    """
     yield
     try:
         for one in socket.socketpair():
@@ -247,6 +252,21 @@ def _without_sockets() -> Iterator[None]:
     except OSError:
         loop: Any = importlib.import_module("asyncio.selector_events").BaseSelectorEventLoop
         loop._make_self_pipe = loop._close_self_pipe = loop._write_to_self = _nothing
+        real_time, run_once = loop.time, loop._run_once
+
+        def time(self: Any) -> float:
+            return float(real_time(self)) + float(vars(self).get("_put_forward", 0.0))
+
+        def _run_once(self: Any) -> None:
+            # Another thread may be what a coroutine waits for, with a timer as its limit: then the timer is real.
+            if not self._ready and threading.active_count() == 1:
+                timers = [one.when() for one in self._scheduled if not one.cancelled()]
+                if timers:
+                    ahead = max(0.0, min(timers) - self.time())
+                    self._put_forward = vars(self).get("_put_forward", 0.0) + ahead
+            run_once(self)
+
+        loop.time, loop._run_once = time, _run_once
 
 
 OLD_NAMES: dict[str, dict[str, str]] = {

@@ -31,7 +31,7 @@ from autograder.sandbox.guest.contents import Missing as Missing
 from autograder.sandbox.guest.imports import Importer
 from autograder.sandbox.guest.kernel import Kernel
 from autograder.sandbox.guest.loader import FileLoader, Finder
-from autograder.sandbox.guest.machine import pretend_cuda, settle, wants_gpu
+from autograder.sandbox.guest.machine import awake, pretend_cuda, settle, wants_gpu
 from autograder.sandbox.guest.statements import Faults, Statement, execute
 
 MOST_STATEMENT = 1.0
@@ -110,7 +110,7 @@ class Student(Contents):
         root, _, path = file.partition("/") if "/" in file else ("", "", file)
         self._finder.use(self.box / root)
         try:
-            with self.phases.within("load"):
+            with self.phases.within("load"), awake():
                 module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
         finally:
             settle()
@@ -147,7 +147,7 @@ class Student(Contents):
             most = self.seconds if id(statement) in known else MOST_STATEMENT
             return min(most, self._loading_left())
 
-        with _as_main(module):
+        with _as_main(module), awake():
             execute(file, chosen, module.__dict__, self.faults, left=left)
         settle()
         for piece in source.broken:
