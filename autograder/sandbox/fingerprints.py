@@ -45,9 +45,12 @@ def of_texts(texts: Iterable[str]) -> Array:
     if len(each) < GRAM:
         return np.empty(0, np.int64)
     powers = np.full(GRAM, BASE).cumprod(dtype=np.uint64)
-    hashes = (np.lib.stride_tricks.sliding_window_view(each, GRAM) * powers).sum(1, dtype=np.uint64).view(np.int64)
+    count = len(each) - GRAM + 1  # modulo 2^64 a sum has no order: along the file it takes a quarter of the time
+    sums = np.add.reduce([power * each[at : at + count] for at, power in enumerate(powers)])
+    hashes: Array = sums.view(np.int64)
     if len(hashes) > WINDOW:
-        hashes = np.lib.stride_tricks.sliding_window_view(hashes, WINDOW).min(1)
+        count = len(hashes) - WINDOW + 1
+        hashes = np.minimum.reduce([hashes[at : at + count] for at in range(WINDOW)])
     kept, first = np.unique(hashes, return_index=True)
     return kept[first <= np.partition(first, MAX_KEPT - 1)[MAX_KEPT - 1]] if len(kept) > MAX_KEPT else kept
 

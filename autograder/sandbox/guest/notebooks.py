@@ -28,6 +28,7 @@ from autograder.sandbox.guest.statements import (
     split,
     statement_of,
     text_of,
+    tree,
 )
 
 __all__ = ["Statement", "Unparsed", "execute", "place", "statement_of"]  # beside what this module defines itself
@@ -199,7 +200,7 @@ def parse(cell: Cell) -> str:
             return source + "".join(f"\n{added}.{name} = {name}" for name in made if added)
         return source if DEFINITION.search(source) else ""
     with contextlib.suppress(SyntaxError, ValueError):
-        ast.parse(source)
+        tree(source)  # which is split next
         return source
     magics = sum(1 for _ in MAGIC.finditer(source))
     if magics > MAX_MAGICS or magics * len(source) > MAX_WORK:

@@ -7,8 +7,10 @@ put back, machine.py which machine students expect, noise.py why states are fill
 from __future__ import annotations
 
 import functools
+import importlib.util
 import operator
 import struct
+import sys
 import time
 import types
 from collections.abc import Callable
@@ -294,6 +296,42 @@ def _compilers() -> None:
             return obj
 
     torch.jit.script = script
+    _dynamo_later()
+
+
+def _dynamo_later() -> None:
+    """torch._dynamo is imported, for real, once more of it is asked for than the two calls that any optimizer makes.
+
+    Both change nothing where nothing is compiled. To import it takes 1.1 s, 500 modules and 45 MB, which each worker
+    would have.
+    """
+    name = "torch._dynamo"
+    spec = importlib.util.find_spec(name)
+    if name in sys.modules or spec is None:
+        return
+    later = types.ModuleType(name)
+
+    def of_the_real_one(wanted: str) -> Any:
+        if wanted.startswith("__") and wanted != "__path__":  # a look at every module there is, such as inspect's
+            raise AttributeError(f"module {name!r} has no attribute {wanted!r}")
+        if sys.modules.get(name) is later:
+            del sys.modules[name]
+            vars(torch).pop("_dynamo", None)
+            try:
+                importlib.import_module(name)
+            except BaseException:
+                sys.modules[name] = torch._dynamo = later
+                raise
+        return getattr(sys.modules[name], wanted)
+
+    vars(later).update(
+        __spec__=spec,
+        __file__=spec.origin,
+        __getattr__=of_the_real_one,
+        graph_break=returning(None),
+        disable=lambda function=None, *_more, **_named: _as_it_is()(function),
+    )
+    sys.modules[name] = torch._dynamo = later
 
 
 # --------------------------------------------------------------------------------------------- all of it

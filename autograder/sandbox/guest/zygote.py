@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-MANY = 60
+MANY = 20
 """Forks after which to gather memory has cost less than it will save, if as many are still to come."""
 HUGE, MADV_COLLAPSE = 1 << 21, 25
 
@@ -128,13 +128,13 @@ def warm_for_probe(name: str, *, reads: bool = False) -> None:
 SLOW: tuple[tuple[str, tuple[str, ...], re.Pattern[bytes]], ...] = (
     ("torch", ("*.py", "*.ipynb"), re.compile(rb"\b(?:from|import) +torch\b")),
     ("transformers.modeling_utils", ("*.py", "*.ipynb"), re.compile(rb"PreTrainedModel|modeling_utils")),
+    ("torch._dynamo.config", ("*.py", "*.ipynb"), re.compile(rb"\btorch\.(?:func|_dynamo|_functorch)\b|\bvmap\b")),
     ("scipy.optimize", ("*.py", "*.ipynb"), re.compile(rb"\b(?:from|import) +scipy\b")),
-    ("torch._dynamo", ("*.ipynb",), re.compile(rb"\b(?:optim *\. *\w+|Adam|AdamW|SGD|RMSprop) *\(")),
     ("matplotlib.pyplot", ("*.py",), re.compile(rb"^(?: {4}|\t)?(?:plt|mpl|matplotlib)[ \t]*[.\[]", re.MULTILINE)),
 )
 """Packages that a file uses as it is loaded, and how it is seen: a layer's base class, `plt.rcParams[...] = ...`. Of
-scipy that is nearly every import: 0.2 s and 25 MB, which an upload without it is spared. The first optimizer that is
-made imports torch._dynamo: 1.1 s in each of a notebook's workers, the kernel included."""
+scipy that is nearly every import: 0.2 s and 25 MB, which an upload without it is spared. torch._dynamo, which waits
+until it is needed (tensors.py), comes with its first submodule: 1.1 s and 45 MB."""
 MOST_FILES, MOST_TEXT = 200, 4 << 20
 
 
@@ -176,7 +176,7 @@ def gather() -> int:
     with contextlib.suppress(OSError, AttributeError):  # another system
         for line in Path("/proc/self/maps").read_text().splitlines():
             place, rights, _, _, inode, *name = line.split()
-            if rights == "rw-p" and inode == "0" and not name:
+            if rights == "rw-p" and inode == "0" and name in ([], ["[heap]"]):
                 first, last = (int(end, 16) for end in place.split("-"))
                 for at in range(-(-first // HUGE) * HUGE, last // HUGE * HUGE, HUGE):
                     gathered += libc.madvise(ctypes.c_void_p(at), ctypes.c_size_t(HUGE), MADV_COLLAPSE) == 0
