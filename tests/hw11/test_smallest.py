@@ -6,8 +6,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,18 +17,33 @@ import pytest
 from autograder.audit import bank
 from autograder.audit.inprocess import InProcess
 from autograder.audit.solutions import Solution, write
-from autograder.core import Ask, Check, Observation, Question, Reject, Smallest, Submission, Trial, Values, Verdict
+from autograder.core import (
+    Array,
+    Ask,
+    Check,
+    Observation,
+    Question,
+    Reject,
+    Smallest,
+    Submission,
+    Trial,
+    Values,
+    Verdict,
+)
 from autograder.grade import LONGEST, Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.policy_gradient import loss
+from autograder.hw11.summarization import decoding, layer
 from autograder.intake import submission
 from autograder.judging.judges import Exact, contrast, shown
 from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.parts import items, take
 from tests.helpers import reachable_folder
 from tests.solutions import BANK, RIGHT
 
 SEARCHED = {check.id for question in ASSIGNMENT.questions for check in question.checks if check.smallest}
 
+FILL = "p.data = torch.arange(1., p.numel()+1).cos().view_as(p)"
 TOLD = (
     (
         "bound-kl-swapped",
@@ -91,6 +108,70 @@ TOLD = (
         "0.8069; "
         "expected 0.3181.",
     ),
+    (
+        "sum-gelu",
+        "summarization.layer",
+        f"Smallest example: TransformerLayer(False, 3, 1, 3, 0.0), {FILL}, x = [[[1, 1, 1]]] gave at position 1 "
+        "[1.3, -0.0895, -0.37]; expected [1.3, -0.126, -0.28].",
+    ),
+    (
+        "sum-causal-in-cache",
+        "summarization.layer_cached",
+        f"Smallest example: with use_cache, TransformerLayer(True, 3, 1, 3, 0.0), {FILL}, x = [[[1, 1, 1], "
+        "[3, 3, 2]]], encoder_out = [[[2, 2, 1]]] gave at position 2 [1.28, -0.0137, -0.584]; expected "
+        "[1.3, -0.0512, -0.473].",
+    ),
+    (
+        "sum-cache-overwritten",
+        "summarization.layer_cache",
+        "Smallest example: x = [[[1, 1, 1], [3, 3, 2]]], step by step, left after step 2 the cache [[[3, 3, 2]]]; "
+        "expected [[[1, 1, 1], [3, 3, 2]]].",
+    ),
+    (
+        "sum-no-positions",
+        "summarization.stack",
+        f"Smallest example: an encoder's stack of 1 layer, d_model 3, n_heads 1, {FILL}, ids [[3]] gave at "
+        "position 1 [1.3, -0.0498, -0.477]; expected [1.28, 0.000253, -0.628].",
+    ),
+    (
+        "sum-first-cache-for-all",
+        "summarization.stack_cached",
+        f"Smallest example: with use_cache, a decoder's stack of 2 layers, d_model 3, n_heads 1, {FILL}, ids "
+        "[[3, 4]], encoder_hidden_states [[[2, 2, 1]]] gave at position 2 [1.28, 0.00475, -0.643]; expected "
+        "[1.28, -0.00188, -0.622].",
+    ),
+    (
+        "sum-caches-of-outputs",
+        "summarization.stack_cache",
+        f"Smallest example: with use_cache, a decoder's stack of 1 layer, d_model 3, n_heads 1, {FILL}, ids "
+        "[[3]], encoder_hidden_states [[[2, 2, 1]]] left in cache 1 at position 1 [1.29, -0.0258, -0.547]; expected "
+        "[0.475, 0.0661, -2.26].",
+    ),
+    (
+        "sum-greedy-first-row-ends-all",
+        "summarization.greedy",
+        "Smallest example: where the likeliest tokens are in turn 2, 4, 4 for row 1 and 3, 2 for row 2, "
+        "greedy_decode(model, [[3], [4]], 3) gave [[2], [3]]; expected [[2, 0], [3, 2]].",
+    ),
+    (
+        "sum-beam-penalty-ignored",
+        "summarization.beam",
+        "Smallest example: where p(2)=0.6, p(3)=0.4; after 3: p(2)=1, beam_search(model, [[3]], 2, 2, 1) gave "
+        "[[2, 0]]; expected [[3, 2]].",
+    ),
+    (
+        "update-zeroed-once",
+        "continual_learning.fisher",
+        "Smallest example: images of one pixel each, [1, 2], label 0 and two classes with all parameters 0 gave the "
+        "Fisher information of (weight, bias) [[1.25, 0.625], [1.25, 0.625]]; expected a multiple of [[1.25, 0.5], "
+        "[1.25, 0.5]].",
+    ),
+    (
+        "penalty-last-task",
+        "continual_learning.penalty",
+        "Smallest example: parameters [1, 0], old ones [[0, 0], [3, 0]], Fisher information [[1, 1], [2, 1]] and "
+        "lambda 1 gave a penalty of 8; expected 9.",
+    ),
 )  # fmt: skip
 
 
@@ -114,12 +195,14 @@ def test_every_search_is_tried_above() -> None:
     assert {check for _, check, _ in TOLD} == SEARCHED
 
 
-@pytest.mark.parametrize("question", ["distributions", "vae", "gan", "policy_gradient"])
+@pytest.mark.parametrize(
+    "question", ["summarization", "distributions", "continual_learning", "vae", "gan", "policy_gradient"]
+)
 def test_a_right_answer_shows_no_fault_at_tiny_inputs(question: str) -> None:
     """`describe` is asked directly, as if the check had failed, for some right solutions written differently."""
     checks = [c for q in ASSIGNMENT.questions if q.id == question for c in q.checks if c.smallest]
     files = {file for q in ASSIGNMENT.questions if q.id == question for file in q.files}
-    for solution in [v for v in RIGHT if v.file in files][::6]:
+    for solution in [v for v in RIGHT if v.file in files][:: 12 if question == "summarization" else 6]:
         own = bank.only(bank.of(ASSIGNMENT, solution), {check.id for check in checks})
         with bank.submitted(solution, own) as received:
             grading = Grading(InProcess(own.probes), received, own)
@@ -206,8 +289,9 @@ def test_numbers_are_shown_as_briefly_as_they_differ() -> None:
 def test_a_search_costs_less_than_a_second_behind_the_wall() -> None:
     """CPU of the worker, as the kernel counts it, for a wrong submission of each question; typically 0.06 s."""
     wrong = ("kl-swapped", "sample-variance-ignored", "bound-kl-swapped", "gan-both-halved", "pg-next-class")
+    others = ("sum-gelu", "sum-beam-penalty-ignored", "penalty-last-task", "update-not-squared")
     with Pool(Wall(ASSIGNMENT.probes)) as pool, reachable_folder() as folder:
-        for name in wrong:
+        for name in (*wrong, *others):
             box = folder / name
             box.mkdir()
             upload = write(BANK[name], ASSIGNMENT.reference, folder / f"{name}-upload")
@@ -226,3 +310,46 @@ def test_grading_does_not_import_hypothesis() -> None:
     code = "import sys, autograder.grade, autograder.hw11; sys.exit('hypothesis' in sys.modules)"
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, check=True)
+
+
+# --------------------------------------------------------------------------------- the tiny inputs themselves
+
+
+@pytest.mark.parametrize("tiny", decoding.TINY_BEAM)
+def test_all_right_beam_searches_agree_on_the_tiny_models(tiny: decoding.Tiny) -> None:
+    search = decoding.Search(tiny.width, tiny.most, tiny.penalty)
+    sources = [decoding.Source(number, table) for number, table in enumerate(decoding._tables(tiny))]
+    assert [decoding.right(source, search) for source in sources] == decoding.wanted(tiny, beams=True)
+
+
+def test_the_tiny_models_tell_the_known_mistakes_apart() -> None:
+    """By what each finds in some tiny search; what rounding or logits decide is not to be seen there."""
+    for mistake in decoding.MISTAKES:
+        seen = set()
+        for tiny in decoding.TINY_BEAM:
+            search = decoding.Search(tiny.width, tiny.most, tiny.penalty)
+            sources = [decoding.Source(number, table) for number, table in enumerate(decoding._tables(tiny))]
+            try:
+                found = [mistake.finds(sources, row, search) for row in range(len(sources))]
+            except decoding.Unclear:
+                continue
+            seen.add(found == decoding.wanted(tiny, beams=True))
+        # The logits of a tiny model are log-probabilities already.
+        assert False in seen or mistake.id == "sum_logits", mistake.id
+
+
+def test_the_tiny_layers_show_most_known_mistakes() -> None:
+    """What `VISIBLE` promises: 25 of 30 change an output of the second case by 0.02 or more."""
+    values = items(layer._tiny(np.random.default_rng(0)), "cases")[1]
+    weights = {name: np.asarray(value, float) for name, value in take(values, "w").items()}
+    case = layer.Case(values, weights, layer.DOUBLE)
+    x, memory = (np.asarray(values[name], float) for name in ("x", "memory"))
+
+    def made(changes: Mapping[str, Any]) -> Array:
+        found = case.decoded(x, memory, weights, changes)
+        assert isinstance(found, np.ndarray)
+        return found
+
+    known = [mistake.decoder for mistake in (*layer.IN_CACHE, *layer.FORMS) if mistake.decoder]
+    moved = [float(np.abs(made(changes) - made({})).max()) for changes in known]
+    assert (sum(one > 2 * layer.VISIBLE for one in moved), len(moved)) == (25, 30)

@@ -18,7 +18,14 @@ QUESTION = Question(
     files=("continual_learning.ipynb",),
     checks=(
         Check("continual_learning.permute", "permute_mnist: one permutation", 1, data.PERMUTE, Exact(data.permute)),
-        Check("continual_learning.fisher", "on_task_update: Fisher information", 2, fisher.ASK, Exact(fisher.fisher)),
+        Check(
+            "continual_learning.fisher",
+            "on_task_update: Fisher information",
+            2,
+            fisher.ASK,
+            Exact(fisher.fisher),
+            smallest=fisher.SMALLEST,
+        ),
         Check(
             "continual_learning.fisher_parameters",
             "on_task_update: old parameters",
@@ -27,7 +34,12 @@ QUESTION = Question(
             Exact(fisher.parameters),
         ),
         Check(
-            "continual_learning.penalty", "ewc_penalty: value and gradient", 2, penalty.PENALTY, Exact(penalty.penalty)
+            "continual_learning.penalty",
+            "ewc_penalty: value and gradient",
+            2,
+            penalty.PENALTY,
+            Exact(penalty.penalty),
+            smallest=penalty.SMALLEST,
         ),
         Check("continual_learning.train_ewc", "train_ewc: every step", 2, penalty.TRAINING, Exact(penalty.training)),
         Check(

@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning import classifier
 from autograder.hw11.continual_learning.classifier import EPSILON, listed
-from autograder.judging.judges import array, passed, share
+from autograder.judging.judges import array, passed, share, shown
 from autograder.judging.stats import gamma
 from autograder.sandbox.parts import each, item, pack, take
 from autograder.sandbox.returns import declared, flag, numbers, text
@@ -62,16 +63,16 @@ MOST_IMAGES = 100_000
 def _returns(given: Values) -> Specs:
     """After each of the two calls: what is kept of each task, what is missing, and the batches that were shown."""
     matrix = numbers(*np.shape(given["theta"])[1:], what="the dictionaries of a task")
-    shown = numbers(None, most=MOST_IMAGES, what="the images that were passed to the model")
+    return declared(tasks=2 * [_after(matrix, numbers(None, most=MOST_IMAGES, what=IMAGES))])
+
+
+IMAGES = "the images that were passed to the model"
+
+
+def _after(matrix: Spec, passed_on: Spec) -> dict[str, Any]:
+    """What a call leaves: each task's own as `matrix`, and the lists of what was passed to the model."""
     kept = {"tasks": 2 * [{"held": matrix}], "missing": text(100), "graph": flag()}
-    one = {
-        "fisher": kept,
-        "optpar": kept,
-        "images": shown,
-        "sizes": shown,
-        "moved": flag(),
-    }
-    return declared(tasks=2 * [one])
+    return {"fisher": kept, "optpar": kept, "images": passed_on, "sizes": passed_on, "moved": flag()}
 
 
 ASK = Ask("continual_learning.probes:update", _update, returns=_returns, needs=("continual_learning.ipynb",))
@@ -188,7 +189,7 @@ def estimates(seen: Seen, labels: Array) -> Iterator[Estimate]:
 def expected(seen: Seen) -> Estimate:
     """The labels' expectation under the model in place of any labels."""
     p = classifier.shares(seen.theta, seen.x)[seen.images]
-    every = [np.full(len(seen.x), label) for label in range(CLASSES)]
+    every = [np.full(len(seen.x), label) for label in range(len(seen.theta))]
     own = np.concatenate([classifier.slopes(seen.theta, seen.x, labels)[seen.images] for labels in every])
     small = [classifier.tiny(seen.theta, seen.x, labels, least=RARE[0])[seen.images] for labels in every]
     off = np.broadcast_to(classifier.error(seen.theta, seen.x), own.shape)
@@ -503,6 +504,65 @@ def _allowed(found: Explained) -> str:
         whose = {"likeliest": "The model's likeliest labels", "expected": "All labels, weighted by the model,"}
         told.append(f"{whose.get(found.whose, 'Labels drawn from the model')} are accepted in place of t_mem.")
     return " ".join(told)
+
+
+# ------------------------------------------------------------------------------- the smallest example
+
+TINY: tuple[tuple[tuple[int, ...], int], ...] = (((2,), 0), ((1, 2), 0), ((2,), 1))
+"""The one pixel of each image, all of label 0, and the gradient that training left in every parameter. Two classes, all
+parameters 0: so both labels are equally likely, and whoever draws labels gets the same squares."""
+
+
+def _tiny(_rng: Generator) -> Values:
+    cases = [
+        {
+            "theta": np.zeros((2, 2), np.float32),
+            "stale": np.full((2, 2), stale, np.float32),
+            "x": np.array(pixels, np.float32)[:, None],
+            "t": np.zeros(len(pixels), np.int64),
+        }
+        for pixels, stale in TINY
+    ]
+    return pack(cases=cases)
+
+
+def _tiny_returns(_given: Values) -> Specs:
+    return declared(cases=len(TINY) * [_after(numbers(2, 2), numbers(None, most=MOST_IMAGES, what=IMAGES))])
+
+
+def _first_tiny(_failed: Trial, tiny: Trial) -> str:
+    """The sentence for the first tiny case that no right form gives, with any labels that could be drawn."""
+    for (pixels, stale), one in zip(TINY, each(tiny), strict=True):
+        found = array(_held(one.got, "fisher", 0), "held", shape=(2, 2))
+        given, x, theta = one.given, array(one.given, "x"), array(one.given, "theta")
+        images, sizes = np.arange(len(x)), np.array([len(x)])
+        seen = Seen(theta, array(given, "stale"), x, array(given, "t"), images, sizes, found)
+        # All images in one batch, or each in a batch of its own.
+        ways = (seen, replace(seen, sizes=np.ones(len(x), int)))
+        labels = [np.array(one) for one in product(range(2), repeat=len(x))]
+        right = [one for way in ways for drawn in labels for one in estimates(way, drawn)] + [expected(seen)]
+        if not any(one.used(found) <= 1 for one in right):
+            squares = (classifier.slopes(theta, x, seen.t) ** 2).sum(0)
+            told = f"images of one pixel each, {shown(np.array(pixels))}," if len(pixels) > 1 else "a pixel of 2,"
+            left = f", with a gradient of {stale} left in each," if stale else ""
+            return (
+                f"Smallest example: {told} label 0 and two classes with all parameters 0{left} gave the Fisher "
+                f"information of (weight, bias) {shown(found)}; expected a multiple of {shown(squares)}."
+            )
+    return ""
+
+
+SMALLEST = Smallest(
+    Ask(
+        "continual_learning.probes:tiny_updates",
+        _tiny,
+        seconds=3,
+        fixed=True,
+        returns=_tiny_returns,
+        needs=("continual_learning.ipynb",),
+    ),
+    _first_tiny,
+)
 
 
 def parameters(trial: Trial) -> Verdict:

@@ -21,12 +21,12 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import softmax
 
-from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning import classifier
 from autograder.hw11.continual_learning.classifier import EPSILON, listed
-from autograder.judging.judges import array, passed, share, shown
+from autograder.judging.judges import array, fits, passed, share, shown
 from autograder.judging.stats import gamma
-from autograder.sandbox.parts import item, items, pack, section, take
+from autograder.sandbox.parts import each, item, items, pack, section, take
 from autograder.sandbox.returns import declared, entries, flag, numbers, parts
 
 CLASSES, INPUTS, IMAGES = 3, 5, 270
@@ -451,6 +451,102 @@ def _of_cases(trial: Trial, parts: Sequence[Trial]) -> float:
             f"The gradient of the penalty is right, but its value is wrong. {EXPECTED}", diagnosis="penalty_value"
         )
     raise _wrong(cases, slopes, "The penalty")
+
+
+Entries = tuple[float, ...]
+TINY: tuple[tuple[Entries, tuple[Entries, ...], tuple[Entries, ...], float], ...] = (
+    ((1, 0), ((0, 0),), ((1, 1),), 1),
+    ((2, 0), ((0, 0),), ((1, 1),), 1),
+    ((0, 2), ((0, 0),), ((1, 1),), 1),
+    ((1, 1), ((0, 0),), ((1, 1),), 1),
+    ((1, 0), ((0, 0),), ((3, 1),), 1),
+    ((1, 0), ((0, 0),), ((1, 1),), 3),
+    ((3, 0), ((1, 0),), ((1, 1),), 1),
+    ((1, 1, 0), ((0, 0, 0),), ((1, 1, 1),), 1),
+    ((1, 0), ((0, 0), (3, 0)), ((1, 1), (2, 1)), 1),
+    ((1, 0), (), (), 1),
+)
+"""Parameters, a weight or two and a bias; what is kept of them and of the Fisher information, task by task; lambda."""
+
+UNMOVED = 1e-12
+"""Beside a bound that is 0: a share of it cannot be had."""
+
+
+def _tiny(_rng: Generator) -> Values:
+    cases = [
+        {
+            "theta": np.array([theta], np.float32),
+            "optpar": np.array(optpar, np.float32).reshape(-1, 1, len(theta)),
+            "fisher": np.array(fisher, np.float32).reshape(-1, 1, len(theta)),
+            "lambda": float(weight),
+        }
+        for theta, optpar, fisher, weight in TINY
+    ]
+    return pack(cases=cases)
+
+
+def _tiny_returns(_given: Values) -> Specs:
+    cases = [{"value": entries(8), "slope": numbers(1, len(theta)), "elsewhere": flag()} for theta, *_ in TINY]
+    return declared(cases=cases)
+
+
+def _first_tiny(_failed: Trial, tiny: Trial) -> str:
+    """The sentence for the first tiny case in which value or gradient is wrong, with the factor that goes furthest."""
+    firsts = [_wrong_with(tiny, half) for half in HALVES]
+    furthest = max(firsts)
+    if furthest == len(TINY):
+        return ""
+    theta, optpar, fisher, weight = TINY[furthest]
+    chosen = each(tiny)[furthest]
+    part = chosen.got
+    if part.get("elsewhere") is True:  # of a model of the notebook's, which is another one there
+        return ""
+    case, value = _case(chosen.given), array(part, "value").reshape(())
+    halves = [half for half, first in zip(HALVES[::-1], firsts[::-1], strict=True) if first == furthest]
+    (want, along), (_, bound), (_, small) = right(case), case.bound(), case.tiny()
+    one = len(optpar) == 1
+    given = (
+        f"parameters {shown(np.array(theta))}, old ones {shown(np.array(optpar[0] if one else optpar))}, Fisher "
+        f"information {shown(np.array(fisher[0] if one else fisher))} and lambda {weight:g}"
+        if optpar
+        else "no earlier task"
+    )
+    if not any(fits(value, half * want, half * (bound + small) + UNMOVED) for half in halves):
+        wants = " or ".join(dict.fromkeys(shown(half * want) for half in halves))
+        return f"Smallest example: {given} gave a penalty of {shown(value)}; expected {wants}."
+    slope = array(part, "slope").ravel()
+    wants = " or ".join(dict.fromkeys(shown(half * along.ravel()) for half in halves))
+    return f"Smallest example: {given} gave a penalty with the gradient {shown(slope)}; expected {wants}."
+
+
+def _wrong_with(tiny: Trial, half: float) -> int:
+    """The first tiny case that is wrong where the penalty has this factor; as many as there are where none is."""
+    for index, one in enumerate(each(tiny)):
+        part, case = one.got, _case(one.given)
+        (want, along), (by_slope, by_value), (small, small_value) = right(case), case.bound(), case.tiny()
+        value = array(part, "value", what="The penalty")
+        if value.size != 1:
+            raise Reject("The penalty is not one number.")
+        slope = array(part, "slope", shape=case.theta.shape, what="The penalty's gradient")
+        # Where a parameter is what it was, nothing rounds: 0 is expected, within what is below any gradient here.
+        if not fits(value.reshape(()), half * want, half * (by_value + small_value) + UNMOVED):
+            return index
+        if not fits(slope, half * along, half * (by_slope + small) + UNMOVED):
+            return index
+    return len(TINY)
+
+
+SMALLEST = Smallest(
+    Ask(
+        "continual_learning.probes:tiny_penalties",
+        _tiny,
+        seconds=3,
+        fixed=True,
+        returns=_tiny_returns,
+        needs=("continual_learning.ipynb",),
+    ),
+    _first_tiny,
+)
 
 
 def _of_globals(

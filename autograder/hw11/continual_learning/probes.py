@@ -307,17 +307,43 @@ def update(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         own = function_of(student, "on_task_update", globals_of(model))
         seen: list[dict[str, Any]] = []
         for number, (task, theta) in enumerate(zip(tasks, given["theta"], strict=True)):
-            model.set(*apart(theta).values())
-            for one, slope in zip(model.parameters(), apart(given["stale"]).values(), strict=True):
-                one.grad = slope
-            model.seen.clear()
-            own(number, form(images(task["x"])), form(task["t"].numpy()))
-            held = {**kept(globals_in(own), model, number), **told(model.seen)}
-            held["moved"] = not torch.equal(joined(*(one.detach() for one in model.parameters())), theta)
-            seen.append(held)
+            seen.append(updated(own, model, number, theta, given["stale"], form, task["x"], task["t"]))
         return {"tasks": seen}
 
     return sections.pack(**either(called))
+
+
+def updated(
+    own: Callable[..., Any],
+    model: Classifier,
+    task: int,
+    theta: torch.Tensor,
+    stale: torch.Tensor,
+    form: Form,
+    x: torch.Tensor,
+    t: torch.Tensor,
+) -> dict[str, Any]:
+    """What one call for the task keeps and shows, with parameters theta and gradients `stale` left in the model."""
+    model.set(*apart(theta).values())
+    for one, slope in zip(model.parameters(), apart(stale).values(), strict=True):
+        one.grad = slope
+    model.seen.clear()
+    own(task, form(images(x)), form(t.numpy()))
+    held = {**kept(globals_in(own), model, task), **told(model.seen)}
+    held["moved"] = not torch.equal(joined(*(one.detach() for one in model.parameters())), theta)
+    return held
+
+
+def tiny_updates(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The same for task 0 alone, of tiny models: each case has theta and stale (c, d + 1), x (n, d), t (n,)."""
+
+    def of(case: Mapping[str, Any], form: Form) -> dict[str, Any]:
+        model = Classifier(*apart(case["theta"]).values())
+        own = function_of(student, "on_task_update", globals_of(model))
+        return updated(own, model, 0, case["theta"], case["stale"], form, case["x"], case["t"])
+
+    cases = sections.unpack(given)["cases"]
+    return sections.pack(cases=[either(functools.partial(of, case)) for case in cases])
 
 
 def kept(space: Mapping[str, Any], model: Classifier, task: int) -> dict[str, Any]:
@@ -368,6 +394,12 @@ def penalty(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         return sections.pack(steps=epoch(own["steps"], student))
     cases = [functools.partial(penalised, case, own["decoy"], student) for case in own["cases"]]
     return sections.run(fault_of(student), cases=cases)
+
+
+def tiny_penalties(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The same of tiny cases, where the notebook's globals hold what the function is handed; else nothing."""
+    cases = sections.unpack(given)["cases"] if has(student, "ewc_penalty") else []
+    return sections.pack(cases=[penalised(case, case, student) for case in cases])
 
 
 def penalised(case: Mapping[str, Any], decoy: Mapping[str, Any], student: Student) -> dict[str, Any]:

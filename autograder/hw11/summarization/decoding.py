@@ -18,12 +18,12 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import log_softmax
 
-from autograder.core import Array, Ask, Reject, Spec, Specs, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import chain
-from autograder.judging.judges import passed, whole
+from autograder.judging.judges import passed, shown, whole
 from autograder.sandbox.parts import each, items, pack, section, take
 from autograder.sandbox.returns import count as calls
-from autograder.sandbox.returns import flag, numbers, parts, word
+from autograder.sandbox.returns import declared, flag, numbers, parts, word
 
 PAD, BOS, EOS = 0, 1, 2
 VOCAB, STATES = 48, 101
@@ -1051,3 +1051,167 @@ def _refused(one: Trial, name: str) -> None:
         return
     sentence, diagnosis = REFUSALS.get(str(one.got["refused"]), REFUSALS["again"])
     raise Reject(sentence.format(name), diagnosis=diagnosis)
+
+
+# ------------------------------------------------------------------------------- the smallest example
+
+TINY_VOCAB = 6
+"""Padding, the first token, the end and the words; twice as many as the beam is wide at least."""
+Tree = dict[Tokens, dict[int, float]]
+"""The probability of each token behind some tokens; what has none is never taken."""
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A tiny search: the model's probabilities for each row, and max_length. In greedy decoding a row is a script,
+    each token of which is certain."""
+
+    rows: tuple[Tree, ...]
+    most: int
+    width: int = 1
+    penalty: float = 0.0
+
+
+def _script(*tokens: int) -> Tree:
+    return {tokens[:at]: {token: 1.0} for at, token in enumerate(tokens)}
+
+
+TINY_GREEDY = (
+    Tiny((_script(EOS),), 1),
+    Tiny((_script(3, EOS),), 2),
+    Tiny((_script(3, 4, EOS),), 3),
+    Tiny((_script(3, 4, 3, 4),), 2),
+    Tiny((_script(EOS, 4, 4), _script(3, EOS)), 3),
+    Tiny((_script(3, EOS, 4), _script(3, 4, EOS)), 3),
+)
+SWAPPING: Tree = {
+    (): {3: 0.6, 4: 0.4},
+    (3,): {3: 0.4, 4: 0.3, EOS: 0.3},
+    (4,): {3: 1.0},
+    (3, 3): {4: 1.0},
+    (4, 3): {EOS: 1.0},
+}
+"""The second beam overtakes the first, so that its tokens and its cache must change places."""
+LATE: Tree = {
+    (): {4: 0.7, 3: 0.3},
+    (3,): {3: 1.0},
+    (3, 3): {EOS: 1.0},
+    (4,): {4: 1.0},
+    (4, 4): {EOS: 0.55, 3: 0.45},
+}
+"""The better sequence has its unlikely token late: what is divided at each step weighs late tokens more."""
+TINY_BEAM = (
+    Tiny((_script(EOS),), 1, 2),
+    Tiny((_script(3, EOS),), 2, 2),
+    Tiny(({(): {3: 0.6, 4: 0.4}, (3,): {EOS: 0.4, 3: 0.35, 4: 0.25}, (4,): {EOS: 1.0}},), 2, 2),
+    Tiny(({(): {EOS: 0.6, 3: 0.4}, (3,): {EOS: 1.0}},), 2, 2),
+    Tiny(({(): {EOS: 0.6, 3: 0.4}, (3,): {EOS: 1.0}},), 2, 2, 1.0),
+    Tiny(({(): {EOS: 0.6, 3: 0.4}, (3,): {4: 1.0}, (3, 4): {EOS: 1.0}},), 3, 2, 2.0),
+    Tiny((SWAPPING,), 3, 2),
+    Tiny((LATE,), 3, 2, 1.0),
+    Tiny((_script(3, EOS), _script(4, EOS)), 2, 2),
+)
+
+
+def _tables(tiny: Tiny) -> Array:
+    """Logits (rows, states, vocabulary). Behind tokens that are not in the tree 4 is likeliest.
+
+    What is never taken differs a little, so that beams for which nothing else is left are clearly in order.
+    """
+    apart = 0.618 * np.arange(STATES)[:, None] + 0.414 * np.arange(TINY_VOCAB)
+    logits = np.tile(NEVER - 5 * (apart % 1), (len(tiny.rows), 1, 1)).astype(np.float32)
+    logits[:, :, 4] = 0
+    for number, tree in enumerate(tiny.rows):
+        source = Source(number, logits[number])
+        for tokens, likely in tree.items():
+            row = logits[number, source.state(tokens)]
+            row[4] = NEVER - 2.5
+            for token, probability in likely.items():
+                row[token] = np.log(probability)
+    return logits
+
+
+def _tiny(_rng: Generator, of: Sequence[Tiny]) -> Values:
+    cases = [
+        {
+            "ids": np.arange(len(tiny.rows))[:, None] + 3,
+            "tables": _tables(tiny),
+            "most": tiny.most,
+            "width": tiny.width,
+            "penalty": tiny.penalty,
+        }
+        for tiny in of
+    ]
+    return pack(cases=cases)
+
+
+def _tiny_greedy(rng: Generator) -> Values:
+    return _tiny(rng, TINY_GREEDY)
+
+
+def _tiny_beam(rng: Generator) -> Values:
+    return _tiny(rng, TINY_BEAM)
+
+
+def _tiny_returns(given: Values) -> Specs:
+    most = [LONGEST_ROW * len(np.asarray(case["ids"])) for case in items(given, "cases")]
+    return declared(cases=[{"ids": numbers(most=one, what="the returned tokens")} for one in most])
+
+
+def wanted(tiny: Tiny, *, beams: bool) -> list[Tokens]:
+    """What each row of a tiny search should find."""
+    sources = [Source(number, table) for number, table in enumerate(_tables(tiny))]
+    if not beams:
+        return [greedy(source, tiny.most) for source in sources]
+    return [beam(source, Search(tiny.width, tiny.most, tiny.penalty)) for source in sources]
+
+
+SHOWN_IDS = 12
+"""Columns of a row that are shown of what came back."""
+
+
+def _first_search(_failed: Trial, tiny: Trial, name: str) -> str:
+    """The sentence for the first tiny search whose tokens are others."""
+    beams = name == "beam_search"
+    for one, part in zip(TINY_BEAM if beams else TINY_GREEDY, each(tiny), strict=True):
+        rows, wants = _rows(part, name, one.most), wanted(one, beams=beams)
+        if all(row.tokens == want and not row.fault and not row.first for row, want in zip(rows, wants, strict=True)):
+            continue
+        length = max(map(len, wants))
+        expected = np.array([[*want, *[PAD] * (length - len(want))] for want in wants])
+        got, given = np.asarray(part.got["ids"])[:, :SHOWN_IDS], shown(np.arange(len(wants))[:, None] + 3)
+        if got.size == 0:
+            return ""
+        call = f"beam_search(model, {given}, {one.width}, {one.most}, {one.penalty:g})"
+        if not beams:
+            call = f"greedy_decode(model, {given}, {one.most})"
+        return f"Smallest example: {_likely(one, beams)}, {call} gave {shown(got)}; expected {shown(expected)}."
+    return ""
+
+
+def _likely(one: Tiny, beams: bool) -> str:
+    """What the model of a tiny search makes likely, in words."""
+    if not beams:
+        told = [", ".join(str(*likely) for likely in tree.values()) for tree in one.rows]
+        rows = told if len(told) == 1 else [f"{tokens} for row {row + 1}" for row, tokens in enumerate(told)]
+        return f"where the likeliest tokens are in turn {' and '.join(rows)}"
+    told = [
+        "; ".join(
+            (f"after {', '.join(map(str, tokens))}: " if tokens else "")
+            + ", ".join(f"p({token})={probability:g}" for token, probability in likely.items())
+            for tokens, likely in tree.items()
+        )
+        for tree in one.rows
+    ]
+    rows = told if len(told) == 1 else [f"for row {row + 1} {tree}" for row, tree in enumerate(told)]
+    return f"where {', and '.join(rows)}"
+
+
+def _smallest(probe: str, inputs: Callable[[Generator], Values], name: str) -> Smallest:
+    needs = ("summarization.ipynb",)
+    ask = Ask(f"summarization.probes:{probe}", inputs, seconds=3, fixed=True, returns=_tiny_returns, needs=needs)
+    return Smallest(ask, partial(_first_search, name=name))
+
+
+SMALLEST_GREEDY = _smallest("tiny_greedy", _tiny_greedy, "greedy_decode")
+SMALLEST_BEAM = _smallest("tiny_beam", _tiny_beam, "beam_search")

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import erf
 
-from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Smallest, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
 from autograder.hw11.summarization.transformer import Block, Sublayer, Weights, add_and_norm, normed
-from autograder.judging.judges import array, contrast, fits, passed, share
+from autograder.judging.judges import apart, array, contrast, fits, passed, share, shown
 from autograder.judging.rounding import Bounded, Number, add, exact
 from autograder.sandbox.parts import each, item, items, pack, section, take
 from autograder.sandbox.returns import entries, flag, numbers, parts, text
@@ -26,6 +26,8 @@ from autograder.text import clean
 
 CASES = ((8, 2, 16, 3, 5, 4, False), (12, 3, 20, 2, 7, 6, True), (6, 1, 8, 1, 1, 3, True), (16, 4, 24, 2, 4, 3, True))
 """Of each case d_model, heads, d_ffn, batch, n, m, and whether float64 is tried."""
+MOST_CASES = 8
+"""Of one ask."""
 SINGLE, DOUBLE = 2.0**-24, 2.0**-52
 """Unit roundoffs; twice float64's own, since the judge's numbers are float64's, too."""
 CAP = 0.01
@@ -204,7 +206,7 @@ def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=2 * len(CASES))
+@lru_cache(maxsize=2 * MOST_CASES)
 def _case(trial: Trial, index: int, u: float) -> Case:
     """One for all parts that were answered in this precision."""
     values = items(trial.given, "cases")[index]
@@ -697,3 +699,134 @@ def _derivative(case: Case, directions: Mapping[str, Array], changes: Mapping[st
     out = case.decoded(values["x"], values["memory"], weights, changes)
     assert isinstance(out, np.ndarray)
     return out.imag / tiny
+
+
+# ------------------------------------------------------------------------------- the smallest example
+
+Rows = tuple[tuple[int, ...], ...]
+TINY: tuple[tuple[int, Rows, Rows, int], ...] = (
+    (1, ((1, 1, 1),), ((2, 2, 1),), 0),
+    (1, ((1, 1, 1), (3, 3, 2)), ((2, 2, 1),), 0),
+    (1, ((1, 1, 1), (3, 3, 2)), ((2, 2, 1),), 1),
+    (1, ((1, 1, 1),), ((2, 2, 1), (0, 3, 0)), 1),
+    (2, ((1, 1, 1, 2), (3, 3, 2, 0)), ((2, 2, 1, 0),), 0),
+)
+"""Heads, x and the encoder's output, each a row a position, and how many at the end of several are padding. Of
+two numbers a norm leaves hardly more than a sign, which a mistake may not change: so they are three. These numbers are
+such that 25 of the 30 known mistakes of a decoder's layer change an output of the second case by 0.02 or more."""
+VISIBLE = 0.01
+"""An output that is nearer than this to the expected one is no example that a person could see."""
+FILL = "p.data = torch.arange(1., p.numel()+1).cos().view_as(p)"
+"""How students set every parameter p of a layer: a line to try, and no two entries of a weight alike."""
+
+
+def filled(*shape: int) -> Array:
+    """The parameter of this shape that `FILL` makes."""
+    found: Array = np.cos(np.arange(1.0, np.prod(shape) + 1)).reshape(shape).astype(np.float32)
+    return found
+
+
+def tiny_weights(d_model: int, d_ffn: int) -> dict[str, Array]:
+    """A decoder's layer that `FILL` has filled."""
+    like = weights_of(np.random.Generator(np.random.Philox(0)), d_model, d_ffn)
+    return {name: filled(*weight.shape) for name, weight in like.items()}
+
+
+def tail_of(rows: Sequence[Any], padded: int) -> Array:
+    """The padding mask (1, n) of rows, as many at the end of which are padding; of a single one none is."""
+    return np.array([[*[0] * (len(rows) - padded), *[1] * padded] if len(rows) > 1 else [0]])
+
+
+def _tiny(_rng: Generator) -> Values:
+    cases: list[dict[str, Any]] = []
+    for heads, x, memory, padded in TINY:
+        rows, held = (np.array([of], np.float32) for of in (x, memory))
+        values = {
+            "heads": heads,
+            "double": True,
+            "x": rows,
+            "y": rows,
+            "slope": np.ones_like(rows),
+            "memory": held,
+            "padding": tail_of(x, padded),
+            "memory_padding": tail_of(memory, padded),
+            "w": tiny_weights(len(x[0]), len(x[0])),
+        }
+        cases.append(values)
+    return pack(cases=cases)
+
+
+TINY_ASK = Ask(
+    "summarization.probes:layer", _tiny, seconds=3, fixed=True, returns=_returns, needs=("summarization.ipynb",)
+)
+
+
+def _made_of(index: int, *, decodes: bool) -> str:
+    heads, x, memory, padded = TINY[index]
+    d_model = len(x[0])
+    other = f", encoder_out = {shown([memory])}" if decodes else ""
+    padding = ", the last one padding," if tail_of(memory if decodes else x, padded).any() else ""
+    return f"TransformerLayer({decodes}, {d_model}, {heads}, {d_model}, 0.0), {FILL}, x = {shown([x])}{other}{padding}"
+
+
+def unlike(out: Array, want: Bounded, where: Array) -> int | None:
+    """The first of these positions (n,) at which the output is clearly not what is wanted."""
+    wrong = [not fits(out[:, i], want.value[:, i], want.error[:, i] + VISIBLE) for i in range(out.shape[1])]
+    return next((i for i, is_wrong in enumerate(wrong) if is_wrong and where[i]), None)
+
+
+def _first_plain(_failed: Trial, tiny: Trial) -> str:
+    """The sentence for the first tiny case in which a layer without a cache gives something else."""
+    parts = {part: _cases(tiny, part) for part in ("encoder", "decoder")}
+    for index in range(len(TINY)):
+        for part, cases in parts.items():
+            case, one = cases[index]
+            out, decodes = _output(one, "out", "The output"), part == "decoder"
+            want = case.decoder() if decodes else case.encoder()
+            at = unlike(out, want, case.values["padding"][0] == 0 if not decodes else np.ones(out.shape[1], bool))
+            if at is not None:
+                given = _made_of(index, decodes=decodes)
+                return f"Smallest example: {given} gave {against(out, want, at)}."
+    return ""
+
+
+def against(out: Array, want: Bounded, at: int) -> str:
+    got, expected = apart(out[0, at], want.value[0, at], 3)
+    return f"at position {at + 1} {got}; expected {expected}"
+
+
+def _first_step(failed: Trial, tiny: Trial) -> str:
+    """The sentence for the first tiny step that differs from what the layer should give for all positions at once."""
+    form = _form(failed) or RIGHT
+    for index, (case, one) in enumerate(_cases(tiny, "cached")):
+        out = _output(one, "x.out", "The output with use_cache")
+        want, everywhere = case.decoder("x", **form.decoder), np.ones(out.shape[1], bool)
+        at = unlike(out, want, everywhere)
+        if at is not None and unlike(out, case.decoder("x"), everywhere) is not None:
+            given = _made_of(index, decodes=True)
+            return f"Smallest example: with use_cache, {given} gave {against(out, want, at)}."
+    return ""
+
+
+def _first_cache(_failed: Trial, tiny: Trial) -> str:
+    """The sentence for the first tiny step whose new cache is not the inputs so far."""
+    for case, one in _cases(tiny, "cached"):
+        x: Array = case.values["x"]
+        for step in range(x.shape[1]):
+            want = x[:, : step + 1].astype(float)
+            came = take(one.got, item("x.steps", step))
+            form = came.get("form")
+            held = None if isinstance(form, str) else array(came, "cache", what="The cache")
+            if held is not None and np.array_equal(held, want):
+                continue
+            told = shown(held, 3) if held is not None else clean(str(form), limit=60, line=True)
+            return (
+                f"Smallest example: x = {shown(x)}, step by step, left after step {step + 1} the cache {told}; "
+                f"expected {shown(want)}."
+            )
+    return ""
+
+
+SMALLEST_PLAIN, SMALLEST_STEP, SMALLEST_CACHE = (
+    Smallest(TINY_ASK, first) for first in (_first_plain, _first_step, _first_cache)
+)

@@ -127,10 +127,11 @@ class Layer(nn.Module):
 
 
 def stack(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
-    """The parts `encoder`, `decoder`, `cached`, `again`, `work`, `training`, `long`: the student's stack, our layers.
+    """The parts `encoder`, `decoder`, `cached`, `again`, `work`, `training`, and `long` where it is given.
 
-    A case holds ids and other (batch, n), memory (batch, m, d), memory_padding (batch, m), the embeddings' weights
-    "w.emb_word.weight", ..., of each of the `layers` those "w.NAME" and a cache for it, `past` (batch, n, d).
+    All are of the student's stack with our layers. A case holds ids and other (batch, n), memory (batch, m, d),
+    memory_padding (batch, m), the embeddings' weights "w.emb_word.weight", ..., of each of the `layers` those "w.NAME"
+    and a cache for it, `past` (batch, n, d).
     """
     Layer.pairs = False
     kind = Kind(student, "TransformerStack", TransformerLayer=Layer)
@@ -166,7 +167,7 @@ def stack(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
         again=every(again),
         work=every(work),
         training=every(training),
-        long=lambda: long(sections.take(given, "long"), kind.found()),
+        **({"long": lambda: long(sections.take(given, "long"), kind.found())} if "long.ids" in given else {}),
     )
 
 

@@ -577,20 +577,35 @@ Search = Callable[[Any, dict[str, Any]], Any]
 
 def greedy(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """What greedy_decode(model, ids, most) makes of each case, and of the one for the thrifty model: see `decoded`."""
-
-    def search(function: Callable[..., Any]) -> Search:
-        return lambda model, case: function(model, case["ids"], case["most"])
-
-    return decoded(given, student, "greedy_decode", search)
+    return decoded(given, student, "greedy_decode", _greedily)
 
 
 def beam(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """The same of beam_search(model, ids, width, most, penalty)."""
+    return decoded(given, student, "beam_search", _with_beams)
 
-    def search(function: Callable[..., Any]) -> Search:
-        return lambda model, case: function(model, *(case[n] for n in ("ids", "width", "most", "penalty")))
 
-    return decoded(given, student, "beam_search", search)
+def tiny_greedy(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """What greedy_decode makes of each of some tiny cases, the ids "CASE.ids"."""
+    return _of_tiny(given, _greedily(student.function(NOTEBOOK, "greedy_decode")), "greedy_decode")
+
+
+def tiny_beam(given: Mapping[str, Any], student: Student) -> dict[str, Any]:
+    """The same of beam_search."""
+    return _of_tiny(given, _with_beams(student.function(NOTEBOOK, "beam_search")), "beam_search")
+
+
+def _greedily(function: Callable[..., Any]) -> Search:
+    return lambda model, case: function(model, case["ids"], case["most"])
+
+
+def _with_beams(function: Callable[..., Any]) -> Search:
+    return lambda model, case: function(model, *(case[n] for n in ("ids", "width", "most", "penalty")))
+
+
+def _of_tiny(given: Mapping[str, Any], run: Search, name: str) -> dict[str, Any]:
+    found = [run(Automaton(case["tables"]), case) for case in sections.items(given, "cases")]
+    return sections.pack(cases=[{"ids": tensor(ids, f"the return value of {name}")} for ids in found])
 
 
 SEARCHES = "greedy_decode", "beam_search"

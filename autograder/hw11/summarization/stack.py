@@ -12,11 +12,25 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
+from autograder.core import Array, Ask, Reject, Smallest, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
-from autograder.hw11.summarization.layer import CAP, DOUBLE, SINGLE, padding_of, single, weights_of
+from autograder.hw11.summarization.layer import (
+    CAP,
+    DOUBLE,
+    FILL,
+    MOST_CASES,
+    SINGLE,
+    against,
+    filled,
+    padding_of,
+    single,
+    tail_of,
+    tiny_weights,
+    unlike,
+    weights_of,
+)
 from autograder.hw11.summarization.transformer import Weights
-from autograder.judging.judges import array, fits, passed, share
+from autograder.judging.judges import array, fits, passed, share, shown
 from autograder.judging.rounding import Bounded, add, exact, layer_norm
 from autograder.sandbox.parts import each, items, pack, section, take
 from autograder.sandbox.returns import entries, flag, numbers, parts, word
@@ -97,7 +111,9 @@ def _returns(given: Values) -> Specs:
     each: dict[str, list[dict[str, Any]]] = {
         part: [] for part in ("encoder", "decoder", "cached", "again", "work", "training")
     }
-    for d_model, _, _, layers, _, batch, n, _, _ in CASES:
+    for case in items(given, "cases"):
+        (batch, n), d_model = np.shape(case["ids"]), np.shape(case["memory"])[2]
+        layers = len(items(case, "layers"))
         size, double = batch * n * d_model, {"double": flag()}
         out = entries(size)
         plain = {"out": out, "padding": entries(batch * n, dtypes="fiub"), "none": flag()}
@@ -313,7 +329,7 @@ def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=2 * len(CASES))
+@lru_cache(maxsize=2 * MOST_CASES)
 def _case(trial: Trial, index: int, u: float) -> Case:
     """One for all parts that were answered in this precision."""
     return Case(items(trial.given, "cases")[index], u)
@@ -705,3 +721,106 @@ ALLOWED, OWN_ALLOWED = 3.0, 30.0
 """CPU seconds of a worker that come with its start, the small cases and the notebook, and how many times the judge's
 own for the same states. Chosen, not derived: the reference takes 0.2 s in all, and 6 s more where each step computes
 all positions anew."""
+
+
+# ------------------------------------------------------------------------------- the smallest example
+
+TINY: tuple[tuple[int, tuple[int, ...], tuple[tuple[int, ...], ...], int], ...] = (
+    (1, (3,), ((2, 2, 1),), 0),
+    (1, (3, 4), ((2, 2, 1),), 0),
+    (2, (3, 4), ((2, 2, 1),), 0),
+    (1, (3, 4), ((2, 2, 1),), 1),
+    (1, (3,), ((2, 2, 1), (0, 3, 0)), 1),
+    (1, (3, 4, 5), ((2, 2, 1),), 0),
+)
+"""How many layers, the ids, the encoder's output, and how many at the end of several are padding."""
+TINY_VOCAB, TINY_POSITIONS = 6, 8
+
+
+def _tiny(_rng: Generator) -> Values:
+    cases: list[dict[str, Any]] = []
+    for layers, ids, memory, padded in TINY:
+        d_model, rows = len(memory[0]), np.array([ids])
+        values = {
+            "heads": 1,
+            "double": True,
+            "ids": np.where(tail_of(ids, padded) == 1, PAD, rows),
+            "first": rows,
+            "other": rows,
+            "memory": np.array([memory], np.float32),
+            "memory_padding": tail_of(memory, padded),
+            "w": {
+                "emb_word.weight": filled(TINY_VOCAB, d_model),
+                "emb_pos.weight": filled(TINY_POSITIONS, d_model),
+                "emb_ln.weight": filled(d_model),
+                "emb_ln.bias": filled(d_model),
+            },
+            "layers": layers * [{"w": tiny_weights(d_model, d_model), "past": filled(1, len(ids), d_model)}],
+        }
+        cases.append(values)
+    return pack(cases=cases)
+
+
+TINY_ASK = Ask(
+    "summarization.private_probes:stack", _tiny, seconds=3, fixed=True, returns=_returns, needs=("summarization.ipynb",)
+)
+
+
+def _made_of(case: Case, ids: Array, *, decodes: bool) -> str:
+    layers, memory, padding = len(case.layers), case.values["memory"], case.values["memory_padding"]
+    other = f", encoder_hidden_states {shown(memory)}" if decodes else ""
+    padded = ", the last one padding," if decodes and padding.any() else ""
+    kind = f"{'a decoder' if decodes else 'an encoder'}'s stack of {layers} layer{'s' if layers > 1 else ''}"
+    return f"{kind}, d_model {memory.shape[2]}, n_heads 1, {FILL}, ids {shown(ids)}{other}{padded}"
+
+
+def _first_plain(_failed: Trial, tiny: Trial) -> str:
+    """The sentence for the first tiny case in which a stack without a cache gives another state."""
+    parts = {part: _cases(tiny, part) for part in ("encoder", "decoder")}
+    for index in range(len(TINY)):
+        for part, cases in parts.items():
+            (case, one), decodes = cases[index], part == "decoder"
+            ids = case.values["other" if decodes else "ids"]
+            out, want = _output(case, one, "out"), case.states(ids, decodes=decodes)[-1]
+            at = unlike(out, want, ids[0] != PAD)
+            if at is not None:
+                given = _made_of(case, ids, decodes=decodes)
+                return f"Smallest example: {given} gave {against(out, want, at)}."
+    return ""
+
+
+def _first_step(failed: Trial, tiny: Trial) -> str:
+    """The sentence for the first tiny step that differs from what the stack should give for all positions at once."""
+    form = _form(failed)
+    for case, one in _cases(tiny, "cached"):
+        ids, out = case.values["first"], _output(case, one, "out")
+        wants = [case.states(ids, decodes=True, form=each)[-1] for each in (Form(), form)]
+        places = [unlike(out, want, np.ones(out.shape[1], bool)) for want in wants]
+        if None not in places and places[1] is not None:
+            given = _made_of(case, ids, decodes=True)
+            return f"Smallest example: with use_cache, {given} gave {against(out, wants[1], places[1])}."
+    return ""
+
+
+def _first_cache(failed: Trial, tiny: Trial) -> str:
+    """The sentence for the first tiny sequence at whose end a cache is not what its layer received."""
+    forms = (Form(), _form(failed), *IN_CACHE)
+    for case, one in _cases(tiny, "cached"):
+        ids, out = case.values["first"], _output(case, one, "out")
+        states = (case.states(ids, decodes=True, form=form) for form in forms)
+        wants = next((found for found in states if fits(out, found[-1].value, found[-1].error)), None)
+        if wants is None:
+            return ""
+        came = items(one.got, "layers", len(case.layers))
+        for layer, want in enumerate(wants[:-1]):
+            held = array(came[layer], "cache", shape=want.value.shape, what="The cache")
+            at = unlike(held, want, np.ones(held.shape[1], bool))
+            if at is not None:
+                given = _made_of(case, ids, decodes=True)
+                return f"Smallest example: with use_cache, {given} left in cache {layer + 1} {against(held, want, at)}."
+    return ""
+
+
+SMALLEST_PLAIN, SMALLEST_STEP, SMALLEST_CACHE = (
+    Smallest(TINY_ASK, first) for first in (_first_plain, _first_step, _first_cache)
+)
