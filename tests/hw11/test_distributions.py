@@ -473,7 +473,7 @@ def test_a_cost_is_shown_with_the_digits_that_tell_it_from_what_is_allowed() -> 
     assert fit._nats(0.00100004) == "0.00100004 nats"
     assert fit._nats(0.00125) == "0.00125 nats"
     assert fit._nats(math.inf) == "more than a million nats"
-    assert kl._apart(15.5801, 15.58) == "15.5801 where 15.58"
+    assert kl._apart(15.5801, 15.58) == "15.5801 instead of 15.58"
 
 
 def test_the_forward_excess_is_a_divergence_of_gaussians() -> None:
