@@ -376,7 +376,7 @@ def _run(options: argparse.Namespace) -> int:
             from autograder.classroom.review import command as review
 
             return review.run(
-                review.Options(
+                review.ReviewOptions(
                     *(options.out, options.homework, options.name, options.anonymous, options.port),
                     exported=options.export,
                     imported=options.imported,
@@ -400,7 +400,7 @@ def _run(options: argparse.Namespace) -> int:
 
             if (asked := _asked(options)) is None:
                 return 2
-            chosen = batch.Options(
+            chosen = batch.ClassOptions(
                 *(options.path, options.out, options.homework, max(1, options.jobs)),
                 again=None if options.again is None else tuple(options.again),
                 students=tuple(options.only_student),
@@ -430,14 +430,14 @@ def _folders(options: argparse.Namespace) -> tuple[Path, Path]:
 
 def _asked(options: argparse.Namespace) -> Asked | None:
     """The part and the settings that were asked for; None, with a sentence on stderr, where they are none."""
-    from autograder.core import Reject
+    from autograder.core import CheckFailed
     from autograder.intake import parts
     from autograder.intake.chosen import Asked
 
     given = vars(options)
     try:
         only = parts.split(options.only) if options.only else ()
-    except Reject as fault:
+    except CheckFailed as fault:
         print(fault, file=sys.stderr)
         return None
     return Asked(only, options.course, given.get("seconds"), given.get("leaderboard", False))

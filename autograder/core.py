@@ -1,4 +1,4 @@
-"""The nouns: what a homework is made of, what crosses the wall, and what a grading yields."""
+"""The nouns: what a homework is made of, what crosses the sandbox's border, and what a grading yields."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from autograder.message import Call, Message
 Array = npt.NDArray[Any]
 Value = Array | bool | int | float | str
 Values = Mapping[str, Value]
-"""All that crosses the wall, either way: named arrays and plain scalars. Nothing in it can hold code."""
+"""All that crosses the sandbox's border, either way: named arrays and plain scalars. Nothing in it can hold code."""
 
 
-class Reject(Exception):
+class CheckFailed(Exception):
     """A student's fault, as a sentence for the student; `diagnosis` names the misconception, if known.
 
     `calls` are the student's own lines that led to it, where their code raised.
@@ -52,19 +52,19 @@ class Spec:
 
 Specs = Mapping[str, Spec]
 WHOLE = 3
-"""The last rung of the ladder for notebooks: see `Ask.rung`."""
+"""The last rung of the ladder for notebooks: see `Request.rung`."""
 
 
 @dataclass(frozen=True)
-class Ask:
+class Request:
     """One question put to a submission: `probe` ("room.probes:function", below the homework's package) runs beside the
     student's code.
 
     `inputs` draws what the probe is given from the generator alone, so that the seed fixes it.
-    Equal asks are put once, however many checks judge the answer. With `reference=True` the same
-    inputs also go to the reference, and the judge sees its answer as `Trial.want`; with `yardstick=True` the judge
+    Equal requests are put once, however many checks judge the answer. With `reference=True` the same
+    inputs also go to the reference, and the judge sees its answer as `Trial.want`; with `baseline_cpu=True` the judge
     sees its CPU time alone, which is measured once for all submissions of a process. `collector` names a
-    class in the probe's module that watches a notebook's whole run from inside its kernel. `fixed` says that
+    class in the probe's module that watches a notebook's whole run from inside its kernel. `deterministic` says that
     `inputs` draws nothing: to ask again would tell nothing new. `file` names the one of the question's files that
     it is about, where it is about one alone. `rung` is how much of a notebook is run for what is asked, more on each
     rung of a ladder (notebooks.Source.definitions); on the last one, `WHOLE`, the whole notebook `file` is run in a
@@ -83,9 +83,9 @@ class Ask:
     inputs: Callable[[np.random.Generator], Values]
     seconds: float = 10.0
     reference: bool = False
-    yardstick: bool = False
+    baseline_cpu: bool = False
     collector: str = ""
-    fixed: bool = False
+    deterministic: bool = False
     file: str = ""
     rung: int = 0
     returns: Callable[[Values], Specs] | None = None
@@ -106,7 +106,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Observation:
-    """What came back from behind the wall: values, or a fault told in a sentence.
+    """What came back out of the sandbox: values, or a fault told in a sentence.
 
     `diagnosis` is the fault's kind (unfilled, missing, raised, deadline, ...). `cause` says whose fault
     it is; only the judge's side ever sets "grader". `seconds` and `cpu` are measured by the judge and
@@ -148,7 +148,7 @@ class Verdict:
     `message` keeps the convention of `message.Message.of`, which makes its parts; `told` has them.
 
     `diagnosis` is the id of a recognised misconception, or "". `p` is the smallest corrected p-value
-    of a statistical judge; `used` the largest share of a tolerance that was used up. Both are kept with
+    of a statistical judge; `tolerance_used` the largest share of a tolerance that was used up. Both are kept with
     the result: a right answer that uses more than a fifth of a tolerance is an alarm for us. `notes` are
     for the staff alone, and cost nothing: what a report on the whole class may compare, and hints. `figures`
     are what the assignment's leaderboard may show, by the entry's name. `calls` are the student's lines on the way to
@@ -159,7 +159,7 @@ class Verdict:
     message: str
     diagnosis: str = ""
     p: float | None = None
-    used: float | None = None
+    tolerance_used: float | None = None
     notes: tuple[str, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
@@ -179,7 +179,7 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True)
-class Smallest:
+class Counterexample:
     """Where to look for a small counterexample once a check has failed, to be shown to the student.
 
     `ask` is put once and hands over many tiny inputs, the smallest first. They are whole numbers and simple
@@ -187,7 +187,7 @@ class Smallest:
     the tiny inputs; it returns the sentence for the first of them that shows the fault, "" where none does.
     """
 
-    ask: Ask
+    request: Request
     describe: Callable[[Trial, Trial], str]
 
 
@@ -203,18 +203,18 @@ class Check:
     """One line of the results: what is asked, who judges it, and what it is worth.
 
     With `manual=True` it is an answer for a person to read: its judge passes the text on, it is worth 0 points, and
-    the results show it without a score, neither passed nor failed. Where it fails, the sentence of `smallest` is put
-    behind the judge's.
+    the results show it without a score, neither passed nor failed. Where it fails, the sentence of `counterexample` is
+    put behind the judge's.
     """
 
     id: str
     name: str
     points: float
-    ask: Ask
+    request: Request
     judge: Judge
     visibility: Visibility = "visible"
     manual: bool = False
-    smallest: Smallest | None = None
+    counterexample: Counterexample | None = None
 
 
 @dataclass(frozen=True)
@@ -247,9 +247,9 @@ class Question:
 
     def needs(self, check: Check) -> tuple[str, ...]:
         """The files that this check of the question is about: its own one, or those that no check has for its own."""
-        if check.ask.file:
-            return (check.ask.file,)
-        own = {other.ask.file for other in self.checks}
+        if check.request.file:
+            return (check.request.file,)
+        own = {other.request.file for other in self.checks}
         return tuple(file for file in self.files if file not in own) or self.files
 
     def missing(self, absent: Collection[str]) -> tuple[Check, ...]:
@@ -258,7 +258,9 @@ class Question:
         The main files are those of the checks that have no file of their own: of a notebook's question the notebook.
         Without them the question is told in one line, and its checks on files that are there are graded.
         """
-        main = {file for check in self.checks if not check.ask.file for file in self.needs(check)} or set(self.files)
+        main = {file for check in self.checks if not check.request.file for file in self.needs(check)} or set(
+            self.files
+        )
         if not main <= set(absent):
             return ()
         return tuple(check for check in self.checks if set(self.needs(check)) <= set(absent))
@@ -279,8 +281,8 @@ class Assignment:
 
     Every file of the template that no question grades is added to a submission that lacks it. `probes` is
     the package below which the probes' modules are found: those called `probes`, and `private_probes` where they hold
-    something right that only the worker of their own ask may see. `leaderboard` has the entries that course staff may
-    turn on, with their order: "asc" where less is better, else "desc". `solutions` are the case files with the
+    something right that only the worker of their own request may see. `leaderboard` has the entries that course staff
+    may turn on, with their order: "asc" where less is better, else "desc". `solutions` are the case files with the
     right and wrong solutions that the grader is graded with (docs/solutions.md); no grade depends on them. `audit`
     gives what else the audit of this homework needs, a `HomeworkAudit` of autograder/audit/homework.py. Only the audit
     calls it, so grading imports nothing of that, and copies for grading alone do not have it. `parts`
@@ -305,7 +307,7 @@ class Assignment:
     def graded(self) -> tuple[str, ...]:
         """The files of all questions and of their checks, each once."""
         files = [file for question in self.questions for file in question.files]
-        files += [check.ask.file for question in self.questions for check in question.checks if check.ask.file]
+        files += [check.request.file for question in self.questions for check in question.checks if check.request.file]
         return tuple(dict.fromkeys(files))
 
     @property
@@ -327,14 +329,14 @@ class Assignment:
 PUBLIC, PRIVATE = "probes", "private_probes"
 """How a homework calls the modules that run beside students' code: all workers may see those of the first name."""
 GIVEN = ".given"
-"""Where in a submission's box the template's graded files stand as they were handed out."""
+"""Where in a submission's workspace the template's graded files stand as they were handed out."""
 PACKAGES = ".packages"
-"""The file of a box that tells `Submission.packages` to workers, one a line; not there where there is none."""
+"""The file of a workspace that tells `Submission.packages` to workers, one a line; not there where there is none."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A safe copy of an upload: `box` holds its files (and the template's where it had none).
+    """A safe copy of an upload: `workspace` holds its files (and the template's where it had none).
 
     `digest` identifies the content; `absent` are the graded files that it lacks; `remarks` are
     sentences for the student about what was left out, cleaned or not found. `ours` marks the reference:
@@ -342,7 +344,7 @@ class Submission:
     files may import the folder of its graded Python files, whatever it was called: ("submission", "src.submission").
     """
 
-    box: Path
+    workspace: Path
     digest: str
     absent: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -361,8 +363,8 @@ do not break; that earns nothing until a person has looked."""
 class Result:
     """A check and its verdict. `attempts` is 2 where a statistical check was asked a second time.
 
-    `rung` says how much of the notebook was run for it: `Ask.rung`. `took` are the seconds that the student's code was
-    given of `limit`, for the ask of this check.
+    `rung` says how much of the notebook was run for it: `Request.rung`. `took` are the seconds that the student's code
+    was given of `limit`, for the request of this check.
     """
 
     question: Question

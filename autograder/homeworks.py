@@ -185,21 +185,20 @@ def _lost_probe(assignment: Assignment) -> str:
     """
     known: dict[str, tuple[str, set[str] | None]] = {}
     for check in (check for question in assignment.questions for check in question.checks):
-        asks = [check.ask, *([check.smallest.ask] if check.smallest else [])]
-        for ask in asks:
-            module, _, function = ask.probe.partition(":")
+        requests = [check.request, *([check.counterexample.request] if check.counterexample else [])]
+        for request in requests:
+            module, _, function = request.probe.partition(":")
             if module not in known:
                 known[module] = _probe_names(assignment.probes, module)
             place, names = known[module]
-            for what, name in (("function", function), ("class", ask.collector)):
+            for what, name in (("function", function), ("class", request.collector)):
                 if names is None:
-                    return f"the check {check.id} asks for the probe {ask.probe}, but {place}."
+                    return f"the check {check.id} asks for the probe {request.probe}, but {place}."
                 if name not in names and (name or what == "function") and "*" not in names:
                     near = difflib.get_close_matches(name, names, n=1)
                     hint = f" Is {near[0]} meant?" if near else ""
-                    return (
-                        f"the check {check.id} asks for the probe {ask.probe}, but {place} has no {what} {name}.{hint}"
-                    )
+                    lost = f"{place} has no {what} {name}.{hint}"
+                    return f"the check {check.id} asks for the probe {request.probe}, but {lost}"
     return ""
 
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import settings
 
 from autograder.hw11 import ASSIGNMENT
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from tests.cpu import Meter
 
 FAST_SECONDS = 6.0
@@ -25,9 +25,9 @@ settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")
-def pool() -> Iterator[Pool]:
+def sandbox() -> Iterator[Sandbox]:
     """The homework's sandbox, for tests that leave it as they found it."""
-    with Pool(Wall(ASSIGNMENT.probes)) as started:
+    with Sandbox(SandboxConfig(ASSIGNMENT.probes)) as started:
         yield started
 
 

@@ -1,4 +1,4 @@
-"""What several test files share: submissions made from the reference, and grading them through the real wall."""
+"""What several test files share: submissions made from the reference, and grading them through the real sandbox."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 import jsonschema
 
 from autograder.audit import attack_runs
-from autograder.core import Assignment, Reject, Result, Submission, Trial, Verdict
+from autograder.core import Assignment, CheckFailed, Result, Submission, Trial, Verdict
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import submission
@@ -26,7 +26,7 @@ from autograder.message import Message
 from autograder.output import gradescope
 from autograder.output.markdown import markdown
 from autograder.sandbox.host import judging
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "reference"
@@ -37,7 +37,7 @@ VAE_ONLY = replace(
         replace(
             q,
             files=tuple(file for file in q.files if file.endswith(".py")),
-            checks=tuple(check for check in q.checks if not check.ask.file),
+            checks=tuple(check for check in q.checks if not check.request.file),
         )
         for q in ASSIGNMENT.questions
         if q.id == "vae"
@@ -83,7 +83,9 @@ def with_seconds(assignment: Assignment, seconds: float, probes: str = "vae:") -
     questions = []
     for question in assignment.questions:
         checks = [
-            replace(check, ask=replace(check.ask, seconds=seconds)) if check.ask.probe.startswith(probes) else check
+            replace(check, request=replace(check.request, seconds=seconds))
+            if check.request.probe.startswith(probes)
+            else check
             for check in question.checks
         ]
         questions.append(replace(question, checks=tuple(checks)))
@@ -115,13 +117,13 @@ class Graded:
 
 
 @contextlib.contextmanager
-def received(pool: Pool, files: Mapping[str, bytes], assignment: Assignment = VAE_ONLY) -> Iterator[Submission]:
+def received(sandbox: Sandbox, files: Mapping[str, bytes], assignment: Assignment = VAE_ONLY) -> Iterator[Submission]:
     """The files as a received submission, by way of a zip."""
     with reachable_folder() as folder:
-        box = folder / "box"
-        box.mkdir()
+        workspace = folder / "workspace"
+        workspace.mkdir()
         upload = zip_of(files, folder / "upload.zip")
-        yield submission.receive(upload, assignment, box, group=pool.uid)
+        yield submission.receive(upload, assignment, workspace, group=sandbox.uid)
 
 
 @contextlib.contextmanager
@@ -130,19 +132,19 @@ def judgement() -> Iterator[None]:
     started = time.process_time()
     yield
     spent = time.process_time() - started
-    assert spent < judging.Limits().cpu, f"a judgement took {spent:.1f} CPU seconds"
+    assert spent < judging.JudgementLimits().cpu, f"a judgement took {spent:.1f} CPU seconds"
 
 
 def grade(
-    pool: Pool, files: Mapping[str, bytes], *, assignment: Assignment = VAE_ONLY, seconds: float = 300.0
+    sandbox: Sandbox, files: Mapping[str, bytes], *, assignment: Assignment = VAE_ONLY, seconds: float = 300.0
 ) -> Graded:
     """Grades the files through intake, wall, judges and results.json, as the command line does."""
-    with received(pool, files, assignment) as taken:
+    with received(sandbox, files, assignment) as taken:
         started = time.monotonic()
-        results = tuple(Grading(pool, taken, assignment, b"test", seconds).results())
+        results = tuple(Grading(sandbox, taken, assignment, b"test", seconds).results())
         spent = time.monotonic() - started
         content = gradescope.document(assignment, results, remarks=taken.remarks, seconds=spent)
-        path = taken.box.parent / "results.json"
+        path = taken.workspace.parent / "results.json"
         gradescope.write(path, content)
         return Graded(json.loads(path.read_text()), results, spent)
 
@@ -179,10 +181,10 @@ def is_valid_results(path: Path) -> dict[str, Any]:
 
 
 def judged(rule: Callable[[Trial], Verdict], trial: Trial) -> Verdict:
-    """The verdict, with a message that can be shown; a `Reject` counts as 0, as it does in a grading."""
+    """The verdict, with a message that can be shown; a `CheckFailed` counts as 0, as it does in a grading."""
     try:
         verdict = rule(trial)
-    except Reject as fault:
+    except CheckFailed as fault:
         verdict = Verdict(0.0, str(fault), fault.diagnosis)
     assert verdict.message.isprintable()
     assert 20 <= len(verdict.message) <= 600

@@ -15,7 +15,7 @@ import torch
 from autograder.core import Assignment, Result
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.policy_gradient import training
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests import helpers
 
 NAME = "policy_gradient.ipynb"
@@ -29,7 +29,7 @@ def asked(*, seconds: float = 60.0) -> Assignment:
     """The homework reduced to the notebook's check, put once (a right network is not a matter of luck here)."""
     question = next(question for question in ASSIGNMENT.questions if question.id == "policy_gradient")
     check = next(check for check in question.checks if check.id == "policy_gradient.notebook")
-    once = replace(check, ask=replace(check.ask, seconds=seconds))
+    once = replace(check, request=replace(check.request, seconds=seconds))
     return replace(ASSIGNMENT, questions=(replace(question, checks=(once,)),))
 
 
@@ -71,11 +71,15 @@ def notebook(*cells: str) -> bytes:
 
 
 def run(
-    pool: Pool, *cells: str, seconds: float = 60.0, data: bytes | None = None, more: Mapping[str, bytes] | None = None
+    sandbox: Sandbox,
+    *cells: str,
+    seconds: float = 60.0,
+    data: bytes | None = None,
+    more: Mapping[str, bytes] | None = None,
 ) -> Result:
     """The result of the notebook's check for these cells, or for the file's content `data`."""
     content = notebook(*cells) if data is None else data
-    graded = helpers.grade(pool, {NAME: content} | dict(more or {}), assignment=asked(seconds=seconds))
+    graded = helpers.grade(sandbox, {NAME: content} | dict(more or {}), assignment=asked(seconds=seconds))
     (result,) = graded.results
     assert result.status == "graded", result.log
     shown = "".join(map(helpers.said, graded.document["tests"]))
@@ -98,7 +102,7 @@ class Attempt:
     """Something that a cell tries: `body` is a function's, which returns something true where it worked.
 
     `aspect` is what keeps it out, in the canary's words, or "" for what every notebook may do. What would
-    do harm where the wall is weak is not tried there.
+    do harm where the sandbox is weak is not tried there.
     """
 
     id: str

@@ -17,14 +17,14 @@ from typing import Any
 from autograder.audit import homework
 from autograder.audit.homework import Attack, Attacks
 from autograder.audit.levels import ROOT
-from autograder.core import Assignment, Check, Reject, Result, Submission
+from autograder.core import Assignment, Check, CheckFailed, Result, Submission
 from autograder.grade import Grading
 from autograder.intake import submission
 from autograder.output import gradescope
 from autograder.sandbox import confine
 from autograder.sandbox.host import canary
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from autograder.sandbox.host.scratch import scratch
-from autograder.sandbox.host.wall import Pool, Wall
 
 TORCH = find_spec("torch")
 PLACES = (
@@ -81,7 +81,7 @@ def asked(given: Attacks, assignment: Assignment, attack: Attack) -> Assignment:
     question = next(question for question in assignment.questions if question.id == given.question)
     files = tuple(file for file in question.files if file in given.files)
     groups = tuple(group for group in given.wrong if attack.allowed.get(group, "full") != "full") or tuple(given.wrong)
-    checks = [check for check in question.checks if not check.ask.file]
+    checks = [check for check in question.checks if not check.request.file]
     if not any(check.id.startswith(groups) for check in checks):
         raise LookupError(f"question {given.question} has no check {' or '.join(groups)}...")
     limited = tuple(_limited(check, attack.seconds) if check.id.startswith(groups) else check for check in checks)
@@ -93,7 +93,7 @@ def asked(given: Attacks, assignment: Assignment, attack: Attack) -> Assignment:
 
 
 def _limited(check: Check, seconds: float) -> Check:
-    return replace(check, ask=replace(check.ask, seconds=seconds))
+    return replace(check, request=replace(check.request, seconds=seconds))
 
 
 # --------------------------------------------------------------------------------- inside of one level
@@ -178,7 +178,7 @@ def uploaded(given: Attacks, attack: Attack, assignment: Assignment, words: Mapp
 
 
 def tried(
-    pool: Pool, beside: Around, given: Attacks, assignment: Assignment, attack: Attack, *, alone: bool = False
+    sandbox: Sandbox, beside: Around, given: Attacks, assignment: Assignment, attack: Attack, *, alone: bool = False
 ) -> dict[str, Any]:
     """Grades one attack as the command line does, and looks at what it did: a row of JSON's plain values.
 
@@ -188,22 +188,22 @@ def tried(
     results: list[Result] = []
     refused, document = "", gradescope.document(own, [])
     gradescope.write(path, document, links=False)
-    cpu = pool.cpu
+    cpu = sandbox.cpu
     with scratch() as folder:
         upload = uploaded(given, attack, assignment, beside.words(assignment), folder)
         try:
-            received: Submission = submission.receive(upload, own, folder / "box", group=pool.uid)
-        except Reject as fault:
+            received: Submission = submission.receive(upload, own, folder / "workspace", group=sandbox.uid)
+        except CheckFailed as fault:
             refused = str(fault)
         else:
-            pool.read(received)
-            for result in Grading(pool, received, own, b"attacks", 300.0).results():
+            sandbox.read(received)
+            for result in Grading(sandbox, received, own, b"attacks", 300.0).results():
                 results.append(result)
                 document = gradescope.document(own, results, remarks=received.remarks)
                 gradescope.write(path, document, links=False)
     text = json.dumps(document, ensure_ascii=False) + refused
     messages = [result.verdict.message for result in results]
-    left = left_behind(pool, beside.mark, alone=alone)
+    left = left_behind(sandbox, beside.mark, alone=alone)
     row = {
         "scores": {result.check.id: result.score for result in results},
         "statuses": {result.check.id: f"{result.status} {result.log}"[:200] for result in results
@@ -217,7 +217,7 @@ def tried(
         "reached": beside.reached(),
         "found": sorted({word for result in results for word in re.findall(rf"{FOUND}(\S+)", result.log)}),
         "kept": not path.is_symlink() and json.loads(path.read_text()) == document,
-        "cpu": pool.cpu - cpu,
+        "cpu": sandbox.cpu - cpu,
     }  # fmt: skip
     _cleared(beside, left)
     return row
@@ -236,19 +236,19 @@ def _shown(texts: Sequence[str], printed: bool) -> list[str]:
     return [fault for fault, found in faults.items() if found]
 
 
-def left_behind(pool: Pool, mark: str, *, alone: bool = False) -> list[str]:
+def left_behind(sandbox: Sandbox, mark: str, *, alone: bool = False) -> list[str]:
     """What outlived the last worker: the zygote's children, processes and files of its user, marked files.
 
     `alone`: this process and the zygote are the only ones of their user, so any other was left.
     """
     found = []
     with contextlib.suppress(OSError):
-        children = Path(f"/proc/{pool.zygote_pid}/task/{pool.zygote_pid}/children")
+        children = Path(f"/proc/{sandbox.zygote_pid}/task/{sandbox.zygote_pid}/children")
         found += [f"child {pid}" for pid in children.read_text().split()]
-    user = pool.uid or (os.geteuid() if alone else None)
+    user = sandbox.uid or (os.geteuid() if alone else None)
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if int(process.name) in (os.getpid(), pool.zygote_pid):
+            if int(process.name) in (os.getpid(), sandbox.zygote_pid):
                 continue
             ours = user is not None and process.stat().st_uid == user
             if ours or (mark and mark.encode() in (process / "cmdline").read_bytes()):
@@ -257,7 +257,7 @@ def left_behind(pool: Pool, mark: str, *, alone: bool = False) -> list[str]:
         with contextlib.suppress(OSError):
             for entry in os.scandir(folder):
                 owner = entry.stat(follow_symlinks=False).st_uid
-                if (pool.uid and owner == pool.uid) or (mark and mark in entry.name):
+                if (sandbox.uid and owner == sandbox.uid) or (mark and mark in entry.name):
                     found.append(entry.path)
     return found
 
@@ -278,9 +278,9 @@ def at_level(layers: list[str], package: str, ids: list[str], alone: bool) -> No
     assert given is not None, "no process is started for a homework without attacks"
     chosen = [one for one in given.everything if one.id in ids]
     confine.shield()
-    with Pool(Wall(assignment.probes, tuple(layers))) as pool, around() as beside:
+    with Sandbox(SandboxConfig(assignment.probes, tuple(layers))) as sandbox, around() as beside:
         for one in chosen:
-            print(json.dumps([one.id, tried(pool, beside, given, assignment, one, alone=alone)]), flush=True)
+            print(json.dumps([one.id, tried(sandbox, beside, given, assignment, one, alone=alone)]), flush=True)
         if "canary" in ids:
-            report = canary.inspect(pool, beside=assignment.reference, results=beside.folder / "results")
+            report = canary.inspect(sandbox, beside=assignment.reference, results=beside.folder / "results")
             print(json.dumps(["canary", dict(report.leaks)]), flush=True)

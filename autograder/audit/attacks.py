@@ -18,7 +18,7 @@ from autograder.audit import homework
 from autograder.audit.homework import KINDS, Attack, Attacks
 from autograder.audit.journal import Journal
 from autograder.audit.levels import FOUR, LEVELS, TITLES, Level, cannot, ended, start
-from autograder.audit.section import Form, Listing, Part, Promise, Table, Tell, first, nobody
+from autograder.audit.section import AuditPart, Promise, SectionForm, Table, TableForm, Tell, first, nobody
 from autograder.core import Assignment
 from autograder.sandbox.host import canary
 from autograder.text import many
@@ -258,7 +258,7 @@ def _open(found: Found) -> list[tuple[str, str, str]]:
     return [(level, aspect, leak) for level in found.rows for aspect, leak in found.leaks[level].items() if leak]
 
 
-FORM = Form[Found](
+FORM = SectionForm[Found](
     "attacks",
     "Attacks",
     "Hostile submissions through the whole path, each with as few rights around it as its level leaves. "
@@ -266,14 +266,14 @@ FORM = Form[Found](
     (_promises,),
     (
         _by_class,
-        Listing[Found](
+        TableForm[Found](
             "What the canary named as open",
             _open,
             {"level": lambda row: row[0], "aspect": lambda row: row[1], "what worked": lambda row: row[2]},
         ),
-        Listing[Found]("Not tried", _not_tried, {"what": lambda row: row[0], "why": lambda row: row[1]}),
+        TableForm[Found]("Not tried", _not_tried, {"what": lambda row: row[0], "why": lambda row: row[1]}),
         _all,
     ),
 )
 section = FORM.filled
-PART = Part("hostile submissions at four levels of isolation", 12, measured, FORM, lacks)
+PART = AuditPart("hostile submissions at four levels of isolation", 12, measured, FORM, lacks)

@@ -19,10 +19,10 @@ from autograder.intake import submission
 def submitted(solution: Solution, assignment: Assignment) -> Iterator[Submission]:
     """The solution as a received submission, in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="solution-") as folder:
-        upload, box = Path(folder, "upload"), Path(folder, "box")
+        upload, workspace = Path(folder, "upload"), Path(folder, "workspace")
         write(solution, assignment.reference, upload)
-        box.mkdir()
-        yield submission.receive(upload, assignment, box)
+        workspace.mkdir()
+        yield submission.receive(upload, assignment, workspace)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ def of(assignment: Assignment, solution: Solution) -> Assignment:
         replace(
             question,
             checks=tuple(
-                check for check in question.checks if not check.ask.collector and check.ask.file in ("", solution.file)
+                check
+                for check in question.checks
+                if not check.request.collector and check.request.file in ("", solution.file)
             ),
         )
         for question in assignment.questions
@@ -65,15 +67,17 @@ def of(assignment: Assignment, solution: Solution) -> Assignment:
 def terse(assignment: Assignment) -> Assignment:
     """The assignment whose messages show no smallest example: the verdicts are the same, and found sooner."""
     questions = (
-        replace(question, checks=tuple(replace(check, smallest=None) for check in question.checks))
+        replace(question, checks=tuple(replace(check, counterexample=None) for check in question.checks))
         for question in assignment.questions
     )
     return replace(assignment, questions=tuple(questions))
 
 
 def drawn(assignment: Assignment) -> Assignment:
-    """The assignment without the checks that ask the same of everybody."""
-    kept = {check.id for question in assignment.questions for check in question.checks if not check.ask.fixed}
+    """The assignment without the checks that request the same of everybody."""
+    kept = {
+        check.id for question in assignment.questions for check in question.checks if not check.request.deterministic
+    }
     return only(assignment, kept)
 
 

@@ -21,10 +21,10 @@ from autograder.audit.figures import Figure
 from autograder.audit.homework import Promised
 from autograder.audit.journal import Journal, Key
 from autograder.audit.solutions import CaseError, Solution
-from autograder.core import Assignment, Check, Question, Reject
+from autograder.core import Assignment, Check, CheckFailed, Question
 from autograder.grade import Grading
 from autograder.intake import submission
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from autograder.storage import alone
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +69,7 @@ def run(
                 journal = Journal(place / "bench.jsonl")
                 print(f"Measuring on {os.cpu_count()} cores with a load of {load:.1f} before.", flush=True)
                 found = figures.shown(_figures(package, assignment, quick, question, times, journal))
-        except (Reject, CaseError) as fault:
+        except (CheckFailed, CaseError) as fault:
             print(fault, file=sys.stderr)
             return 2
     if not found:
@@ -94,7 +94,11 @@ def _figures(
         for one in assignment.questions:
             if _drawn(one):
                 yield _functions(one, assignment, promised, 8 if quick else 20)
-        if any(check.ask.fixed and not check.ask.collector for one in assignment.questions for check in one.checks):
+        if any(
+            check.request.deterministic and not check.request.collector
+            for one in assignment.questions
+            for check in one.checks
+        ):
             yield _deterministic(assignment, promised, 4 if quick else 10)
         yield _whole(package, assignment, promised)
         for one in assignment.questions:
@@ -148,20 +152,20 @@ def _cpu() -> float:
     return total
 
 
-def _zygote_cpu(pool: Pool) -> float:
+def _zygote_cpu(sandbox: Sandbox) -> float:
     """CPU seconds of the zygote and of the workers that it has reaped."""
-    fields = Path(f"/proc/{pool.zygote_pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{sandbox.zygote_pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _runs(question: Question) -> list[Check]:
     """The question's checks of a notebook's whole run."""
-    return [check for check in question.checks if check.ask.collector]
+    return [check for check in question.checks if check.request.collector]
 
 
 def _drawn(question: Question) -> tuple[Check, ...]:
     """The question's checks of single functions with drawn inputs: what trains a network or reads a file is not."""
-    return tuple(check for check in question.checks if not check.ask.fixed)
+    return tuple(check for check in question.checks if not check.request.deterministic)
 
 
 def _functions(question: Question, assignment: Assignment, promised: Promised, number: int) -> Figure:
@@ -174,7 +178,7 @@ def _functions(question: Question, assignment: Assignment, promised: Promised, n
 
 def _deterministic(assignment: Assignment, promised: Promised, number: int) -> Figure:
     """What needs neither a draw nor a kernel, of all questions: fixed problems, pictures, answers, logs."""
-    kept = {c.id for q in assignment.questions for c in q.checks if c.ask.fixed and not c.ask.collector}
+    kept = {c.id for q in assignment.questions for c in q.checks if c.request.deterministic and not c.request.collector}
     samples = _each(bank.only(assignment, kept), number)
     name = f"what draws nothing (fixed problems, files), CPU each of {number}"
     return figures.median(name, samples, promised.deterministic, digits=3, look=PROFILE)
@@ -183,16 +187,16 @@ def _deterministic(assignment: Assignment, promised: Promised, number: int) -> F
 def _each(assignment: Assignment, number: int) -> list[float]:
     """CPU seconds of judge, zygote and workers for each of many submissions in one process, after the first."""
     spent = []
-    with Pool(Wall(assignment.probes)) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+    with Sandbox(SandboxConfig(assignment.probes)) as sandbox, tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o711)
-        before = _cpu() + _zygote_cpu(pool)
+        before = _cpu() + _zygote_cpu(sandbox)
         for index in range(number + 1):
-            box = Path(folder, str(index))
-            box.mkdir()
-            received = submission.receive(assignment.reference, assignment, box, group=pool.uid)
-            pool.read(received)
-            list(Grading(pool, replace(received, digest=f"{received.digest}{index}"), assignment).results())
-            now = _cpu() + _zygote_cpu(pool)
+            workspace = Path(folder, str(index))
+            workspace.mkdir()
+            received = submission.receive(assignment.reference, assignment, workspace, group=sandbox.uid)
+            sandbox.read(received)
+            list(Grading(sandbox, replace(received, digest=f"{received.digest}{index}"), assignment).results())
+            now = _cpu() + _zygote_cpu(sandbox)
             spent.append(now - before)
             before = now
     return spent[1:]
@@ -212,18 +216,18 @@ def _whole(package: str, assignment: Assignment, promised: Promised) -> Figure:
 def _notebook(question: Question, assignment: Assignment, promised: Promised) -> Figure:
     """A notebook's whole run without its training: what it costs beside the training itself, in CPU seconds."""
     assignment = replace(assignment, questions=(replace(question, checks=tuple(_runs(question))),))
-    with Pool(Wall(assignment.probes)) as pool, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+    with Sandbox(SandboxConfig(assignment.probes)) as sandbox, tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o711)
-        upload, box = Path(folder, "upload"), Path(folder, "box")
+        upload, workspace = Path(folder, "upload"), Path(folder, "workspace")
         copytree(assignment.reference, upload, ignore=ignore_patterns("__pycache__", ".*"))
         for file in upload.glob("*.ipynb"):
             file.write_text(promised.shortened(file.read_text()))
-        box.mkdir()
-        received = submission.receive(upload, assignment, box, group=pool.uid)
-        pool.ask(received, assignment.questions[0].checks[0].ask, {}, seed=0, seconds=120)
-        before = _cpu() + _zygote_cpu(pool)
-        pool.ask(received, assignment.questions[0].checks[0].ask, {}, seed=0, seconds=120)
-        spent = _cpu() + _zygote_cpu(pool) - before
+        workspace.mkdir()
+        received = submission.receive(upload, assignment, workspace, group=sandbox.uid)
+        sandbox.ask(received, assignment.questions[0].checks[0].request, {}, seed=0, seconds=120)
+        before = _cpu() + _zygote_cpu(sandbox)
+        sandbox.ask(received, assignment.questions[0].checks[0].request, {}, seed=0, seconds=120)
+        spent = _cpu() + _zygote_cpu(sandbox) - before
     name, most = f"notebook of question {question.number}, CPU above its training", promised.notebook
     return Figure(name, f"{spent:.2f} s", f"at most {most:g} s", 0 < spent <= most)
 
@@ -300,7 +304,7 @@ def _right(
     for tally in bad:
         print(f"      {tally.solution} failed {', '.join(tally.checks)}")
     failures = sum(tally.surprises for tally in bad)
-    used = max(tally.used for tally in tallies)
+    used = max(tally.tolerance_used for tally in tallies)
     detail = f"{failures} of {gradings:,}, {sum(tally.second for tally in tallies)} second looks"
     yield Figure(f"{len(tallies)} right solutions, fresh seeds: failed", detail, "0", failures == 0)
     yield Figure("largest share of a rounding bound used by a right one", f"{used:.0%}", "at most 20 %", used <= 0.2)
@@ -320,19 +324,19 @@ def _wrong(
 
 
 @dataclass(frozen=True)
-class Tally:
+class SolutionTally:
     """Many gradings of one solution: how often it surprised, in which checks, and how near it came."""
 
     solution: str
     surprises: int
     checks: Sequence[str]
     second: int
-    used: float
+    tolerance_used: float
 
 
 def _tallies(
     package: str, assignment: Assignment, kind: str, solutions: list[Solution], times: int, journal: Journal
-) -> list[Tally]:
+) -> list[SolutionTally]:
     """One tally for each solution, on all cores, or from the journal."""
     grader = version.of(assignment)
     work: dict[Key, tuple[str, Solution, int]] = {
@@ -340,7 +344,7 @@ def _tallies(
     }
     with progress.shown(f"{kind} solutions") as tell:
         rows = parallel.kept(journal, _tally, work, os.cpu_count() or 1, tell)
-    return [Tally(**row) for row in rows]
+    return [SolutionTally(**row) for row in rows]
 
 
 def _tally(package: str, solution: Solution, times: int) -> dict[str, Any]:
@@ -362,5 +366,5 @@ def _tally(package: str, solution: Solution, times: int) -> dict[str, Any]:
             surprises += bool(wrong)
             checks |= wrong
             second += sum(result.attempts - 1 for result in outcome.results)
-            used = max([used, *(result.verdict.used or 0.0 for result in outcome.results)])
-    return asdict(Tally(solution.id, surprises, sorted(checks), second, used))
+            used = max([used, *(result.verdict.tolerance_used or 0.0 for result in outcome.results)])
+    return asdict(SolutionTally(solution.id, surprises, sorted(checks), second, used))

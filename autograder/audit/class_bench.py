@@ -30,7 +30,7 @@ from autograder.audit.figures import Figure
 from autograder.audit.inprocess import InProcess
 from autograder.audit.solutions import applied
 from autograder.classroom import jobs
-from autograder.core import Assignment, Reject
+from autograder.core import Assignment, CheckFailed
 from autograder.grade import Grading
 from autograder.intake import submission
 from autograder.output import terminal
@@ -74,7 +74,7 @@ def run(
             return 2
     try:
         document = figures.document(whole, write_to, COMMAND)
-    except Reject as fault:
+    except CheckFailed as fault:
         print(fault, file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="class-") as name:
@@ -153,7 +153,7 @@ def _agree(name: str, theirs: Verdicts, ours: Verdicts) -> Figure:
 # -------------------------------------------------------------------------------------------- ours
 
 
-class Look(NamedTuple):
+class MemorySample(NamedTuple):
     """How many uploads are graded, and the peak of resident memory of every process that is alive, in bytes."""
 
     graded: int
@@ -161,13 +161,13 @@ class Look(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Run:
+class ClassRun:
     """A class graded in one way: CPU and wall seconds, the verdicts, and what was seen of our processes meanwhile."""
 
     cpu: float
     passed: Verdicts
     wall: float = 0.0
-    looks: Sequence[Look] = ()
+    looks: Sequence[MemorySample] = ()
 
     @property
     def each(self) -> float:
@@ -175,7 +175,7 @@ class Run:
         return self.cpu / len(self.passed)
 
 
-def _class(uploads: Path, out: Path, package: str, processes: int) -> Run:
+def _class(uploads: Path, out: Path, package: str, processes: int) -> ClassRun:
     """By the `class` command, process start to report."""
     program = [sys.executable, "-I", str(bench.ROOT / "autograder" / "__main__.py"), "class", str(uploads)]
     program += ["--out", str(out), "--homework", package, "--jobs", str(processes), "--no-runs"]
@@ -186,7 +186,7 @@ def _class(uploads: Path, out: Path, package: str, processes: int) -> Run:
     with progress.shown(f"class, --jobs {processes}") as tell, running as process:
         while process.poll() is None:
             peaks = {pid: _peak(pid) for pid in bench.tree(process.pid)}
-            looks.append(Look(len(list(out.glob("results/*.json"))), peaks))
+            looks.append(MemorySample(len(list(out.glob("results/*.json"))), peaks))
             tell(looks[-1].graded, number)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0.5)
@@ -197,7 +197,7 @@ def _class(uploads: Path, out: Path, package: str, processes: int) -> Run:
     for file in out.glob("results/*.json"):
         tests = json.loads(file.read_bytes())["tests"]
         passed[file.stem] = frozenset(test["extra_data"]["check"] for test in tests if test.get("status") == "passed")
-    return Run(cpu, passed, wall, looks)
+    return ClassRun(cpu, passed, wall, looks)
 
 
 def _peak(pid: int) -> int:
@@ -209,7 +209,7 @@ def _peak(pid: int) -> int:
     return 0
 
 
-def _grows(ours: Run) -> Figure:
+def _grows(ours: ClassRun) -> Figure:
     """Peaks of the processes that live throughout: the command's, multiprocessing's tracker, the job's, its zygote."""
     number = len(ours.passed)
     under_way = [look for look in ours.looks if number / 10 <= look.graded < number] or ours.looks
@@ -221,7 +221,7 @@ def _grows(ours: Run) -> Figure:
     return Figure(name, f"{early}, {late}", f"at most {GROWTH - 1:.0%} more", kept)
 
 
-def _faster(one: Run, two: Run, load: float) -> Figure:
+def _faster(one: ClassRun, two: ClassRun, load: float) -> Figure:
     name = f"two processes against one ({os.cpu_count()} cores, load {load:.1f})"
     detail = f"{one.wall / two.wall:.2f} times ({one.wall:.0f} / {two.wall:.0f} s)"
     return Figure(name, detail, f"at least {SPEED:g} times when idle", one.wall / two.wall >= SPEED)
@@ -230,7 +230,7 @@ def _faster(one: Run, two: Run, load: float) -> Figure:
 # ----------------------------------------------------------------------------------------- the floor
 
 
-def _floor(uploads: Path, package: str) -> Run:
+def _floor(uploads: Path, package: str) -> ClassRun:
     """By forks of a process that imported everything once."""
     call = f"from {__name__} import fork_each; fork_each({str(uploads)!r}, {package!r})"
     before, number = _cpu(), len(list(uploads.iterdir()))
@@ -240,7 +240,7 @@ def _floor(uploads: Path, package: str) -> Run:
         for line in lines:
             passed[line["upload"]] = frozenset(line["passed"])
             tell(len(passed), number)
-    return Run(_cpu() - before, passed)
+    return ClassRun(_cpu() - before, passed)
 
 
 def fork_each(uploads: str, package: str) -> None:
@@ -261,9 +261,9 @@ def fork_each(uploads: str, package: str) -> None:
 def _passed(upload: Path, assignment: Assignment) -> list[str]:
     """The ids of the checks that the upload passes in this very process."""
     with tempfile.TemporaryDirectory() as folder:
-        box = Path(folder, "box")
-        box.mkdir()
-        received = submission.receive(upload, assignment, box)
+        workspace = Path(folder, "workspace")
+        workspace.mkdir()
+        received = submission.receive(upload, assignment, workspace)
         results = Grading(InProcess(assignment.probes), received, assignment, terminal.secret()).results()
         return [result.check.id for result in results if result.verdict.score == 1 and not result.check.manual]
 
@@ -296,7 +296,7 @@ HERE = Path(__file__).parent
 TOLD = json.loads((HERE / "told.json").read_text())
 ASSIGNMENT = homeworks.load(TOLD["homework"])
 CHECKS = {check.id: (question, check) for question in ASSIGNMENT.questions for check in question.checks}
-RECEIVED = Submission(HERE / "box", TOLD["digest"])
+RECEIVED = Submission(HERE / "workspace", TOLD["digest"])
 GRADING = Grading(InProcess(ASSIGNMENT.probes), RECEIVED, ASSIGNMENT, bytes.fromhex(TOLD["secret"]))
 
 
@@ -326,7 +326,7 @@ TOGETHER = "together"
 
 
 def _beside_otter(
-    folder: Path, package: str, assignment: Assignment, uploads: Sequence[Path], ours: Run
+    folder: Path, package: str, assignment: Assignment, uploads: Sequence[Path], ours: ClassRun
 ) -> Iterator[Figure]:
     """The uploads by otter, with an assignment for each question and with one for all; kept where it cannot be had."""
     python = _environment(folder / "environment")
@@ -388,8 +388,8 @@ def _write(folder: Path, package: str, assignment: Assignment, uploads: Sequence
             (place / "cases.py").write_text(CASES)
     for upload in uploads:
         packed = folder / "packed" / upload.name
-        (packed / "box").mkdir(parents=True)
-        digest = submission.receive(upload, assignment, packed / "box").digest
+        (packed / "workspace").mkdir(parents=True)
+        digest = submission.receive(upload, assignment, packed / "workspace").digest
         told = {"homework": package, "digest": digest, "secret": terminal.secret().hex()}
         (packed / "told.json").write_text(json.dumps(told))
         (packed / "homework.ipynb").write_text(json.dumps(NOTEBOOK))

@@ -15,9 +15,9 @@ from typing import Any
 
 from autograder import storage, version
 from autograder.audit import documents, homework, progress, section
-from autograder.audit.section import Part, Promise, Section, Table
+from autograder.audit.section import AuditPart, Promise, Section, Table
 from autograder.audit.solutions import CaseError
-from autograder.core import Assignment, Reject
+from autograder.core import Assignment, CheckFailed
 from autograder.output import pages
 from autograder.storage import alone
 from autograder.text import many
@@ -42,10 +42,10 @@ class Done:
     when: str
 
 
-def part_of(name: str) -> Part[Any]:
+def part_of(name: str) -> AuditPart[Any]:
     """The part with this id."""
     part = importlib.import_module(f"autograder.audit.{name}").PART
-    assert isinstance(part, Part), name
+    assert isinstance(part, AuditPart), name
     return part
 
 
@@ -69,7 +69,7 @@ def run(
         document = documents.chosen(write_to, homework.of(assignment).audit_document, COMMAND)
         with alone(out):
             return _run(package, assignment, out, quick, chosen, jobs, document)
-    except (Reject, CaseError) as fault:
+    except (CheckFailed, CaseError) as fault:
         print(fault, file=sys.stderr)
         return 2
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from autograder import storage
-from autograder.core import Reject
+from autograder.core import CheckFailed
 
 BEGIN, END = "<!-- figures of `{}`: begin -->", "<!-- figures of `{}`: end -->"
 """The marker lines, around what the command of that name writes."""
@@ -40,24 +40,24 @@ def cells(line: str) -> tuple[str, ...]:
 def chosen(write_to: Path | bool | None, usual: Path | None, command: str) -> Path | None:
     """Where the command's figures go: nowhere, to `write_to`, or for True to the homework's `usual` document.
 
-    Raises Reject where they cannot go there, before anything is measured.
+    Raises CheckFailed where they cannot go there, before anything is measured.
     """
     if write_to is None or write_to is False:
         return None
     found = usual if write_to is True else write_to
     if found is None:
-        raise Reject("The homework names no document for these figures. Expected: --write FILE.")
+        raise CheckFailed("The homework names no document for these figures. Expected: --write FILE.")
     read(found, command)
     return found
 
 
 def read(document: Path, command: str) -> str:
-    """What stands between the markers of this command; raises Reject where the document lacks them."""
+    """What stands between the markers of this command; raises CheckFailed where the document lacks them."""
     return _split(document, command)[1]
 
 
 def write(document: Path, command: str, told: str) -> None:
-    """Puts the text between the markers of this command; raises Reject where the document lacks them."""
+    """Puts the text between the markers of this command; raises CheckFailed where the document lacks them."""
     before, _, after = _split(document, command)
     storage.save(document, f"{before}\n{told.strip()}\n{after}")
 
@@ -67,10 +67,12 @@ def _split(document: Path, command: str) -> tuple[str, str, str]:
     try:
         text = document.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Reject(
+        raise CheckFailed(
             f"{document} cannot be read ({type(error).__name__}), so no figures can be written there."
         ) from None
     found = re.fullmatch(rf"(.*^{re.escape(begin)}$)(.*)(^{re.escape(end)}$.*)", text, re.M | re.S)
     if found is None or text.count(begin) != 1 or text.count(end) != 1:
-        raise Reject(f"{document} has no place for these figures. Expected: a line {begin} and below it a line {end}.")
+        raise CheckFailed(
+            f"{document} has no place for these figures. Expected: a line {begin} and below it a line {end}."
+        )
     return found[1], found[2].strip("\n"), found[3]

@@ -20,7 +20,7 @@ from autograder.audit import bank, casefiles, homework, parallel
 from autograder.audit.falsefails import at_most
 from autograder.audit.homework import Method
 from autograder.audit.journal import Journal, Key
-from autograder.audit.section import Claim, Form, Listing, Part, Tell, but, nobody
+from autograder.audit.section import AuditPart, Claim, SectionForm, TableForm, Tell, but, nobody
 from autograder.audit.solutions import Solution
 from autograder.core import Assignment
 
@@ -29,22 +29,22 @@ DRAWS = 100
 
 
 @dataclass(frozen=True)
-class Tally:
+class DrawTally:
     """A right solution's gradings by the exact checks with drawn inputs: how many failed any of them."""
 
     solution: str
     checks: int
     gradings: int
     failed: Mapping[str, int]
-    used: float
+    tolerance_used: float
     cpu: float
 
 
 @dataclass(frozen=True)
-class Tried:
+class TriedMethod:
     """What came of a method: `refused` is the sentence of the students' own check, "" where it was content.
 
-    `failed` of `draws` failed; `used` is the largest share of what is allowed in the others.
+    `failed` of `draws` failed; `tolerance_used` is the largest share of what is allowed in the others.
     """
 
     method: str
@@ -52,7 +52,7 @@ class Tried:
     refused: str
     draws: int
     failed: int
-    used: float
+    tolerance_used: float
 
     @property
     def fair(self) -> bool:
@@ -73,8 +73,8 @@ class Study:
 
 @dataclass(frozen=True)
 class Found:
-    right: tuple[Tally, ...]
-    methods: tuple[Tried, ...]
+    right: tuple[DrawTally, ...]
+    methods: tuple[TriedMethod, ...]
     studies: tuple[Study, ...]
     chosen: tuple[tuple[str, str, str], ...]
 
@@ -88,7 +88,7 @@ class Found:
         return [one.solution for one in self.right if one.failed]
 
     @property
-    def sound(self) -> list[Tried]:
+    def sound(self) -> list[TriedMethod]:
         return [one for one in self.methods if one.sound]
 
     @property
@@ -113,7 +113,7 @@ class Found:
 def exact(assignment: Assignment) -> frozenset[str]:
     """The ids of the checks without an alpha whose inputs are drawn."""
     checks = (check for question in assignment.questions for check in question.checks)
-    return frozenset(c.id for c in checks if not c.judge.alpha and not c.ask.fixed and not c.manual)
+    return frozenset(c.id for c in checks if not c.judge.alpha and not c.request.deterministic and not c.manual)
 
 
 @lru_cache(maxsize=4096)
@@ -138,12 +138,12 @@ def graded(package: str, solution: Solution, checks: Collection[str], times: int
         for number in range(times):
             outcome = bank.outcome(received, judged, salt=f"{salt}{number}")
             failed.update(outcome.failed)
-            used = max([used, *(result.verdict.used or 0.0 for result in outcome.results)])
+            used = max([used, *(result.verdict.tolerance_used or 0.0 for result in outcome.results)])
     return {"failed": dict(failed), "used": used, "cpu": time.process_time() - begun}
 
 
 def tried(package: str, method: Method, draws: int) -> dict[str, Any]:
-    """A method's row of the journal: `refused`, `failed`, `used`."""
+    """A method's row of the journal: `refused`, `failed`, `tolerance_used`."""
     return dict(homework.of(homework.load(package)).draws.tried(method, draws))
 
 
@@ -194,11 +194,11 @@ def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Te
         done += len(work)
     return Found(
         tuple(
-            Tally(v.id, len(checks), times, row["failed"], row["used"], row["cpu"])
+            DrawTally(v.id, len(checks), times, row["failed"], row["used"], row["cpu"])
             for (v, checks, times), row in zip(right, rows[0], strict=True)
         ),
         tuple(
-            Tried(one.solution.about, one.sound, row["refused"], draws, row["failed"], row["used"])
+            TriedMethod(one.solution.about, one.sound, row["refused"], draws, row["failed"], row["used"])
             for one, row in zip(methods, rows[1], strict=True)
         ),
         tuple(
@@ -228,7 +228,7 @@ def _named(names: Sequence[str]) -> str:
     return f": {', '.join(names)}" if names else ""
 
 
-FORM = Form[Found](
+FORM = SectionForm[Found](
     "draws",
     "Draws",
     "An exact check asks once, and an upload keeps its draw. So every right solution is graded with fresh inputs "
@@ -266,7 +266,7 @@ FORM = Form[Found](
         ),
     ),
     (
-        Listing[Found](
+        TableForm[Found](
             "Sound methods by draw, and methods that the students' own check refuses",
             lambda found: sorted(found.methods, key=lambda one: (one.fair, not one.sound)),
             {
@@ -275,11 +275,11 @@ FORM = Form[Found](
                 "the students' own check": lambda one: "refuses it" if one.refused else "passes",
                 "draws": lambda one: one.draws,
                 "failed": lambda one: one.failed,
-                "share of what is allowed": lambda one: f"{one.used:.1g}",
+                "share of what is allowed": lambda one: f"{one.tolerance_used:.1g}",
             },
             folded=True,
         ),
-        Listing[Found](
+        TableForm[Found](
             "Marks of trained networks over seeds",
             lambda found: found.studies,
             {
@@ -290,7 +290,7 @@ FORM = Form[Found](
                 "worst": lambda one: one.worst,
             },
         ),
-        Listing[Found](
+        TableForm[Found](
             "Right solutions on fresh inputs of the exact checks",
             lambda found: found.right,
             {
@@ -298,12 +298,12 @@ FORM = Form[Found](
                 "checks": lambda one: one.checks,
                 "gradings": lambda one: one.gradings,
                 "failed": lambda one: sum(one.failed.values()),
-                "share of a bound": lambda one: f"{one.used:.1g}",
+                "share of a bound": lambda one: f"{one.tolerance_used:.1g}",
                 "CPU seconds": lambda one: one.cpu,
             },
             folded=True,
         ),
-        Listing[Found](
+        TableForm[Found](
             "Numbers that are chosen, not derived",
             lambda found: found.chosen,
             {"number": lambda row: row[0], "value": lambda row: row[1], "rests on": lambda row: row[2]},
@@ -311,4 +311,4 @@ FORM = Form[Found](
     ),
 )
 section = FORM.filled
-PART = Part("right solutions and numerical methods, draw by draw", 40, measured, FORM, lacks)
+PART = AuditPart("right solutions and numerical methods, draw by draw", 40, measured, FORM, lacks)

@@ -15,7 +15,7 @@ from autograder import version
 from autograder.audit import bank, casefiles, homework, parallel
 from autograder.audit.homework import Variation
 from autograder.audit.journal import Journal, Key
-from autograder.audit.section import Claim, Form, Listing, Part, Tell, nobody
+from autograder.audit.section import AuditPart, Claim, SectionForm, TableForm, Tell, nobody
 from autograder.audit.solutions import Solution
 from autograder.core import Assignment, Result
 
@@ -28,7 +28,7 @@ EXACT = 1e-3
 
 
 @dataclass(frozen=True)
-class Graded:
+class GradedSolution:
     """A solution of the bank: points lost in each grading, the checks that took them, the largest share of a bound.
 
     `solution.lost` is what a fair TA would take; 0 for a right solution.
@@ -38,7 +38,7 @@ class Graded:
     question: str
     lost: tuple[float, ...]
     failed: tuple[str, ...]
-    used: float
+    tolerance_used: float
 
     @property
     def fair(self) -> bool:
@@ -49,12 +49,12 @@ class Graded:
 class Found:
     """The gradings of right and of half-right solutions, and the known variations."""
 
-    right: tuple[Graded, ...]
-    half: tuple[Graded, ...]
+    right: tuple[GradedSolution, ...]
+    half: tuple[GradedSolution, ...]
     variations: tuple[Variation, ...]
 
     @property
-    def everything(self) -> tuple[Graded, ...]:
+    def everything(self) -> tuple[GradedSolution, ...]:
         return (*self.right, *self.half)
 
     def uncovered(self) -> list[Variation]:
@@ -72,7 +72,7 @@ def graded(package: str, solution: Solution, seeds: int) -> dict[str, Any]:
     used = 0.0
     with bank.submitted(solution, own) as received:
         first = bank.outcome(received, own, salt="fair")
-        fixed = _lost([result for result in first.results if result.check.ask.fixed])
+        fixed = _lost([result for result in first.results if result.check.request.deterministic])
         again = bank.terse(bank.drawn(own))
         more = (
             [bank.outcome(received, again, salt=f"fair{seed}") for seed in range(1, seeds)] if again.questions else []
@@ -80,7 +80,7 @@ def graded(package: str, solution: Solution, seeds: int) -> dict[str, Any]:
         for at, outcome in enumerate((first, *more)):
             lost.append(_lost(outcome.results) + (fixed if at else 0.0))
             failed |= outcome.failed
-            used = max([used, *(result.verdict.used or 0.0 for result in outcome.results)])
+            used = max([used, *(result.verdict.tolerance_used or 0.0 for result in outcome.results)])
     return {"question": own.questions[0].id, "lost": lost, "failed": sorted(failed), "used": used}
 
 
@@ -108,10 +108,10 @@ def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Te
 
     parallel.kept(journal, graded, {key(solution): (package, solution, SEEDS) for solution in chosen}, jobs, tell)
 
-    def read(solution: Solution) -> Graded:
+    def read(solution: Solution) -> GradedSolution:
         row = journal.rows[key(solution)]
         lost, failed = tuple(row["lost"]), tuple(row["failed"])
-        return Graded(solution, row["question"], lost, failed, row["used"])
+        return GradedSolution(solution, row["question"], lost, failed, row["used"])
 
     # Of a slice only those variations are looked at whose solutions are all in it.
     known = {solution.id for solution in chosen}
@@ -137,7 +137,7 @@ def _covered(found: Found) -> str:
 
 
 def _most_used(found: Found) -> float:
-    return max((one.used for one in found.right), default=0.0)
+    return max((one.tolerance_used for one in found.right), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ class _Counted:
     """The gradings of one question."""
 
     question: str
-    right: tuple[Graded, ...]
-    half: tuple[Graded, ...]
+    right: tuple[GradedSolution, ...]
+    half: tuple[GradedSolution, ...]
 
 
 def _by_question(found: Found) -> list[_Counted]:
@@ -169,7 +169,7 @@ def _variations(found: Found) -> list[tuple[Variation, str]]:
     ]
 
 
-FORM = Form[Found](
+FORM = SectionForm[Found](
     "fairness",
     "Fair grades",
     "The same right answer can be written in many ways, and none may cost a point. A half-right one is to lose "
@@ -202,7 +202,7 @@ FORM = Form[Found](
         ),
     ),
     (
-        Listing[Found](
+        TableForm[Found](
             "Solutions by question",
             _by_question,
             {
@@ -213,7 +213,7 @@ FORM = Form[Found](
                 "as expected": lambda row: sum(one.fair for one in row.half),
             },
         ),
-        Listing[Found](
+        TableForm[Found](
             "Unfair grades",
             lambda found: [one for one in found.everything if not one.fair],
             {
@@ -224,12 +224,12 @@ FORM = Form[Found](
                 "in": lambda one: ", ".join(one.failed),
             },
         ),
-        Listing[Found](
+        TableForm[Found](
             "Variations that nothing stands for",
             lambda found: found.uncovered(),
             {"where": lambda one: one.place, "variation": lambda one: one.what},
         ),
-        Listing[Found](
+        TableForm[Found](
             "Harmless variations of students' work",
             _variations,
             {
@@ -240,7 +240,7 @@ FORM = Form[Found](
             },
             folded=True,
         ),
-        Listing[Found](
+        TableForm[Found](
             "Half-right solutions",
             lambda found: found.half,
             {
@@ -255,4 +255,4 @@ FORM = Form[Found](
     ),
 )
 section = FORM.filled
-PART = Part("right solutions written differently, and half-right ones", 12, measured, FORM, lacks)
+PART = AuditPart("right solutions written differently, and half-right ones", 12, measured, FORM, lacks)

@@ -20,7 +20,7 @@ from autograder import version
 from autograder.audit import bank, casefiles, homework, parallel
 from autograder.audit.homework import FalsePositiveBound
 from autograder.audit.journal import Journal, Key
-from autograder.audit.section import Claim, Form, Listing, Part, Table, Tell, but, nobody
+from autograder.audit.section import AuditPart, Claim, SectionForm, Table, TableForm, Tell, but, nobody
 from autograder.audit.solutions import Solution
 from autograder.core import Array, Assignment, Check
 from autograder.judging.stats import CDF_SLACK, SQUARE_SLACK
@@ -124,7 +124,7 @@ def tail(n: int, p: float, cut: float) -> float:
 
 
 @dataclass(frozen=True)
-class Tally:
+class FalseFailTally:
     """A right solution's gradings with fresh inputs: false fails, second looks, and p-values up to each of LEVELS.
 
     `looks` counts first looks by check, `valued` those that gave a p-value: where an identity holds, none is needed.
@@ -161,7 +161,7 @@ class Found:
 
     checks: tuple[tuple[Check, FalsePositiveBound | None], ...]
     margins: Mapping[str, str]
-    right: tuple[Tally, ...]
+    right: tuple[FalseFailTally, ...]
     power: tuple[Power, ...]
 
     @property
@@ -208,8 +208,10 @@ class Found:
     def twice(self) -> float:
         """The bound on a false fail of a submission: a second look, where there is one, must fail as well."""
         everything = [check for check, _ in self.checks]
-        siblings = {one.id: sum(two.judge.alpha for two in everything if two.ask == one.ask) for one in everything}
-        return sum(one.judge.alpha * (1 if one.ask.fixed else siblings[one.id]) for one in everything)
+        siblings = {
+            one.id: sum(two.judge.alpha for two in everything if two.request == one.request) for one in everything
+        }
+        return sum(one.judge.alpha * (1 if one.request.deterministic else siblings[one.id]) for one in everything)
 
 
 def at_least(caught: int, times: int) -> float:
@@ -228,7 +230,7 @@ def at_most(failed: int, times: int) -> float:
 def drawn(assignment: Assignment) -> dict[str, Check]:
     """The statistical checks whose inputs are drawn, by id."""
     checks = (check for question in assignment.questions for check in question.checks)
-    return {check.id: check for check in checks if check.judge.alpha > 0 and not check.ask.fixed}
+    return {check.id: check for check in checks if check.judge.alpha > 0 and not check.request.deterministic}
 
 
 def concerned(assignment: Assignment, wrong: Sequence[Solution], file: str) -> frozenset[str]:
@@ -322,7 +324,7 @@ def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Te
     total = len(first) + len(looks) + len(candidates)
     rows = runner.rows([*first, *looks], lambda done: tell(done, total))
     tallies = tuple(
-        Tally(job[0].id, job[2], *(row[name] for name in ("any", "second", "cpu", "looks", "valued", "below")))
+        FalseFailTally(job[0].id, job[2], *(row[name] for name in ("any", "second", "cpu", "looks", "valued", "below")))
         for job, row in zip(first, rows, strict=False)
     )
     p = {job: row["largest"].get(next(iter(job[1])), NO_P) for job, row in zip(looks, rows[len(first) :], strict=True)}
@@ -380,7 +382,7 @@ def _margins(found: Found) -> list[tuple[str, str, str]]:
     return [(name, f"{alphas[name]:.0e}" if name in alphas else "none", told) for name, told in found.margins.items()]
 
 
-FORM = Form[Found](
+FORM = SectionForm[Found](
     "falsefails",
     "False fails",
     "A statistical check may fail a right answer by bad luck. How likely that is at most is proved for each, for "
@@ -425,7 +427,7 @@ FORM = Form[Found](
         ),
     ),
     (
-        Listing[Found](
+        TableForm[Found](
             "What each alpha rests on",
             lambda found: found.proved,
             {
@@ -433,16 +435,16 @@ FORM = Form[Found](
                 "alpha": lambda row: f"{row[0].judge.alpha:.0e}",
                 "proved by": lambda row: row[1].proof,
                 "tests": lambda row: row[1].tests,
-                "looks": lambda row: "one" if row[0].ask.fixed else "two",
+                "looks": lambda row: "one" if row[0].request.deterministic else "two",
                 "values": lambda row: row[1].values,
             },
         ),
-        Listing[Found](
+        TableForm[Found](
             f"The smallest effects that each check misses with a probability of at most {MISS:g}",
             lambda found: found.proved,
             {"check": lambda row: row[0].id, "effects": lambda row: row[1].effects},
         ),
-        Listing[Found](
+        TableForm[Found](
             "The bank's mistake with the largest p in one look at each, graded again and again "
             f"({CONFIDENCE:.0%} bounds)",
             lambda found: found.power,
@@ -457,12 +459,12 @@ FORM = Form[Found](
             },
         ),
         _levels,
-        Listing[Found](
+        TableForm[Found](
             "Pass marks that rest on measured margins: the inputs are the same for everybody, or the student's own",
             _margins,
             {"check": lambda row: row[0], "alpha": lambda row: row[1], "rests on": lambda row: row[2]},
         ),
-        Listing[Found](
+        TableForm[Found](
             "Right solutions",
             lambda found: found.right,
             {
@@ -477,4 +479,4 @@ FORM = Form[Found](
     ),
 )
 section = FORM.filled
-PART = Part("statistical checks, and thousands of gradings of right solutions", 40, measured, FORM, lacks)
+PART = AuditPart("statistical checks, and thousands of gradings of right solutions", 40, measured, FORM, lacks)

@@ -15,10 +15,10 @@ from autograder import version
 from autograder.audit import bank, casefiles, homework, parallel
 from autograder.audit.inprocess import InProcess
 from autograder.audit.journal import Journal, Key
-from autograder.audit.section import Claim, Form, Listing, Part, Tell, nobody
+from autograder.audit.section import AuditPart, Claim, SectionForm, TableForm, Tell, nobody
 from autograder.audit.solutions import Solution
 from autograder.authoring import template
-from autograder.core import Ask, Assignment, Observation, Submission, Values
+from autograder.core import Assignment, Observation, Request, Submission, Values
 from autograder.grade import LONGEST, Grading
 from autograder.message import EXAMPLE, MOST_CHARACTERS, Message
 
@@ -35,7 +35,7 @@ MOST_SENTENCES = 6
 
 
 @dataclass(frozen=True)
-class Told:
+class SeenMessage:
     """One message that a student sees, and `shown`: numbers in it that are drawn inputs, whatever is drawn."""
 
     solution: str
@@ -69,10 +69,10 @@ class _Recording:
         self.asker = InProcess(probes)
         self.drawn: dict[str, Values] = {}
 
-    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
-        if not ask.fixed:  # what is not drawn is in the grader's own text, and hides nothing
-            self.drawn[f"{ask.name} {seed}"] = given
-        return self.asker.ask(submission, ask, given, seed=seed, seconds=seconds)
+    def ask(self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
+        if not request.deterministic:  # what is not drawn is in the grader's own text, and hides nothing
+            self.drawn[f"{request.name} {seed}"] = given
+        return self.asker.ask(submission, request, given, seed=seed, seconds=seconds)
 
 
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[-+]?\d+)?")
@@ -90,19 +90,19 @@ def _decimals(number: str) -> int:
     return len(number.partition("e")[0].partition(".")[2])
 
 
-def _once(received: Submission, own: Assignment, salt: str) -> tuple[list[Told], dict[str, Values]]:
+def _once(received: Submission, own: Assignment, salt: str) -> tuple[list[SeenMessage], dict[str, Values]]:
     """The messages of one grading, and what was drawn for it."""
     asker = _Recording(own.probes)
-    salted = Submission(received.box, received.digest + salt, received.absent)
+    salted = Submission(received.workspace, received.digest + salt, received.absent)
     failed = [result for result in Grading(asker, salted, own).results() if result.verdict.score < 1]
     told = [
-        Told("", result.question.id, result.check.id, result.verdict.message, result.verdict.diagnosis)
+        SeenMessage("", result.question.id, result.check.id, result.verdict.message, result.verdict.diagnosis)
         for result in failed
     ]
     return told, asker.drawn
 
 
-def told_by(solution: Solution, assignment: Assignment) -> list[Told]:
+def told_by(solution: Solution, assignment: Assignment) -> list[SeenMessage]:
     """What the solution's student is told by each check that fails."""
     own = bank.of(assignment, solution)
     with bank.submitted(solution, own) as received:
@@ -115,7 +115,7 @@ def told_by(solution: Solution, assignment: Assignment) -> list[Told]:
             still = {one.check for one in again if _inputs_in(one.message, drawn)}
             shown = {check: numbers for check, numbers in shown.items() if check in still}
     return [
-        Told(solution.id, one.question, one.check, one.message, one.diagnosis, tuple(shown.get(one.check, ())))
+        SeenMessage(solution.id, one.question, one.check, one.message, one.diagnosis, tuple(shown.get(one.check, ())))
         for one in first
     ]
 
@@ -140,7 +140,7 @@ class Rule:
 
     id: str
     about: str
-    broken: Callable[[Told, Facts], str]
+    broken: Callable[[SeenMessage, Facts], str]
     heuristic: bool = False
 
 
@@ -185,12 +185,12 @@ ARRAY = re.compile(r"\[[^\]]*\d\.\d{3,}[^\]]*\]")
 SENTENCE_END = re.compile(r"[.?!](?=\s+[A-Z`\"‹(])")
 
 
-def _fault(told: Told) -> bool:
+def _fault(told: SeenMessage) -> bool:
     """Whether the message tells how the student's code failed; it stands below the check's name."""
     return any(words in told.message for words in FAULTS)
 
 
-def _own(told: Told) -> str:
+def _own(told: SeenMessage) -> str:
     """The message without an exception's own words, which are nobody's to reword."""
     for words in QUOTES:
         if (begun := told.message.find(words)) >= 0:
@@ -198,23 +198,23 @@ def _own(told: Told) -> str:
     return told.message
 
 
-def _each(told: Told) -> list[str]:
+def _each(told: SeenMessage) -> list[str]:
     """The sentences of the message, with each piece of code as one word."""
     return re.split(r"(?<=[.?!])\s+(?=[A-Z`\"‹(\d])", CODE.sub("X", _own(told)))
 
 
-def _asked(told: Told, facts: Facts) -> str:
+def _asked(told: SeenMessage, facts: Facts) -> str:
     words = {word.removesuffix("s") for word in re.findall(r"[a-z_0-9]+", told.message.lower())}
     known = words & facts.words[told.question] or _fault(told)
     return "" if known else "it names nothing that the question asks for"
 
 
-def _seen(told: Told, _facts: Facts) -> str:
+def _seen(told: SeenMessage, _facts: Facts) -> str:
     before = re.split(r"[Ee]xpected", told.message)[0]
     return "" if len(before.split()) >= 3 or _fault(told) else "it does not say what was seen"
 
 
-def _expected(told: Told, _facts: Facts) -> str:
+def _expected(told: SeenMessage, _facts: Facts) -> str:
     return "" if "xpected" in told.message or _fault(told) else "it does not say what was expected"
 
 
@@ -226,7 +226,7 @@ def _needed(number: str, other: str) -> bool:
     return number != other and abs(one - two) < 1.5 * unit  # both are rounded already, so either may be half a unit off
 
 
-def _hidden(told: Told, _facts: Facts) -> str:
+def _hidden(told: SeenMessage, _facts: Facts) -> str:
     message = told.message.partition(EXAMPLE)[0]
     numbers = NUMBER.findall(message)
     long = [number for number in numbers if len(re.sub(r"e.*|\D", "", number).lstrip("0")) > FEW]
@@ -238,47 +238,47 @@ def _hidden(told: Told, _facts: Facts) -> str:
     return f"it shows an array: {found[0]}" if (found := ARRAY.search(message)) else ""
 
 
-def _solution(told: Told, facts: Facts) -> str:
+def _solution(told: SeenMessage, facts: Facts) -> str:
     return next((f"it holds the reference's line {line!r}" for line in facts.solutions if line in told.message), "")
 
 
-def _inner(told: Told, _facts: Facts) -> str:
+def _inner(told: SeenMessage, _facts: Facts) -> str:
     return f"it shows {found[0]!r}" if (found := OURS.search(told.message)) else ""
 
 
-def _length(told: Told, _facts: Facts) -> str:
+def _length(told: SeenMessage, _facts: Facts) -> str:
     return "" if 20 <= len(told.message) < LONGEST else f"it has {len(told.message)} characters"
 
 
-def _parts(told: Told, _facts: Facts) -> str:
+def _parts(told: SeenMessage, _facts: Facts) -> str:
     message = Message.of(told.message, told.diagnosis)
     count = len(message.seen) + len(message.expected)
     return "" if count <= MOST_CHARACTERS else f"what was seen and what was expected have {count} characters"
 
 
-def _sentences(told: Told, _facts: Facts) -> str:
+def _sentences(told: SeenMessage, _facts: Facts) -> str:
     count = 1 + len(SENTENCE_END.findall(told.message))
     return "" if count <= MOST_SENTENCES else f"it has {count} sentences"
 
 
-def _long(told: Told, _facts: Facts) -> str:
+def _long(told: SeenMessage, _facts: Facts) -> str:
     most = max((sum(any(map(str.isalnum, word)) for word in one.split()) for one in _each(told)), default=0)
     return "" if most <= MOST_WORDS else f"a sentence has {most} words"
 
 
-def _passive(told: Told, _facts: Facts) -> str:
+def _passive(told: SeenMessage, _facts: Facts) -> str:
     for one in _each(told):
         if len(found := PASSIVE.findall(one)) > MOST_PASSIVES:
             return f"a sentence has {len(found)} verbs in the passive: {', '.join(found)}"
     return ""
 
 
-def _riddle(told: Told, _facts: Facts) -> str:
+def _riddle(told: SeenMessage, _facts: Facts) -> str:
     lower = CODE.sub("X", _own(told)).lower()
     return next((f"it says {words!r}" for words in RIDDLES if re.search(rf"\b{words}\b", lower)), "")
 
 
-def _brackets(told: Told, _facts: Facts) -> str:
+def _brackets(told: SeenMessage, _facts: Facts) -> str:
     depth: list[str] = []
     for letter in CODE.sub("X", _own(told)):
         if letter in OPEN:
@@ -288,11 +288,11 @@ def _brackets(told: Told, _facts: Facts) -> str:
     return f"{depth[0]!r} is never closed" if depth else ""
 
 
-def _unnamed(told: Told, _facts: Facts) -> str:
+def _unnamed(told: SeenMessage, _facts: Facts) -> str:
     return f"a number has no name: {found[0]!r}" if (found := UNNAMED.search(_own(told))) else ""
 
 
-def _form(told: Told, _facts: Facts) -> str:
+def _form(told: SeenMessage, _facts: Facts) -> str:
     first = told.message.split(" ")[0]
     if (
         not first[:1].isupper() and len(first) > 1 and not re.search(r"[_(\[\d]", first)
@@ -359,11 +359,11 @@ def facts_of(assignment: Assignment) -> Facts:
 
 
 @dataclass(frozen=True)
-class Breach:
+class RuleBreach:
     """A message that breaks a rule, and why."""
 
     rule: str
-    told: Told
+    told: SeenMessage
     reason: str
 
 
@@ -371,8 +371,8 @@ class Breach:
 class Feedback:
     """All messages of the wrong solutions, what breaks a rule, and which misconceptions were recognised."""
 
-    told: tuple[Told, ...]
-    breaches: tuple[Breach, ...]
+    told: tuple[SeenMessage, ...]
+    breaches: tuple[RuleBreach, ...]
     recognised: tuple[Recognised, ...]
 
     def others(self) -> Counter[tuple[str, str]]:
@@ -389,9 +389,11 @@ class Feedback:
         return Counter(one.kind for one in self.recognised)
 
 
-def judged(told: Sequence[Told], solutions: Sequence[Solution], facts: Facts) -> Feedback:
+def judged(told: Sequence[SeenMessage], solutions: Sequence[Solution], facts: Facts) -> Feedback:
     """The messages of these solutions against all rules."""
-    breaches = [Breach(rule.id, one, reason) for one in told for rule in RULES if (reason := rule.broken(one, facts))]
+    breaches = [
+        RuleBreach(rule.id, one, reason) for one in told for rule in RULES if (reason := rule.broken(one, facts))
+    ]
     recognised = [
         Recognised(
             solution.id,
@@ -415,7 +417,9 @@ def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Te
     grader, journal = version.of(assignment), Journal(out / "feedback.jsonl")
     work: dict[Key, tuple[str, Solution]] = {(one.id, one.code, grader): (package, one) for one in solutions}
     rows = [row for found in parallel.kept(journal, _told_by, work, jobs, tell) for row in found["told"]]
-    return judged([Told(**{**row, "shown": tuple(row["shown"])}) for row in rows], solutions, facts_of(assignment))
+    return judged(
+        [SeenMessage(**{**row, "shown": tuple(row["shown"])}) for row in rows], solutions, facts_of(assignment)
+    )
 
 
 def _told_by(package: str, solution: Solution) -> dict[str, Any]:
@@ -444,7 +448,7 @@ def _rules(found: Feedback) -> list[tuple[Rule, int]]:
     return [(rule, broken[rule.id]) for rule in RULES]
 
 
-FORM = Form[Feedback](
+FORM = SectionForm[Feedback](
     "feedback",
     "Feedback",
     "What the students of our wrong solutions are told, held against rules. A rule that looks for words can miss "
@@ -462,10 +466,10 @@ FORM = Form[Feedback](
         ),
     ),
     (
-        Listing[Feedback](
+        TableForm[Feedback](
             "How often", _often, {"what": lambda row: row[0], "count": lambda row: row[1], "of": lambda row: row[2]}
         ),
-        Listing[Feedback](
+        TableForm[Feedback](
             "Rules: every message ...",
             _rules,
             {
@@ -474,7 +478,7 @@ FORM = Form[Feedback](
                 "broken": lambda row: row[1],
             },
         ),
-        Listing[Feedback](
+        TableForm[Feedback](
             "Not recognised",
             lambda found: [one for one in found.recognised if one.kind in ("wrong", "none")],
             {
@@ -483,7 +487,7 @@ FORM = Form[Feedback](
                 "named instead": lambda one: ", ".join(one.named) or "nothing",
             },
         ),
-        Listing[Feedback](
+        TableForm[Feedback](
             "Rules broken",
             lambda found: found.breaches,
             {
@@ -494,7 +498,7 @@ FORM = Form[Feedback](
                 "message": lambda one: one.told.message,
             },
         ),
-        Listing[Feedback](
+        TableForm[Feedback](
             "Names beside the right one",
             lambda found: [(*pair, count) for pair, count in sorted(found.others().items())],
             {
@@ -504,7 +508,7 @@ FORM = Form[Feedback](
             },
             folded=True,
         ),
-        Listing[Feedback](
+        TableForm[Feedback](
             "All messages",
             lambda found: found.told,
             {
@@ -517,4 +521,4 @@ FORM = Form[Feedback](
     ),
 )
 section = FORM.filled
-PART = Part("what wrong solutions are told", 12, measured, FORM, lacks)
+PART = AuditPart("what wrong solutions are told", 12, measured, FORM, lacks)

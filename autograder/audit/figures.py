@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autograder import storage, version
 from autograder.audit import documents, homework
-from autograder.core import Assignment, Reject
+from autograder.core import Assignment, CheckFailed
 from autograder.text import many
 
 HEAD = ("what", "measured", "promised", "kept")
@@ -113,13 +113,13 @@ def save(
 
 
 def _saved(path: Path) -> dict[str, object]:
-    """What is there already, by command. Raises Reject where that is something else."""
+    """What is there already, by command. Raises CheckFailed where that is something else."""
     try:
         found = json.loads(path.read_text()) if path.exists() else {}
     except (OSError, ValueError):
         found = None
     if not isinstance(found, dict):
-        raise Reject(f"{path} is no JSON that figures could be added to. Expected: an object, or no such file.")
+        raise CheckFailed(f"{path} is no JSON that figures could be added to. Expected: an object, or no such file.")
     return found
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from autograder.audit import homework
 from autograder.audit.damage import MEMORY, mutated
 from autograder.audit.homework import Target
-from autograder.core import Assignment, Reject, Values
+from autograder.core import Assignment, CheckFailed, Values
 from autograder.intake import metadata, submission
 from autograder.sandbox import wire
 from autograder.sandbox.faults import Fault
@@ -149,19 +149,19 @@ class Uploads:
     def received(self, make: Callable[[Path], Path]) -> None:
         """Receives the upload that `make` puts into a folder, and looks at what was written."""
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-            box = Path(folder, "walls", "box")
-            box.mkdir(parents=True)
+            workspace = Path(folder, "walls", "workspace")
+            workspace.mkdir(parents=True)
             upload = make(Path(folder))
             try:
-                found = submission.receive(upload, replace(self.assignment, template=Path("/nonexistent")), box)
+                found = submission.receive(upload, replace(self.assignment, template=Path("/nonexistent")), workspace)
                 words: Sequence[str] = found.remarks
-            except Reject as fault:
+            except CheckFailed as fault:
                 words = (str(fault),)
                 raise
             finally:
                 assert sorted(path.name for path in Path(folder).iterdir()) == sorted({"walls", upload.name})
-                assert [path.name for path in box.parent.iterdir()] == ["box"]
-                for path in box.rglob("*"):
+                assert [path.name for path in workspace.parent.iterdir()] == ["workspace"]
+                for path in workspace.rglob("*"):
                     kind = path.lstat().st_mode
                     assert stat.S_ISDIR(kind) or (stat.S_ISREG(kind) and path.lstat().st_nlink == 1), path
             assert all(character.isprintable() for character in "".join(words)), words
@@ -373,15 +373,17 @@ def targets(assignment: Assignment) -> tuple[Target, ...]:
 
     return (
         Target("frames", "frames of a worker (wire.py)", inputs("frames"), frame, read_frame, (wire.Breach,)),
-        Target("zips", "zips (submission.py)", inputs("zips"), uploads.archive, uploads.read_zip, (Reject,)),
-        Target("folders", "folders (submission.py)", inputs("folders"), uploads.folder, uploads.read_folder, (Reject,)),
+        Target("zips", "zips (submission.py)", inputs("zips"), uploads.archive, uploads.read_zip, (CheckFailed,)),
+        Target(
+            "folders", "folders (submission.py)", inputs("folders"), uploads.folder, uploads.read_folder, (CheckFailed,)
+        ),
         Target(
             *("metadata", "a class's metadata (metadata.py)", inputs("metadata")),
-            *(metadata_of, read_metadata, (Reject,)),
+            *(metadata_of, read_metadata, (CheckFailed,)),
         ),
         Target(
             *("notebooks", "notebooks (notebooks.py)", inputs("notebooks")),
-            *(notebook, read_notebook, (notebooks.Unreadable,)),
+            *(notebook, read_notebook, (notebooks.NotebookUnreadable,)),
         ),
         *own.targets,
     )

@@ -23,7 +23,7 @@ from autograder import version
 from autograder.audit import formats, homework, parallel
 from autograder.audit.homework import Target
 from autograder.audit.journal import Journal
-from autograder.audit.section import Claim, Form, Listing, Part, Tell, first, nobody
+from autograder.audit.section import AuditPart, Claim, SectionForm, TableForm, Tell, first, nobody
 from autograder.text import many
 
 SEED = 11
@@ -51,7 +51,7 @@ def made(target: Target, number: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class Tried:
+class TriedInputs:
     """Some inputs of one target: how many were read, the CPU seconds, the slowest one's, and what was at fault."""
 
     inputs: int
@@ -61,7 +61,7 @@ class Tried:
     faults: tuple[str, ...]
 
 
-def tried(target: Target, numbers: Sequence[int], *, limit: float = LIMIT) -> Tried:
+def tried(target: Target, numbers: Sequence[int], *, limit: float = LIMIT) -> TriedInputs:
     """Reads these inputs. At fault is what raises anything undocumented or takes longer than `limit` CPU seconds."""
     read, slowest, total, faults = 0, 0.0, 0.0, []
     with _given_up(10 * limit):
@@ -81,7 +81,7 @@ def tried(target: Target, numbers: Sequence[int], *, limit: float = LIMIT) -> Tr
             if spent > limit:
                 faults.append(f"{target.id} {number}: {spent:.1f} CPU s")
             total, slowest = total + spent, max(slowest, spent)
-    return Tried(len(numbers), read, total, slowest, tuple(faults))
+    return TriedInputs(len(numbers), read, total, slowest, tuple(faults))
 
 
 @contextlib.contextmanager
@@ -128,7 +128,7 @@ class Found:
     """By target: what it is, what was tried, and the bytes kept for each input."""
 
     targets: Mapping[str, str]
-    tried: Mapping[str, Tried]
+    tried: Mapping[str, TriedInputs]
     kept: Mapping[str, float]
 
     @property
@@ -194,8 +194,8 @@ def _code(target: Target) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()[:12]
 
 
-def _sum(rows: Sequence[Mapping[str, Any]]) -> Tried:
-    return Tried(
+def _sum(rows: Sequence[Mapping[str, Any]]) -> TriedInputs:
+    return TriedInputs(
         sum(row["inputs"] for row in rows),
         sum(row["read"] for row in rows),
         sum(row["seconds"] for row in rows),
@@ -204,7 +204,7 @@ def _sum(rows: Sequence[Mapping[str, Any]]) -> Tried:
     )
 
 
-FORM = Form[Found](
+FORM = SectionForm[Found](
     "fuzzing",
     "Damaged inputs",
     "What reads a stranger's bytes gets seeded damage: each input is either read or refused with a sentence.",
@@ -229,7 +229,7 @@ FORM = Form[Found](
         ),
     ),
     (
-        Listing[Found](
+        TableForm[Found](
             "Inputs",
             lambda found: [(found.targets[id], one, found.kept[id]) for id, one in found.tried.items()],
             {
@@ -245,4 +245,4 @@ FORM = Form[Found](
     ),
 )
 section = FORM.filled
-PART = Part("hostile bytes for everything that reads them", 50, measured, FORM)
+PART = AuditPart("hostile bytes for everything that reads them", 50, measured, FORM)

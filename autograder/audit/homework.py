@@ -161,7 +161,7 @@ class Draws:
     """What is tried of the exact checks' draws.
 
     `rounds` is how often each right solution of a file is graded, `usual_rounds` of a file that is not named. `tried`
-    puts a method the students' own check and so many draws; it returns `refused`, `failed` and `used` (see
+    puts a method the students' own check and so many draws; it returns `refused`, `failed` and `tolerance_used` (see
     `draws.Tried`). `chosen` are numbers that are chosen and not derived: the number, its value, what it rests on.
     """
 

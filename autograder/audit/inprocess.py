@@ -1,4 +1,4 @@
-"""The same asks without the wall, for audits that grade thousands of solutions of our own.
+"""The same requests without the sandbox, for audits that grade thousands of solutions of our own.
 
 Never for students' code: it runs the probe, and what the probe calls, in this very process.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from autograder import homeworks
-from autograder.core import Ask, Observation, Submission, Values
+from autograder.core import Observation, Request, Submission, Values
 from autograder.sandbox import wire
 from autograder.sandbox.guest import optional, worker
 from autograder.sandbox.guest.student import Student
@@ -29,20 +29,20 @@ class InProcess:
     def __init__(self, probes: str) -> None:
         self.probes = probes
 
-    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+    def ask(self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
         started, begun = time.perf_counter(), time.process_time()
-        name, _, function = ask.probe.partition(":")
+        name, _, function = request.probe.partition(":")
         module = worker.load_probe(self.probes, name)
-        request = wire.Frame("audit", values={**given, "seed": seed})
+        frame = wire.Frame("audit", values={**given, "seed": seed})
         with _undisturbed(), _without_twin(self.probes):
-            student = Student(submission.box, submission.absent, seconds=seconds, rung=ask.rung)
-            reply = worker.answer(request, module, function, student, arrays=ask.arrays)
+            student = Student(submission.workspace, submission.absent, seconds=seconds, rung=request.rung)
+            reply = worker.answer(frame, module, function, student, arrays=request.arrays)
         header, body = wire.lengths(reply[: wire.PREFIX.size])
         cut = wire.PREFIX.size + header
         frame = wire.decode(reply[wire.PREFIX.size : cut], reply[cut : cut + body])
         seen = Observation(frame.values)
         if frame.fault is not None:
-            seen = observed(frame.fault, ask, submission, self.probes)
+            seen = observed(frame.fault, request, submission, self.probes)
         spent = time.process_time() - begun
         return replace(seen, seconds=time.perf_counter() - started, cpu=spent, further=frame.further)
 

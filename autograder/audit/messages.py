@@ -19,9 +19,9 @@ from autograder.audit.inprocess import InProcess
 from autograder.audit.journal import Journal, Key
 from autograder.audit.section import Tell, nobody
 from autograder.audit.solutions import CaseError, Solution
-from autograder.core import Assignment, Reject, Result, Submission
+from autograder.core import Assignment, CheckFailed, Result, Submission
 from autograder.grade import Grading
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from autograder.storage import alone
 from autograder.text import many
 
@@ -48,8 +48,8 @@ class Message:
 def to_reference(assignment: Assignment) -> list[Message]:
     """What every check says to the reference, whole runs of notebooks included."""
     same = Submission(assignment.reference, "messages", ours=True)
-    with Pool(Wall(assignment.probes)) as pool:
-        grading = Grading(pool, same, assignment, seconds=MOST_SECONDS)
+    with Sandbox(SandboxConfig(assignment.probes)) as sandbox:
+        grading = Grading(sandbox, same, assignment, seconds=MOST_SECONDS)
         return [_message(REFERENCE, result) for result in grading.results()]
 
 
@@ -64,7 +64,7 @@ def to_solution(solution: Solution, assignment: Assignment) -> list[Message]:
 
 def _message(solution: str, result: Result) -> Message:
     verdict = result.verdict
-    text = SECONDS.sub(r"# \2", verdict.message) if result.check.ask.collector else verdict.message
+    text = SECONDS.sub(r"# \2", verdict.message) if result.check.request.collector else verdict.message
     return Message(result.check.id, solution, verdict.diagnosis, " ".join(text.split()))
 
 
@@ -131,14 +131,14 @@ CHECK_LINE = re.compile(r"`([^`]+)`")
 
 
 def read(path: Path) -> list[Message]:
-    """The messages of a document that `document` made, without those from before. Raises Reject if it is none."""
+    """The messages of a document that `document` made, without those from before. Raises CheckFailed if it is none."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise Reject(f"{path} cannot be read ({type(error).__name__}). Expected: a file of --messages.") from None
+        raise CheckFailed(f"{path} cannot be read ({type(error).__name__}). Expected: a file of --messages.") from None
     found = list(_read(lines))
     if not found:
-        raise Reject(f"{path} holds no messages. Expected: a file that --messages wrote.")
+        raise CheckFailed(f"{path} holds no messages. Expected: a file that --messages wrote.")
     return found
 
 
@@ -162,7 +162,7 @@ def run(package: str, out: Path, to: Path, *, jobs: int, before: Path | None = N
         older = None if before is None else read(before)
         with alone(out), progress.shown("messages") as tell:
             found = collected(package, out, jobs=jobs, tell=tell)
-    except (Reject, CaseError) as fault:
+    except (CheckFailed, CaseError) as fault:
         print(fault, file=sys.stderr)
         return 2
     storage.save(to, document(assignment, found, older))

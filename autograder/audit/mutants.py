@@ -1,6 +1,6 @@
 """Mutants and the mutation matrix: which checks fail which mutants of the reference, and which mutants none fails.
 
-A mutant is graded as an upload is: behind the wall, where every ask has a process of its own with limits on memory,
+A mutant is graded as an upload is: in the sandbox, where every request has a process of its own with limits on memory,
 CPU and time, so that one that loops or eats memory costs its own checks and never stops the audit.
 """
 
@@ -25,18 +25,18 @@ from autograder import version
 from autograder.audit import bank, casefiles, homework, mutation, parallel
 from autograder.audit.journal import Journal, Key
 from autograder.audit.mutation import Mutant
-from autograder.audit.section import Claim, Form, Listing, Part, Tell, first, nobody
+from autograder.audit.section import AuditPart, Claim, SectionForm, TableForm, Tell, first, nobody
 from autograder.audit.solutions import Solution, applied
-from autograder.core import Ask, Assignment, Observation, Submission, Value, Values
+from autograder.core import Assignment, Observation, Request, Submission, Value, Values
 from autograder.grade import Grading
 from autograder.intake import submission
-from autograder.judging.judges import share
+from autograder.judging.judges import tolerance_ratio
 from autograder.judging.stats import gamma
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from autograder.sandbox.host.scratch import scratch
-from autograder.sandbox.host.wall import Pool, Wall
 
 SECONDS = 30.0
-"""For one ask: the reference takes half of one, and what loops must not take the minute that a student may have."""
+"""For one request: the reference takes half of one, and what loops must not take the minute that a student may have."""
 SEEDS = 20
 """Fresh inputs on which a survivor must agree with the reference to count as equivalent."""
 ROUNDINGS = 32
@@ -49,8 +49,8 @@ SAME, ROUNDED = "the same bits as the reference", "equal to the reference up to 
 
 
 @dataclass(frozen=True)
-class Graded:
-    """One mutant's grading: the score (0 to 1) and the diagnosis of every check, the CPU seconds of every ask.
+class GradedMutant:
+    """One mutant's grading: the score (0 to 1) and the diagnosis of every check, the CPU seconds of every request.
 
     `faulty` are the checks in which the grader itself failed. `agreement` is there for examined survivors: SAME,
     ROUNDED, or where the mutant differs from the reference and how often fresh inputs kill it.
@@ -64,7 +64,7 @@ class Graded:
     diff: str
     scores: Mapping[str, float]
     diagnoses: Mapping[str, str]
-    asks: Mapping[str, str]
+    requests: Mapping[str, str]
     cpu: Mapping[str, float]
     faulty: tuple[str, ...] = ()
     agreement: str = ""
@@ -75,9 +75,9 @@ class Graded:
         return self.id, self.code, self.grader
 
     @staticmethod
-    def read(row: Mapping[str, Any]) -> Graded:
+    def read(row: Mapping[str, Any]) -> GradedMutant:
         """A row of the journal."""
-        return Graded(**{**row, "faulty": tuple(row["faulty"])})
+        return GradedMutant(**{**row, "faulty": tuple(row["faulty"])})
 
     @property
     def failed(self) -> frozenset[str]:
@@ -92,30 +92,31 @@ class Graded:
 class _Meter:
     """Puts asks to the pool, with our limit of time, and adds up what they cost.
 
-    An ask that ran out of time without using half of it as CPU time is put once more: the machine was busy or asleep.
+    A request that ran out of time without using half of it as CPU time is put once more: the machine was busy or
+    asleep.
     """
 
-    pool: Pool
+    sandbox: Sandbox
     cpu: dict[str, float] = field(default_factory=dict)
 
-    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+    def ask(self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
         seconds = min(seconds, SECONDS)
-        seen = self.pool.ask(submission, ask, given, seed=seed, seconds=seconds)
+        seen = self.sandbox.ask(submission, request, given, seed=seed, seconds=seconds)
         if seen.diagnosis == "deadline" and seen.cpu < seconds / 2:
-            seen = self.pool.ask(submission, ask, given, seed=seed, seconds=seconds)
-        self.cpu[ask.name] = self.cpu.get(ask.name, 0.0) + seen.cpu
+            seen = self.sandbox.ask(submission, request, given, seed=seed, seconds=seconds)
+        self.cpu[request.name] = self.cpu.get(request.name, 0.0) + seen.cpu
         return seen
 
 
 @contextmanager
-def submitted(pool: Pool, assignment: Assignment, mutant: Mutant | None) -> Iterator[Submission]:
+def submitted(sandbox: Sandbox, assignment: Assignment, mutant: Mutant | None) -> Iterator[Submission]:
     """The mutant, or the reference itself, as a received submission, in a folder that is removed afterwards."""
     with scratch() as folder:
         upload = folder / "upload"
         copytree(assignment.reference, upload)
         if mutant is not None:
             (upload / mutant.file).write_text(mutant.text)
-        yield submission.receive(upload, assignment, folder / "box", group=pool.uid)
+        yield submission.receive(upload, assignment, folder / "workspace", group=sandbox.uid)
 
 
 def _own(assignment: Assignment, mutant: Mutant) -> Assignment:
@@ -123,8 +124,8 @@ def _own(assignment: Assignment, mutant: Mutant) -> Assignment:
     return bank.of(assignment, Solution(mutant.id, mutant.diff, mutant.file, ""))
 
 
-def concerned(pool: Pool, assignment: Assignment, mutant: Mutant) -> Assignment:
-    """The assignment with the asks that call the mutant's function: the others cannot tell it from the reference.
+def concerned(sandbox: Sandbox, assignment: Assignment, mutant: Mutant) -> Assignment:
+    """The assignment with the requests that call the mutant's function: the others cannot tell it from the reference.
 
     They are those in which a check fails where the function does nothing but raise.
     """
@@ -133,33 +134,33 @@ def concerned(pool: Pool, assignment: Assignment, mutant: Mutant) -> Assignment:
     source = f"class {owner}:\n{indent(raises, '    ')}" if owner else raises
     text = applied(Solution("raises", "", mutant.file, source), (assignment.reference / mutant.file).read_text())
     own = _own(assignment, mutant)
-    with submitted(pool, assignment, replace(mutant, text=text)) as received:
-        results = list(Grading(_Meter(pool), received, bank.terse(own)).results())
-    asks = {result.check.ask for result in results if result.verdict.score < 1}
-    return bank.only(own, {result.check.id for result in results if result.check.ask in asks})
+    with submitted(sandbox, assignment, replace(mutant, text=text)) as received:
+        results = list(Grading(_Meter(sandbox), received, bank.terse(own)).results())
+    requests = {result.check.request for result in results if result.verdict.score < 1}
+    return bank.only(own, {result.check.id for result in results if result.check.request in requests})
 
 
-def graded(pool: Pool, assignment: Assignment, mutant: Mutant, grader: str) -> Graded:
+def graded(sandbox: Sandbox, assignment: Assignment, mutant: Mutant, grader: str) -> GradedMutant:
     """Grades the mutant once, by an assignment that may hold no more than concerns it; `grader` is its version."""
-    meter = _Meter(pool)
-    with submitted(pool, assignment, mutant) as received:
+    meter = _Meter(sandbox)
+    with submitted(sandbox, assignment, mutant) as received:
         results = list(Grading(meter, received, bank.terse(_own(assignment, mutant))).results())
-    return Graded(
+    return GradedMutant(
         *(mutant.id, mutant.code, grader, mutant.question, mutant.operator, mutant.diff),
         scores={result.check.id: result.verdict.score for result in results},
         diagnoses={result.check.id: result.verdict.diagnosis for result in results if result.verdict.diagnosis},
-        asks={result.check.id: result.check.ask.name for result in results},
-        cpu={ask: round(seconds, 4) for ask, seconds in meter.cpu.items()},
+        requests={result.check.id: result.check.request.name for result in results},
+        cpu={request: round(seconds, 4) for request, seconds in meter.cpu.items()},
         faulty=tuple(result.check.id for result in results if result.status != "graded"),
     )
 
 
-def failures(pool: Pool, assignment: Assignment, mutant: Mutant, *, times: int = AGAIN) -> int:
+def failures(sandbox: Sandbox, assignment: Assignment, mutant: Mutant, *, times: int = AGAIN) -> int:
     """In how many gradings with other inputs the mutant loses points."""
     own = _own(assignment, mutant)
-    with submitted(pool, assignment, mutant) as received:
+    with submitted(sandbox, assignment, mutant) as received:
         salted = [replace(received, digest=f"{received.digest}again{salt}") for salt in range(times)]
-        gradings = [Grading(_Meter(pool), one, own).results() for one in salted]
+        gradings = [Grading(_Meter(sandbox), one, own).results() for one in salted]
         return sum(any(result.verdict.score < 1 for result in results) for results in gradings)
 
 
@@ -167,29 +168,36 @@ def failures(pool: Pool, assignment: Assignment, mutant: Mutant, *, times: int =
 
 
 def agreements(
-    pool: Pool, assignment: Assignment, survivors: Sequence[Mutant], *, asks: Collection[str] = (), seeds: int = SEEDS
+    sandbox: Sandbox,
+    assignment: Assignment,
+    survivors: Sequence[Mutant],
+    *,
+    requests: Collection[str] = (),
+    seeds: int = SEEDS,
 ) -> dict[str, str]:
     """How each of several mutants of one file agrees with the reference on fresh inputs: SAME, ROUNDED, or where not.
 
-    What an ask gives is compared whole, not only what some judge reads of it; the first difference ends it. Only the
+    What a request gives is compared whole, not only what some judge reads of it; the first difference ends it. Only the
     asks of these names are put, where any is given.
     """
-    found, meter = {mutant.id: SAME for mutant in survivors}, _Meter(pool)
+    found, meter = {mutant.id: SAME for mutant in survivors}, _Meter(sandbox)
     with contextlib.ExitStack() as stack:
-        reference = stack.enter_context(submitted(pool, assignment, None))
-        left = {one.id: stack.enter_context(submitted(pool, assignment, one)) for one in survivors}
+        reference = stack.enter_context(submitted(sandbox, assignment, None))
+        left = {one.id: stack.enter_context(submitted(sandbox, assignment, one)) for one in survivors}
         checks = [check for one in _own(assignment, survivors[0]).questions for check in one.checks]
-        chosen = {check.ask.name: check.ask for check in checks if not asks or check.ask.name in asks}
-        for ask in chosen.values():
-            for seed in range(1 if ask.fixed else seeds):
-                given = ask.inputs(np.random.Generator(np.random.Philox(seed)))
-                want = meter.ask(reference, ask, given, seed=seed, seconds=SECONDS)
-                assert want.values is not None, f"The reference failed at {ask.name}: {want.error}"
-                for id, box in list(left.items()):
-                    got = meter.ask(box, ask, given, seed=seed, seconds=SECONDS)
+        chosen = {
+            check.request.name: check.request for check in checks if not requests or check.request.name in requests
+        }
+        for request in chosen.values():
+            for seed in range(1 if request.deterministic else seeds):
+                given = request.inputs(np.random.Generator(np.random.Philox(seed)))
+                want = meter.ask(reference, request, given, seed=seed, seconds=SECONDS)
+                assert want.values is not None, f"The reference failed at {request.name}: {want.error}"
+                for id, workspace in list(left.items()):
+                    got = meter.ask(workspace, request, given, seed=seed, seconds=SECONDS)
                     used, where = apart(got.values or {}, want.values)
                     if used > 1:
-                        found[id] = f"differs in {ask.probe} at {where}, seed {seed}"
+                        found[id] = f"differs in {request.probe} at {where}, seed {seed}"
                         del left[id]
                     elif used > 0:
                         found[id] = ROUNDED
@@ -214,7 +222,7 @@ def _share(got: Value, want: Value) -> float:
         return float("inf")
     tiny = float(np.finfo(np.float64).tiny)  # of two arrays of zeros one may be of another precision
     size = float(np.abs(other).max(initial=0.0))
-    return max(tiny, share(one, other, max(tiny, 2 * gamma(ROUNDINGS) * size)))
+    return max(tiny, tolerance_ratio(one, other, max(tiny, 2 * gamma(ROUNDINGS) * size)))
 
 
 @dataclass(frozen=True)
@@ -241,14 +249,16 @@ def equivalents(path: Path | None) -> tuple[Equivalent, ...]:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One check: the mutants that it kills, those that no other check kills, CPU seconds of its ask in all gradings.
+class MutationRow:
+    """One check.
+
+    The mutants that it kills, those that no other check kills, CPU seconds of its request in all gradings.
 
     `named` is the number of named mistakes that are held to fail this check alone.
     """
 
     check: str
-    ask: str
+    request: str
     kills: tuple[str, ...]
     alone: tuple[str, ...]
     cpu: float
@@ -268,15 +278,15 @@ class Matrix:
     the grader itself failed.
     """
 
-    mutants: tuple[Graded, ...]
-    rows: tuple[Row, ...]
+    mutants: tuple[GradedMutant, ...]
+    rows: tuple[MutationRow, ...]
     equivalent: Mapping[str, str]
-    survivors: tuple[Graded, ...]
+    survivors: tuple[GradedMutant, ...]
     stray: tuple[str, ...]
     faults: tuple[str, ...]
 
     @property
-    def killed(self) -> tuple[Graded, ...]:
+    def killed(self) -> tuple[GradedMutant, ...]:
         return tuple(one for one in self.mutants if one.failed)
 
     @property
@@ -286,18 +296,21 @@ class Matrix:
 
 
 def matrix(
-    gradings: Sequence[Graded], documented: Sequence[Equivalent], ids: Sequence[str], named: Sequence[Solution] = ()
+    gradings: Sequence[GradedMutant],
+    documented: Sequence[Equivalent],
+    ids: Sequence[str],
+    named: Sequence[Solution] = (),
 ) -> Matrix:
     """The matrix of these gradings; `ids` are those of all mutants that exist, `named` the bank's mistakes."""
     checks = dict.fromkeys(check for one in gradings for check in one.scores)
-    asks = {check: ask for one in gradings for check, ask in one.asks.items()}
+    requests = {check: request for one in gradings for check, request in one.requests.items()}
     only = Counter(solution.fails[0] for solution in named if len(solution.fails) == 1)
     rows = []
     for check in checks:
         kills = [one for one in gradings if check in one.failed]
         alone = tuple(one.id for one in kills if len(one.failed) == 1)
-        cpu = sum(one.cpu.get(asks[check], 0.0) for one in gradings)
-        rows.append(Row(check, asks[check], tuple(one.id for one in kills), alone, cpu, only[check]))
+        cpu = sum(one.cpu.get(requests[check], 0.0) for one in gradings)
+        rows.append(MutationRow(check, requests[check], tuple(one.id for one in kills), alone, cpu, only[check]))
     explained = {id: known for known in documented for id in ids if fnmatchcase(id, known.mutant)}
     stray = [
         *(f"No mutant is called {known.mutant}, as equivalents.toml has it." for known in documented
@@ -348,7 +361,7 @@ def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Te
     chosen = sliced(everything, every)
     keys = {mutant.id: (mutant.id, mutant.code, grader) for mutant in chosen}
 
-    def added(batches: Iterable[tuple[int, list[Graded]]], done: int, of: int) -> dict[str, Graded]:
+    def added(batches: Iterable[tuple[int, list[GradedMutant]]], done: int, of: int) -> dict[str, GradedMutant]:
         """Writes down what the processes hand over; all gradings so far, by the mutants' ids."""
         tell(done, of)
         for _, batch in batches:
@@ -356,7 +369,7 @@ def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Te
                 journal.add(one.key, asdict(one))
             done += len(batch)
             tell(done, of)
-        return {id: Graded.read(journal.rows[key]) for id, key in keys.items()}
+        return {id: GradedMutant.read(journal.rows[key]) for id, key in keys.items()}
 
     left = [mutant for mutant in chosen if keys[mutant.id] not in journal.rows]
     work = [(package, batch, grader) for batch in _batches(left)]
@@ -365,9 +378,9 @@ def measured(package: str, out: Path, *, every: int = 1, jobs: int = 1, tell: Te
     for function in dict.fromkeys(mutant.function for mutant in chosen):
         siblings = [mutant for mutant in chosen if mutant.function == function]
         # Some mutants of a function raise whenever it is called: what none of them fails does not call it.
-        asks = {found[one.id].asks[check] for one in siblings for check in found[one.id].failed}
+        requests = {found[one.id].requests[check] for one in siblings for check in found[one.id].failed}
         alive = [one for one in siblings if _is_unexplained(found[one.id], documented)]
-        unexplained += [(package, batch, [found[one.id] for one in batch], asks) for batch in _batches(alive)]
+        unexplained += [(package, batch, [found[one.id] for one in batch], requests) for batch in _batches(alive)]
     number = len(chosen) + sum(len(batch) for _, batch, _, _ in unexplained)
     found = added(parallel.each(_examined, unexplained, jobs), len(chosen), number)
     return matrix(list(found.values()), documented, [one.id for one in everything], named(assignment))
@@ -384,14 +397,14 @@ def _batches(some: list[Mutant]) -> list[list[Mutant]]:
 
 
 @cache
-def _pool(probes: str) -> Pool:
-    """This process's own way through the wall; it ends with the process."""
-    pool = Pool(Wall(probes))
-    pool.start()
-    return pool
+def _pool(probes: str) -> Sandbox:
+    """This process's own way through the sandbox; it ends with the process."""
+    sandbox = Sandbox(SandboxConfig(probes))
+    sandbox.start()
+    return sandbox
 
 
-def _graded(package: str, batch: Sequence[Mutant], grader: str) -> list[Graded]:
+def _graded(package: str, batch: Sequence[Mutant], grader: str) -> list[GradedMutant]:
     """In a process of its own: these mutants' gradings."""
     whole = homework.load(package)
     found = []
@@ -406,19 +419,21 @@ _CONCERNED: dict[str, Assignment] = {}
 """By function; in a process of its own."""
 
 
-def _examined(package: str, batch: Sequence[Mutant], alive: Sequence[Graded], asks: Collection[str]) -> list[Graded]:
+def _examined(
+    package: str, batch: Sequence[Mutant], alive: Sequence[GradedMutant], requests: Collection[str]
+) -> list[GradedMutant]:
     """In a process of its own: survivors of one file, with the way in which each agrees with the reference."""
     assignment = homework.load(package)
-    pool = _pool(assignment.probes)
-    told = agreements(pool, assignment, batch, asks=asks)
+    sandbox = _pool(assignment.probes)
+    told = agreements(sandbox, assignment, batch, requests=requests)
     for mutant in batch:
         if told[mutant.id] not in (SAME, ROUNDED):
-            times = failures(pool, assignment, mutant)
+            times = failures(sandbox, assignment, mutant)
             told[mutant.id] += f"; failed in {times} of {AGAIN} further gradings"
     return [replace(one, agreement=told[one.id]) for one in alive]
 
 
-def _is_unexplained(one: Graded, documented: Sequence[Equivalent]) -> bool:
+def _is_unexplained(one: GradedMutant, documented: Sequence[Equivalent]) -> bool:
     """Whether it is still to be found out why nothing kills it."""
     if one.failed or one.faulty or one.agreement:
         return False
@@ -439,7 +454,7 @@ def _busy(found: Matrix) -> str:
     return f"{len(found.rows) - len(found.idle)} of {len(found.rows)}{idle}"
 
 
-FORM = Form[Matrix](
+FORM = SectionForm[Matrix](
     "mutants",
     "Mutants of the reference",
     "Every solution of the reference with one small change, as a slip would make it, graded as an upload is. "
@@ -460,7 +475,7 @@ FORM = Form[Matrix](
         ),
     ),
     (
-        Listing[Matrix](
+        TableForm[Matrix](
             "Mutants by question",
             lambda found: [_counted(found, name) for name in dict.fromkeys(one.question for one in found.mutants)],
             {
@@ -472,7 +487,7 @@ FORM = Form[Matrix](
                 "CPU s": lambda row: row.cpu,
             },
         ),
-        Listing[Matrix](
+        TableForm[Matrix](
             "What each check kills; mutants, and named mistakes of the bank, that it alone fails",
             lambda found: found.rows,
             {
@@ -483,7 +498,7 @@ FORM = Form[Matrix](
                 "CPU s a kill": lambda row: row.cost if row.kills else "",
             },
         ),
-        Listing[Matrix](
+        TableForm[Matrix](
             "Survivors: a check is missing, or a line of equivalents.toml",
             lambda found: found.survivors,
             {
@@ -492,7 +507,7 @@ FORM = Form[Matrix](
                 "beside the reference": lambda one: one.agreement,
             },
         ),
-        Listing[Matrix](
+        TableForm[Matrix](
             "Mutants that are no mistakes",
             lambda found: [(one, found.equivalent[one.id]) for one in found.mutants if one.id in found.equivalent],
             {"mutant": lambda row: row[0].id, "change": lambda row: row[0].diff, "why": lambda row: row[1]},
@@ -501,7 +516,7 @@ FORM = Form[Matrix](
     ),
 )
 section = FORM.filled
-PART = Part("mutants of every graded reference function", 60, measured, FORM, lacks)
+PART = AuditPart("mutants of every graded reference function", 60, measured, FORM, lacks)
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,14 @@ from pathlib import Path
 from autograder import homeworks
 from autograder.audit import bench
 from autograder.classroom import jobs
-from autograder.core import Ask, Assignment, Check, Observation, Reject, Submission, Trial, Values
+from autograder.core import Assignment, Check, CheckFailed, Observation, Request, Submission, Trial, Values
 from autograder.grade import Grading
 from autograder.intake import submission
 from autograder.output import terminal
 from autograder.sandbox.host import canary
 from autograder.sandbox.host.judging import Guarded, Ruling
+from autograder.sandbox.host.sandbox import PING, Sandbox, SandboxConfig
 from autograder.sandbox.host.scratch import scratch
-from autograder.sandbox.host.wall import PING, Pool, Wall
 
 ROUNDS = 5
 """Gradings after the first one, each with inputs of its own."""
@@ -65,24 +65,24 @@ class Ledger:
         self.by_ask: dict[str, dict[str, Spent]] = {}
         self._now, self._last = ("judge: inputs, admission, results", ""), _self()
 
-    def add(self, phase: str, seconds: float, faults: int, ask: str = "") -> None:
+    def add(self, phase: str, seconds: float, faults: int, request: str = "") -> None:
         """Books what any process spent."""
         self.by_phase.setdefault(phase, Spent()).add(seconds, faults)
-        if ask:
-            self.by_ask.setdefault(ask, {}).setdefault(phase, Spent()).add(seconds, faults)
+        if request:
+            self.by_ask.setdefault(request, {}).setdefault(phase, Spent()).add(seconds, faults)
 
-    def worker(self, ask: Ask, cpu: float, faults: int, told: Mapping[str, tuple[float, int]]) -> None:
+    def worker(self, request: Request, cpu: float, faults: int, told: Mapping[str, tuple[float, int]]) -> None:
         """Books one worker: what it says of its phases, and as `end` what the kernel counted beyond that."""
         for phase, (seconds, count) in told.items():
-            self.add(f"worker: {phase}", seconds, count, ask.name)
+            self.add(f"worker: {phase}", seconds, count, request.name)
         left = cpu - sum(seconds for seconds, _ in told.values())
-        self.add("worker: end", left, faults - sum(count for _, count in told.values()), ask.name)
+        self.add("worker: end", left, faults - sum(count for _, count in told.values()), request.name)
 
     @contextmanager
-    def within(self, phase: str, ask: str = "") -> Iterator[None]:
+    def within(self, phase: str, request: str = "") -> Iterator[None]:
         """What this process spends inside of the block is booked on that phase."""
         before = self._now
-        self._begin((phase, ask))
+        self._begin((phase, request))
         try:
             yield
         finally:
@@ -110,13 +110,13 @@ def total(spent: Mapping[str, Spent]) -> Spent:
 class _Noted:
     """Asks and judges as grading does, and books what that costs."""
 
-    pool: Pool
+    sandbox: Sandbox
     inner: Guarded
     ledger: Ledger = field(default_factory=Ledger)
 
-    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
-        with self.ledger.within("judge: wire", ask.name):
-            return self.pool.ask(submission, ask, given, seed=seed, seconds=seconds)
+    def ask(self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
+        with self.ledger.within("judge: wire", request.name):
+            return self.sandbox.ask(submission, request, given, seed=seed, seconds=seconds)
 
     def judge(self, check: Check, trial: Trial, seconds: float) -> Ruling:
         with self._judging(check):
@@ -128,13 +128,13 @@ class _Noted:
 
     @contextmanager
     def _judging(self, check: Check) -> Iterator[None]:
-        with self.ledger.within("judge: wire", check.ask.name):
+        with self.ledger.within("judge: wire", check.request.name):
             before, pid = _of(self.inner.pid), self.inner.pid
             yield
             if self.inner.pid != pid:
                 before = 0.0, 0
             after = _of(self.inner.pid)
-        self.ledger.add("judging", after[0] - before[0], after[1] - before[1], check.ask.name)
+        self.ledger.add("judging", after[0] - before[0], after[1] - before[1], check.request.name)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def run(homework: str, path: Path | None) -> int:
     assignment = homeworks.load(homework)
     try:
         measured = profile(path or assignment.reference, assignment, homework, ROUNDS)
-    except Reject as fault:
+    except CheckFailed as fault:
         print(fault, file=sys.stderr)
         return 2
     print(f"{path or 'The reference'}, without notebooks' whole runs; load {os.getloadavg()[0]:.1f}.")
@@ -164,35 +164,35 @@ def profile(path: Path, whole: Assignment, homework: str, rounds: int) -> Profil
     """Grades the submission once, and `rounds` times more in the same processes."""
     assignment = jobs.narrowed(whole, runs=False)
     start = {name: _process(code.format(homework=homework)) for name, code in START.items()}
-    with Pool(Wall(homework)) as pool, tempfile.TemporaryDirectory() as results:
-        pool.ask(Submission(Path(results), ""), PING, {}, seed=0, seconds=60)
-        start["the zygote, ready"] = Spent(*_of(pool.zygote_pid), 1)
+    with Sandbox(SandboxConfig(homework)) as sandbox, tempfile.TemporaryDirectory() as results:
+        sandbox.ask(Submission(Path(results), ""), PING, {}, seed=0, seconds=60)
+        start["the zygote, ready"] = Spent(*_of(sandbox.zygote_pid), 1)
         ledger = Ledger()
-        pool.profile = ledger.worker
-        canary.inspect(pool, beside=whole.reference, results=Path(results))
+        sandbox.profile = ledger.worker
+        canary.inspect(sandbox, beside=whole.reference, results=Path(results))
         ledger.close()
         start["the canary"] = ledger.all()
-        noted = _Noted(pool, Guarded([check for question in whole.questions for check in question.checks]))
-        yardsticks: dict[str, float] = {}
+        noted = _Noted(sandbox, Guarded([check for question in whole.questions for check in question.checks]))
+        baseline_cpus: dict[str, float] = {}
         ledgers: list[Ledger] = []
         for count in (1, rounds):
             ledger = noted.ledger = Ledger()
-            pool.profile = ledger.worker
-            zygote = _of(pool.zygote_pid)
+            sandbox.profile = ledger.worker
+            zygote = _of(sandbox.zygote_pid)
             for _ in range(count):
                 with scratch() as folder:
                     with ledger.within("judge: intake"):
-                        received = submission.receive(path, whole, folder / "box", group=pool.uid)
-                    with ledger.within("judge: wire", "reading:of_files"):
-                        pool.read(received, compared=whole.graded)
+                        received = submission.receive(path, whole, folder / "workspace", group=sandbox.uid)
+                    with ledger.within("judge: wire", "notebook_cache:of_files"):
+                        sandbox.read(received, compared=whole.graded)
                     salted = replace(received, digest=f"{received.digest}{len(ledgers)}")
                     grading = Grading(
-                        noted, salted, assignment, terminal.secret(), yardsticks=yardsticks, judging=noted
+                        noted, salted, assignment, terminal.secret(), baseline_cpus=baseline_cpus, judging=noted
                     )
                     for _ in grading.results():
                         pass
             ledger.close()
-            after = _of(pool.zygote_pid)
+            after = _of(sandbox.zygote_pid)
             ledger.add("zygote: fork, reap, imports", after[0] - zygote[0], after[1] - zygote[1])
             ledgers.append(ledger)
         noted.inner.close()
@@ -214,11 +214,11 @@ def lines(measured: Profile) -> Iterator[str]:
     yield _both("all", first.all(), then.all(), rounds)
     yield _row("by request, then", "CPU s", *COLUMNS, "the rest", "faults")
     ranked = sorted(then.by_ask.items(), key=lambda pair: -total(pair[1]).seconds)
-    for ask, spent_on in ranked[:SHOWN]:
+    for request, spent_on in ranked[:SHOWN]:
         every = total(spent_on)
         parts = [spent_on.get(phase, Spent()).seconds for phase in COLUMNS.values()]
         seconds = [value / rounds for value in (every.seconds, *parts, every.seconds - sum(parts))]
-        name = f"  {ask.partition('<')[0]} {ask.rpartition('.')[2]}"
+        name = f"  {request.partition('<')[0]} {request.rpartition('.')[2]}"
         yield _row(name, *(f"{value:.3f}" for value in seconds), f"{every.faults // rounds:,}")
 
 

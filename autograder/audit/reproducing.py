@@ -21,9 +21,9 @@ import numpy as np
 from autograder import version
 from autograder.audit import bank, homework
 from autograder.audit.journal import Journal
-from autograder.audit.section import Claim, Form, Listing, Part, Tell, nobody
+from autograder.audit.section import AuditPart, Claim, SectionForm, TableForm, Tell, nobody
 from autograder.audit.solutions import Solution, applied
-from autograder.core import Ask, Assignment, Observation, Submission, Values
+from autograder.core import Assignment, Observation, Request, Submission, Values
 from autograder.grade import Grading
 from autograder.text import many
 
@@ -130,21 +130,24 @@ def _differing(texts: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass
 class _Draws:
-    """An asker that puts nothing to anybody: it keeps a digest of what was drawn for each ask, and its seed."""
+    """An asker that puts nothing to anybody: it keeps a digest of what was drawn for each request, and its seed."""
 
     drawn: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+    def ask(self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
         digest = hashlib.sha256()
         for name, value in sorted(given.items()):
             plain = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
             digest.update(f"{name}\0{len(plain)}\0".encode() + plain)
-        self.drawn[ask.name] = digest.hexdigest(), seed
+        self.drawn[request.name] = digest.hexdigest(), seed
         return Observation(error="Nothing was asked.")
 
 
 def drawn(assignment: Assignment, digest: str) -> dict[str, tuple[str, int]]:
-    """For each ask that draws: a digest of the inputs, and the worker's seed, of the submission with this digest."""
+    """For each request that draws.
+
+    A digest of the inputs, and the worker's seed, of the submission with this digest.
+    """
     asker = _Draws()
     own = bank.drawn(assignment)
     list(Grading(asker, Submission(Path("/nonexistent"), digest), own).results())
@@ -152,7 +155,7 @@ def drawn(assignment: Assignment, digest: str) -> dict[str, tuple[str, int]]:
 
 
 def shared(assignment: Assignment, one: str, other: str) -> list[str]:
-    """The asks whose inputs or seed two submissions, named by their digests, have in common."""
+    """The requests whose inputs or seed two submissions, named by their digests, have in common."""
     first, second = drawn(assignment, one), drawn(assignment, other)
     return [
         name for name in first if first[name][0] == second[name][0] or first[name][1] % 2**32 == second[name][1] % 2**32
@@ -198,7 +201,7 @@ def gain(cheater: Solution, assignment: Assignment, *, salt: str = "") -> Gained
 
 @dataclass(frozen=True)
 class Reproduced:
-    """All of it: the repetitions, the asks that two uploads share, and what the cheaters got."""
+    """All of it: the repetitions, the requests that two uploads share, and what the cheaters got."""
 
     repeated: Repeated
     shared: tuple[str, ...]
@@ -236,7 +239,7 @@ def _kinds(found: Reproduced) -> str:
     return f"{many(kinds, 'kind')} in {len(found.repeated.digests)} gradings{differing}"
 
 
-FORM = Form[Reproduced](
+FORM = SectionForm[Reproduced](
     "reproducing",
     "Reproducibility",
     "A grade depends on what was handed in and on the grader's version, and on nothing else.",
@@ -259,7 +262,7 @@ FORM = Form[Reproduced](
         ),
     ),
     (
-        Listing[Reproduced](
+        TableForm[Reproduced](
             "What such solutions got",
             lambda found: found.gains,
             {
@@ -272,4 +275,4 @@ FORM = Form[Reproduced](
     ),
 )
 section = FORM.filled
-PART = Part("the same upload many times, and solutions that count on a seed", 25, measured, FORM)
+PART = AuditPart("the same upload many times, and solutions that count on a seed", 25, measured, FORM)

@@ -85,7 +85,7 @@ class Claim(Generic[Found]):
 
 
 @dataclass(frozen=True)
-class Listing(Generic[Found]):
+class TableForm(Generic[Found]):
     """One table of a form: what has a row, and by the head of each column what of it stands there."""
 
     caption: str
@@ -99,7 +99,7 @@ class Listing(Generic[Found]):
 
 
 @dataclass(frozen=True)
-class Form(Generic[Found]):
+class SectionForm(Generic[Found]):
     """A part's section before it is measured.
 
     Where the number of promises or columns depends on what is found, a function takes a claim's or a listing's place.
@@ -129,7 +129,7 @@ def nothing(_assignment: Assignment) -> str:
 
 
 @dataclass(frozen=True)
-class Part(Generic[Found]):
+class AuditPart(Generic[Found]):
     """A part of the audit: what it looks at in a few words, how it is measured, and how it tells what it found.
 
     With --quick it takes one of `slice` things. `lacks` says why a homework cannot be audited so, "" if it can.
@@ -138,7 +138,7 @@ class Part(Generic[Found]):
     about: str
     slice: int
     measured: Measure[Found]
-    form: Form[Found]
+    form: SectionForm[Found]
     lacks: Callable[[Assignment], str] = nothing
 
 

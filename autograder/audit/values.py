@@ -26,15 +26,15 @@ from autograder import version
 from autograder.audit import homework, parallel
 from autograder.audit.fuzzing import TooSlow
 from autograder.audit.journal import Journal
-from autograder.audit.section import Claim, Form, Listing, Part, Tell, first, nobody
-from autograder.core import Array, Assignment, Check, Observation, Reject, Submission, Trial, Value, Values
+from autograder.audit.section import AuditPart, Claim, SectionForm, TableForm, Tell, first, nobody
+from autograder.core import Array, Assignment, Check, CheckFailed, Observation, Submission, Trial, Value, Values
 from autograder.sandbox import returns, wire
 from autograder.text import many
 
 SEED = 11
 CHUNK = 1000
 DRAWS = 3
-"""Inputs that are drawn for each ask; the changes are spread over them."""
+"""Inputs that are drawn for each request; the changes are spread over them."""
 LIMIT, MEMORY = 1.0, 200 * 1024**2
 """CPU seconds and bytes of one judgement: a tenth and two fifths of what ends it (`judging.Limits`)."""
 
@@ -174,8 +174,8 @@ def _scaled(value: Array, rng: random.Random) -> Array:
 
 
 @dataclass(frozen=True)
-class Case:
-    """A check with right trials of its ask, and of its smallest examples' ask where it has one."""
+class FuzzedCheck:
+    """A check with right trials of its request, and of its smallest examples' ask where it has one."""
 
     check: Check
     trials: tuple[Trial, ...]
@@ -192,7 +192,7 @@ def inputs_of(assignment: Assignment) -> dict[str, int]:
     return {
         id: given.inputs.get(id, given.usual_inputs)
         for id, check in checks_of(assignment).items()
-        if not check.ask.collector or id in given.answers
+        if not check.request.collector or id in given.answers
     }
 
 
@@ -200,26 +200,26 @@ def right(assignment: Assignment, check: Check, draw: int) -> Trial:
     """The reference's answer to one draw of the check's ask."""
     from autograder.audit.inprocess import InProcess
 
-    ask = check.ask
-    given = ask.inputs(np.random.Generator(np.random.Philox(SEED + draw)))
-    if ask.collector:
+    request = check.request
+    given = request.inputs(np.random.Generator(np.random.Philox(SEED + draw)))
+    if request.collector:
         return Trial(given, homework.of(assignment).values.answers[check.id](assignment, check), {}, 1.0, 1.0)
     reference = Submission(assignment.reference, "reference", ours=True)
-    seen = InProcess(assignment.probes).ask(reference, ask, given, seed=SEED + draw, seconds=600.0)
-    assert seen.values is not None, (ask.name, seen.error)
-    return Trial(given, seen.values, seen.values if ask.reference else {}, 1.0, 1.0)
+    seen = InProcess(assignment.probes).ask(reference, request, given, seed=SEED + draw, seconds=600.0)
+    assert seen.values is not None, (request.name, seen.error)
+    return Trial(given, seen.values, seen.values if request.reference else {}, 1.0, 1.0)
 
 
 @lru_cache(maxsize=4)
-def case_of(package: str, id: str) -> Case:
+def case_of(package: str, id: str) -> FuzzedCheck:
     """Made once in a process."""
     assignment = homework.load(package)
     check = checks_of(assignment)[id]
-    trials = tuple(right(assignment, check, draw) for draw in range(1 if check.ask.fixed else DRAWS))
+    trials = tuple(right(assignment, check, draw) for draw in range(1 if check.request.deterministic else DRAWS))
     tiny = None
-    if check.smallest is not None:
-        tiny = right(assignment, Check(id, "", 0.0, check.smallest.ask, check.judge), 0)
-    return Case(check, trials, tiny)
+    if check.counterexample is not None:
+        tiny = right(assignment, Check(id, "", 0.0, check.counterexample.request, check.judge), 0)
+    return FuzzedCheck(check, trials, tiny)
 
 
 @dataclass(frozen=True)
@@ -235,20 +235,22 @@ class Judged:
     faults: tuple[str, ...]
 
 
-def made(case: Case, number: int) -> tuple[Trial, Trial | None]:
+def made(case: FuzzedCheck, number: int) -> tuple[Trial, Trial | None]:
     """Changed answer number `number`; every tenth one where there are tiny inputs is of these."""
     rng = random.Random(f"{SEED} {case.check.id} {number}")
     right = case.trials[number % len(case.trials)]
-    ask = case.check.ask
-    if case.tiny is not None and case.check.smallest is not None and number % 10 == 0:
-        got = returns.admitted(case.check.smallest.ask, case.tiny.given, Observation(changed(case.tiny.got, rng)))
+    request = case.check.request
+    if case.tiny is not None and case.check.counterexample is not None and number % 10 == 0:
+        got = returns.admitted(
+            case.check.counterexample.request, case.tiny.given, Observation(changed(case.tiny.got, rng))
+        )
         return right, Trial(case.tiny.given, got.values) if got.values is not None else None
-    seen = returns.admitted(ask, right.given, Observation(changed(right.got, rng)))
+    seen = returns.admitted(request, right.given, Observation(changed(right.got, rng)))
     return Trial(right.given, seen.values or {}, right.want, right.got_cpu, right.want_cpu), None
 
 
-def judged(case: Case, numbers: Sequence[int], *, limit: float = LIMIT) -> Judged:
-    """Judges these. At fault is what raises anything but `Reject`, gives no verdict, or passes a limit."""
+def judged(case: FuzzedCheck, numbers: Sequence[int], *, limit: float = LIMIT) -> Judged:
+    """Judges these. At fault is what raises anything but `CheckFailed`, gives no verdict, or passes a limit."""
     refused = verdicts = rejected = 0
     total, slowest, faults, id = 0.0, 0.0, [], case.check.id
     _warmed(case)
@@ -261,17 +263,17 @@ def judged(case: Case, numbers: Sequence[int], *, limit: float = LIMIT) -> Judge
             signal.setitimer(signal.ITIMER_PROF, 10 * limit)
             started = time.process_time()
             try:
-                if tiny is not None and case.check.smallest is not None:
-                    verdicts += isinstance(case.check.smallest.describe(trial, tiny), str)
+                if tiny is not None and case.check.counterexample is not None:
+                    verdicts += isinstance(case.check.counterexample.describe(trial, tiny), str)
                 else:
                     verdict = case.check.judge(trial)
                     verdicts += 1
                     if not (0.0 <= verdict.score <= 1.0 and verdict.message):
                         faults.append(f"{id} {number}: no verdict: {verdict}"[:300])
-            except Reject as refusal:
+            except CheckFailed as refusal:
                 rejected += 1
                 if not str(refusal):
-                    faults.append(f"{id} {number}: Reject without a sentence")
+                    faults.append(f"{id} {number}: CheckFailed without a sentence")
             except (Exception, TooSlow) as error:
                 faults.append(f"{id} {number}: {type(error).__name__}: {error}"[:300])
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -282,11 +284,11 @@ def judged(case: Case, numbers: Sequence[int], *, limit: float = LIMIT) -> Judge
     return Judged(len(numbers), refused, verdicts, rejected, total, slowest, tuple(faults))
 
 
-def _warmed(case: Case) -> None:
+def _warmed(case: FuzzedCheck) -> None:
     """What is worked out once for a draw is no part of a judgement's cost; a right answer passes."""
     for trial in case.trials:
         verdict = case.check.judge(trial)
-        assert verdict.score == 1 or case.check.ask.collector, (case.check.id, verdict)
+        assert verdict.score == 1 or case.check.request.collector, (case.check.id, verdict)
 
 
 @contextlib.contextmanager
@@ -370,7 +372,7 @@ def _sum(rows: Sequence[Mapping[str, Any]]) -> Judged:
     return Judged(**totals, slowest=max(row["slowest"] for row in rows), faults=faults)
 
 
-FORM = Form[Found](
+FORM = SectionForm[Found](
     "values",
     "Values at extremes",
     "Near-right answers with up to three values changed, for every judge: each is judged or refused.",
@@ -390,8 +392,8 @@ FORM = Form[Found](
         ),
     ),
     (
-        Listing[Found]("Not tried: only a kernel could answer", lambda found: found.left_out, {"check": str}),
-        Listing[Found](
+        TableForm[Found]("Not tried: only a kernel could answer", lambda found: found.left_out, {"check": str}),
+        TableForm[Found](
             "Changed answers by judge",
             lambda found: found.judged.items(),
             {
@@ -408,4 +410,4 @@ FORM = Form[Found](
     ),
 )
 section = FORM.filled
-PART = Part("near-right answers with values at extremes, for every judge", 100, measured, FORM, lacks)
+PART = AuditPart("near-right answers with values at extremes, for every judge", 100, measured, FORM, lacks)

@@ -23,14 +23,14 @@ from typing import Any
 from autograder import version
 from autograder.audit import bank, casefiles, homework, parallel
 from autograder.audit.journal import Journal, Key
-from autograder.audit.section import Claim, Form, Listing, Part, Tell, nobody
+from autograder.audit.section import AuditPart, Claim, SectionForm, TableForm, Tell, nobody
 from autograder.audit.solutions import Definition, Solution, applied
 from autograder.authoring import template
 from autograder.core import Assignment
 from autograder.grade import Grading
 from autograder.intake import submission
 from autograder.sandbox.guest.statements import split
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 
 Files = dict[str, str]
 """An upload's text files by their path; a notebook's is its JSON."""
@@ -629,11 +629,11 @@ def wrapped(solution: Solution, wrapping: Wrapping, assignment: Assignment) -> d
 
 
 @cache
-def _pool(probes: str) -> Pool:
+def _pool(probes: str) -> Sandbox:
     """One for each process of the audit; it ends with it."""
-    pool = Pool(Wall(probes))
-    pool.start()
-    return pool
+    sandbox = Sandbox(SandboxConfig(probes))
+    sandbox.start()
+    return sandbox
 
 
 def graded(package: str, solution: Solution, wrapping: str) -> dict[str, Any]:
@@ -655,12 +655,12 @@ def graded(package: str, solution: Solution, wrapping: str) -> dict[str, Any]:
 def _received(files: Mapping[str, bytes], assignment: Assignment) -> Iterator[Any]:
     with tempfile.TemporaryDirectory(prefix="wrapped-", dir="/tmp") as folder:
         Path(folder).chmod(0o711)
-        upload, box = Path(folder, "upload.zip"), Path(folder, "box")
+        upload, workspace = Path(folder, "upload.zip"), Path(folder, "workspace")
         with zipfile.ZipFile(upload, "w", zipfile.ZIP_DEFLATED) as archive:
             for path, data in files.items():
                 archive.writestr(path, data)
-        box.mkdir()
-        yield submission.receive(upload, assignment, box, group=_pool(assignment.probes).uid)
+        workspace.mkdir()
+        yield submission.receive(upload, assignment, workspace, group=_pool(assignment.probes).uid)
 
 
 @dataclass(frozen=True)
@@ -705,7 +705,7 @@ def _tried(found: Found) -> list[tuple[Wrapping, list[Mapping[str, Any]]]]:
     return [(one, rows) for one, rows in own if rows]
 
 
-FORM = Form[Found](
+FORM = SectionForm[Found](
     "wrappings",
     "Wrappings",
     "Right work is right however it is wrapped. Every right solution of the bank is handed in the way other people "
@@ -721,7 +721,7 @@ FORM = Form[Found](
         ),
     ),
     (
-        Listing[Found](
+        TableForm[Found](
             "Solutions that lost points",
             _lost,
             {
@@ -731,7 +731,7 @@ FORM = Form[Found](
                 "message": lambda row: next(iter(row[2]["why"].values())),
             },
         ),
-        Listing[Found](
+        TableForm[Found](
             "Wrappings",
             _tried,
             {
@@ -745,4 +745,4 @@ FORM = Form[Found](
     ),
 )
 section = FORM.filled
-PART = Part("right solutions wrapped as other people would", 300, measured, FORM, lacks)
+PART = AuditPart("right solutions wrapped as other people would", 300, measured, FORM, lacks)

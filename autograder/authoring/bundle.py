@@ -248,13 +248,13 @@ def _pieces(
     places = homeworks.places(homework, root)
     if not is_of_parts(places, asked, each=each):
         return [Piece()], {}, []
-    from autograder.core import Reject
+    from autograder.core import CheckFailed
     from autograder.intake import parts
     from autograder.intake.chosen import Asked, chosen
 
     try:
         own = chosen(homework, asked or Asked(), root=places[0])
-    except Reject as fault:
+    except CheckFailed as fault:
         raise ValueError(str(fault)) from None
     whole = homeworks.load(homework)
     more: dict[str, bytes] = {}

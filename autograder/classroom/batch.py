@@ -33,7 +33,7 @@ from autograder.classroom.jobs import Task
 from autograder.classroom.kept import Store
 from autograder.classroom.records import FORMER, Records, merged, why
 from autograder.classroom.roster import Upload
-from autograder.core import Assignment, Reject
+from autograder.core import Assignment, CheckFailed
 from autograder.intake.chosen import Asked, Chosen, chosen, digest
 from autograder.output import gradescope
 from autograder.output.terminal import GRADED, NOT_GRADABLE, OUR_FAULT, STOPPED
@@ -48,7 +48,7 @@ NAMED = 12
 
 
 @dataclass(frozen=True)
-class Options:
+class ClassOptions:
     """What the command line said.
 
     `again` is None, or what to grade anew: questions, checks and students by any of their names, none of them for all.
@@ -105,19 +105,19 @@ class Stopped(BaseException):
     """We were told to stop."""
 
 
-def run(options: Options, secret: bytes) -> int:
+def run(options: ClassOptions, secret: bytes) -> int:
     """Grades what has to be graded and writes everything. Returns 0, 2 (no class there) or 3 (a fault of ours)."""
     try:
         own = chosen(options.homework, options.asked)
         if own.settings is not None and own.settings.course.late is not None and own.settings.course.late.due is None:
-            raise Reject(NO_DUE_DATE.format(name=own.settings.name))
+            raise CheckFailed(NO_DUE_DATE.format(name=own.settings.name))
         uploads = [upload for upload in roster.read(options.path) if upload.path.resolve() != options.out.resolve()]
         scope = scope_of(options, own.assignment, uploads)
         if options.scheduler:  # its workers have working folders of their own
             uploads = [replace(upload, path=upload.path.absolute()) for upload in uploads]
         with alone(options.out):
             return _run(options, own, uploads, scope, secret)
-    except Reject as fault:
+    except CheckFailed as fault:
         return _refuse(str(fault))
     except OSError as error:
         return _refuse(f"{error.filename or options.out} cannot be used: {error.strerror or error}.", OUR_FAULT)
@@ -131,8 +131,11 @@ NO_DUE_DATE = (
 )
 
 
-def scope_of(options: Options, assignment: Assignment, uploads: list[Upload]) -> Scope:
-    """What the words of `--again` and `--only-student` mean. Raises `Reject` for a word that means nothing here."""
+def scope_of(options: ClassOptions, assignment: Assignment, uploads: list[Upload]) -> Scope:
+    """What the words of `--again` and `--only-student` mean.
+
+    Raises `CheckFailed` for a word that means nothing here.
+    """
     known: dict[str, tuple[str, ...]] = {
         check.id: (check.id,) for each in assignment.questions for check in each.checks
     }
@@ -150,7 +153,7 @@ def scope_of(options: Options, assignment: Assignment, uploads: list[Upload]) ->
     if ids is not None and named is not None:
         ids &= named
         if not ids:
-            raise Reject("--only-student and --again name different students, so no student is left to grade.")
+            raise CheckFailed("--only-student and --again name different students, so no student is left to grade.")
     return Scope(options.again is not None, checks, named if ids is None else ids)
 
 
@@ -161,7 +164,7 @@ def _called(words: Iterable[str], uploads: list[Upload], option: str, more: str)
         ids = {upload.id for upload in uploads if upload.is_called(word)}
         if not ids:
             near = difflib.get_close_matches(word, [upload.id for upload in uploads], 3, 0.5)
-            raise Reject(
+            raise CheckFailed(
                 f"{option} {word}: no submission has this id, name, email or student number.{more}"
                 + (f" Similar: {', '.join(near)}." if near else "")
             )
@@ -169,7 +172,7 @@ def _called(words: Iterable[str], uploads: list[Upload], option: str, more: str)
     return None if found is None else frozenset(found)
 
 
-def _run(options: Options, own: Chosen, uploads: list[Upload], scope: Scope, secret: bytes) -> int:
+def _run(options: ClassOptions, own: Chosen, uploads: list[Upload], scope: Scope, secret: bytes) -> int:
     assignment = own.assignment
     grader = version.of(assignment, digest(own.settings, own.only))
     checks = tuple(check for check in scope.checks if check in _checks(jobs.narrowed(assignment, runs=options.runs)))
@@ -287,7 +290,7 @@ def _checks(assignment: Assignment) -> frozenset[str]:
 
 
 def _plan(
-    options: Options, scope: Scope, uploads: list[Upload], todo: list[Upload], reasons: dict[str, str]
+    options: ClassOptions, scope: Scope, uploads: list[Upload], todo: list[Upload], reasons: dict[str, str]
 ) -> Iterator[str]:
     """What this run will do, and what it will not."""
     if todo:
@@ -374,7 +377,7 @@ def _all(
     task_of: Callable[[Upload], Task],
     prints: dict[str, str],
     make: Make,
-    options: Options,
+    options: ClassOptions,
     keep: Callable[[Upload, dict[str, Any]], None],
     tell: Callable[[], None],
 ) -> None:
@@ -441,7 +444,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 @contextmanager
-def _executor(options: Options) -> Iterator[Make]:
+def _executor(options: ClassOptions) -> Iterator[Make]:
     """What makes an executor: processes of this machine, or the workers of a Dask cluster."""
     if not options.scheduler:
         context = multiprocessing.get_context("spawn")  # threads of numpy's do not survive a fork
@@ -452,20 +455,20 @@ def _executor(options: Options) -> Iterator[Make]:
     try:
         from distributed import Client
     except ImportError:
-        raise Reject(
+        raise CheckFailed(
             "--scheduler needs Dask, which is not installed here: "
             f"{sys.executable} -m pip install -r autograder/requirements-cluster.txt"
         ) from None
     try:
         client = Client(options.scheduler, timeout=10)
     except (OSError, ValueError) as error:
-        raise Reject(f"There is no Dask scheduler at {options.scheduler}: {error}.") from None
+        raise CheckFailed(f"There is no Dask scheduler at {options.scheduler}: {error}.") from None
     with client:
         # Not pure: no call is taken for another with the same arguments. Retries are for faults of the machines.
         yield lambda: client.get_executor(pure=False, retries=ATTEMPTS)
 
 
-def _again(options: Options, scope: Scope, grader: str) -> str:
+def _again(options: ClassOptions, scope: Scope, grader: str) -> str:
     """The id under which is graded anew what was asked for. The one of a run that did not finish goes on."""
     marker = options.out / MARKER
     asked = {

@@ -37,7 +37,7 @@ READING = " (for manual grading)"
 """How results.json marks a check that a person reads."""
 
 
-class Refused(Exception):
+class SaveRefused(Exception):
     """What cannot be saved, as a sentence for the person who grades."""
 
 
@@ -109,12 +109,14 @@ def added(book: sqlite3.Connection, assignment: Assignment, *, optional: bool = 
 def set_worth(book: sqlite3.Connection, check: Check, points: float) -> None:
     """Says what an answer for a person can get. Raises `Refused` where more was given already, or it makes no sense."""
     if not check.manual:
-        raise Refused("Only answers that a person reads can have another number of points.")
+        raise SaveRefused("Only answers that a person reads can have another number of points.")
     if not math.isfinite(points) or not 0 <= points <= MOST_POINTS:
-        raise Refused(f"The points for an answer must be a number from 0 to {MOST_POINTS:g}.")
+        raise SaveRefused(f"The points for an answer must be a number from 0 to {MOST_POINTS:g}.")
     given = book.execute("SELECT MAX(points) FROM by_hand WHERE check_id = ?", (check.id,)).fetchone()[0]
     if given is not None and given > points:
-        raise Refused(f"A student already has {given:g} points for this answer, so it cannot be worth only {points:g}.")
+        raise SaveRefused(
+            f"A student already has {given:g} points for this answer, so it cannot be worth only {points:g}."
+        )
     book.execute("INSERT OR REPLACE INTO worth VALUES (?, ?)", (check.id, points))
 
 
@@ -129,13 +131,13 @@ def save(
     """
     comment = clean(comment, limit=MOST_COMMENT).strip()
     if points is not None and (not math.isfinite(points) or points < 0):
-        raise Refused("Points must be a number from 0 on, or empty.")
+        raise SaveRefused("Points must be a number from 0 on, or empty.")
     if points is not None and points > most:
         what = "this answer" if check.manual else "this check"
-        raise Refused(f"{points:g} points are more than the {most:g} that {what} is worth.")
+        raise SaveRefused(f"{points:g} points are more than the {most:g} that {what} is worth.")
     row = book.execute("SELECT content FROM submissions WHERE id = ?", (submission,)).fetchone()
     if row is None:
-        raise Refused("This submission is no longer in the gradebook.")
+        raise SaveRefused("This submission is no longer in the gradebook.")
     old = mark(book, submission, check.id)
     if (old.version if old else 0) != version:
         raise Conflict(old)
@@ -343,7 +345,7 @@ def table(lines: Sequence[Sequence[object]]) -> str:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A line of a table that came back: its number there, and what it says."""
 
     line: int
@@ -355,7 +357,7 @@ class Row:
     version: int | None
 
 
-def rows(text: str) -> list[Row]:
+def rows(text: str) -> list[TableRow]:
     """What a spreadsheet made of the table: commas, semicolons or tabs between cells, a comma for a decimal point.
 
     Raises `Refused` with the first line that makes no sense: nothing is taken of a table that is broken.
@@ -368,7 +370,7 @@ def rows(text: str) -> list[Row]:
         head = [name.strip() for name in next(reader, [])]
         needed = ("Submission", "Check", "Points", "Comment")
         if absent := [name for name in needed if name not in head]:
-            raise Refused(
+            raise SaveRefused(
                 f"The table has no column {' and no column '.join(absent)}. It needs the columns {', '.join(needed)}."
             )
         found = []
@@ -377,23 +379,25 @@ def rows(text: str) -> list[Row]:
             if any(cells):
                 found.append(_row(reader.line_num, told))
     except csv.Error as error:
-        raise Refused(f"The table cannot be read after line {reader.line_num}: {error}.") from None
+        raise SaveRefused(f"The table cannot be read after line {reader.line_num}: {error}.") from None
     return found
 
 
-def _row(line: int, told: Mapping[str, str]) -> Row:
+def _row(line: int, told: Mapping[str, str]) -> TableRow:
     numbers: dict[str, float | None] = {}
     for name in ("Points", "Worth", "Version"):
         text = told.get(name, "").strip().replace(",", ".")
         try:
             numbers[name] = float(text) if text else None
         except ValueError:
-            raise Refused(f"Line {line}: {name} is {clean(text, limit=40, line=True)!r}. Expected: a number.") from None
+            raise SaveRefused(
+                f"Line {line}: {name} is {clean(text, limit=40, line=True)!r}. Expected: a number."
+            ) from None
         if numbers[name] is not None and not math.isfinite(numbers[name] or 0.0):
-            raise Refused(f"Line {line}: {name} is {text}. Expected: a finite number.")
+            raise SaveRefused(f"Line {line}: {name} is {text}. Expected: a finite number.")
     version = numbers["Version"]
     comment = told.get("Comment", "").strip()
-    return Row(
+    return TableRow(
         line,
         _plain(told.get("Submission", "").strip()),
         _plain(told.get("Check", "").strip()),
@@ -418,7 +422,9 @@ class Imported:
     left: tuple[str, ...]
 
 
-def take(book: sqlite3.Connection, assignment: Assignment, found: Sequence[Row], *, author: str, now: str) -> Imported:
+def take(
+    book: sqlite3.Connection, assignment: Assignment, found: Sequence[TableRow], *, author: str, now: str
+) -> Imported:
     """Puts a table's rows into the book, all in one transaction. Raises `Refused`, and then nothing was changed.
 
     A row whose version is not the book's any more is left, and told.
@@ -432,7 +438,9 @@ def take(book: sqlite3.Connection, assignment: Assignment, found: Sequence[Row],
             check, name = checks.get(row.check), names.get(row.submission)
             if check is None or name is None:
                 what = f"check {row.check!r}" if check is None else f"submission {row.submission!r}"
-                raise Refused(f"Line {row.line}: there is no {clean(what, limit=120, line=True)} in this gradebook.")
+                raise SaveRefused(
+                    f"Line {row.line}: there is no {clean(what, limit=120, line=True)} in this gradebook."
+                )
             if check.manual and row.worth is not None and row.worth != worth(book, assignment)[check.id]:
                 set_worth(book, check, row.worth)
                 changed += 1
@@ -455,8 +463,8 @@ def take(book: sqlite3.Connection, assignment: Assignment, found: Sequence[Row],
             try:
                 save(book, name, check, points=row.points, comment=comment, version=version, author=author, now=now,
                      most=most[check.id])  # fmt: skip
-            except Refused as fault:
-                raise Refused(f"Line {row.line}: {fault}") from None
+            except SaveRefused as fault:
+                raise SaveRefused(f"Line {row.line}: {fault}") from None
             changed += 1
     return Imported(changed, same, tuple(left))
 

@@ -14,7 +14,7 @@ from autograder import homeworks, version
 from autograder.classroom import jobs
 from autograder.classroom.jobs import Task
 from autograder.classroom.roster import Upload
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from autograder.intake.chosen import digest
 
 PATIENCE = 300.0
@@ -24,7 +24,7 @@ SAMPLE = 5
 
 
 @dataclass(frozen=True)
-class Found:
+class WorkerReport:
     """What a worker says of itself. `lacks` are the ends of sentences, none where it can grade."""
 
     machine: str
@@ -32,7 +32,7 @@ class Found:
     sandbox: str = ""
 
 
-def inspect(task: Task, prints: Sequence[tuple[Upload, str]]) -> Found:
+def inspect(task: Task, prints: Sequence[tuple[Upload, str]]) -> WorkerReport:
     """Runs on a worker: looks for the grader, the uploads and the sandbox there."""
     machine = f"{socket.gethostname()}, Python {platform.python_version()}, process {os.getpid()}"
     lacks, sandbox = [], ""
@@ -50,7 +50,7 @@ def inspect(task: Task, prints: Sequence[tuple[Upload, str]]) -> Found:
         sandbox = jobs.sandbox(task.homework)
     except Exception as error:
         lacks.append(f"no sandbox could be started: {error}")
-    return Found(machine, tuple(lacks), sandbox)
+    return WorkerReport(machine, tuple(lacks), sandbox)
 
 
 def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _grader(homework: str, settings: str) -> str:
 
 
 def check(address: str, task: Task, uploads: Sequence[Upload], tell: Callable[[str], None]) -> None:
-    """Asks every worker, and tells a line for each. Raises `Reject` where one cannot grade, or there is none."""
+    """Asks every worker, and tells a line for each. Raises `CheckFailed` where one cannot grade, or there is none."""
     from distributed import Client
 
     few = uploads[:: max(1, len(uploads) // SAMPLE)][:SAMPLE]
@@ -75,7 +75,7 @@ def check(address: str, task: Task, uploads: Sequence[Upload], tell: Callable[[s
     with Client(address, timeout=10) as client:  # type: ignore[no-untyped-call]
         workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
         if not workers:
-            raise Reject(f"The Dask scheduler at {address} has no worker. Start some: dask worker {address}")
+            raise CheckFailed(f"The Dask scheduler at {address} has no worker. Start some: dask worker {address}")
         asked = {
             worker: client.submit(
                 *(inspect, task, prints), workers=[worker], allow_other_workers=False, pure=False, retries=0
@@ -87,13 +87,13 @@ def check(address: str, task: Task, uploads: Sequence[Upload], tell: Callable[[s
             try:
                 found = future.result(timeout=PATIENCE)
             except Exception as error:  # its Python lacks the grader or what that needs, or it died
-                found = Found("", (f"{type(error).__name__}: {error}".rstrip(": "),))
+                found = WorkerReport("", (f"{type(error).__name__}: {error}".rstrip(": "),))
             unfit += bool(found.lacks)
             tell(f"worker {worker} ({found.machine or 'no answer'}): {'; '.join(found.lacks) or 'ready'}")
             if found.sandbox:
                 tell(f"  {found.sandbox}")
         if unfit:
-            raise Reject(
+            raise CheckFailed(
                 f"{unfit} of {len(workers)} workers cannot grade, so nothing was sent. Fix the problems in their "
                 "lines or stop these workers, and give the same command again."
             )

@@ -39,7 +39,7 @@ Kind = Literal["same", "added", "removed", "heading"]
 
 
 @dataclass(frozen=True)
-class Line:
+class CodeLine:
     """`number` is its place in the file or cell, 0 for a heading such as "code cell 3"."""
 
     number: int
@@ -51,7 +51,7 @@ class Block:
     """Neighbouring lines of one kind."""
 
     kind: Kind
-    lines: tuple[Line, ...]
+    lines: tuple[CodeLine, ...]
 
     @property
     def start(self) -> int:
@@ -129,7 +129,7 @@ def shown(name: str, data: bytes, template: bytes | None) -> Shown:
     return Shown(name, CHANGED, tuple(parts), added, removed, cut)
 
 
-def _comparable(theirs: Sequence[Line], mine: Sequence[Line]) -> bool:
+def _comparable(theirs: Sequence[CodeLine], mine: Sequence[CodeLine]) -> bool:
     """Whether difflib is quick with them: it drops lines that are more than a hundredth of a long file itself."""
     if max(len(theirs), len(mine)) > MOST_COMPARED:
         return False
@@ -139,7 +139,7 @@ def _comparable(theirs: Sequence[Line], mine: Sequence[Line]) -> bool:
     return matches <= MOST_MATCHES * max(len(theirs), len(mine), 200)
 
 
-def _blocks(kind: Kind, lines: Sequence[Line]) -> Iterator[Block]:
+def _blocks(kind: Kind, lines: Sequence[CodeLine]) -> Iterator[Block]:
     """Blocks of one kind, broken at headings and where numbers begin anew."""
     start = 0
     for at, line in enumerate(lines):
@@ -153,7 +153,7 @@ def _blocks(kind: Kind, lines: Sequence[Line]) -> Iterator[Block]:
         yield Block(kind, tuple(lines[start:]))
 
 
-def _folded(lines: Sequence[Line], *, first: bool = True, last: bool = True) -> Iterator[Block | Fold]:
+def _folded(lines: Sequence[CodeLine], *, first: bool = True, last: bool = True) -> Iterator[Block | Fold]:
     """Lines as in the template; those that are far from a change are folded away."""
     low = 0 if first else CONTEXT
     high = len(lines) if last else len(lines) - CONTEXT
@@ -166,30 +166,30 @@ def _folded(lines: Sequence[Line], *, first: bool = True, last: bool = True) -> 
 
 
 @lru_cache(maxsize=64)
-def _template_lines(name: str, data: bytes) -> tuple[tuple[Line, ...], str]:
+def _template_lines(name: str, data: bytes) -> tuple[tuple[CodeLine, ...], str]:
     return _lines(name, data)
 
 
-def _lines(name: str, data: bytes) -> tuple[tuple[Line, ...], str]:
+def _lines(name: str, data: bytes) -> tuple[tuple[CodeLine, ...], str]:
     """The file's lines, and what of it is not shown."""
     if name.endswith(".ipynb"):
         cells = _cells(data)
         if cells is None:
             return _numbered(_text(data)), ""
-        lines: list[Line] = []
+        lines: list[CodeLine] = []
         for title, source, _ in cells:
-            lines += [Line(0, title), *_numbered(source)]
+            lines += [CodeLine(0, title), *_numbered(source)]
     else:
         lines = list(_numbered(_text(data)))
     cut = f"{len(lines) - MOST_LINES} more lines are not shown." if len(lines) > MOST_LINES else ""
     return tuple(lines[:MOST_LINES]), cut
 
 
-def _numbered(text: str) -> tuple[Line, ...]:
+def _numbered(text: str) -> tuple[CodeLine, ...]:
     lines = text.split("\n")
     if lines and not lines[-1]:
         lines.pop()
-    return tuple(Line(number, clean(line, limit=LONGEST)) for number, line in enumerate(lines[: MOST_LINES + 1], 1))
+    return tuple(CodeLine(number, clean(line, limit=LONGEST)) for number, line in enumerate(lines[: MOST_LINES + 1], 1))
 
 
 def _text(data: bytes) -> str:

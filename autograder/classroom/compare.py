@@ -23,7 +23,7 @@ NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Line:
+class CheckLine:
     """What a grading said of one check of one submission. `score` is None where it was for reading only."""
 
     number: str
@@ -45,16 +45,16 @@ class Book:
     grader: str
     totals: dict[str, float]
     contents: dict[str, str]
-    lines: dict[tuple[str, str], Line]
+    lines: dict[tuple[str, str], CheckLine]
     settings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Change:
+class Difference:
     submission: str
     check: str
-    old: Line
-    new: Line
+    old: CheckLine
+    new: CheckLine
 
     @property
     def gain(self) -> float:
@@ -71,7 +71,7 @@ def read(place: Path) -> Book:
             key = row["submission"], row["check_id"]
             diagnoses[key] = (*diagnoses.get(key, ()), row["diagnosis"])
         lines = {
-            (row["submission"], row["check_id"]): Line(
+            (row["submission"], row["check_id"]): CheckLine(
                 *(row["number"] or "", row["name"] or row["check_id"], row["score"], row["points"], row["status"]),
                 *(row["message"], diagnoses.get((row["submission"], row["check_id"]), ())),
             )
@@ -110,13 +110,13 @@ def differing(old: Book, new: Book) -> list[str]:
     return [f"{key}: {before} -> {after}" for key, before, after in pairs if before != after]
 
 
-def changes(old: Book, new: Book) -> list[Change]:
+def changes(old: Book, new: Book) -> list[Difference]:
     """Every check of a submission in both books whose points, status or diagnoses differ, the largest loss first.
 
     What only one of the books has of a submission, the other grading left out: it is nobody's gain or loss.
     """
     keys = sorted(old.lines.keys() & new.lines.keys())
-    found = [Change(*key, old.lines[key], new.lines[key]) for key in keys]
+    found = [Difference(*key, old.lines[key], new.lines[key]) for key in keys]
     differing = [change for change in found if _essence(change.old) != _essence(change.new)]
     return sorted(differing, key=lambda change: (change.gain, change.check, change.submission))
 
@@ -132,20 +132,20 @@ def left_out(one: Book, other: Book) -> list[tuple[str, int, int]]:
     return [(check, lost[check], held[check]) for check in dict.fromkeys(key[1] for key in one.lines) if lost[check]]
 
 
-def folded(found: Sequence[Change]) -> list[list[Change]]:
+def folded(found: Sequence[Difference]) -> list[list[Difference]]:
     """Changes of one check that are equal, together, in the order of the first of each: but for numbers in messages."""
-    groups: dict[object, list[Change]] = {}
+    groups: dict[object, list[Difference]] = {}
     for change in found:
         key = change.check, _essence(change.old), _essence(change.new), _gist(change.old), _gist(change.new)
         groups.setdefault(key, []).append(change)
     return list(groups.values())
 
 
-def _essence(line: Line) -> object:
+def _essence(line: CheckLine) -> object:
     return line.score, line.points, line.status, line.diagnoses
 
 
-def _gist(line: Line) -> str:
+def _gist(line: CheckLine) -> str:
     return NUMBER.sub("#", line.message)
 
 
@@ -239,5 +239,5 @@ def _checks(missing: Sequence[tuple[str, int, int]]) -> str:
     return _names([check if lost == held else f"{check} (of {lost})" for check, lost, held in missing])
 
 
-def _points(line: Line) -> str:
+def _points(line: CheckLine) -> str:
     return "for reading" if line.score is None else f"{line.score:g}/{line.points or 0:g}"

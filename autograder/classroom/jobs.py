@@ -27,7 +27,7 @@ import numpy as np
 from autograder import homeworks
 from autograder.classroom import kept
 from autograder.classroom.roster import Upload
-from autograder.core import Assignment, Question, Reject, Result, Values
+from autograder.core import Assignment, CheckFailed, Question, Result, Values
 from autograder.grade import Grading
 from autograder.intake import parts, submission
 from autograder.intake.late import HandedIn, time_of
@@ -35,8 +35,8 @@ from autograder.output import gradescope
 from autograder.sandbox import confine, fingerprints
 from autograder.sandbox.host import canary
 from autograder.sandbox.host.judging import Guarded
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from autograder.sandbox.host.scratch import scratch
-from autograder.sandbox.host.wall import Pool, Wall
 from autograder.text import clean
 
 if TYPE_CHECKING:  # at run time only where a course.toml is: pydantic takes a moment
@@ -87,7 +87,7 @@ def narrowed(assignment: Assignment, *, checks: Collection[str] = (), runs: bool
 
 def _without_runs(question: Question) -> Question:
     """Without its checks that run a notebook whole. Of a part the numbers stay; else they are counted anew."""
-    kept = [at for at, check in enumerate(question.checks) if not check.ask.collector]
+    kept = [at for at, check in enumerate(question.checks) if not check.request.collector]
     return replace(
         question,
         checks=tuple(question.checks[at] for at in kept),
@@ -112,27 +112,27 @@ def grade(task: Task, upload: Upload, fingerprint: str) -> dict[str, Any]:
     outcome: Outcome = "graded"
     try:
         if upload.reason:
-            raise Reject(upload.reason)
+            raise CheckFailed(upload.reason)
         station = _station(task.homework)
-        pool, isolation = station.pool, station.isolation
+        sandbox, isolation = station.sandbox, station.isolation
         with station.lock, _deadline(task.seconds), scratch() as folder:
             started = time.monotonic()
-            pool.memory, pool.cpu, own = 0, 0.0, time.process_time()
+            sandbox.memory, sandbox.cpu, own = 0, 0.0, time.process_time()
             # Files are placed as the whole homework has them, so that one question's grading reads the same upload.
-            received = submission.receive(upload.fetch(folder), whole, folder / "box", group=pool.uid)
-            code = pool.read(received, compared=whole.graded)
+            received = submission.receive(upload.fetch(folder), whole, folder / "workspace", group=sandbox.uid)
+            code = sandbox.read(received, compared=whole.graded)
             remarks, digest, absent = received.remarks, received.digest, received.absent
             left = task.seconds - (time.monotonic() - started)
             grading = Grading(
-                *(pool, received, assignment, task.secret, left),
-                yardsticks=station.yardsticks,
+                *(sandbox, received, assignment, task.secret, left),
+                baseline_cpus=station.baseline_cpus,
                 judging=station.judging,
             )
             results += grading.results()
             with suppress(OSError):  # a full disk: pages say that there is nothing to show, and the grades hold
                 beside = kept.of(received, grading, results, whole).packed()
-            cpu, memory = pool.cpu + time.process_time() - own, pool.memory
-    except Reject as fault:
+            cpu, memory = sandbox.cpu + time.process_time() - own, sandbox.memory
+    except CheckFailed as fault:
         reason, outcome = str(fault), "not gradable"
         absent = whole.graded if isinstance(fault, submission.Empty) else absent
     except SystemExit:  # told to stop: the scratch folder is gone, and an executor would only catch this
@@ -198,16 +198,16 @@ def broken(task: Task, fingerprint: str, reason: str) -> dict[str, Any]:
 class _Station:
     """A process's zygote, and what its sandbox holds. One submission at a time, whatever threads a cluster uses."""
 
-    pool: Pool
+    sandbox: Sandbox
     isolation: str
     lock: Lock = field(default_factory=Lock)
-    yardsticks: dict[str, float] = field(default_factory=dict)
+    baseline_cpus: dict[str, float] = field(default_factory=dict)
     judging: Guarded = field(default_factory=Guarded)
 
 
 @contextmanager
 def _deadline(seconds: float) -> Iterator[None]:
-    """Ends this process where an upload takes much longer than it may: its asks and judgements have limits already.
+    """Ends this process where an upload takes much longer than it may: its requests and judgements have limits already.
 
     Done by a thread of C code, which needs neither a signal nor the interpreter. The run goes on without the upload.
     """
@@ -224,13 +224,13 @@ def _station(homework: str) -> _Station:
     """Started and tried once in a process."""
     confine.shield()
     assignment = homeworks.load(homework)
-    pool = Pool(Wall(assignment.probes))
-    pool.start()
-    atexit.register(pool.close)
+    sandbox = Sandbox(SandboxConfig(assignment.probes))
+    sandbox.start()
+    atexit.register(sandbox.close)
     with scratch() as results:
-        line = canary.inspect(pool, beside=assignment.reference, results=results).line()
+        line = canary.inspect(sandbox, beside=assignment.reference, results=results).line()
     checks = [check for question in assignment.questions for check in question.checks]
-    return _Station(pool, line, judging=Guarded(checks))
+    return _Station(sandbox, line, judging=Guarded(checks))
 
 
 def sandbox(homework: str) -> str:

@@ -33,8 +33,8 @@ ATTEMPTS = 2
 class Kept:
     """What is known of one submission: `files` by path, and of each check what it printed.
 
-    `seeds` are those of an ask's attempts, by the ask's name; `rungs` say how much of a notebook was run for a check.
-    `left_out` are files that were too large. `absent` and `packages` are as in `core.Submission`.
+    `seeds` are those of a request's attempts, by the request's name; `rungs` say how much of a notebook was run for a
+    check. `left_out` are files that were too large. `absent` and `packages` are as in `core.Submission`.
     """
 
     digest: str = ""
@@ -70,7 +70,7 @@ def of(submission: Submission, grading: Grading, results: Sequence[Result], assi
     files, left_out = _files(submission, assignment)
     printed = {result.check.id: clean(result.log, limit=gradescope.MAX_LOG) for result in results if result.log}
     seeds = {
-        result.check.ask.name: tuple(grading.seed(result.check.ask, attempt) for attempt in range(ATTEMPTS))
+        result.check.request.name: tuple(grading.seed(result.check.request, attempt) for attempt in range(ATTEMPTS))
         for result in results
     }
     rungs = {result.check.id: result.rung for result in results if result.rung}
@@ -83,8 +83,8 @@ def of(submission: Submission, grading: Grading, results: Sequence[Result], assi
 def _files(submission: Submission, assignment: Assignment) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """The submission's own files: what the template has in the same words is not kept, unless it is graded."""
     found: list[tuple[bool, int, str]] = []
-    for path in sorted(submission.box.rglob("*")):
-        place = path.relative_to(submission.box)
+    for path in sorted(submission.workspace.rglob("*")):
+        place = path.relative_to(submission.workspace)
         if path.is_file() and not path.is_symlink() and not place.parts[0].startswith("."):  # those are ours
             found.append((place.as_posix() not in assignment.graded, path.stat().st_size, place.as_posix()))
     files: dict[str, bytes] = {}
@@ -94,7 +94,7 @@ def _files(submission: Submission, assignment: Assignment) -> tuple[dict[str, by
         if size > spare:
             left_out.append(clean(name, limit=200, line=True))
             continue
-        data = (submission.box / name).read_bytes()
+        data = (submission.workspace / name).read_bytes()
         handed_out = assignment.template / name
         if (others and handed_out.is_file() and handed_out.read_bytes() == data) or name in submission.absent:
             continue

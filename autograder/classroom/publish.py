@@ -14,7 +14,7 @@ from autograder import homeworks
 from autograder.classroom import byhand, gradebook, report
 from autograder.classroom.gradebook import Gradebook
 from autograder.classroom.records import Records
-from autograder.core import Assignment, Question, Reject
+from autograder.core import Assignment, CheckFailed, Question
 from autograder.output import gradescope
 from autograder.storage import alone
 
@@ -77,10 +77,10 @@ def _kept(question: Question, graded: Mapping[str, tuple[float, bool]]) -> Quest
 
 
 def opened(out: Path, homework: str = "") -> Class:
-    """The class at `out`; `homework` where the book does not say which. Raises `Reject` where there is none."""
+    """The class at `out`; `homework` where the book does not say which. Raises `CheckFailed` where there is none."""
     path = out / BOOK
     if not path.is_file():
-        raise Reject(f"There is no gradebook in {out}. Expected: the folder that `class --out` made.")
+        raise CheckFailed(f"There is no gradebook in {out}. Expected: the folder that `class --out` made.")
     book = Gradebook(path)
     try:
         with book.open() as opened:
@@ -88,22 +88,25 @@ def opened(out: Path, homework: str = "") -> Class:
             rows = opened.execute("SELECT id, points, optional FROM checks")
             graded = {row["id"]: (row["points"], bool(row["optional"])) for row in rows}
     except sqlite3.Error as error:
-        raise Reject(f"{path} cannot be read: {error}.") from None
+        raise CheckFailed(f"{path} cannot be read: {error}.") from None
     try:
         assignment = homeworks.load(name)
     except homeworks.NoHomework as fault:
-        raise Reject(f"{fault} Give the place of this gradebook's homework with --homework.") from None
+        raise CheckFailed(f"{fault} Give the place of this gradebook's homework with --homework.") from None
     narrowed = replace(assignment, questions=tuple(filter(None, (_kept(one, graded) for one in assignment.questions))))
     if not narrowed.questions:
-        raise Reject(f"The gradebook in {out} holds no check of {name}. Give its homework with --homework.")
+        raise CheckFailed(f"The gradebook in {out} holds no check of {name}. Give its homework with --homework.")
     return Class(out, book, name, narrowed)
 
 
 def status(action: Callable[[], int], place: Path) -> int:
-    """What the action returns; UNUSABLE, with a sentence, where it raises Reject, or OSError on a file or `place`."""
+    """What the action returns.
+
+    UNUSABLE, with a sentence, where it raises CheckFailed, or OSError on a file or `place`.
+    """
     try:
         return action()
-    except Reject as fault:
+    except CheckFailed as fault:
         print(fault, file=sys.stderr)
     except OSError as error:
         print(f"{error.filename or place} cannot be used: {error.strerror or error}.", file=sys.stderr)
@@ -115,7 +118,7 @@ def written(opened: Class) -> bool:
     try:
         with alone(opened.out), opened.book.open() as book:
             everything(book, opened.assignment, opened.out)
-    except Reject:
+    except CheckFailed:
         print("`class` is writing there right now. It will put these points into tables and pages.")
         return False
     print(f"Tables, results and pages in {opened.out} are up to date.")

@@ -21,10 +21,22 @@ from autograder import homeworks
 from autograder.classroom import publish, report
 from autograder.classroom.kept import Kept, Store
 from autograder.classroom.publish import DONE, Class
-from autograder.classroom.report import Entry
-from autograder.core import GIVEN, PACKAGES, WHOLE, Array, Check, Question, Reject, Submission, Trial, Value, Values
+from autograder.classroom.report import SubmissionEntry
+from autograder.core import (
+    GIVEN,
+    PACKAGES,
+    WHOLE,
+    Array,
+    Check,
+    CheckFailed,
+    Question,
+    Submission,
+    Trial,
+    Value,
+    Values,
+)
 from autograder.sandbox import confine
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from autograder.text import clean
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,14 +58,14 @@ def _run(out: Path, student: str, check: str, to: Path | None, homework: str) ->
     entry = _entry(opened, student)
     held = Store(out).load(entry.id)
     if held is None:
-        raise Reject(
+        raise CheckFailed(
             f"The files of {entry.id} were not kept: an earlier version graded it, or they could not be read. Grade "
             "it again (`class ... --again`)."
         )
     number = next(number for number, one in question.numbered if one.id == found.id)
     folder = to or Path(f"replay-{entry.id}-{number}")
     if folder.exists() and any(folder.iterdir()):
-        raise Reject(f"{folder} exists already and may hold your changes. Give another folder with --to.")
+        raise CheckFailed(f"{folder} exists already and may hold your changes. Give another folder with --to.")
     _write(folder, opened, entry, held, question, found, number)
     script = shlex.quote(str(folder / SCRIPT))
     print(
@@ -72,12 +84,12 @@ def _check(opened: Class, name: str) -> tuple[Question, Check]:
     for question, number, check in places:
         if name in (number, check.id):
             return question, check
-    raise Reject(f"There is no check {clean(name, limit=80, line=True)}. The checks are {places[0][1]} to "
+    raise CheckFailed(f"There is no check {clean(name, limit=80, line=True)}. The checks are {places[0][1]} to "
                  f"{places[-1][1]}, "
         "as in the report. You can also give a check's id.")  # fmt: skip
 
 
-def _entry(opened: Class, name: str) -> Entry:
+def _entry(opened: Class, name: str) -> SubmissionEntry:
     """The submission of this id, or of the one student with this name, e-mail or id, or a part of it."""
     with opened.book.open() as book:
         entries = report.entries(book, opened.assignment)
@@ -94,18 +106,20 @@ def _entry(opened: Class, name: str) -> Entry:
         return found[0]
     told = clean(name, limit=80, line=True)
     if not found:
-        raise Reject(f"No student in {opened.out} matches {told}. Give an id from the report, a name or an e-mail.")
+        raise CheckFailed(
+            f"No student in {opened.out} matches {told}. Give an id from the report, a name or an e-mail."
+        )
     some = ", ".join(f"{entry.id} ({entry.names})" if entry.names else entry.id for entry in found[:5])
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    raise Reject(f"{told} can be {some}{more}. Give the id.")
+    raise CheckFailed(f"{told} can be {some}{more}. Give the id.")
 
 
 def _write(
-    folder: Path, opened: Class, entry: Entry, held: Kept, question: Question, check: Check, number: str
+    folder: Path, opened: Class, entry: SubmissionEntry, held: Kept, question: Question, check: Check, number: str
 ) -> None:
-    seeds, rung = held.seeds.get(check.ask.name), held.rungs.get(check.id, 0)
+    seeds, rung = held.seeds.get(check.request.name), held.rungs.get(check.id, 0)
     if seeds is None:
-        raise Reject(f"{number} {check.name} sent no request to {entry.id}, so there is nothing to repeat.")
+        raise CheckFailed(f"{number} {check.name} sent no request to {entry.id}, so there is nothing to repeat.")
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     _place(folder / FILES, opened, held)
@@ -120,20 +134,20 @@ def _write(
         "said": verdict["message"] if verdict is not None else "",
         "points": [verdict["score"], verdict["points"]] if verdict is not None else [None, None],
     }
-    if check.ask.collector or rung >= WHOLE:
+    if check.request.collector or rung >= WHOLE:
         notebook = next((file for file in question.files if file.endswith(".ipynb")), "the notebook")
         text = NOTEBOOK
         fields = {"notebook": notebook}
     else:
-        given = check.ask.inputs(np.random.Generator(np.random.Philox(seeds[0])))
+        given = check.request.inputs(np.random.Generator(np.random.Philox(seeds[0])))
         about["inputs"] = _stored(given, folder / INPUTS)
-        if check.ask.reference:
+        if check.request.reference:
             about["expected"] = _stored(_expected(opened, check, given, seeds[0]), folder / EXPECTED)
-        probe, _, function = check.ask.probe.partition(":")
+        probe, _, function = check.request.probe.partition(":")
         package, _, module = f"{opened.assignment.probes}.{probe}".rpartition(".")
         text = CALL
         fields = {"import": _import(opened.homework, package, module), "function": function}
-        fields["given"] = "outside.tensors(given)" if check.ask.arrays == "torch" else "given"
+        fields["given"] = "outside.tensors(given)" if check.request.arrays == "torch" else "given"
     (folder / ABOUT).write_text(json.dumps(about, indent=1))
     told = {
         "number": number,
@@ -168,7 +182,7 @@ def _literal(text: str) -> str:
     return clean(text, limit=200, line=True).replace("\\", "/").replace('"', "'")
 
 
-def _place(box: Path, opened: Class, held: Kept) -> None:
+def _place(workspace: Path, opened: Class, held: Kept) -> None:
     """The submission's files in the homework's layout, with those of the template that it had none of."""
     template = opened.assignment.template
     spare = {
@@ -179,9 +193,9 @@ def _place(box: Path, opened: Class, held: Kept) -> None:
     given = {f"{GIVEN}/{name}": spare[name] for name in opened.assignment.graded if name in spare}
     told = {PACKAGES: "".join(f"{name}\n" for name in held.packages).encode()} if held.packages else {}
     for name, data in {**spare, **given, **told, **held.files}.items():
-        path = box / name
-        if not path.resolve().is_relative_to(box.resolve()):
-            raise Reject(f"{clean(name, limit=80, line=True)} leads out of the folder.")
+        path = workspace / name
+        if not path.resolve().is_relative_to(workspace.resolve()):
+            raise CheckFailed(f"{clean(name, limit=80, line=True)} leads out of the folder.")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
@@ -189,11 +203,13 @@ def _place(box: Path, opened: Class, held: Kept) -> None:
 def _expected(opened: Class, check: Check, given: Values, seed: int) -> Values:
     """What the reference answers to the same inputs, from the sandbox as in a grading."""
     confine.shield()
-    with Pool(Wall(opened.assignment.probes)) as pool:
+    with Sandbox(SandboxConfig(opened.assignment.probes)) as sandbox:
         reference = Submission(opened.assignment.reference, "reference", ours=True)
-        right = pool.ask(reference, check.ask, given, seed=seed % 2**63, seconds=max(60.0, check.ask.seconds))
+        right = sandbox.ask(
+            reference, check.request, given, seed=seed % 2**63, seconds=max(60.0, check.request.seconds)
+        )
     if right.values is None:
-        raise Reject(f"The reference returned no result for these inputs: {right.error}")
+        raise CheckFailed(f"The reference returned no result for these inputs: {right.error}")
     return right.values
 
 
@@ -262,11 +278,11 @@ class Replay:
         assignment = homeworks.load(self.about["homework"])
         checks = {check.id: check for question in assignment.questions for check in question.checks}
         check: Check = checks[self.about["check"]]
-        if check.ask.yardstick:
+        if check.request.baseline_cpu:
             return "nothing here: it compares times that were measured in the sandbox"
         try:
             verdict = check.judge(Trial(given, got, want))
-        except Reject as fault:
+        except CheckFailed as fault:
             return f"0 of {check.points:g} points. {fault}"
         return f"{verdict.score * check.points:g} of {check.points:g} points. {verdict.message}"
 

@@ -48,7 +48,7 @@ STOPPED = ("unjudgeable", "grader error", "not reached")
 
 
 @dataclass(frozen=True)
-class Entry:
+class SubmissionEntry:
     """A submission with its verdicts, diagnoses and people's marks by check; `worth` is what each check can get."""
 
     row: sqlite3.Row
@@ -167,16 +167,16 @@ class Item:
     reason: str
     seconds: float | None
     worth: float = 0.0
-    lost: tuple[Entry, ...] = ()
+    lost: tuple[SubmissionEntry, ...] = ()
     """Who did not get all points of it."""
 
 
 @dataclass(frozen=True)
-class Told:
+class DiagnosisGroup:
     """A diagnosis: whose work has it, at which checks (their numbers), and the commonest message, without names."""
 
     name: str
-    entries: tuple[Entry, ...]
+    entries: tuple[SubmissionEntry, ...]
     checks: tuple[str, ...]
     example: str
 
@@ -221,7 +221,9 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def write_students(made: jinja2.Environment, assignment: Assignment, out: Path, found: Sequence[Entry]) -> int:
+def write_students(
+    made: jinja2.Environment, assignment: Assignment, out: Path, found: Sequence[SubmissionEntry]
+) -> int:
     """Writes the staff's pages that are out of date below `out`; returns how many those were."""
     folder, store = out / "students", Store(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -255,7 +257,9 @@ def _keys(folder: Path) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _key(same: str, entry: Entry, store: Store, before: Entry | None, after: Entry | None) -> str:
+def _key(
+    same: str, entry: SubmissionEntry, store: Store, before: SubmissionEntry | None, after: SubmissionEntry | None
+) -> str:
     """A digest of all that the page shows."""
     try:
         held = store.path(entry.id).stat()
@@ -287,7 +291,7 @@ def handout(book: sqlite3.Connection, assignment: Assignment, folder: Path) -> i
     return len(found)
 
 
-def _student(assignment: Assignment, entry: Entry) -> dict[str, Any]:
+def _student(assignment: Assignment, entry: SubmissionEntry) -> dict[str, Any]:
     """What both kinds of a student's page show."""
     extra = sum(entry.most(question) for question in assignment.questions if question.optional)
     return {
@@ -326,7 +330,7 @@ def files(assignment: Assignment, held: Kept, only: Iterable[str] | None = None)
     return found
 
 
-def entries(book: sqlite3.Connection, assignment: Assignment, only: Question | None = None) -> list[Entry]:
+def entries(book: sqlite3.Connection, assignment: Assignment, only: Question | None = None) -> list[SubmissionEntry]:
     """Every submission of the book, by id; with the verdicts of one question alone where `only` names it."""
     checks = [check.id for check in only.checks] if only else []
     where = f" WHERE check_id IN ({', '.join('?' * len(checks))})" if only else ""
@@ -357,11 +361,11 @@ def entries(book: sqlite3.Connection, assignment: Assignment, only: Question | N
         name = row["id"]
         own = verdicts[name], diagnoses[name], marks.get(name, {}), worth
         one_line = missing.get(name, {}), settled.get(name)
-        found.append(Entry(row, tuple(students[name]), *own, *one_line, frozenset(empty[name]), parts[name]))
+        found.append(SubmissionEntry(row, tuple(students[name]), *own, *one_line, frozenset(empty[name]), parts[name]))
     return found
 
 
-def _report(book: sqlite3.Connection, assignment: Assignment, entries: list[Entry]) -> dict[str, Any]:
+def _report(book: sqlite3.Connection, assignment: Assignment, entries: list[SubmissionEntry]) -> dict[str, Any]:
     """All that the report's template shows."""
     required = [question for question in assignment.questions if not question.optional]
     read = [entry for entry in entries if entry.read]
@@ -434,7 +438,7 @@ def _settings(book: sqlite3.Connection) -> list[tuple[str, str]]:
     return [(row["key"], row["value"]) for row in rows]
 
 
-def _places(entries: Sequence[Entry], groups: Mapping[str, Sequence[Entry]]) -> dict[str, str]:
+def _places(entries: Sequence[SubmissionEntry], groups: Mapping[str, Sequence[SubmissionEntry]]) -> dict[str, str]:
     """For each entry the names of the groups that it is in, as one text."""
     found: dict[str, list[str]] = {entry.id: [] for entry in entries}
     for name, members in groups.items():
@@ -446,7 +450,7 @@ def _places(entries: Sequence[Entry], groups: Mapping[str, Sequence[Entry]]) -> 
 # ------------------------------------------------------------------------------------------- figures
 
 
-def analyse(assignment: Assignment, read: Sequence[Entry]) -> list[Item]:
+def analyse(assignment: Assignment, read: Sequence[SubmissionEntry]) -> list[Item]:
     """Classical item analysis of every check over the submissions at which it was judged, by the grader or a person."""
     places = [(number, question, check) for question in assignment.questions for number, check in question.numbered]
     total = np.array([entry.points(assignment.questions) for entry in read])
@@ -475,7 +479,7 @@ def analyse(assignment: Assignment, read: Sequence[Entry]) -> list[Item]:
     return items
 
 
-def _is_judged(entry: Entry, check: Check) -> bool:
+def _is_judged(entry: SubmissionEntry, check: Check) -> bool:
     verdict, given = entry.verdicts.get(check.id), entry.marks.get(check.id)
     if given is not None and given.points is not None:
         return True
@@ -518,7 +522,9 @@ def histogram(
 # -------------------------------------------------------------------------------------------- groups
 
 
-def _stopped(assignment: Assignment, entries: Sequence[Entry]) -> list[tuple[str, str, list[Entry]]]:
+def _stopped(
+    assignment: Assignment, entries: Sequence[SubmissionEntry]
+) -> list[tuple[str, str, list[SubmissionEntry]]]:
     """What could not be judged, faults of ours and checks that were not reached: what, which kind, where."""
     graded = [entry for entry in entries if entry.read or entry.row["outcome"] == "graded"]
     found = []
@@ -533,12 +539,12 @@ def _stopped(assignment: Assignment, entries: Sequence[Entry]) -> list[tuple[str
     return [*found[:at], *([("all checks", "grader error", lost)] if lost else []), *found[at:]]
 
 
-def _diagnoses(assignment: Assignment, entries: Sequence[Entry]) -> list[Told]:
+def _diagnoses(assignment: Assignment, entries: Sequence[SubmissionEntry]) -> list[DiagnosisGroup]:
     """Every diagnosis of a check that is no answer for a person, the commonest first."""
     numbers = {
         check.id: number for question in assignment.questions for number, check in question.numbered if not check.manual
     }
-    found: dict[str, list[tuple[Entry, str]]] = defaultdict(list)
+    found: dict[str, list[tuple[SubmissionEntry, str]]] = defaultdict(list)
     for entry in entries:
         for check, names in entry.diagnoses.items():
             if check in numbers and check in entry.verdicts:
@@ -553,11 +559,11 @@ def _diagnoses(assignment: Assignment, entries: Sequence[Entry]) -> list[Told]:
         met = {check for _, check in places}
         checks = tuple(number for check, number in numbers.items() if check in met)
         whose = tuple({entry.id: entry for entry, _ in places}.values())
-        lines.append(Told(diagnosis, whose, checks, example))
+        lines.append(DiagnosisGroup(diagnosis, whose, checks, example))
     return sorted(lines, key=lambda line: (-len(line.entries), line.name))
 
 
-def nameless(message: str, entry: Entry) -> str:
+def nameless(message: str, entry: SubmissionEntry) -> str:
     """The text without the names of those who handed in, which an exception's text may hold."""
     told = [entry.id, *(student[key] for student in entry.students for key in ("name", "sid", "email"))]
     words = {word for text in told for word in (text, *text.split(), text.partition("@")[0]) if len(word) > 2}
@@ -566,7 +572,7 @@ def nameless(message: str, entry: Entry) -> str:
     return message
 
 
-def nameless_file(file: code.Shown, entry: Entry) -> code.Shown:
+def nameless_file(file: code.Shown, entry: SubmissionEntry) -> code.Shown:
     """The same with its lines."""
 
     def plain(block: code.Block) -> code.Block:
@@ -579,22 +585,22 @@ def nameless_file(file: code.Shown, entry: Entry) -> code.Shown:
     return replace(file, parts=parts)
 
 
-def _equal(pairs: Iterable[tuple[str, Entry]]) -> list[list[Entry]]:
+def _equal(pairs: Iterable[tuple[str, SubmissionEntry]]) -> list[list[SubmissionEntry]]:
     """Entries with one key, where there is more than one; an empty key is none."""
-    groups: dict[str, list[Entry]] = defaultdict(list)
+    groups: dict[str, list[SubmissionEntry]] = defaultdict(list)
     for key, entry in pairs:
         groups[key].append(entry)
     return [group for key, group in groups.items() if key and len(group) > 1]
 
 
-def _notes(book: sqlite3.Connection, assignment: Assignment, entries: Sequence[Entry]) -> dict[str, Any]:
+def _notes(book: sqlite3.Connection, assignment: Assignment, entries: Sequence[SubmissionEntry]) -> dict[str, Any]:
     """The staff's notes: `copies` are equal digests, where the check earned points; `odd` are all others."""
     by_id = {entry.id: entry for entry in entries}
     numbers = {
         check.id: f"{number} {check.name}" for question in assignment.questions for number, check in question.numbered
     }
-    digests: dict[tuple[str, str], list[Entry]] = defaultdict(list)
-    odd: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    digests: dict[tuple[str, str], list[SubmissionEntry]] = defaultdict(list)
+    odd: dict[tuple[str, str], list[SubmissionEntry]] = defaultdict(list)
     for submission, check, note in book.execute(
         "SELECT DISTINCT submission, check_id, note FROM notes WHERE note != ?", (LEFT_EMPTY,)
     ):

@@ -23,9 +23,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autograder import storage
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from autograder.intake import archives, metadata, names
-from autograder.intake.metadata import MAX_BYTES, Entry, Student
+from autograder.intake.metadata import MAX_BYTES, ExportEntry, RosterStudent
 from autograder.intake.uploads import (
     MAX_ENTRIES,
     MAX_FILE,
@@ -62,7 +62,7 @@ class Upload:
     id: str
     path: Path
     inside: str = ""
-    students: tuple[Student, ...] = ()
+    students: tuple[RosterStudent, ...] = ()
     created_at: str = ""
     entry: str = ""
     reason: str = ""
@@ -105,7 +105,7 @@ def _folded(name: str) -> str:
 
 
 def read(path: Path) -> list[Upload]:
-    """Every upload at `path`, in the order of their ids. Raises `Reject` where there is none."""
+    """Every upload at `path`, in the order of their ids. Raises `CheckFailed` where there is none."""
     try:
         if path.is_dir():
             listed = _listed(path)
@@ -113,11 +113,11 @@ def read(path: Path) -> list[Upload]:
         elif zipfile.is_zipfile(path):
             found = _exported_zip(path)
         else:
-            raise Reject(f"{path} is neither a folder nor a zip, so there is no class in it.")
+            raise CheckFailed(f"{path} is neither a folder nor a zip, so there is no class in it.")
     except OSError as error:
-        raise Reject(f"{path} cannot be read: {error.strerror or error}.") from None
+        raise CheckFailed(f"{path} cannot be read: {error.strerror or error}.") from None
     if not found:
-        raise Reject(
+        raise CheckFailed(
             f"There is no submission in {path}. Expected: Gradescope's export of a class (a zip, or a "
             f"folder with {METADATA}), a folder of zips, or a folder of folders."
         )
@@ -175,7 +175,7 @@ def _listed(folder: Path) -> Path | None:
 
 def _exported(folder: Path, file: Path) -> list[Upload]:
     if file.stat().st_size > MAX_BYTES:
-        raise Reject(f"{file.name} is larger than {MAX_BYTES // 1024**2} MB.")
+        raise CheckFailed(f"{file.name} is larger than {MAX_BYTES // 1024**2} MB.")
     there = {path.name: path for path in folder.iterdir() if path.name not in metadata.NAMES}
     found = []
     for one in _matched(metadata.read(file.read_bytes(), file.name), there, file.name):
@@ -185,7 +185,7 @@ def _exported(folder: Path, file: Path) -> list[Upload]:
     return found + [upload for upload in _beside(folder) if upload.entry not in known]
 
 
-def _matched(listed: Sequence[Entry], there: Collection[str], told: str) -> list[Upload]:
+def _matched(listed: Sequence[ExportEntry], there: Collection[str], told: str) -> list[Upload]:
     """An upload, without its path, for each folder that the list `told` names; `there` are those of the export.
 
     A name that differs from a folder's in spaces around it, in a slash behind it or in its Unicode form means that
@@ -232,18 +232,18 @@ def _exported_zip(path: Path) -> list[Upload]:
             listed = archive.namelist()
             at = min((one for one in listed if PurePosixPath(one).name in metadata.NAMES), key=len, default="")
             if not at:
-                raise Reject(
+                raise CheckFailed(
                     f"{shown(path.name)} holds no {METADATA}, so it is not a class export of Gradescope. Unpack it, "
                     "and give the folder."
                 )
             entry = archive.getinfo(at)
             if entry.file_size > MAX_BYTES:
-                raise Reject(f"{PurePosixPath(at).name} is larger than {MAX_BYTES // 1024**2} MB.")
+                raise CheckFailed(f"{PurePosixPath(at).name} is larger than {MAX_BYTES // 1024**2} MB.")
             data = None if unpackable(entry) else bytes_of(archive, entry)
     except UNREADABLE:
-        raise Reject(f"{shown(path.name)} is not a valid zip archive.") from None
+        raise CheckFailed(f"{shown(path.name)} is not a valid zip archive.") from None
     if data is None:
-        raise Reject(f"{PurePosixPath(at).name} in {shown(path.name)} cannot be unpacked.")
+        raise CheckFailed(f"{PurePosixPath(at).name} in {shown(path.name)} cannot be unpacked.")
     top, told = at.removesuffix(PurePosixPath(at).name), PurePosixPath(at).name
     below = {name[len(top) :].partition("/") for name in listed if name.startswith(top)}
     folders = {folder for folder, slash, _ in below if slash}
@@ -306,7 +306,7 @@ def _relative(name: str) -> PurePosixPath | None:
         return None
     try:
         place = names.place(name)
-    except names.Refused:
+    except names.NameRefused:
         return None
     return place.path if place else None
 
@@ -314,10 +314,10 @@ def _relative(name: str) -> PurePosixPath | None:
 # -------------------------------------------------------------------------------------------- names
 
 
-def _called(entry: str) -> tuple[Student, ...]:
+def _called(entry: str) -> tuple[RosterStudent, ...]:
     """Whose an entry is, as far as its name says so: nobody's more than the id would say, where that is the same."""
     label = metadata.shown(os.fsencode(_label(entry)).decode("utf-8", "replace"))
-    return (Student(label),) if label and label != _plain(entry) else ()
+    return (RosterStudent(label),) if label and label != _plain(entry) else ()
 
 
 def _label(entry: str) -> str:
@@ -359,7 +359,7 @@ def _named_apart(uploads: Sequence[Upload]) -> list[Upload]:
 
 def _is_kept(name: str) -> bool:
     """Whether a file of this name may matter to a grade, or to what is said of the upload."""
-    return names.Name(name).kept or archives.is_read(name) or archives.is_unread(name)
+    return names.FileName(name).kept or archives.is_read(name) or archives.is_unread(name)
 
 
 def _files(folder: Path) -> list[Path]:

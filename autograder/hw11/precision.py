@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from autograder.core import Array, Reject, Values
+from autograder.core import Array, CheckFailed, Values
 
 HALF = "half_precision"
 
 
 def refuse_half(values: Values, name: str, what: str) -> None:
-    """Raises `Reject` where `values[name]` came as float16."""
+    """Raises `CheckFailed` where `values[name]` came as float16."""
     value = values.get(name)
     if isinstance(value, np.ndarray) and value.dtype == np.float16:
-        raise Reject(
+        raise CheckFailed(
             f"{what} has type float16. Expected: float32, the type of its inputs. Half precision keeps three digits "
             "and loses the small steps of training.",
             diagnosis=HALF,

@@ -1,7 +1,7 @@
 """Our code that runs beside the student's: it calls their functions and says what happened.
 
 A probe holds no answers, thresholds or expectations. Modules called `private_probes` carry
-something that only the worker of their own ask may see, so the zygote does not import them.
+something that only the worker of their own request may see, so the zygote does not import them.
 """
 
 from __future__ import annotations

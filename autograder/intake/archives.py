@@ -46,7 +46,7 @@ MAX_MEMORY = 100 * 1024**2
 NO_TAR = "holds no tar archive."
 
 
-class Unreadable(Exception):
+class ArchiveUnreadable(Exception):
     """An archive that is damaged or unpacks to too much; why, as the end of a sentence."""
 
 
@@ -77,7 +77,7 @@ def advice(packed: str) -> str:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ArchiveEntry:
     """A file or a link of a tar."""
 
     name: str
@@ -91,7 +91,7 @@ class Entry:
         return self.stream.take(self.size)
 
 
-def entries(data: bytes) -> Iterator[Entry]:
+def entries(data: bytes) -> Iterator[ArchiveEntry]:
     """The files of a tar, packed or not, in its order; folders are passed over. Raises `Unreadable`, nothing else.
 
     Of a name's two forms (ustar's, and the long one of GNU or POSIX in an entry before) the long one counts.
@@ -99,35 +99,37 @@ def entries(data: bytes) -> Iterator[Entry]:
     try:
         yield from _entries(_Stream(data))
     except (zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, IndexError, OverflowError, MemoryError):
-        raise Unreadable("is damaged and could not be unpacked completely.") from None
+        raise ArchiveUnreadable("is damaged and could not be unpacked completely.") from None
 
 
-def _entries(stream: _Stream) -> Iterator[Entry]:
+def _entries(stream: _Stream) -> Iterator[ArchiveEntry]:
     long, found = "", 0
     while True:
         block = stream.take(BLOCK, short=not found)
         if not block.strip(b"\0"):  # the end, or zeros up to it
             if found or block:
                 return
-            raise Unreadable(NO_TAR)
+            raise ArchiveUnreadable(NO_TAR)
         header = _header(block)
         if header is None:
-            raise Unreadable("is damaged: it continues with something that is not a tar entry." if found else NO_TAR)
+            raise ArchiveUnreadable(
+                "is damaged: it continues with something that is not a tar entry." if found else NO_TAR
+            )
         found += 1
         linked = header.islnk() or header.issym()  # these have no bytes of their own, whatever size they say
         end = stream.at if linked else stream.at + -(-header.size // BLOCK) * BLOCK
         if header.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):
             if header.size > MAX_NAMES:
-                raise Unreadable("has a name that is too long.")
+                raise ArchiveUnreadable("has a name that is too long.")
             told = stream.take(header.size)
             named = _posix_name(told) if header.type == tarfile.XHDTYPE else told.rstrip(b"\0")
             long = named.decode("utf-8", "replace") or long
         elif header.type == tarfile.GNUTYPE_SPARSE:
-            raise Unreadable("holds a sparse file (GNU sparse), which the grader cannot read.")
+            raise ArchiveUnreadable("holds a sparse file (GNU sparse), which the grader cannot read.")
         elif header.type not in (tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK):
             name, long = long or header.name, ""
             if linked or header.isreg():
-                yield Entry(name, 0 if linked else header.size, int(header.mtime), linked, stream)
+                yield ArchiveEntry(name, 0 if linked else header.size, int(header.mtime), linked, stream)
         stream.skip(end - stream.at)
 
 
@@ -231,7 +233,7 @@ class _Stream:
         self._used += count
         self.at += count
         if self.at > MAX_STREAM:
-            raise Unreadable("unpacks to more than 1 GB. Please leave data and checkpoints out of it.")
+            raise ArchiveUnreadable("unpacks to more than 1 GB. Please leave data and checkpoints out of it.")
 
     def _more(self) -> bool:
         """Unpacks the next chunk; False at the end."""
@@ -246,11 +248,13 @@ class _Stream:
                 if kind(bytes(self._data[self._read : self._read + BLOCK])) != self._kind:
                     return False
                 if self._members > MAX_PIECES:
-                    raise Unreadable(f"is packed in more than {MAX_PIECES} pieces, which the grader cannot read.")
+                    raise ArchiveUnreadable(
+                        f"is packed in more than {MAX_PIECES} pieces, which the grader cannot read."
+                    )
                 self._unpacker = self._make[self._kind]()
             new = self._input() if self._unpacker.needs_input else b""
             if self._unpacker.needs_input and not new:
-                raise Unreadable("is incomplete: its end is missing.")
+                raise ArchiveUnreadable("is incomplete: its end is missing.")
             self._chunk = self._unpacker.decompress(new, CHUNK)
         return True
 

@@ -56,7 +56,7 @@ def courses(homework: str, asked: Asked, root: Path | None = None) -> list[Path]
 def chosen(homework: str, asked: Asked = Asked(), *, root: Path | None = None) -> Chosen:
     """By the files of `root` and of the homework's folder, or else of `homeworks.places`.
 
-    Raises `Reject`, a sentence on each line, where the settings or the parts cannot be used, and `NoHomework`.
+    Raises `CheckFailed`, a sentence on each line, where the settings or the parts cannot be used, and `NoHomework`.
     """
     files = courses(homework, asked, root)
     root = root or homeworks.places(homework)[0]
@@ -78,7 +78,7 @@ def chosen(homework: str, asked: Asked = Asked(), *, root: Path | None = None) -
 
 
 def settings_at(path: Path) -> Settings:
-    """Reads them. Raises `Reject`."""
+    """Reads them. Raises `CheckFailed`."""
     from autograder.intake import coursefile
 
     return coursefile.read(path)

@@ -120,7 +120,7 @@ class Late(_Table):
     )
 
 
-class Limits(_Table):
+class SubmissionLimits(_Table):
     """How much a submission may take."""
 
     seconds: float | None = Field(
@@ -215,7 +215,7 @@ class Course(_Table):
         "While one check is hidden from students, Gradescope hides the total, too.",
     )
     late: Late | None = Field(default=None, title="a table")
-    limits: Limits = Field(default=Limits(), title="a table")
+    limits: SubmissionLimits = Field(default=SubmissionLimits(), title="a table")
     hints: Hints | None = Field(default=None, title="a table")
     words: Words = Field(default=Words(), title="a table")
 

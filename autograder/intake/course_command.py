@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder import homeworks
-from autograder.core import Assignment, Reject
+from autograder.core import Assignment, CheckFailed
 from autograder.intake import coursefile
 from autograder.intake.chosen import Asked, courses
 from autograder.intake.course import Course, table_of
@@ -36,7 +36,7 @@ def run(path: Path | None, homework: str, *, example: bool) -> int:
     try:
         settings = coursefile.read(place)
         applied = settings.applied(assignment)
-    except Reject as fault:
+    except CheckFailed as fault:
         print(fault, file=sys.stderr)
         return 2
     print(f"{place} is valid (digest {settings.digest}).")

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from autograder.intake import late
 from autograder.intake.course import Course, table_of
 from autograder.intake.places import COURSE
@@ -24,14 +24,17 @@ NEWLINE = b"\n"
 
 
 def read(path: Path) -> Settings:
-    """The settings in the file at `path`. Raises `Reject` with a sentence, a line each, for all that is wrong in it."""
+    """The settings in the file at `path`.
+
+    Raises `CheckFailed` with a sentence, a line each, for all that is wrong in it.
+    """
     name = path.name
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise Reject(f"{name} is larger than {MAX_BYTES // 1024} kB.")
+            raise CheckFailed(f"{name} is larger than {MAX_BYTES // 1024} kB.")
         data = path.read_bytes()
     except OSError as error:
-        raise Reject(f"{path} cannot be read: {error.strerror}.") from None
+        raise CheckFailed(f"{path} cannot be read: {error.strerror}.") from None
     settings = parsed(data, name)
     own = settings.course.late
     if own is None or own.extensions is None:
@@ -40,20 +43,20 @@ def read(path: Path) -> Settings:
         listed = path.with_name(own.extensions).read_bytes()
     except OSError as error:
         line = line_of(settings.text, ("late", "extensions"))
-        raise Reject(f"{name}, line {line}: {own.extensions} cannot be read: {error.strerror}.") from None
+        raise CheckFailed(f"{name}, line {line}: {own.extensions} cannot be read: {error.strerror}.") from None
     return replace(settings, extensions=late.extensions(listed, own.extensions), data=listed)
 
 
 def parsed(data: bytes, name: str = COURSE) -> Settings:
-    """The settings that a file holds, without the list of extensions. Raises `Reject` as `read` does."""
+    """The settings that a file holds, without the list of extensions. Raises `CheckFailed` as `read` does."""
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise Reject(f"{name}, line {data[: error.start].count(NEWLINE) + 1}, is not UTF-8.") from None
+        raise CheckFailed(f"{name}, line {data[: error.start].count(NEWLINE) + 1}, is not UTF-8.") from None
     try:
         tree = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Reject(f"{name}{_where(str(error), text)}, is not valid TOML: {_what(str(error))}") from None
+        raise CheckFailed(f"{name}{_where(str(error), text)}, is not valid TOML: {_what(str(error))}") from None
     try:
         course = Course.model_validate(tree)
     except ValidationError as error:
@@ -61,9 +64,9 @@ def parsed(data: bytes, name: str = COURSE) -> Settings:
         told = dict.fromkeys(
             f"{name}, line {line}: {_sentence(one)}" for line, one in sorted(faults, key=lambda f: f[0])
         )
-        raise Reject("\n".join(list(told)[:FAULTS])) from None
+        raise CheckFailed("\n".join(list(told)[:FAULTS])) from None
     if faults_between := [f"{name}, line {line_of(text, path)}: {said}" for path, said in _between(course)]:
-        raise Reject("\n".join(faults_between))
+        raise CheckFailed("\n".join(faults_between))
     return Settings(course, text, name)
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from autograder.text import clean, many
 
 MAX_BYTES = 64 * 1024**2
@@ -192,14 +192,14 @@ def handed_in(path: Path) -> HandedIn:
 def extensions(data: bytes, name: str) -> dict[str, datetime | timedelta]:
     """Who may hand in later, by e-mail: a CSV with the columns `email` and `due` or `days`, or both.
 
-    Raises `Reject` with a sentence that names the line.
+    Raises `CheckFailed` with a sentence that names the line.
     """
     if len(data) > MAX_LIST:
-        raise Reject(f"{name} is larger than {MAX_LIST // 1024**2} MB.")
+        raise CheckFailed(f"{name} is larger than {MAX_LIST // 1024**2} MB.")
     rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig", "replace"))))
     head = [cell.strip().casefold() for cell in rows[0]] if rows else []
     if "email" not in head or not {"due", "days"} & set(head):
-        raise Reject(
+        raise CheckFailed(
             f"{name}, line 1: the columns are {_told(rows[0] if rows else [])}. "
             "Expected: email and due, or email and days."
         )
@@ -210,9 +210,11 @@ def extensions(data: bytes, name: str) -> dict[str, datetime | timedelta]:
             continue
         where, email = f"{name}, line {number}", cells.get("email", "").casefold()
         if "@" not in email:
-            raise Reject(f'{where}: "{clean(email, limit=60, line=True)}" is not an e-mail address.')
+            raise CheckFailed(f'{where}: "{clean(email, limit=60, line=True)}" is not an e-mail address.')
         if email in found:
-            raise Reject(f"{where}: {clean(email, limit=60, line=True)} appears twice. Expected: each address once.")
+            raise CheckFailed(
+                f"{where}: {clean(email, limit=60, line=True)} appears twice. Expected: each address once."
+            )
         found[email] = _moved(cells, where)
     return found
 
@@ -220,13 +222,13 @@ def extensions(data: bytes, name: str) -> dict[str, datetime | timedelta]:
 def _moved(cells: Mapping[str, str], where: str) -> datetime | timedelta:
     due, days = cells.get("due", ""), cells.get("days", "")
     if bool(due) == bool(days):
-        raise Reject(
+        raise CheckFailed(
             f"{where}: {'both due and days are' if due else 'neither due nor days is'} given. Expected: one of them."
         )
     if due:
         time = time_of(due)
         if time is None or not re.search(r"(Z|UTC|[+-]\d\d:?\d\d)$", due):
-            raise Reject(
+            raise CheckFailed(
                 f'{where}: due is "{clean(due, limit=60, line=True)}". '
                 "Expected: a time with its offset, such as 2026-11-25T23:59:00-08:00."
             )
@@ -236,7 +238,9 @@ def _moved(cells: Mapping[str, str], where: str) -> datetime | timedelta:
     except ValueError:
         number = math.nan
     if not 0 <= number <= MAX_DAYS:
-        raise Reject(f'{where}: days is "{clean(days, limit=60, line=True)}". Expected: a number from 0 to {MAX_DAYS}.')
+        raise CheckFailed(
+            f'{where}: days is "{clean(days, limit=60, line=True)}". Expected: a number from 0 to {MAX_DAYS}.'
+        )
     return timedelta(days=number)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from autograder.core import Reject
+from autograder.core import CheckFailed
 
 NAMES = ("submission_metadata.yml", "submission_metadata.yaml", "submission_metadata.json")
 MAX_BYTES = 64 * 1024**2
@@ -37,7 +37,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
-class Student:
+class RosterStudent:
     """As the course's roster has them; each field may be empty."""
 
     name: str = ""
@@ -46,24 +46,27 @@ class Student:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ExportEntry:
     """A submission: its folder in the export as the list has it, who handed it in, and when.
 
     Nothing is left out: a folder may stand in the list twice, and be no name that a folder can have.
     """
 
     folder: str
-    students: tuple[Student, ...]
+    students: tuple[RosterStudent, ...]
     created_at: str
 
 
-def read(data: bytes, name: str = NAMES[0]) -> list[Entry]:
-    """The submissions that the file called `name` lists. Raises `Reject` where it cannot be read, and nothing else."""
+def read(data: bytes, name: str = NAMES[0]) -> list[ExportEntry]:
+    """The submissions that the file called `name` lists.
+
+    Raises `CheckFailed` where it cannot be read, and nothing else.
+    """
     if len(data) > MAX_BYTES:
-        raise Reject(f"{name} is larger than {MAX_BYTES // 1024**2} MB.")
+        raise CheckFailed(f"{name} is larger than {MAX_BYTES // 1024**2} MB.")
     pairs = _json(data, name) if name.endswith(".json") else _Reader(name).read(_text(data))
     if pairs is None:
-        raise Reject(f"{name} does not map folders to submitters.")
+        raise CheckFailed(f"{name} does not map folders to submitters.")
     found = []
     for folder, value in pairs:
         if not isinstance(folder, str) and not isinstance(value, dict):
@@ -73,7 +76,7 @@ def read(data: bytes, name: str = NAMES[0]) -> list[Entry]:
         students = tuple(map(_student, submitters)) if isinstance(submitters, list) else ()
         called = folder if isinstance(folder, str) else shown(folder)
         called = called.encode("utf-8", "replace").decode()  # JSON may tell half a character
-        found.append(Entry(called, students, shown(fields.get("created_at"))))
+        found.append(ExportEntry(called, students, shown(fields.get("created_at"))))
     return found
 
 
@@ -101,9 +104,9 @@ def _fields(value: Any) -> Mapping[str, Any]:
     return {key.strip(":"): one for key, one in value.items()} if isinstance(value, dict) else {}
 
 
-def _student(value: Any) -> Student:
+def _student(value: Any) -> RosterStudent:
     fields = _fields(value)
-    return Student(*(shown(fields.get(key)) for key in ("name", "sid", "email")))
+    return RosterStudent(*(shown(fields.get(key)) for key in ("name", "sid", "email")))
 
 
 # ------------------------------------------------------------------------------------------------ JSON
@@ -115,7 +118,7 @@ Pairs = list[tuple[Any, Any]]
 
 def _json(data: bytes, name: str) -> Pairs | None:
     if len(data) > MAX_JSON:
-        raise Reject(f"{name} is larger than {MAX_JSON // 1024**2} MB.")
+        raise CheckFailed(f"{name} is larger than {MAX_JSON // 1024**2} MB.")
     last: Pairs = []
 
     def read(pairs: Pairs) -> dict[Any, Any]:
@@ -129,9 +132,9 @@ def _json(data: bytes, name: str) -> Pairs | None:
         )
         return last if isinstance(tree, dict) else None
     except json.JSONDecodeError as error:
-        raise Reject(f"{name}, line {error.lineno}, is not valid JSON.") from None
+        raise CheckFailed(f"{name}, line {error.lineno}, is not valid JSON.") from None
     except RecursionError:
-        raise Reject(f"{name} is nested too deeply.") from None
+        raise CheckFailed(f"{name} is nested too deeply.") from None
 
 
 # ------------------------------------------------------------------------------------------------ YAML
@@ -185,8 +188,8 @@ class _Reader:
             raise self.fault(line, "is not valid YAML") from None
         return self.pairs if isinstance(self.tree, dict) else None
 
-    def fault(self, line: int, what: str) -> Reject:
-        return Reject(f"{self.name}, line {line + 1}, {what}.")
+    def fault(self, line: int, what: str) -> CheckFailed:
+        return CheckFailed(f"{self.name}, line {line + 1}, {what}.")
 
     def take(self, event: yaml.Event, line: int) -> None:
         match event:

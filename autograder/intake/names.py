@@ -47,7 +47,7 @@ COPY = re.compile(r"^copy[ _-]*of[ _-]*|[ _-]*\(\d+\)$|[ _-]*copy[ _-]*\d*$")
 """What Colab, browsers and Jupyter add to the name of a file that is there already."""
 
 
-class Refused(Exception):
+class NameRefused(Exception):
     """A name under which nothing is kept; why, as the end of a sentence."""
 
 
@@ -67,7 +67,7 @@ def place(name: str) -> Place | None:
     does a path that is too long or too deep. Any other character is the student's own business.
     """
     if not name.isprintable() and any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-        raise Refused("has control characters in its name")
+        raise NameRefused("has control characters in its name")
     spread = name.replace("\\", "/")
     absolute = spread.startswith("/")
     parts = [part for part in spread.split("/") if part not in ("", ".")]
@@ -76,7 +76,7 @@ def place(name: str) -> Place | None:
     upwards = ".." in parts
     parts = [part for part in parts if part != ".."]
     if len(parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME for part in parts):
-        raise Refused("has a path that is too long or too deep")
+        raise NameRefused("has a path that is too long or too deep")
     return Place(PurePosixPath(*parts), absolute, upwards) if parts else None
 
 
@@ -107,7 +107,7 @@ def folded(part: str) -> str:
 
 
 @dataclass(frozen=True)
-class Name:
+class FileName:
     """A file's name: as it is, and what it would be without what was put behind its extension (`plain`)."""
 
     text: str

@@ -7,16 +7,16 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from autograder.core import Assignment, Check, Question, Reject
+from autograder.core import Assignment, Check, CheckFailed, Question
 
 HOW = 'A part is a question ("{id}" or {number}), a group or a check ("{check}" or {place}). * stands for any letters.'
 
 
 def split(texts: Iterable[str]) -> tuple[str, ...]:
-    """The selectors of several `--only`, each of which may hold some between commas. Raises `Reject` for none."""
+    """The selectors of several `--only`, each of which may hold some between commas. Raises `CheckFailed` for none."""
     found = tuple(one.strip() for text in texts for one in text.split(","))
     if not all(found):
-        raise Reject("--only has an empty entry. Expected: ids or numbers, as in 4,5.3.")
+        raise CheckFailed("--only has an empty entry. Expected: ids or numbers, as in 4,5.3.")
     return found
 
 
@@ -70,13 +70,13 @@ def selected(assignment: Assignment, only: Sequence[str]) -> Assignment:
     """The assignment with the checks alone that a selector names, under the numbers that they have in the whole.
 
     Its files are those that these checks need; the title says which part it is. Without selectors all is selected.
-    Raises `Reject` where one names nothing.
+    Raises `CheckFailed` where one names nothing.
     """
     if not only:
         return assignment
     for selector in only:
         if not of(assignment, selector):
-            raise Reject(nothing(assignment, selector))
+            raise CheckFailed(nothing(assignment, selector))
     kept = {check.id for selector in only for check in of(assignment, selector)}
     questions = [narrowed(question, kept) for question in assignment.questions]
     part = replace(assignment, questions=tuple(question for question in questions if question.checks))

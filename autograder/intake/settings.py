@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from autograder.core import Assignment, Check, Question, Reject
+from autograder.core import Assignment, Check, CheckFailed, Question
 from autograder.intake import late, parts
 from autograder.intake.course import Course
 from autograder.intake.late import HandedIn, Lateness, Policy
@@ -27,7 +27,7 @@ FAULTS = 20
 
 
 @dataclass(frozen=True)
-class Tally:
+class PointsTally:
     """A submission's points: of the required and the optional questions, what counts, and what lateness left of it."""
 
     required: float
@@ -66,10 +66,13 @@ class Settings:
         )
 
     def applied(self, assignment: Assignment) -> Assignment:
-        """The homework as the course has it. Raises `Reject` with a sentence for each name or number that cannot be."""
+        """The homework as the course has it.
+
+        Raises `CheckFailed` with a sentence for each name or number that cannot be.
+        """
         faults = list(self._faults(assignment))
         if faults:
-            raise Reject("\n".join(faults[:FAULTS]))
+            raise CheckFailed("\n".join(faults[:FAULTS]))
         course = self.course
         made = parts.selected(assignment, course.only)
         if course.title:
@@ -94,7 +97,7 @@ class Settings:
         )
         return replace(made, questions=questions)
 
-    def tally(self, assignment: Assignment, scores: Mapping[str, float], handed_in: HandedIn) -> Tally:
+    def tally(self, assignment: Assignment, scores: Mapping[str, float], handed_in: HandedIn) -> PointsTally:
         """What counts of the checks' `scores`, by id, for an assignment to which these settings were applied."""
         required, optional = (
             round(
@@ -111,7 +114,7 @@ class Settings:
         policy = self.policy
         late_by = late.lateness(policy, handed_in) if policy else None
         score = round(before * late_by.kept, DECIMALS) if late_by else before
-        return Tally(required, optional, round(counted, DECIMALS), before, score, late_by)
+        return PointsTally(required, optional, round(counted, DECIMALS), before, score, late_by)
 
     def look(self, handed_in: HandedIn | None) -> Look | None:
         """What is left of a message for this submission of a student; None where nothing is taken from any.
@@ -186,7 +189,7 @@ class Settings:
         course = self.course
         try:
             part = parts.selected(assignment, course.only)
-        except Reject:
+        except CheckFailed:
             for one in course.only:
                 if not parts.of(assignment, one):
                     yield self._at(("only",), parts.nothing(assignment, one))

@@ -1,7 +1,7 @@
 """From an upload (zip or folder) to a safe copy in the homework's layout, with a sentence for whatever was left out.
 
 Nothing of the upload is trusted: names are cleaned, links and special files are left out, every byte is
-counted before it is read, and nothing is written but regular files below the box.
+counted before it is read, and nothing is written but regular files below the workspace.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autograder import storage
-from autograder.core import GIVEN, PACKAGES, Assignment, Reject, Submission
+from autograder.core import GIVEN, PACKAGES, Assignment, CheckFailed, Submission
 from autograder.intake import names, uploads
 from autograder.intake.uploads import MAX_ENTRIES, MAX_TOTAL, File, Listing, shown
 from autograder.text import clean
@@ -39,17 +39,18 @@ MINUTE = 60
 CODE = (".py", ".ipynb")
 
 
-class Empty(Reject):
+class Empty(CheckFailed):
     """Nothing of the upload is graded: what there is has other names, or cannot be read."""
 
 
-def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | None = None) -> Submission:
-    """Copies `upload` into the empty folder `box` in the layout of the assignment's template.
+def receive(upload: Path, assignment: Assignment, workspace: Path, *, group: int | None = None) -> Submission:
+    """Copies `upload` into the empty folder `workspace` in the layout of the assignment's template.
 
     Files are found by the end of their path, so that a zip of the folder, of its content or of single
     files all work, and so do a single file and a zip within the upload. What lies beside or below a graded file of code
     comes along to the same place beside it. What the upload lacks and is not graded is taken from the template. With
-    `group` the box can be read by that group only. Raises `Reject` where there is nothing that could be graded.
+    `group` the workspace can be read by that group only. Raises `CheckFailed` where there is nothing that could be
+    graded.
     """
     sought = tuple(map(PurePosixPath, assignment.graded))
     template = _Template(assignment.template)
@@ -89,8 +90,8 @@ def receive(upload: Path, assignment: Assignment, box: Path, *, group: int | Non
             placed.put(path, data)
     spare = {PurePosixPath(GIVEN, path): given[path] for path in sought if path in given}
     told = {PurePosixPath(PACKAGES): "".join(f"{name}\n" for name in packages).encode()} if packages else {}
-    _write(box, {**spare, **placed.files, **told}, group)
-    return Submission(box, digest.hexdigest(), absent, tuple(listing.remarks), packages=packages)
+    _write(workspace, {**spare, **placed.files, **told}, group)
+    return Submission(workspace, digest.hexdigest(), absent, tuple(listing.remarks), packages=packages)
 
 
 # ------------------------------------------------------------------------------------------- finding
@@ -341,7 +342,7 @@ def _inside(listing: Listing, sought: Sequence[PurePosixPath], template: _Templa
     Takes from `outside` what is replaced.
     """
     added: list[_Found] = []
-    faults: list[Reject] = []
+    faults: list[CheckFailed] = []
     for file in sorted(listing.zips, key=lambda one: (len(one.path.parts), str(one.path)))[:MAX_INNER]:
         settled = {
             graded.parts[0]
@@ -355,7 +356,7 @@ def _inside(listing: Listing, sought: Sequence[PurePosixPath], template: _Templa
         name = str(file.path)
         try:
             inner = _listed(file, listing, wanted)
-        except Reject as fault:
+        except CheckFailed as fault:
             faults.append(fault)
             listing.remark(f"{shown(name)} was left out: {fault}")
             continue
@@ -393,11 +394,11 @@ def _listed(file: File, around: Listing, wanted: Sequence[PurePosixPath]) -> Lis
     around.total += file.size
     if around.total > MAX_TOTAL:
         around.total -= file.size
-        raise Reject("The upload unpacks to more than 200 MB. Please leave data and checkpoints out of it.")
+        raise CheckFailed("The upload unpacks to more than 200 MB. Please leave data and checkpoints out of it.")
     inner = Listing([path.name for path in wanted], around.total, listed=around.listed)
     data = file.reader()
     if data is None:
-        raise Reject("it could not be read.")
+        raise CheckFailed("it could not be read.")
     uploads.list_archive(data, inner, str(file.path))
     inner.zips.clear()
     return inner
@@ -407,7 +408,7 @@ def _listed(file: File, around: Listing, wanted: Sequence[PurePosixPath]) -> Lis
 
 
 class _Placed:
-    """The files of the box. No two differ in case alone, and none stands where another's folder has to be."""
+    """The files of the workspace. No two differ in case alone, and none stands where another's folder has to be."""
 
     def __init__(self) -> None:
         self.files: dict[PurePosixPath, bytes] = {}
@@ -439,8 +440,8 @@ def _bring_along(found: _Found, placed: _Placed, listing: Listing, settled: Coll
     """Puts what lies beside or below a graded file of code to the same place beside it.
 
     The folder of graded Python files is placed once, under the template's name for it. Nothing hidden comes along, and
-    no notebook but one that a graded notebook names (`%run helpers.ipynb`). `settled` are folders of the box into which
-    no file of another origin is mixed.
+    no notebook but one that a graded notebook names (`%run helpers.ipynb`). `settled` are folders of the workspace
+    into which no file of another origin is mixed.
     """
     used = {
         one.file.path
@@ -583,9 +584,9 @@ def _given_by_name(template: Path) -> dict[str, dict[PurePosixPath, list[bytes]]
     return found
 
 
-def _write(box: Path, files: dict[PurePosixPath, bytes], group: int | None) -> None:
+def _write(workspace: Path, files: dict[PurePosixPath, bytes], group: int | None) -> None:
     for path, data in files.items():
-        target = box / path
+        target = workspace / path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as file:
@@ -593,8 +594,8 @@ def _write(box: Path, files: dict[PurePosixPath, bytes], group: int | None) -> N
         except (OSError, ValueError) as error:  # a file system with stranger rules
             if isinstance(error, OSError) and error.errno in storage.NO_SPACE:
                 raise  # our disk is full, which is not the submission's fault
-            raise Reject(f"{shown(str(path))} could not be unpacked.") from None
-    for target in [box, *box.rglob("*")]:
+            raise CheckFailed(f"{shown(str(path))} could not be unpacked.") from None
+    for target in [workspace, *workspace.rglob("*")]:
         if group is not None:
             os.chown(target, 0, group)
         target.chmod(

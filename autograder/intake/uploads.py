@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from autograder.intake import archives, names
 from autograder.text import clean
 
@@ -80,7 +80,7 @@ class File:
     _read: bool = False
 
     def __post_init__(self) -> None:
-        self.name = names.Name(self.path.name)
+        self.name = names.FileName(self.path.name)
 
     def data(self) -> bytes | None:
         """The bytes, read once; None where they cannot be read, for which there is a remark then."""
@@ -123,20 +123,20 @@ class Listing:
             self.remark(", ".join(map(shown, of[:SHOWN])) + f"{more}: {what}")
         self.noted.clear()
 
-    def alike(self, name: names.Name) -> bool:
+    def alike(self, name: names.FileName) -> bool:
         return any(name.alike(graded) for graded in self.sought)
 
     def add(self, name: str, size: int, date: int, reader: Callable[[], bytes | None]) -> bool:
         """Lists a file if it is of a kind that is kept; says whether. Counts its bytes before any is unpacked."""
         last = name.replace("\\", "/").rpartition("/")[2]
-        kept = names.Name(last)
+        kept = names.FileName(last)
         packed = archives.is_read(str(kept.plain)) or archives.is_read(last)
         unread = archives.is_unread(last)
         if not (kept.kept or packed or unread) or names.is_never(name.replace("\\", "/").split("/")):
             return False
         try:
             place = names.place(name)
-        except names.Refused as fault:
+        except names.NameRefused as fault:
             self.remark(f"{shown(name)} {fault} and was left out.")
             return False
         if place is None:
@@ -170,10 +170,10 @@ class Listing:
             self.total -= former.size
         self.total += size
         if self.total > MAX_TOTAL:
-            raise Reject("The upload unpacks to more than 200 MB. Please leave data and checkpoints out of it.")
+            raise CheckFailed("The upload unpacks to more than 200 MB. Please leave data and checkpoints out of it.")
         self.files[place.path] = one
         if len(self.files) > MAX_ENTRIES:
-            raise Reject(
+            raise CheckFailed(
                 f"The upload holds more than {MAX_ENTRIES} files, and at most {MAX_ENTRIES} are read. Please leave "
                 "out data and other people's code."
             )
@@ -183,7 +183,7 @@ class Listing:
         """One more entry of any kind."""
         self.listed += 1
         if self.listed > MAX_LISTED:
-            raise Reject(f"The upload holds far more than {MAX_ENTRIES} files and folders, which is the limit.")
+            raise CheckFailed(f"The upload holds far more than {MAX_ENTRIES} files and folders, which is the limit.")
 
 
 def shown(name: str) -> str:
@@ -192,20 +192,20 @@ def shown(name: str) -> str:
 
 
 def of(upload: Path, sought: Collection[str]) -> Listing:
-    """What is in `upload`: a folder, a zip, or one file that was not zipped. Raises `Reject` where it is none."""
+    """What is in `upload`: a folder, a zip, or one file that was not zipped. Raises `CheckFailed` where it is none."""
     listing = Listing(sought)
     if upload.is_dir():
         _list_folder(upload, listing)
-    elif upload.is_file() and names.Name(upload.name).kept:
+    elif upload.is_file() and names.FileName(upload.name).kept:
         _list_single(upload, listing)
     elif upload.is_file():
         try:
             data = upload.read_bytes() if upload.stat().st_size <= MAX_TOTAL else b""
         except OSError as error:
-            raise Reject(f"{shown(upload.name)} cannot be read: {error.strerror}.") from None
+            raise CheckFailed(f"{shown(upload.name)} cannot be read: {error.strerror}.") from None
         list_archive(data, listing, upload.name)
     else:
-        raise Reject(f"There is no file or folder {shown(str(upload))}.")
+        raise CheckFailed(f"There is no file or folder {shown(str(upload))}.")
     return listing
 
 
@@ -213,16 +213,16 @@ def of(upload: Path, sought: Collection[str]) -> Listing:
 
 
 def list_archive(data: bytes, listing: Listing, name: str) -> None:
-    """Adds the entries of a zip or a tar, whatever its file is called. Raises `Reject` where it is neither."""
+    """Adds the entries of a zip or a tar, whatever its file is called. Raises `CheckFailed` where it is neither."""
     if not data:
-        raise Reject(f"{shown(name)} is empty or larger than 200 MB.")
+        raise CheckFailed(f"{shown(name)} is empty or larger than 200 MB.")
     match archives.kind(data):
         case "tar" | "gzip" | "bzip2" | "xz" as packed:
             _list_tar(data, listing, name, packed)
         case "zip" | "":  # a zip may begin with something else
             list_zip(data, listing, name)
         case packed:
-            raise Reject(f"{shown(name)} {archives.advice(packed)}")
+            raise CheckFailed(f"{shown(name)} {archives.advice(packed)}")
 
 
 def _list_tar(data: bytes, listing: Listing, name: str, packed: str) -> None:
@@ -242,11 +242,13 @@ def _list_tar(data: bytes, listing: Listing, name: str, packed: str) -> None:
             if listing.add(entry.name, entry.size, entry.date, partial(_first, held)):
                 total += entry.size
                 if total > 2 * MAX_TOTAL:
-                    raise Reject("The upload unpacks to more than 200 MB. Please leave data and checkpoints out of it.")
+                    raise CheckFailed(
+                        "The upload unpacks to more than 200 MB. Please leave data and checkpoints out of it."
+                    )
                 held.append(entry.read())
-    except archives.Unreadable as fault:
+    except archives.ArchiveUnreadable as fault:
         packing = "" if packed == "tar" else f"is packed by {packed} and "
-        raise Reject(
+        raise CheckFailed(
             f"{shown(name)} {packing}{fault} Please zip your homework folder and upload the .zip file."
         ) from None
 
@@ -266,12 +268,12 @@ UNREADABLE = (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, ValueError
 def list_zip(data: bytes, listing: Listing, name: str) -> None:
     """Adds a zip's entries. Of two of one name the last counts, as for unzip."""
     if data.count(ENTRY) > MAX_LISTED:  # before zipfile makes an object of each
-        raise Reject(f"The zip holds far more than {MAX_ENTRIES} entries, which is the limit.")
+        raise CheckFailed(f"The zip holds far more than {MAX_ENTRIES} entries, which is the limit.")
     try:
         archive = opened(data)
         entries = archive.infolist()
     except UNREADABLE:
-        raise Reject(
+        raise CheckFailed(
             f"{shown(name)} is not a valid zip archive. Please zip your homework folder again and upload the .zip file."
         ) from None
     for entry in entries:
@@ -366,7 +368,7 @@ def _reader(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, listing: Listing) 
 def _may_matter(name: str) -> bool:
     """Whether its loss is told: it is of a kind that is read, and in no folder that is junk."""
     path = PurePosixPath(name.replace("\\", "/"))
-    kept = names.Name(path.name).kept or archives.is_read(path.name)
+    kept = names.FileName(path.name).kept or archives.is_read(path.name)
     return kept and not names.is_never(path.parts) and not names.doubtful(path.parts[:-1])
 
 
@@ -378,14 +380,14 @@ def _list_single(upload: Path, listing: Listing) -> None:
     try:
         seen = upload.stat()
     except OSError as error:
-        raise Reject(f"{shown(upload.name)} cannot be read: {error.strerror}.") from None
+        raise CheckFailed(f"{shown(upload.name)} cannot be read: {error.strerror}.") from None
 
     def read() -> bytes:
         try:
             with upload.open("rb") as stream:
                 return stream.read(seen.st_size)
         except OSError as error:
-            raise Reject(f"{shown(upload.name)} cannot be read: {error.strerror}.") from None
+            raise CheckFailed(f"{shown(upload.name)} cannot be read: {error.strerror}.") from None
 
     listing.add(upload.name, seen.st_size, int(seen.st_mtime), read)
 
@@ -395,7 +397,7 @@ def _list_folder(folder: Path, listing: Listing) -> None:
     try:
         start = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise Reject(f"The folder {shown(str(folder))} cannot be read: {error.strerror}.") from None
+        raise CheckFailed(f"The folder {shown(str(folder))} cannot be read: {error.strerror}.") from None
     for parts, seen in _walk(start, (), listing):
         listing.add("/".join(parts), seen.st_size, int(seen.st_mtime), _opener(folder, parts, seen.st_size, listing))
 

@@ -2,8 +2,8 @@
 
 A check of a random answer is made of two kinds of parts. A *battery* returns findings: tests whose p-values are exact
 or proved. `judges.luck` gives the verdict for them. An *identity* holds for every right answer, up to a bound on
-rounding that is derived; it returns a verdict or raises `Reject`. Take an identity wherever there is one, a battery for
-the rest.
+rounding that is derived; it returns a verdict or raises `CheckFailed`. Take an identity wherever there is one, a
+battery for the rest.
 
 | what is judged | how |
 |---|---|
@@ -31,8 +31,8 @@ import numpy as np
 from numpy.random import Generator
 from scipy import special
 
-from autograder.core import Array, Reject, Verdict
-from autograder.judging.judges import contrast, fits, passed, share, shown
+from autograder.core import Array, CheckFailed, Verdict
+from autograder.judging.judges import got_and_expected, passed, shown, tolerance_ratio, within
 from autograder.judging.stats import CDF_SLACK, SQUARE_SLACK, Finding, binomial, dependence, gamma, marginal, repetition
 
 MISS = 1e-6
@@ -183,7 +183,7 @@ def smallest_scale(n: int, alpha: float) -> float:
 
 
 def identity(got: Array, want: Array, bound: Array | float, *, what: str, expected: str, right: str) -> Verdict:
-    """Full marks where got is within the rounding bound of want; else `Reject` with the first entry that is not.
+    """Full marks where got is within the rounding bound of want; else `CheckFailed` with the first entry that is not.
 
     `bound` follows from the operations: `gamma(n)` times the sum of the sizes of what is added, or `rounding.Bounded`.
     `what` begins the sentence, `expected` ends it, `right` is the message of the pass.
@@ -195,17 +195,17 @@ def identity(got: Array, want: Array, bound: Array | float, *, what: str, expect
     >>> identity(x.sum(0), np.array([0.3, 0.7]), gamma(2) * np.abs(x).sum(1),
     ...          what="The sum", expected="Expected: the sum of each row.", right="The sums are right.")
     Traceback (most recent call last):
-    autograder.core.Reject: The sum is wrong. Entry [0] is 0.4; expected 0.3. Expected: the sum of each row.
+    autograder.core.CheckFailed: The sum is wrong. Entry [0] is 0.4; expected 0.3. Expected: the sum of each row.
     """
-    used = share(got, want, bound)
+    used = tolerance_ratio(got, want, bound)
     if used <= 1:
-        return passed(right, used=used)
+        return passed(right, tolerance_used=used)
     limits = np.broadcast_to(np.asarray(bound, float), np.shape(want))
     for place in np.ndindex(*np.shape(want)):
-        if not fits(np.asarray(got)[place], np.asarray(want)[place], limits[place]):
+        if not within(np.asarray(got)[place], np.asarray(want)[place], limits[place]):
             entry = f"Entry {list(place)}" if place else "It"
-            told = contrast(np.asarray(got)[place], np.asarray(want)[place])
-            raise Reject(f"{what} is wrong. {entry} is {told} {expected}")
+            told = got_and_expected(np.asarray(got)[place], np.asarray(want)[place])
+            raise CheckFailed(f"{what} is wrong. {entry} is {told} {expected}")
     raise AssertionError("no entry is beyond the bound, but the largest is")
 
 
@@ -244,7 +244,7 @@ def factor(got: Array, want: Array, bound: Array | float) -> float | None:
     if size == 0:
         return None
     c = float((got * want).sum()) / size
-    return c if fits(got, c * want, max(abs(c), 1.0) * np.asarray(bound)) else None
+    return c if within(got, c * want, max(abs(c), 1.0) * np.asarray(bound)) else None
 
 
 def rearranged(rng: Generator, **inputs: Array) -> dict[str, Array]:
@@ -274,25 +274,25 @@ def averages(values: Mapping[str, float], bound: float, *, what: str) -> Verdict
     1.0
     >>> averages({"once": 0.5, "moved": 0.5, "doubled": 1.0}, 1e-6, what="The loss")
     Traceback (most recent call last):
-    autograder.core.Reject: With every row twice, the loss is 1; with every row once, 0.5. Expected: an average over \
-the batch, not a sum.
+    autograder.core.CheckFailed: With every row twice, the loss is 1; with every row once, 0.5. Expected: an average \
+over the batch, not a sum.
     """
     once, moved, doubled = (values[way] for way in ("once", "moved", "doubled"))
     small = what[0].lower() + what[1:]
-    if not fits(moved, once, 2 * bound):
-        raise Reject(
+    if not within(moved, once, 2 * bound):
+        raise CheckFailed(
             f"{what} depends on the order of the rows. It is {shown(once)} in one order and in another order "
             f"{shown(moved)}. Expected: the same value for every order.",
             diagnosis="order_of_rows",
         )
-    if fits(doubled, 2 * once, 4 * bound) and not fits(doubled, once, 2 * bound):
-        raise Reject(
+    if within(doubled, 2 * once, 4 * bound) and not within(doubled, once, 2 * bound):
+        raise CheckFailed(
             f"With every row twice, {small} is {shown(doubled)}; with every row once, {shown(once)}. Expected: an "
             "average over the batch, not a sum.",
             diagnosis="summed_over_batch",
         )
-    if not fits(doubled, once, 2 * bound):
-        raise Reject(
+    if not within(doubled, once, 2 * bound):
+        raise CheckFailed(
             f"With every row twice, {small} is {shown(doubled)}; with every row once, {shown(once)}. Expected: the "
             "same value, because it is an average over the batch.",
             diagnosis="not_averaged",

@@ -9,8 +9,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from autograder.core import Array, Reject, Trial, Values, Verdict
-from autograder.judging.stats import Finding, smallest
+from autograder.core import Array, CheckFailed, Trial, Values, Verdict
+from autograder.judging.stats import Finding, smallest_p
 
 NOTHING: Mapping[str, float] = MappingProxyType({})
 MOST = 2**22
@@ -61,20 +61,22 @@ class Misconception:
 
 
 def array(values: Values, name: str, *, shape: Sequence[int] | None = None, what: str = "") -> Array:
-    """`values[name]` in float64, with the expected shape and finite; `Reject` with a sentence otherwise."""
+    """`values[name]` in float64, with the expected shape and finite; `CheckFailed` with a sentence otherwise."""
     value = values.get(name)
     if not isinstance(value, np.ndarray):
-        raise Reject(f"{what or name} is missing in the result.")
+        raise CheckFailed(f"{what or name} is missing in the result.")
     if shape is not None and value.shape != tuple(shape):
-        raise Reject(f"{what or name} has shape {list(value.shape)}. Expected: {list(shape)}.", diagnosis="shape")
+        raise CheckFailed(f"{what or name} has shape {list(value.shape)}. Expected: {list(shape)}.", diagnosis="shape")
     if value.size > MOST:
-        raise Reject(f"{what or name} holds {value.size} numbers. Expected: at most {MOST}.", diagnosis="shape")
+        raise CheckFailed(f"{what or name} holds {value.size} numbers. Expected: at most {MOST}.", diagnosis="shape")
     if not np.isfinite(value).all():
-        raise Reject(f"{what or name} holds an infinity or a nan. Expected: finite numbers.", diagnosis="not_finite")
+        raise CheckFailed(
+            f"{what or name} holds an infinity or a nan. Expected: finite numbers.", diagnosis="not_finite"
+        )
     plain = value.astype(np.float64)
     if np.abs(plain).max(initial=0.0) > HUGE:
         told = f"{what or name} holds values beyond {HUGE:.0e}. Expected: smaller numbers."
-        raise Reject(told, diagnosis="not_finite")
+        raise CheckFailed(told, diagnosis="not_finite")
     return plain
 
 
@@ -82,7 +84,7 @@ def whole(values: Values, name: str, *, least: int, most: int) -> int:
     """An integer that a probe reported, within the range that makes sense."""
     value = values.get(name)
     if type(value) is not int or not least <= value <= most:
-        raise Reject(f"{name} is missing in the result or cannot be read.")
+        raise CheckFailed(f"{name} is missing in the result or cannot be read.")
     return value
 
 
@@ -98,20 +100,22 @@ def parts_of(values: Values, name: str, *, total: int) -> list[int] | None:
     return counts if sum(counts) == total and all(count >= 1 for count in counts) else None
 
 
-def share(got: Array | float, want: Array | float, bound: Array | float, *, beside: Array | float = 0.0) -> float:
+def tolerance_ratio(
+    got: Array | float, want: Array | float, bound: Array | float, *, beside: Array | float = 0.0
+) -> float:
     """The largest share of the rounding bound that the difference uses; infinity if anything is not finite.
 
     What is allowed `beside` rounding, such as a tiny constant, uses none of it: at most 1 is bound + beside at most.
     """
     got, want, bound = np.asarray(got, float), np.asarray(want, float), np.asarray(bound, float)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        used = np.maximum(np.abs(got - want) - beside, 0.0) / bound
-    return float(np.max(used, initial=0.0)) if np.isfinite(used).all() else float("inf")
+        tolerance_used = np.maximum(np.abs(got - want) - beside, 0.0) / bound
+    return float(np.max(tolerance_used, initial=0.0)) if np.isfinite(tolerance_used).all() else float("inf")
 
 
-def fits(got: Array | float, want: Array | float, bound: Array | float) -> bool:
+def within(got: Array | float, want: Array | float, bound: Array | float) -> bool:
     """Whether the difference is within the rounding bound everywhere."""
-    return share(got, want, bound) <= 1.0
+    return tolerance_ratio(got, want, bound) <= 1.0
 
 
 def shown(values: npt.ArrayLike, digits: int = 4) -> str:
@@ -132,20 +136,20 @@ def apart(got: npt.ArrayLike, want: npt.ArrayLike, digits: int = 4) -> tuple[str
     return shown(got, digits), shown(want, digits)
 
 
-def contrast(got: npt.ArrayLike, want: npt.ArrayLike, digits: int = 4) -> str:
+def got_and_expected(got: npt.ArrayLike, want: npt.ArrayLike, digits: int = 4) -> str:
     """How a comparison ends, with as many digits as tell the two apart: "0.5; expected 0.8069."."""
     one, other = apart(got, want, digits)
     return f"{one}; expected {other}."
 
 
 def passed(
-    message: str, *, used: float | None = None, p: float | None = None, figures: Mapping[str, float] = NOTHING
+    message: str, *, tolerance_used: float | None = None, p: float | None = None, figures: Mapping[str, float] = NOTHING
 ) -> Verdict:
     """Full marks."""
-    return Verdict(1.0, message, used=used, p=p, figures=figures)
+    return Verdict(1.0, message, tolerance_used=tolerance_used, p=p, figures=figures)
 
 
-def luck(findings: Sequence[Finding], alpha: float, right: str) -> tuple[Verdict | None, Finding]:
+def at_level(findings: Sequence[Finding], alpha: float, right: str) -> tuple[Verdict | None, Finding]:
     """The passing verdict if no finding is significant, else None; and the worst finding, corrected."""
-    worst = smallest(findings)
+    worst = smallest_p(findings)
     return (passed(right, p=worst.p) if worst.p >= alpha else None), worst

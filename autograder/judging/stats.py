@@ -51,7 +51,7 @@ class Finding:
             object.__setattr__(self, "p", 0.0)
 
 
-def smallest(findings: Sequence[Finding]) -> Finding:
+def smallest_p(findings: Sequence[Finding]) -> Finding:
     """The smallest p of a battery, corrected for the number of tests in it (Bonferroni)."""
     worst = min(findings, key=lambda finding: finding.p)
     return Finding(min(1.0, worst.p * len(findings)), worst.what)

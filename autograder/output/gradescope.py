@@ -292,8 +292,8 @@ def _extra(check: str, result: Result | None) -> dict[str, Any]:
         }
         if verdict.p is not None and math.isfinite(verdict.p):  # JSON has no NaN
             extra["p"] = float(f"{verdict.p:.3g}")
-        if verdict.used is not None and math.isfinite(verdict.used):
-            extra["tolerance_used"] = float(f"{verdict.used:.3g}")
+        if verdict.tolerance_used is not None and math.isfinite(verdict.tolerance_used):
+            extra["tolerance_used"] = float(f"{verdict.tolerance_used:.3g}")
         if result.rung:  # more of the notebook was run than the definitions that a function needs
             extra["loaded"] = RUNGS[result.rung]
         if verdict.notes:
@@ -316,5 +316,5 @@ def logs(results: Sequence[Result]) -> str:
     seen: dict[str, str] = {}
     for result in results:
         if result.log:
-            seen.setdefault(result.check.ask.name, f"[{result.number}] {clean(result.log, limit=MAX_LOG)}")
+            seen.setdefault(result.check.request.name, f"[{result.number}] {clean(result.log, limit=MAX_LOG)}")
     return "\n".join(seen.values())

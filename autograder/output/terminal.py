@@ -19,8 +19,8 @@ from autograder.intake import uploads
 from autograder.intake.chosen import Asked
 from autograder.sandbox import confine
 from autograder.sandbox.host import canary, room
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from autograder.sandbox.host.scratch import scratch
-from autograder.sandbox.host.wall import Pool, Wall
 from autograder.text import shown
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from autograder.core import Assignment, Result
     from autograder.intake.chosen import Chosen
-    from autograder.intake.settings import Tally
+    from autograder.intake.settings import PointsTally
     from autograder.message import Message
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,18 +71,18 @@ def grade(
         _close_to_others()
     out = out or Path("results.json")
     # The zygote begins to import torch now, beside everything that the judge still has to do.
-    with Pool(Wall(homework), runs=uploads.may_run(path)) as pool, _tidy() as box:
+    with Sandbox(SandboxConfig(homework), runs=uploads.may_run(path)) as sandbox, _tidy() as workspace:
         if sys.stderr.isatty():
-            pool.tell = _tell
-        return _grade(path, out.absolute(), homework, asked, started, on_gradescope, two, pool, box)
+            sandbox.tell = _tell
+        return _grade(path, out.absolute(), homework, asked, started, on_gradescope, two, sandbox, workspace)
 
 
 def _grade(
     path: Path, out: Path, homework: str, asked: Asked, started: float, on_gradescope: bool, two: bool,
-    pool: Pool, box: Path,
+    sandbox: Sandbox, workspace: Path,
 ) -> int:  # fmt: skip
     from autograder import storage
-    from autograder.core import Reject
+    from autograder.core import CheckFailed
     from autograder.grade import Grading
     from autograder.intake import late, submission
     from autograder.intake.chosen import chosen
@@ -91,7 +91,7 @@ def _grade(
 
     try:
         own = chosen(homework, asked)
-    except (Reject, NoHomework) as fault:
+    except (CheckFailed, NoHomework) as fault:
         return _unusable(str(fault), out, on_gradescope)
     assignment, settings = own.assignment, own.settings
     results: list[Result] = []
@@ -143,10 +143,10 @@ def _grade(
         print(kept.told)
         return GRADED
     try:
-        received = submission.receive(path, assignment, box, group=pool.uid)
+        received = submission.receive(path, assignment, workspace, group=sandbox.uid)
         remarks += received.remarks
         absent = received.absent
-        report = canary.inspect(pool, beside=assignment.reference, results=out.parent)
+        report = canary.inspect(sandbox, beside=assignment.reference, results=out.parent)
         isolation = report.line()
         if on_gradescope and not report.trustworthy:
             return refuse(
@@ -156,14 +156,14 @@ def _grade(
                 OUR_FAULT,
             )
         write()
-        pool.read(received)
+        sandbox.read(received)
         left = own.seconds - (time.monotonic() - started)
         judging = Guarded([check for question in assignment.questions for check in question.checks])
         beside = None
-        if two and report.strong and pool.may_run_two and room.for_two():
+        if two and report.strong and sandbox.may_run_two and room.for_two():
             judging.start()
-            beside = pool
-        grading = Grading(pool, received, assignment, secret(), left, judging=judging, beside=beside)
+            beside = sandbox
+        grading = Grading(sandbox, received, assignment, secret(), left, judging=judging, beside=beside)
         for result in grading.results():
             results.append(result)
             write()
@@ -172,7 +172,7 @@ def _grade(
         write("The grading was stopped before its end.", last=True)
         print(f"\nStopped. The results so far are in {out}", file=sys.stderr)
         return STOPPED
-    except Reject as fault:
+    except CheckFailed as fault:
         absent = assignment.graded if isinstance(fault, submission.Empty) else absent
         return refuse(str(fault), NOT_GRADABLE)
     except Exception as error:  # our bug: what was graded so far stays, the reason is told, the status says so
@@ -247,7 +247,7 @@ def _tidy() -> Iterator[Path]:
     before = signal.signal(signal.SIGTERM, stop)
     try:
         with scratch() as folder:
-            yield folder / "box"
+            yield folder / "workspace"
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -264,7 +264,7 @@ def show(
     out: Path,
     *,
     absent: Collection[str] = (),
-    tally: Tally | None = None,
+    tally: PointsTally | None = None,
 ) -> None:
     """The table: every check, what it gave, and for what was lost the sentence that says why."""
     from rich.console import Console
@@ -353,7 +353,7 @@ def _there(results: Iterable[Result], absent: Collection[str]) -> list[Result]:
     return [result for result in results if result.check not in result.question.missing(absent)]
 
 
-def _sums(assignment: Assignment, results: list[Result], tally: Tally | None) -> str:
+def _sums(assignment: Assignment, results: list[Result], tally: PointsTally | None) -> str:
     """78 of 100, and 24 of 25 optional points."""
     kinds = [sum(result.score for result in results if result.question.optional == kind) for kind in (False, True)]
     required, optional = (tally.required, tally.optional) if tally else kinds
@@ -361,7 +361,7 @@ def _sums(assignment: Assignment, results: list[Result], tally: Tally | None) ->
     return f"{shown(required)} of {shown(assignment.points)}{extra} points"
 
 
-def _course_lines(assignment: Assignment, tally: Tally) -> Iterator[str]:
+def _course_lines(assignment: Assignment, tally: PointsTally) -> Iterator[str]:
     """What the course's settings made of the points."""
     if assignment.extra and tally.counted != tally.optional:
         yield f"{shown(tally.counted)} of the {shown(tally.optional)} optional points count."
@@ -387,20 +387,20 @@ def doctor(homework: str, asked: Asked = Asked()) -> int:  # noqa: B008 (frozen)
 
     And which settings of the course are in force. Returns 0, 1 where scores can be forged, 2 for unusable settings.
     """
-    from autograder.core import Reject
+    from autograder.core import CheckFailed
     from autograder.intake.chosen import chosen
 
     confine.shield()
     try:
         own = chosen(homework, asked)
-    except Reject as fault:
+    except CheckFailed as fault:
         print(fault, file=sys.stderr)
         return NOT_GRADABLE
     assignment = own.assignment
     print("Trying the sandbox with code that attacks it. This takes some seconds.", flush=True)
-    with Pool(Wall(homework)) as pool, tempfile.TemporaryDirectory() as results:
+    with Sandbox(SandboxConfig(homework)) as sandbox, tempfile.TemporaryDirectory() as results:
         try:
-            report = canary.inspect(pool, beside=assignment.reference, results=Path(results))
+            report = canary.inspect(sandbox, beside=assignment.reference, results=Path(results))
         except RuntimeError as error:
             print(f"No worker could be started, so nothing can be graded here: {error}")
             return OUR_FAULT

@@ -1,4 +1,4 @@
-"""What can go wrong behind the wall, and the sentences that tell a student so."""
+"""What can go wrong in the sandbox, and the sentences that tell a student so."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def calls(trace: str) -> tuple[Call, ...]:
     return tuple(Call(*line) for line in cleaned if line[0])
 
 
-def told(fault: Fault) -> Observation:
+def observation_of(fault: Fault) -> Observation:
     """The sentence for a fault that the worker reports. Its words are the student's: cleaned and capped."""
     text, where = clean(fault.text, limit=300, line=True), clean(fault.where, limit=120, line=True)
     at = f" at {where}" if where else ""

@@ -1,4 +1,4 @@
-"""The one codec for nested values: what a probe is asked and what it answers, as the flat names that cross the wall.
+"""The one codec for nested values: what a probe is asked and what it answers, as the flat names that cross the sandbox.
 
 The wire holds one flat mapping. A value below others is named by its path, with dots between, and the items of a list
 by their places; how many a list has stands beside it, so that nobody counts names:
@@ -10,8 +10,8 @@ A homework's `inputs` and probes `pack`, and its `returns` names what may come b
 A probe trusts what it was given and can `unpack` it. A judge trusts only `given`: it reads `section`s of a trial, and
 `each` case of it, as many as were given.
 
-Several parts in one ask: a fork costs more than most probes, and a fault must cost only its own part. A part that
-raised is told as its fault, beside the others' values.
+Several parts in one request: a fork costs more than most probes, and a fault must cost only its own part. A part that
+raised is reported as its fault, beside the others' values.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from autograder.core import Reject, Trial, Value
-from autograder.sandbox.faults import Fault, told
+from autograder.core import CheckFailed, Trial, Value
+from autograder.sandbox.faults import Fault, observation_of
 
 FAULT = "fault"
 COUNT = ":count"
@@ -86,10 +86,10 @@ def is_list(values: Mapping[str, Any], name: str) -> bool:
 
 
 def length(values: Mapping[str, Any], name: str, *, most: int) -> int:
-    """How many items a list has by its own word, from 0 to `most`. Raises `Reject` where it does not say so."""
+    """How many items a list has by its own word, from 0 to `most`. Raises `CheckFailed` where it does not say so."""
     found = values.get(f"{name}{COUNT}")
     if type(found) is not int or not 0 <= found <= most:
-        raise Reject(f"{name} is missing in the result or cannot be read.")
+        raise CheckFailed(f"{name} is missing in the result or cannot be read.")
     return found
 
 
@@ -123,7 +123,7 @@ def run(describe: Callable[[BaseException], Fault], **parts: Action | Sequence[A
 def section(trial: Trial, part: str) -> Trial:
     """In the judge: one part of a trial, the same object each time, so that judges can share a cached reading of it.
 
-    Raises `Reject` with the sentence for its fault, if it has one.
+    Raises `CheckFailed` with the sentence for its fault, if it has one.
     """
     return _section(trial, part)
 
@@ -132,8 +132,8 @@ def _section(trial: Trial, part: str) -> Trial:
     own = _part(trial, part)
     if f"{FAULT}.kind" in own.got:
         words: list[Value] = [own.got.get(f"{FAULT}.{name}", "") for name in ("kind", "text", "where", "trace")]
-        seen = told(Fault(*(word if isinstance(word, str) else "" for word in words)))
-        raise Reject(seen.error, diagnosis=seen.diagnosis, calls=seen.calls)
+        seen = observation_of(Fault(*(word if isinstance(word, str) else "" for word in words)))
+        raise CheckFailed(seen.error, diagnosis=seen.diagnosis, calls=seen.calls)
     return own
 
 
@@ -144,13 +144,13 @@ def _part(trial: Trial, part: str) -> Trial:
 def each(trial: Trial, name: str = "cases") -> list[Trial]:
     """In the judge: a trial for each item of a list that was given, with what came back for it.
 
-    Raises `Reject` where another number came back.
+    Raises `CheckFailed` where another number came back.
     """
     return [_part(trial, item(name, place)) for place in range(_given(trial, name))]
 
 
 def sections(trial: Trial, name: str = "cases") -> Iterator[Trial]:
-    """The same of a list of parts: each raises `Reject` with its own fault, if it has one, when it is reached."""
+    """The same of a list of parts: each raises `CheckFailed` with its own fault, if it has one, when it is reached."""
     return (_section(trial, item(name, place)) for place in range(_given(trial, name)))
 
 
@@ -158,5 +158,5 @@ def _given(trial: Trial, name: str) -> int:
     given, came = trial.given[f"{name}{COUNT}"], trial.got.get(f"{name}{COUNT}")
     assert type(given) is int
     if came is not None and (type(came) is not int or came != given):
-        raise Reject(f"The result has a wrong number of {name}. Expected: {given}.")
+        raise CheckFailed(f"The result has a wrong number of {name}. Expected: {given}.")
     return given

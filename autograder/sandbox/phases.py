@@ -46,7 +46,7 @@ class Phases:
         return MARK + json.dumps(self._spent).encode() + b"\n"
 
 
-def told(log: bytes) -> Mapping[str, tuple[float, int]]:
+def from_log(log: bytes) -> Mapping[str, tuple[float, int]]:
     """Seconds and page faults by phase, from a worker's log; nothing where it does not tell any."""
     _, mark, rest = log.rpartition(MARK)
     if not mark:

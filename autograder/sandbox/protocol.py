@@ -17,9 +17,9 @@ def probe_files(folder: Path) -> list[Path]:
 
 
 READ = ".read"
-"""Where in a submission's box stands what was read of its notebooks once for all workers."""
+"""Where in a submission's workspace stands what was read of its notebooks once for all workers."""
 MOST_READ = 20
-"""Notebooks at the top of the box that are read; a homework has a handful."""
+"""Notebooks at the top of the workspace that are read; a homework has a handful."""
 MAX_MESSAGE = 1 << 16
 """Bytes of one message between the judge and the zygote."""
 ENVIRONMENT = {

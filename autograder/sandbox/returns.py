@@ -1,8 +1,8 @@
-"""Declares what may come back from an ask, and checks it in one place before any judge sees it.
+"""Declares what may come back from a request, and checks it in one place before any judge sees it.
 
-A probe's answer crosses the wall as named values, and whoever owns the worker chooses them. So every ask declares the
-names, types, shapes and sizes of its answer. What is declared is what may come at all: a student's own wrong shape is
-for the judge to name, and is let through as long as its size is one that can be judged.
+A probe's answer crosses the sandbox's border as named values, and whoever owns the worker chooses them. So every
+request declares the names, types, shapes and sizes of its answer. What is declared is what may come at all: a
+student's own wrong shape is for the judge to name, and is let through as long as its size is one that can be judged.
 
     def _returns(given: Values) -> Specs:
         return parts(
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.core import Ask, Observation, Spec, Specs, Value, Values
+from autograder.core import Observation, Request, Spec, Specs, Value, Values
 from autograder.sandbox.parts import FAULT, leaves, pack
 from autograder.sandbox.wire import MAX_BODY
 
@@ -59,7 +59,7 @@ def scalar(dtypes: str = REAL) -> Spec:
 
 
 def real() -> Spec:
-    """A plain number; one that is not finite crosses the wall as an array of shape ()."""
+    """A plain number; one that is not finite crosses the sandbox's border as an array of shape ()."""
     return Spec(dtypes="f", shape=(), most=1, scalars=(float, int))
 
 
@@ -105,11 +105,11 @@ def parts(**of: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Sp
 # ------------------------------------------------------------------------------------------ the one place
 
 
-def largest(ask: Ask, given: Values) -> int:
+def largest(request: Request, given: Values) -> int:
     """Bytes of all arrays that an answer can have reason to hold, with what leaves room to name a wrong shape."""
-    if ask.returns is None:
+    if request.returns is None:
         return MAX_BODY
-    declared = sum(WIDEST * spec.most for spec in ask.returns(given).values() if spec.dtypes)
+    declared = sum(WIDEST * spec.most for spec in request.returns(given).values() if spec.dtypes)
     return min(MAX_BODY, LEAST + declared)
 
 
@@ -146,14 +146,14 @@ def _told(shape: tuple[int | None, ...]) -> str:
     return f"[{', '.join('any' if size is None else str(size) for size in shape)}]"
 
 
-def admitted(ask: Ask, given: Values, seen: Observation) -> Observation:
+def admitted(request: Request, given: Values, seen: Observation) -> Observation:
     """What was observed, with no value but those that were declared.
 
     A value that is not what was declared is the fault of its part, where it belongs to one, else of the whole answer.
     """
-    if ask.returns is None or seen.values is None:
+    if request.returns is None or seen.values is None:
         return seen
-    specs = ask.returns(given)
+    specs = request.returns(given)
     kept: dict[str, Value] = {}
     faults: dict[str, str] = {}
     for name, value in seen.values.items():

@@ -1,4 +1,4 @@
-"""Frames of plain values over a socket: the only thing that crosses the wall.
+"""Frames of plain values over a socket: the only thing that crosses the sandbox's border.
 
 A frame is `MAGIC, header length (u32), body length (u64)`, then a JSON header, then the arrays' raw
 bytes one after the other. The header is one flat object: `{"id": ..., "values": {name: scalar or

@@ -1,4 +1,4 @@
-"""Hostile submissions against the real wall, a slice of them at each level; and what judges may meet."""
+"""Hostile submissions against the real sandbox, a slice of them at each level; and what judges may meet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from autograder.audit.attack_runs import asked, tried
 from autograder.audit.attacks import Found, broken, chosen, measured, misreported, section
 from autograder.audit.homework import KINDS, Attack
 from autograder.audit.levels import FOUR, LEVELS, Level, cannot
-from autograder.core import WHOLE, Reject, Result, Trial
+from autograder.core import WHOLE, CheckFailed, Result, Trial
 from autograder.grade import Grading, Rung
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.audit.attacks import ATTACKED, ATTACKS, BESIDE, LOOK, NOISE
@@ -33,7 +33,7 @@ from autograder.sandbox import confine, protocol
 from autograder.sandbox.confine import user
 from autograder.sandbox.guest import worker
 from autograder.sandbox.host import canary
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from tests import helpers
 from tests.helpers import VAE_ONLY
 from tests.small import audited
@@ -47,8 +47,8 @@ SLICE = 10
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(VAE_ONLY.probes)) as started:
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(SandboxConfig(VAE_ONLY.probes)) as started:
         yield started
 
 
@@ -73,11 +73,11 @@ def test_the_small_homework_at_every_level(tmp_path: Path) -> None:
     assert set(found.rows) == set(LEVELS) - set(found.skipped) >= {"user"}
 
 
-def test_a_slice_of_the_attacks_breaks_no_promise(pool: Pool) -> None:
+def test_a_slice_of_the_attacks_breaks_no_promise(sandbox: Sandbox) -> None:
     """Those of homework 11, with the rights that we have here; the audit tries all of them at four levels."""
     some = [attack for place, attack in enumerate(ATTACKS) if place % SLICE == 0 and not attack.harm]
     with attack_runs.around() as beside:
-        rows = {one.id: run(pool, beside, one) for one in (*ATTACKED.controls, *some)}
+        rows = {one.id: run(sandbox, beside, one) for one in (*ATTACKED.controls, *some)}
     ours = LEVELS["root" if os.geteuid() == 0 else "user"]
     faults = {one.id: broke for one in some if (broke := broken(ATTACKED, one, ours, rows[one.id], rows))}
     assert faults == {}
@@ -86,9 +86,9 @@ def test_a_slice_of_the_attacks_breaks_no_promise(pool: Pool) -> None:
         assert sum(score for check, score in scores.items() if check.startswith(f"vae.{part}")) <= 6
 
 
-def run(pool: Pool, beside: attack_runs.Around, attack: Attack) -> dict[str, Any]:
+def run(sandbox: Sandbox, beside: attack_runs.Around, attack: Attack) -> dict[str, Any]:
     """What became of one of homework 11's attacks."""
-    return tried(pool, beside, ATTACKED, ASSIGNMENT, attack)
+    return tried(sandbox, beside, ATTACKED, ASSIGNMENT, attack)
 
 
 def test_a_stopped_audit_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,10 +213,10 @@ def test_a_canary_that_says_too_much_or_too_little_is_named() -> None:
 
 def test_a_wall_without_layers_breaks_the_promise() -> None:
     """The same attacks succeed where nothing is confined: what they find to be BLOCKED is really tried."""
-    with Pool(Wall(ASSIGNMENT.probes, ("rlimits",))) as pool, attack_runs.around() as beside:
-        rows = {one.id: run(pool, beside, one) for one in ATTACKED.controls}
+    with Sandbox(SandboxConfig(ASSIGNMENT.probes, ("rlimits",))) as sandbox, attack_runs.around() as beside:
+        rows = {one.id: run(sandbox, beside, one) for one in ATTACKED.controls}
         for id in ("sockets", "daemon", "files-left", "other-student", "datagrams", "results-written"):
-            seen = run(pool, beside, BY_ID[id])
+            seen = run(sandbox, beside, BY_ID[id])
             assert "it did what it tried" in broken(ATTACKED, BY_ID[id], LEVELS["user"], seen, rows), id
             assert broken(ATTACKED, BY_ID[id], NEITHER, seen, rows) == [], id
 
@@ -237,35 +237,35 @@ AIMED = re.compile(
 )
 
 
-def test_an_attack_on_what_is_gone_fails(pool: Pool) -> None:
+def test_an_attack_on_what_is_gone_fails(sandbox: Sandbox) -> None:
     """The same attack, aimed at what is there and at what is not: in a worker, as every audit does it."""
     rows: dict[str, Any] = {}
     with attack_runs.around() as beside:
         for one in ATTACKED.controls:
-            rows[one.id] = run(pool, beside, one)
+            rows[one.id] = run(sandbox, beside, one)
         good = BY_ID["patch-probe"]
-        assert broken(ATTACKED, good, LEVELS["user"], run(pool, beside, good), rows) == []
+        assert broken(ATTACKED, good, LEVELS["user"], run(sandbox, beside, good), rows) == []
         gone = ("vae.probes:sample_shapes", "autograder.sandbox.guest.worker:no.such", "local:no_such",
                 "autograder.no_such:x", "vae.private_probes:Decoder.__init__/no_such")  # fmt: skip
         bad = replace(good, targets=(*good.targets[:1], *gone))
-        faults = broken(ATTACKED, bad, LEVELS["user"], run(pool, beside, bad), rows)
+        faults = broken(ATTACKED, bad, LEVELS["user"], run(sandbox, beside, bad), rows)
     assert faults == [f"its target {target} does not exist" for target in gone]
 
 
-def test_what_stands_beside_a_probe_earns_nothing(pool: Pool) -> None:
+def test_what_stands_beside_a_probe_earns_nothing(sandbox: Sandbox) -> None:
     """Replaced methods of torch.Tensor, modes, forged rungs, other functions on other rungs, forged records."""
     rows: dict[str, Any] = {}
     with attack_runs.around() as beside:
         for one in (*ATTACKED.controls, *BESIDE):
-            rows[one.id] = run(pool, beside, one)
+            rows[one.id] = run(sandbox, beside, one)
     assert {
         one.id: faults for one in BESIDE if (faults := broken(ATTACKED, one, LEVELS["user"], rows[one.id], rows))
     } == {}
 
 
-def test_a_clone_that_shows_another_z_is_found_out(pool: Pool) -> None:
+def test_a_clone_that_shows_another_z_is_found_out(sandbox: Sandbox) -> None:
     """Also by its letter: torch's own operation is replaced, for every name that our probes have bound."""
-    graded = helpers.grade(pool, helpers.solved(vae=BY_ID["bound-clone-replaced"].behind[helpers.VAE]))
+    graded = helpers.grade(sandbox, helpers.solved(vae=BY_ID["bound-clone-replaced"].behind[helpers.VAE]))
     scores = graded.scores()
     assert scores["vae.bound.kl"] == next(check.points for check in CHECKS if check.id == "vae.bound.kl")
     assert scores["vae.bound.posterior"] == 0
@@ -274,17 +274,17 @@ def test_a_clone_that_shows_another_z_is_found_out(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize("further", [1, 2, 3, 9])
-def test_no_worker_starts_a_kernel_by_its_word(pool: Pool, further: int) -> None:
+def test_no_worker_starts_a_kernel_by_its_word(sandbox: Sandbox, further: int) -> None:
     """Nor gets another try where there is no notebook of which more could be run."""
     words = "from autograder.sandbox.guest.student import Student\nStudent.further = "
     wrong = "\ndef sample_gaussian(m, v):\n    return m * 1"
-    graded = helpers.grade(pool, helpers.solved(utils=f"{words}{further}{wrong}"))
+    graded = helpers.grade(sandbox, helpers.solved(utils=f"{words}{further}{wrong}"))
     assert {result.rung for result in graded.results} == {0}
     assert graded.points("vae.sample") == 2
     for rung in (Rung(), Rung(1), Rung(WHOLE)):
-        with helpers.received(pool, {"policy_gradient.ipynb": b"{}"}, ASSIGNMENT) as taken:
+        with helpers.received(sandbox, {"policy_gradient.ipynb": b"{}"}, ASSIGNMENT) as taken:
             question = next(one for one in ASSIGNMENT.questions if one.id == "policy_gradient")
-            grading = Grading(pool, taken, ASSIGNMENT)
+            grading = Grading(sandbox, taken, ASSIGNMENT)
             opened = grading._above(rung, further, question, question.checks[0])
             assert opened.number == (further if further < WHOLE and rung.number < WHOLE else 0)
 
@@ -306,9 +306,9 @@ def test_what_attacks_look_for_is_there() -> None:
     modules |= {path.parent.name for path in (helpers.ROOT / "autograder").rglob("__init__.py")}
     for word in re.findall(r'"(\w+)"', words):
         assert any(module.startswith(word) for module in modules), word
-    ask = CHECKS[0].ask
-    assert ask.returns is not None
-    declared = ask.returns(ask.inputs(np.random.default_rng(0)))
+    request = CHECKS[0].request
+    assert request.returns is not None
+    declared = request.returns(request.inputs(np.random.default_rng(0)))
     assert set(re.findall(r'"([a-z]+\.[a-z]+)"', NOISE)) <= set(declared)
 
 
@@ -324,29 +324,33 @@ def test_everything_that_is_asked_for_is_there(homework: str) -> None:
     """Each probe, the collector of each run, the names that a private probe's module has for its worker alone."""
     assignment = importlib.import_module(homework).ASSIGNMENT
     checks = [check for question in assignment.questions for check in question.checks]
-    asks = [ask for check in checks for ask in (check.ask, *([check.smallest.ask] if check.smallest else []))]
-    assert asks
+    requests = [
+        request
+        for check in checks
+        for request in (check.request, *([check.counterexample.request] if check.counterexample else []))
+    ]
+    assert requests
     assert len({check.id for check in checks}) == len(checks)
-    for ask in asks:
-        module, _, function = ask.probe.partition(":")
+    for request in requests:
+        module, _, function = request.probe.partition(":")
         found = worker.load_probe(assignment.probes, module)
-        assert callable(getattr(found, function, None)), ask.probe
+        assert callable(getattr(found, function, None)), request.probe
         parameters = [name.strip("_") for name in inspect.signature(getattr(found, function)).parameters]
-        assert parameters == ["given", "student"], ask.probe
-        if ask.collector:
-            made = getattr(found, ask.collector)()
-            assert callable(made.after_cell) and callable(made.values), ask.collector
-        assert callable(ask.inputs)
+        assert parameters == ["given", "student"], request.probe
+        if request.collector:
+            made = getattr(found, request.collector)()
+            assert callable(made.after_cell) and callable(made.values), request.collector
+        assert callable(request.inputs)
         where = getattr(found, function).__module__
-        assert where == f"{assignment.probes}.{module}", f"{ask.probe} lies in {where}"
-    used = {ask.probe.partition(":")[0] for ask in asks}
+        assert where == f"{assignment.probes}.{module}", f"{request.probe} lies in {where}"
+    used = {request.probe.partition(":")[0] for request in requests}
     folder = Path(importlib.import_module(assignment.probes).__path__[0])
     parts = [path.relative_to(folder).with_suffix("").parts for path in protocol.probe_files(folder)]
     there = {".".join(part for part in names if part != "__init__") for names in parts}
     shared = {name for name in there - used if not _probes_in(worker.load_probe(assignment.probes, name))}
     assert used == there - shared
     for question in assignment.questions:
-        for file in {*question.files, *(check.ask.file for check in question.checks if check.ask.file)}:
+        for file in {*question.files, *(check.request.file for check in question.checks if check.request.file)}:
             made_by_students = file.endswith((".png", "submission_log.json"))
             assert made_by_students or (assignment.template / file).is_file(), file
 
@@ -379,7 +383,7 @@ def _judged(check: Any, trial: Trial) -> None:
     with np.errstate(all="ignore"):
         try:
             verdict = check.judge(trial)
-        except Reject as fault:
+        except CheckFailed as fault:
             assert str(fault)
             return
     assert 0 <= verdict.score <= 1
@@ -389,18 +393,18 @@ def _judged(check: Any, trial: Trial) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_no_value_makes_a_judge_stumble(pool: Pool) -> None:
+def test_no_value_makes_a_judge_stumble(sandbox: Sandbox) -> None:
     """An exception in a judge is our fault and worth full points: no value may bring one about."""
     stumbles = set()
-    with helpers.received(pool, helpers.solved()) as taken:
-        for ask in dict.fromkeys(check.ask.name for check in CHECKS):
-            checks = [check for check in CHECKS if check.ask.name == ask]
-            given = checks[0].ask.inputs(np.random.default_rng(5))
-            seen = pool.ask(taken, checks[0].ask, given, seed=5, seconds=60)
+    with helpers.received(sandbox, helpers.solved()) as taken:
+        for request in dict.fromkeys(check.request.name for check in CHECKS):
+            checks = [check for check in CHECKS if check.request.name == request]
+            given = checks[0].request.inputs(np.random.default_rng(5))
+            seen = sandbox.ask(taken, checks[0].request, given, seed=5, seconds=60)
             assert seen.values is not None, seen.error
             names = list(seen.values)
             many = len(names) > 24
-            if many:  # the cases of one ask are alike: the first stands for all
+            if many:  # the cases of one request are alike: the first stands for all
                 names = [name for name in names if ".0." in name]
             trials = [{}, *({k: v for k, v in seen.values.items() if k != name} for name in names)]
             trials += [dict.fromkeys(seen.values, v) for v in (0, True, "x", np.full((3, 3), np.nan), np.zeros(0))]
@@ -425,10 +429,10 @@ def test_no_value_makes_a_judge_stumble(pool: Pool) -> None:
 # ------------------------------------------------------------------------------- which user, which rights
 
 
-def test_a_homework_in_a_closed_folder_is_closed_without_landlock_too(pool: Pool) -> None:
+def test_a_homework_in_a_closed_folder_is_closed_without_landlock_too(sandbox: Sandbox) -> None:
     """On Gradescope the project's folder is made 0700: then the user alone keeps the reference."""
     attack = BY_ID["reference-file"]
-    with helpers.reachable_folder() as folder, Pool(replace(pool.wall, layers=("user", "prctl"))) as bare:
+    with helpers.reachable_folder() as folder, Sandbox(replace(sandbox.config, layers=("user", "prctl"))) as bare:
         closed = folder / "closed"
         (closed / "gan_vae").mkdir(parents=True)
         (closed / "gan_vae" / "utils.py").write_text("secret")

@@ -18,7 +18,7 @@ from autograder import version
 from autograder.audit import bench, casefiles, class_bench, command, documents, figures, homework, parallel, section
 from autograder.audit.figures import Figure
 from autograder.audit.homework import HomeworkAudit
-from autograder.audit.section import Claim, Form, Listing, Part, Promise, Section, Table
+from autograder.audit.section import AuditPart, Claim, Promise, Section, SectionForm, Table, TableForm
 from autograder.hw11 import ASSIGNMENT
 from autograder.output import pages
 from autograder.storage import alone
@@ -64,16 +64,16 @@ class Measured:
         self.calls.append((homework, every, jobs))
 
     @property
-    def part(self) -> Part[object]:
+    def part(self) -> AuditPart[object]:
         promises = (lambda _found: part(holds=self.holds).promises,)
-        form = Form[object](
+        form = SectionForm[object](
             "any",
             "Any part",
             "What it is for.",
             promises,
             tuple(lambda _, t=t: t for t in part().tables),  # type: ignore[misc]
         )
-        return Part(f"about {self.name}", 7, self.measured, form, lambda _assignment: self.lacks)
+        return AuditPart(f"about {self.name}", 7, self.measured, form, lambda _assignment: self.lacks)
 
 
 @pytest.fixture
@@ -198,14 +198,14 @@ def test_a_homework_that_gives_something_else_is_told_so() -> None:
 
 
 def test_a_form_makes_its_section_of_what_is_found() -> None:
-    form = Form[list[int]](
+    form = SectionForm[list[int]](
         *("any", "Any part", "What it is for."),
         (  # type: ignore[arg-type]
             Claim("none is odd", lambda found: f"{len(found)} numbers", lambda found: not any(n % 2 for n in found)),  # type: ignore[var-annotated]
             Claim("left out", str, bool, when=lambda found: len(found) > 9),  # type: ignore[arg-type]
             lambda found: [Promise("one more", "", True) for _ in found],
         ),
-        (Listing("Squares", lambda found: found, {"n": int, "n n": lambda n: n * n}, folded=True),),
+        (TableForm("Squares", lambda found: found, {"n": int, "n n": lambda n: n * n}, folded=True),),
     )
     made = form.filled([2, 3])
     assert [(one.what, one.measured, one.holds) for one in made.promises] == [

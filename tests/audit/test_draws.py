@@ -9,7 +9,7 @@ import pytest
 
 from autograder import version
 from autograder.audit import draws
-from autograder.audit.draws import Found, Study, Tally, Tried
+from autograder.audit.draws import DrawTally, Found, Study, TriedMethod
 from autograder.audit.homework import Method
 from autograder.audit.solutions import Solution
 from autograder.hw11 import ASSIGNMENT
@@ -22,9 +22,9 @@ from tests.solutions import RIGHT, WRONG
 pytestmark = pytest.mark.slow
 
 SMALL = "tests.small.audited"
-TALLY = Tally("v", 2, 1000, {}, 0.1, 1.0)
-SOUND = Tried("BFGS", True, "", 100, 0, 0.1)
-WEAK = Tried("from one start", False, "AssertionError: another is lower", 100, 100, 0.0)
+TALLY = DrawTally("v", 2, 1000, {}, 0.1, 1.0)
+SOUND = TriedMethod("BFGS", True, "", 100, 0, 0.1)
+WEAK = TriedMethod("from one start", False, "AssertionError: another is lower", 100, 100, 0.0)
 STUDY = Study("trained", "62 %", 64, 0, "70 %")
 GOOD = Found((TALLY,), (SOUND, WEAK), (STUDY,), (("a number", "1", "why"),))
 

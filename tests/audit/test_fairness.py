@@ -10,7 +10,7 @@ import pytest
 
 from autograder import version
 from autograder.audit import fairness
-from autograder.audit.fairness import Found, Graded
+from autograder.audit.fairness import Found, GradedSolution
 from autograder.audit.homework import Variation
 from autograder.hw11.audit.variations import VARIATIONS
 from tests import small
@@ -39,8 +39,8 @@ def test_every_variation_is_named_once_and_the_bank_is_large() -> None:
     assert all(solution.lost > 0 and solution.reason.endswith(".") for solution in HALF_RIGHT)
 
 
-RIGHT_ONE = Graded(RIGHT[0], "q", (0.0, 0.0), (), 0.05)
-HALF_ONE = Graded(HALF["pg-sum"], "q", (2.0, 2.0), ("q.average",), 0.0)
+RIGHT_ONE = GradedSolution(RIGHT[0], "q", (0.0, 0.0), (), 0.05)
+HALF_ONE = GradedSolution(HALF["pg-sum"], "q", (2.0, 2.0), ("q.average",), 0.0)
 KNOWN = (
     Variation("q", "one", solutions=(RIGHT[0].id,)),
     Variation("q", "two", tests=("tests/a.py::test",)),
@@ -56,7 +56,7 @@ def test_a_grader_that_keeps_its_promises() -> None:
     ("found", "broken"),
     [
         (replace(GOOD, right=(replace(RIGHT_ONE, lost=(0.0, 0.5)),), variations=KNOWN[1:]), 0),
-        (replace(GOOD, right=(replace(RIGHT_ONE, used=0.3),)), 1),
+        (replace(GOOD, right=(replace(RIGHT_ONE, tolerance_used=0.3),)), 1),
         (replace(GOOD, right=(replace(RIGHT_ONE, solution=RIGHT[1]),)), 2),
         (replace(GOOD, variations=(*KNOWN, Variation("q", "three"))), 2),
         (replace(GOOD, half=(replace(HALF_ONE, lost=(2.0, 1.0)),)), 3),

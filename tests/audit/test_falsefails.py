@@ -15,7 +15,7 @@ from scipy.special import softmax
 
 from autograder import version
 from autograder.audit import falsefails
-from autograder.audit.falsefails import Found, Power, Tally
+from autograder.audit.falsefails import FalseFailTally, Found, Power
 from autograder.audit.homework import FalsePositiveBound
 from autograder.core import Array
 from autograder.hw11 import ASSIGNMENT
@@ -139,7 +139,7 @@ def test_checks_are_concerned_with_what_their_mistakes_are_in() -> None:
 # ---------------------------------------------------------------------------------------- what is found
 
 CHECK = falsefails.drawn(ASSIGNMENT)["gan.noise"]
-TALLY = Tally("v", 1000, 0, 0, 1.0, {"gan.noise": 1000}, {"gan.noise": 1000}, {"gan.noise": (97, 11, 1)})
+TALLY = FalseFailTally("v", 1000, 0, 0, 1.0, {"gan.noise": 1000}, {"gan.noise": 1000}, {"gan.noise": (97, 11, 1)})
 POWER = Power("gan.noise", "w", 1e-30, 200, 200, 17)
 GOOD = Found(((CHECK, FalsePositiveBound("exact", 1, 1, "all")),), {}, (TALLY,), (POWER,))
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from autograder.audit import casefiles, feedback
-from autograder.audit.feedback import Facts, Recognised, Told
+from autograder.audit.feedback import Facts, Recognised, SeenMessage
 from autograder.audit.journal import Journal
 from autograder.audit.solutions import Bank, Solution
 from autograder.hw11 import ASSIGNMENT
 from tests.solutions import WRONG
 
-GOOD = Told("v", "q", "q.check", "With m = 0 the KL term was 2.13; expected 0.8069.", "kl_sign")
+GOOD = SeenMessage("v", "q", "q.check", "With m = 0 the KL term was 2.13; expected 0.8069.", "kl_sign")
 FACTS = Facts({"q": frozenset({"kl", "m"})}, frozenset({"kl = ut.kl_normal(m, v, *self.z_prior).mean()"}))
 
 

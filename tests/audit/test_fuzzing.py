@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from autograder import version
 from autograder.audit import damage, fuzzing, parallel
-from autograder.audit.fuzzing import Found, Tried, growth, made, measured, section, targets_of, tried
+from autograder.audit.fuzzing import Found, TriedInputs, growth, made, measured, section, targets_of, tried
 from autograder.audit.homework import Target
 from autograder.sandbox.guest import notebooks
 
@@ -106,10 +106,10 @@ def test_the_judge_keeps_nothing_of_what_it_reads(id: str) -> None:
 
 
 def test_the_section_tells_what_was_found() -> None:
-    fine, names = Tried(10, 5, 0.5, 0.1, ()), dict.fromkeys(BY_ID, "what")
+    fine, names = TriedInputs(10, 5, 0.5, 0.1, ()), dict.fromkeys(BY_ID, "what")
     good = Found(names, dict.fromkeys(BY_ID, fine), dict.fromkeys(BY_ID, 0.0))
     assert section(good).holds
-    for bad in (Tried(10, 5, 0.5, 0.1, ("log 3: KeyError",)), Tried(10, 5, 9.0, fuzzing.LIMIT, ())):
+    for bad in (TriedInputs(10, 5, 0.5, 0.1, ("log 3: KeyError",)), TriedInputs(10, 5, 9.0, fuzzing.LIMIT, ())):
         assert not section(replace(good, tried={**good.tried, "log": bad})).holds
     assert not section(replace(good, kept={**good.kept, "zips": 16.0})).holds
 

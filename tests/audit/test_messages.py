@@ -14,7 +14,7 @@ from autograder.__main__ import main
 from autograder.audit import casefiles, documents, messages
 from autograder.audit.messages import Message
 from autograder.audit.solutions import Solution
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from tests import small
 from tests.solutions import WRONG
 
@@ -70,7 +70,7 @@ def test_older_messages_stand_beside_the_new_ones() -> None:
 @pytest.mark.parametrize("text", ["", "# A text\n", "| a | b | c |\n", None])
 def test_another_document_is_refused(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "other.md" if text is None else saved(tmp_path, text)
-    with pytest.raises(Reject, match="Expected: a file"):
+    with pytest.raises(CheckFailed, match="Expected: a file"):
         messages.read(path)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from autograder.audit import mutants, mutation
-from autograder.audit.mutants import Equivalent, Graded
+from autograder.audit.mutants import Equivalent, GradedMutant
 from autograder.audit.mutation import OPERATORS, changes
 from autograder.audit.section import text
 from autograder.audit.solutions import Solution
@@ -25,7 +25,7 @@ from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.audit.homework import AUDIT
 from autograder.judging.judges import Exact
 from autograder.judging.stats import gamma
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from tests import small
 
 pytestmark = pytest.mark.slow
@@ -232,9 +232,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(small.ASSIGNMENT.probes)) as pool:
-        yield pool
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(SandboxConfig(small.ASSIGNMENT.probes)) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +258,7 @@ def test_survivors_that_agree_with_the_reference_are_told_apart(matrix: mutants.
     assert mutants.section(matrix).holds
 
 
-def test_a_survivor_by_luck_shows_in_further_gradings(pool: Pool, assignment: Assignment) -> None:
+def test_a_survivor_by_luck_shows_in_further_gradings(sandbox: Sandbox, assignment: Assignment) -> None:
     (question,) = assignment.questions
 
     def low(trial: Any) -> Verdict:
@@ -267,7 +267,7 @@ def test_a_survivor_by_luck_shows_in_further_gradings(pool: Pool, assignment: As
     lucky = Exact(low)
     blind = replace(assignment, questions=(replace(question, checks=(replace(question.checks[0], judge=lucky),)),))
     harmless = replace(mutation.of(assignment)[0], text=REFERENCE)
-    assert 0 < mutants.failures(pool, blind, harmless, times=12) < 12
+    assert 0 < mutants.failures(sandbox, blind, harmless, times=12) < 12
 
 
 def test_what_was_graded_is_not_graded_again(matrix: mutants.Matrix, homework: str, out: Path) -> None:
@@ -304,9 +304,9 @@ def test_a_slice_holds_some_of_every_function(few: list[mutation.Mutant]) -> Non
 # -------------------------------------------------------------------------------------------- matrix
 
 
-def one(id: str, agreement: str = "", **scores: float) -> Graded:
-    asks = dict.fromkeys(scores, "ask")
-    return Graded(id, "c", "g", "q", "sign", "x -> -x", scores, {}, asks, {"ask": 2.0}, (), agreement)
+def one(id: str, agreement: str = "", **scores: float) -> GradedMutant:
+    requests = dict.fromkeys(scores, "ask")
+    return GradedMutant(id, "c", "g", "q", "sign", "x -> -x", scores, {}, requests, {"ask": 2.0}, (), agreement)
 
 
 def test_the_matrix_counts_kills_and_costs() -> None:

@@ -66,7 +66,11 @@ def test_only_times_are_left_out() -> None:
 def test_another_submission_gets_other_inputs() -> None:
     assert reproducing.drawn(ASSIGNMENT, "one") == reproducing.drawn(ASSIGNMENT, "one")
     assert reproducing.shared(ASSIGNMENT, "one", "other") == []
-    everything = {ask for q in ASSIGNMENT.questions for ask in (c.ask.name for c in q.checks if not c.ask.fixed)}
+    everything = {
+        request
+        for q in ASSIGNMENT.questions
+        for request in (c.request.name for c in q.checks if not c.request.deterministic)
+    }
     assert set(reproducing.drawn(ASSIGNMENT, "one")) == everything
     assert set(reproducing.shared(ASSIGNMENT, "one", "one")) == everything
 

@@ -15,7 +15,7 @@ CHECKS = {
     check.id: check
     for question in ASSIGNMENT.questions
     for check in question.checks
-    if not check.ask.collector and not check.ask.file
+    if not check.request.collector and not check.request.file
 }
 """What grades code, and needs no kernel; test_notebook_runs.py and test_log.py grade the rest."""
 ALARM = 0.2
@@ -26,8 +26,8 @@ def graded(solution: Solution, *, terse: bool = False, whole: bool = True) -> ba
     own = bank.of(ASSIGNMENT, solution)
     own = bank.terse(own) if terse else own
     if not whole:
-        asks = {CHECKS[check].ask for check in solution.fails}
-        own = bank.only(own, {check for check in CHECKS if CHECKS[check].ask in asks})
+        requests = {CHECKS[check].request for check in solution.fails}
+        own = bank.only(own, {check for check in CHECKS if CHECKS[check].request in requests})
     with bank.submitted(solution, own) as received:
         return bank.outcome(received, own)
 
@@ -49,7 +49,7 @@ def test_right_solutions_get_full_marks_with_room_to_spare(solution: Solution) -
     outcome = graded(solution)
     lost = {result.check.id: result.verdict.message for result in outcome.results if result.verdict.score < 1}
     assert lost == {}
-    assert max(result.verdict.used or 0.0 for result in outcome.results) <= ALARM
+    assert max(result.verdict.tolerance_used or 0.0 for result in outcome.results) <= ALARM
     assert all(result.attempts == 1 for result in outcome.results)
 
 
@@ -62,7 +62,7 @@ def test_wrong_solutions_fail_the_checks_that_they_name(place: int, solution: So
     # Beyond those only a statistical check may fail (where noise is shared or seeded the others see fewer values than
     # they count on), or what comes of a whole training.
     extras = (CHECKS[extra] for extra in outcome.failed - expected - set(solution.sometimes))
-    assert all(check.judge.alpha > 0 or check.ask.fixed for check in extras)
+    assert all(check.judge.alpha > 0 or check.request.deterministic for check in extras)
     if solution.diagnosis:
         assert solution.diagnosis in outcome.diagnoses
     for result in outcome.results:

@@ -12,8 +12,8 @@ import pytest
 
 from autograder import version
 from autograder.audit import parallel, values
-from autograder.audit.values import Case, Found, Judged, case_of, changed, checks_of, inputs_of, judged, section
-from autograder.core import Ask, Check, Reject, Trial, Value, Verdict
+from autograder.audit.values import Found, FuzzedCheck, Judged, case_of, changed, checks_of, inputs_of, judged, section
+from autograder.core import Check, CheckFailed, Request, Trial, Value, Verdict
 from autograder.hw11 import ASSIGNMENT
 from autograder.judging.judges import Exact
 from autograder.sandbox import wire
@@ -64,9 +64,9 @@ def test_every_kind_of_extreme_comes() -> None:
     assert any(set(changed(RIGHT, random.Random(number))) - set(RIGHT) for number in range(300))
 
 
-def planted(rule: Any) -> Case:
-    check = Check("c", "n", 1, Ask("m:f", lambda _rng: {}), Exact(rule))
-    return Case(check, (Trial({}, RIGHT),), None)
+def planted(rule: Any) -> FuzzedCheck:
+    check = Check("c", "n", 1, Request("m:f", lambda _rng: {}), Exact(rule))
+    return FuzzedCheck(check, (Trial({}, RIGHT),), None)
 
 
 def fine(trial: Trial) -> Verdict:
@@ -77,7 +77,7 @@ def test_a_planted_defect_is_found() -> None:
     def divides(trial: Trial) -> Verdict:
         n = trial.got.get("n")
         if not isinstance(n, int):
-            raise Reject("n is missing.")
+            raise CheckFailed("n is missing.")
         return Verdict(1.0, f"{1 // n}")
 
     found = judged(planted(divides), range(2000))

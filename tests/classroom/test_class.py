@@ -21,8 +21,8 @@ import yaml
 from autograder.__main__ import main
 from autograder.classroom import batch, cells, records, roster
 from autograder.classroom.jobs import Task
-from autograder.core import Reject
-from autograder.intake.metadata import Student
+from autograder.core import CheckFailed
+from autograder.intake.metadata import RosterStudent
 from autograder.sandbox import confine
 from tests import helpers
 from tests.small import killed
@@ -330,7 +330,7 @@ def test_an_export_is_graded_as_it_was_downloaded(tmp_path: Path, top: str) -> N
             archive.extractall(tmp_path / "unpacked")
         uploads = roster.read(tmp_path / "unpacked")
         assert [upload.id for upload in uploads] == ["submission_11", "submission_12", "submission_13"]
-        assert uploads[0].students == (Student("Student 11", "11", "11@school.edu"),)
+        assert uploads[0].students == (RosterStudent("Student 11", "11", "11@school.edu"),)
 
 
 def badly_named(data: bytes) -> bytes:
@@ -440,7 +440,7 @@ def test_ids_are_safe_and_each_once(tmp_path: Path) -> None:
 )
 def test_metadata_that_is_none_is_told_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / roster.METADATA).write_bytes(content)
-    with pytest.raises(Reject, match="submi"):
+    with pytest.raises(CheckFailed, match="submi"):
         roster.read(tmp_path)
 
 

@@ -15,7 +15,7 @@ from distributed import Client, LocalCluster
 from autograder import version
 from autograder.classroom import cluster, roster
 from autograder.classroom.jobs import Task
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from autograder.sandbox import confine
 from tests import small
 from tests.classroom.test_class import RIGHT, THRICE, command, results, rows, run
@@ -93,7 +93,7 @@ def test_one_worker_that_cannot_grade_stops_the_run_before_it_begins(folder: Pat
     task = Task("tests.small", "0123456789ab")
     with (
         LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL") as workers,
-        pytest.raises(Reject, match="1 of 1 workers cannot grade, so nothing was sent"),
+        pytest.raises(CheckFailed, match="1 of 1 workers cannot grade, so nothing was sent"),
     ):
         cluster.check(workers.scheduler_address, task, roster.read(folder), told.append)
     assert len(told) == 2
@@ -102,6 +102,6 @@ def test_one_worker_that_cannot_grade_stops_the_run_before_it_begins(folder: Pat
     assert told[1].startswith("  isolation: ")
     with (
         LocalCluster(n_workers=0, dashboard_address=None, silence_logs="CRITICAL") as workers,
-        pytest.raises(Reject, match="has no worker"),
+        pytest.raises(CheckFailed, match="has no worker"),
     ):
         cluster.check(workers.scheduler_address, task, roster.read(folder), told.append)

@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from autograder.classroom import compare, jobs, roster
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from autograder.intake import metadata
 from tests import small
 from tests.classroom.test_class import RIGHT, SILENT, THRICE, results, rows, run
@@ -435,11 +435,11 @@ def test_an_unjudgeable_check_that_was_graded_alone_loses_no_other(
 # ------------------------------------------------------------------------------------------- compare
 
 
-def line(score: float | None = 1.0, message: str = "", diagnoses: tuple[str, ...] = ()) -> compare.Line:
-    return compare.Line("4.4", "cache", score, 2.0, "graded", message, diagnoses)
+def line(score: float | None = 1.0, message: str = "", diagnoses: tuple[str, ...] = ()) -> compare.CheckLine:
+    return compare.CheckLine("4.4", "cache", score, 2.0, "graded", message, diagnoses)
 
 
-def book(lines: dict[tuple[str, str], compare.Line]) -> compare.Book:
+def book(lines: dict[tuple[str, str], compare.CheckLine]) -> compare.Book:
     names = {name for name, _ in lines}
     totals = {name: sum(one.score or 0 for key, one in lines.items() if key[0] == name) for name in names}
     return compare.Book("g", totals, dict.fromkeys(names, ""), lines)
@@ -477,6 +477,6 @@ def test_what_one_grading_left_out_is_no_change(capsys: pytest.CaptureFixture[st
 
 def test_what_is_no_class_is_still_told(tmp_path: Path) -> None:
     (tmp_path / ".DS_Store").write_bytes(b"")
-    with pytest.raises(Reject, match="There is no submission"):
+    with pytest.raises(CheckFailed, match="There is no submission"):
         roster.read(tmp_path)
     assert small.ASSIGNMENT.points == 3

@@ -22,7 +22,7 @@ from autograder.classroom.gradebook import Gradebook
 from autograder.classroom.roster import Upload
 from autograder.core import Result, Verdict
 from autograder.hw11 import ASSIGNMENT
-from autograder.intake.metadata import Student
+from autograder.intake.metadata import RosterStudent
 from autograder.output import gradescope, pages
 from tests import helpers
 from tests.classroom.browser import Browser, opened
@@ -106,7 +106,7 @@ def book(begun: Path, tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def hand_in(book: sqlite3.Connection, number: int, content: dict, *names: str) -> str:
-    students = tuple(Student(name, f"s{number:06d}", f"{number}@example.edu") for name in names)
+    students = tuple(RosterStudent(name, f"s{number:06d}", f"{number}@example.edu") for name in names)
     upload = Upload(f"submission_{1000 + number}", Path("x.zip"), students=students, created_at="2026-11-20")
     gradebook.record(book, upload, content, 1)
     return upload.id
@@ -398,8 +398,10 @@ def test_what_needs_the_staff_stands_in_the_warning(book: sqlite3.Connection, tm
     odd["tests"][2]["extra_data"]["status"] = odd["extra_data"]["outcome"] = "unjudgeable"
     hand_in(book, 6, odd)
     page = written(book, tmp_path)
-    box = page[page.index("For the staff") : page.index("<nav")]
-    joined = Reader(f"<div>{box[: box.rindex('</aside>')].partition('</h2>')[2]}</div>").text.replace("\n", "")
+    workspace = page[page.index("For the staff") : page.index("<nav")]
+    joined = Reader(f"<div>{workspace[: workspace.rindex('</aside>')].partition('</h2>')[2]}</div>").text.replace(
+        "\n", ""
+    )
     checks = [check.name for check in ASSIGNMENT.questions[0].checks]
     first = joined.partition("happenedWhere")[2]
     assert first.startswith(f"1.3 {checks[2]}could not be judgedsubmission_1006all checksgrader")  # these come first
@@ -409,7 +411,9 @@ def test_what_needs_the_staff_stands_in_the_warning(book: sqlite3.Connection, tm
     assert f"1.6 {checks[5]}not reachedsubmission_1004" in joined
     assert "Not gradable1Grader errors2" in Reader(page).text.replace("\n", "")
     assert (
-        "submission_1003" not in box and "submission_1005" not in box and "More than one version of the grader" in page
+        "submission_1003" not in workspace
+        and "submission_1005" not in workspace
+        and "More than one version of the grader" in page
     )
 
 

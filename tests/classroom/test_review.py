@@ -23,14 +23,14 @@ from typing import Any
 import pytest
 
 from autograder.classroom import byhand, gradebook, kept, publish, report
-from autograder.classroom.byhand import Conflict, Refused
+from autograder.classroom.byhand import Conflict, SaveRefused
 from autograder.classroom.records import Records
 from autograder.classroom.review import server
 from autograder.classroom.review.store import Desk
 from autograder.classroom.roster import Upload
 from autograder.core import LEFT_EMPTY
 from autograder.hw11 import ASSIGNMENT
-from autograder.intake.metadata import Student
+from autograder.intake.metadata import RosterStudent
 from tests import helpers
 from tests.classroom.browser import Browser, opened
 from tests.classroom.test_report import HOSTILE, document
@@ -73,7 +73,7 @@ def made(
                     test["output"] = answer or "Proofs: no answer was given."
                     test["extra_data"] |= {"diagnoses": [], "notes": [] if answer else [LEFT_EMPTY]}
             name = names[number] if names else f"Student {number}"
-            students = (Student(name, f"s{number:03d}", f"{number}@example.edu"),)
+            students = (RosterStudent(name, f"s{number:03d}", f"{number}@example.edu"),)
             upload = Upload(f"submission_{number}", Path("x.zip"), students=students)
             Records(out).save(upload.id, content)
             gradebook.record(book, upload, content, run)
@@ -220,12 +220,12 @@ def test_a_state_that_somebody_else_changed_is_not_written_over(out: Path) -> No
 @pytest.mark.parametrize("points", [-1.0, 5.01, float("nan"), float("inf")])
 def test_points_that_cannot_be_are_refused(out: Path, points: float) -> None:
     worth(out, 5)
-    with pytest.raises(Refused):
+    with pytest.raises(SaveRefused):
         give(out, 0, points)
     give(out, 0, 5)
-    with pytest.raises(Refused, match="5 points for this answer"):
+    with pytest.raises(SaveRefused, match="5 points for this answer"):
         worth(out, 4)
-    with pytest.raises(Refused), gradebook.Gradebook(out / publish.BOOK).open() as book:
+    with pytest.raises(SaveRefused), gradebook.Gradebook(out / publish.BOOK).open() as book:
         byhand.set_worth(book, GRADED, 100)
 
 

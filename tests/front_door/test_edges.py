@@ -187,14 +187,14 @@ def test_a_disk_that_gets_full_while_a_class_is_graded(
 
 def test_a_full_scratch_disk_is_no_fault_of_the_submission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "answer.py").write_text(RIGHT)
-    (tmp_path / "box").mkdir()
+    (tmp_path / "workspace").mkdir()
 
     def full(*_arguments: object, **_named: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "mkdir", full)
     with pytest.raises(OSError, match="No space left"):
-        submission.receive(tmp_path / "answer.py", small.ASSIGNMENT, tmp_path / "box")
+        submission.receive(tmp_path / "answer.py", small.ASSIGNMENT, tmp_path / "workspace")
 
 
 # --------------------------------------------------------------------------------- what people read

@@ -24,7 +24,7 @@ from autograder.intake.chosen import Asked
 from autograder.output import terminal
 from autograder.sandbox import confine
 from autograder.sandbox.host import canary
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests import helpers
 from tests.helpers import UTILS, VAE, VAE_ONLY, solved, with_seconds, zip_of
 
@@ -58,9 +58,9 @@ class FrontDoor:
 
 
 def _made_by_us(folder: Path) -> bool:
-    """Others may grade on this machine at the same time: only folders that hold our box count."""
+    """Others may grade on this machine at the same time: only folders that hold our workspace count."""
     with contextlib.suppress(OSError):
-        return (folder / "box").stat().st_gid == terminal_uid()
+        return (folder / "workspace").stat().st_gid == terminal_uid()
     return False
 
 
@@ -69,8 +69,8 @@ def terminal_uid() -> int:
 
 
 @pytest.fixture
-def front_door(pool: Pool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> FrontDoor:
-    monkeypatch.setattr(terminal, "Pool", lambda _wall, **_runs: contextlib.nullcontext(pool))
+def front_door(sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> FrontDoor:
+    monkeypatch.setattr(terminal, "Sandbox", lambda _config, **_runs: contextlib.nullcontext(sandbox))
     monkeypatch.setattr(confine, "shield", lambda: None)  # it would be pytest that is shielded
     # The canary has tests of its own; here it would take half of the time.
     monkeypatch.setattr(canary, "inspect", lambda *_a, **_k: canary.Report(dict.fromkeys(canary.ASPECTS, "")))
@@ -220,7 +220,7 @@ def test_stopped_at_any_moment(number: signal.Signals, tmp_path: Path) -> None:
             assert not any(map(_alive, family[index])), "a process outlived the judge"
             if number == signal.SIGTERM:
                 uid = 0x10000000 + judge.pid
-                left = [p for p in Path("/tmp").glob("autograder-*/box") if p.stat().st_gid == uid]
+                left = [p for p in Path("/tmp").glob("autograder-*/workspace") if p.stat().st_gid == uid]
                 assert not left
                 assert [path.name for path in outs[index].parent.iterdir()] == ["results.json"]
     finally:
@@ -228,10 +228,10 @@ def test_stopped_at_any_moment(number: signal.Signals, tmp_path: Path) -> None:
             if judge.poll() is None:
                 judge.kill()
             judge.wait()
-            for box in Path("/tmp").glob("autograder-*/box"):
+            for workspace in Path("/tmp").glob("autograder-*/workspace"):
                 with contextlib.suppress(OSError):
-                    if box.stat().st_gid == 0x10000000 + judge.pid:
-                        shutil.rmtree(box.parent)
+                    if workspace.stat().st_gid == 0x10000000 + judge.pid:
+                        shutil.rmtree(workspace.parent)
         for canaries in helpers.REFERENCE.glob(".canary-*"):
             canaries.unlink()
 
@@ -341,8 +341,8 @@ def test_costs_only_its_own_checks(row: str, front_door: FrontDoor, tmp_path: Pa
         assert "control characters" in content["output"]
 
 
-def test_prints_reach_the_staff_and_not_the_student(pool: Pool) -> None:
-    graded = helpers.grade(pool, solved(utils="print('a word of mine')"))
+def test_prints_reach_the_staff_and_not_the_student(sandbox: Sandbox) -> None:
+    graded = helpers.grade(sandbox, solved(utils="print('a word of mine')"))
     assert graded.document["score"] == FULL
     assert all("a word of mine" in result.log for result in graded.results)
     assert "a word of mine" not in graded.text
@@ -361,7 +361,7 @@ def test_a_fault_of_ours_is_told_and_keeps_the_points(
     assert "not in the submission" in content["output"]
 
 
-def test_a_judge_that_stumbles_costs_nothing(pool: Pool) -> None:
+def test_a_judge_that_stumbles_costs_nothing(sandbox: Sandbox) -> None:
     def stumbles(_trial: Any) -> Any:
         raise ZeroDivisionError
 
@@ -369,7 +369,9 @@ def test_a_judge_that_stumbles_costs_nothing(pool: Pool) -> None:
     judge.alpha = 0.0
     question = VAE_ONLY.questions[0]
     checks = (replace(question.checks[0], judge=judge), *question.checks[1:2])
-    graded = helpers.grade(pool, solved(), assignment=replace(VAE_ONLY, questions=(replace(question, checks=checks),)))
+    graded = helpers.grade(
+        sandbox, solved(), assignment=replace(VAE_ONLY, questions=(replace(question, checks=checks),))
+    )
     assert [result.status for result in graded.results] == ["grader error", "graded"]
     assert graded.results[0].score == checks[0].points
     assert "fault in the grader" in graded.results[0].verdict.message

@@ -14,7 +14,7 @@ from autograder.audit.solutions import Solution, write
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import submission
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests.helpers import UTILS, VAE, VAE_ONLY, grade, is_valid_results, reachable_folder, solved
 from tests.solutions import BANK, HALF_RIGHT, RIGHT, WRONG
 
@@ -59,16 +59,16 @@ def test_a_zip_with_a_mistake_says_what_to_think_about(tmp_path: Path) -> None:
     ids=lambda v: v.id,
 )
 @pytest.mark.slow
-def test_the_wall_changes_no_grade(pool: Pool, solution: Solution) -> None:
+def test_the_wall_changes_no_grade(sandbox: Sandbox, solution: Solution) -> None:
     """Through zygote, worker and wire the same checks fail as in this process."""
     own = bank.of(ASSIGNMENT, solution)
     with bank.submitted(solution, own) as received:
         inside = bank.outcome(received, own)
     with reachable_folder() as folder:
         write(solution, own.reference, folder / "upload")
-        (folder / "box").mkdir()
-        received = submission.receive(folder / "upload", own, folder / "box", group=pool.uid)
-        results = list(Grading(pool, received, own).results())
+        (folder / "workspace").mkdir()
+        received = submission.receive(folder / "upload", own, folder / "workspace", group=sandbox.uid)
+        results = list(Grading(sandbox, received, own).results())
     assert {result.check.id for result in results if result.verdict.score < 1} == inside.failed
     assert all(result.status == "graded" for result in results)
 
@@ -115,5 +115,5 @@ WRAPPED: dict[str, dict[str, bytes]] = {
 
 
 @pytest.mark.parametrize("case", WRAPPED)
-def test_right_work_in_another_wrapping_has_all_points(case: str, pool: Pool) -> None:
-    assert grade(pool, WRAPPED[case]).points("vae.") == VAE_ONLY.points
+def test_right_work_in_another_wrapping_has_all_points(case: str, sandbox: Sandbox) -> None:
+    assert grade(sandbox, WRAPPED[case]).points("vae.") == VAE_ONLY.points

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograder.core import Ask, Check, Observation, Result, Submission, Values
+from autograder.core import Check, Observation, Request, Result, Submission, Values
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake.uploads import PEEKED, may_run
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from tests.helpers import REFERENCE, reachable_folder, zip_of
 
 pytestmark = pytest.mark.sandbox
@@ -23,8 +23,8 @@ CHECKS = [check for question in ASSIGNMENT.questions for check in question.check
 class Nobody:
     """An asker that nobody may ask."""
 
-    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
-        raise AssertionError(f"{ask.name} was asked")
+    def ask(self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
+        raise AssertionError(f"{request.name} was asked")
 
 
 def _results(absent: tuple[str, ...], checks: list[Check]) -> list[Result]:
@@ -42,7 +42,7 @@ def test_of_an_empty_upload_nothing_is_asked() -> None:
 
 @pytest.mark.parametrize("file", ASSIGNMENT.graded)
 def test_what_needs_a_file_is_not_asked_without_it(file: str) -> None:
-    needy = [check for check in CHECKS if file in check.ask.needs]
+    needy = [check for check in CHECKS if file in check.request.needs]
     assert needy, f"nothing needs {file}"
     for result in _results((file,), needy):
         assert result.verdict.message.startswith(f"{file} is not in the upload"), result.check.id
@@ -50,31 +50,31 @@ def test_what_needs_a_file_is_not_asked_without_it(file: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall(ASSIGNMENT.probes), runs=False) as pool:
-        yield pool
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(SandboxConfig(ASSIGNMENT.probes), runs=False) as sandbox:
+        yield sandbox
 
 
-def _torch(pool: Pool) -> bool:
-    return "libtorch" in Path(f"/proc/{pool.zygote_pid}/maps").read_text()
+def _torch(sandbox: Sandbox) -> bool:
+    return "libtorch" in Path(f"/proc/{sandbox.zygote_pid}/maps").read_text()
 
 
-def test_a_worker_tells_the_same_and_torch_is_imported_when_code_runs(pool: Pool) -> None:
-    """Every ask that only reads, and one that runs code: torch must not be there before."""
-    readers = {check.ask.name: check for check in CHECKS if check.ask.reads}.values()
+def test_a_worker_tells_the_same_and_torch_is_imported_when_code_runs(sandbox: Sandbox) -> None:
+    """Every request that only reads, and one that runs code: torch must not be there before."""
+    readers = {check.request.name: check for check in CHECKS if check.request.reads}.values()
     sample = next(check for check in CHECKS if check.id == "vae.sample.contract")
     assert len(readers) >= 4
-    with reachable_folder() as box:
-        box.chmod(0o755)
+    with reachable_folder() as workspace:
+        workspace.chmod(0o755)
         for check in (*readers, sample):
-            assert not _torch(pool)
-            received = Submission(box, "digest", absent=check.ask.needs)
-            given = check.ask.inputs(np.random.Generator(np.random.Philox(0)))
-            seen = pool.ask(received, check.ask, given, seed=0, seconds=60)
-            (told,) = _results(check.ask.needs, [check])
-            if check.ask.reads:
+            assert not _torch(sandbox)
+            received = Submission(workspace, "digest", absent=check.request.needs)
+            given = check.request.inputs(np.random.Generator(np.random.Philox(0)))
+            seen = sandbox.ask(received, check.request, given, seed=0, seconds=60)
+            (told,) = _results(check.request.needs, [check])
+            if check.request.reads:
                 assert (seen.error, seen.diagnosis) == (told.verdict.message, told.verdict.diagnosis)
-    assert _torch(pool)
+    assert _torch(sandbox)
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,22 @@ from autograder.audit import bank, casefiles
 from autograder.audit.inprocess import InProcess
 from autograder.audit.solutions import Bank, Solution
 from autograder.authoring import template
-from autograder.core import LEFT_EMPTY, Assignment, Check, Question, Reject, Result, Submission, Trial, Value, Verdict
+from autograder.core import (
+    LEFT_EMPTY,
+    Assignment,
+    Check,
+    CheckFailed,
+    Question,
+    Result,
+    Submission,
+    Trial,
+    Value,
+    Verdict,
+)
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT, SOLUTIONS, process
+from autograder.hw11.answers import fields, written
 from autograder.hw11.answers import probes as probe
-from autograder.hw11.answers import reading, written
 from autograder.hw11.distributions import example
 from autograder.hw11.policy_gradient import answers as policy_gradient
 from autograder.hw11.policy_gradient import training
@@ -38,7 +49,7 @@ from autograder.intake import submission
 from autograder.output import gradescope, terminal
 from autograder.sandbox import wire
 from autograder.sandbox.guest.student import Missing, Student
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from tests import helpers
 
 FILE, LOG = "answers.toml", "submission_log.json"
@@ -49,7 +60,7 @@ LOGGED: dict[str, Any] = {
 }
 """The log that is uploaded beside these files."""
 REFERENCE = (helpers.REFERENCE / FILE).read_text()
-FINAL = replace(policy_gradient.FINAL, ask=reading.ASK)
+FINAL = replace(policy_gradient.FINAL, request=fields.REQUEST)
 """Without the notebook's run, which test_notebook_runs.py is for: the judge has a range for that."""
 
 
@@ -100,13 +111,13 @@ SOLVED = answered(ROUGE_OF_LOG)
 @contextmanager
 def received(text: str | bytes, log: bytes | None, assignment: Assignment = OWN) -> Iterator[Submission]:
     with TemporaryDirectory(prefix="answers-") as folder:
-        upload, box = Path(folder, "upload"), Path(folder, "box")
+        upload, workspace = Path(folder, "upload"), Path(folder, "workspace")
         upload.mkdir()
-        box.mkdir()
+        workspace.mkdir()
         (upload / FILE).write_bytes(text.encode() if isinstance(text, str) else text)
         if log is not None:
             (upload / LOG).write_bytes(log)
-        yield submission.receive(upload, assignment, box)
+        yield submission.receive(upload, assignment, workspace)
 
 
 def graded(text: str | bytes, log: bytes | None = json.dumps(LOGGED).encode()) -> bank.Outcome:
@@ -212,17 +223,17 @@ def test_every_scored_check_is_the_only_one_to_catch_something() -> None:
     ],
 )
 def test_a_number_keeps_its_digits(given_as: str, value: str, unit: str) -> None:
-    first = reading.figures(given_as)[0]
+    first = fields.figures(given_as)[0]
     assert (first.value, first.unit) == (Decimal(value), Decimal(unit))
 
 
 @pytest.mark.parametrize("given_as", ["", "nan", "inf", "1e400", "9" * 30, "1.2.3", "x1", "ten", "٣٤" * 20])
 def test_what_is_no_number(given_as: str) -> None:
-    assert reading.figures(given_as) == []
+    assert fields.figures(given_as) == []
 
 
 def test_a_percent_sign_is_seen() -> None:
-    assert [one.percent for one in reading.figures("18.8 % or 0.188")] == [True, False]
+    assert [one.percent for one in fields.figures("18.8 % or 0.188")] == [True, False]
 
 
 @settings(max_examples=300)
@@ -233,9 +244,9 @@ def test_rounded_and_cut_off_parts_add_up(total: int, decimals: int) -> None:
     kl, rec = (Decimal(float(part)) for part in rng.uniform(1, 100, 2))
     step = Decimal(1).scaleb(-decimals)
     for mode in ("ROUND_HALF_EVEN", "ROUND_DOWN"):
-        shown = [reading.Number(one.quantize(step, mode), step) for one in (kl + rec, kl, rec)]
+        shown = [fields.WrittenNumber(one.quantize(step, mode), step) for one in (kl + rec, kl, rec)]
         assert vae._adds_up(*shown)
-        off = reading.Number(shown[0].value + 4 * step, step)
+        off = fields.WrittenNumber(shown[0].value + 4 * step, step)
         assert not vae._adds_up(off, *shown[1:])
 
 
@@ -258,12 +269,12 @@ RULES = {**{id: check.judge for id, check in CHECKS.items()}, "example": example
 
 
 def judged(trial: Trial) -> dict[str, Verdict]:
-    """Every judge's verdict; a `Reject` counts as 0, as it does in a grading."""
+    """Every judge's verdict; a `CheckFailed` counts as 0, as it does in a grading."""
     found = {}
     for id, rule in RULES.items():
         try:
             found[id] = rule(trial)  # type: ignore[operator]
-        except Reject as fault:
+        except CheckFailed as fault:
             found[id] = Verdict(0.0, str(fault), fault.diagnosis)
         assert 0 <= found[id].score <= 1
         assert len(found[id].message) < (600 if id not in MANUAL else 20_000)
@@ -368,7 +379,7 @@ NUMBERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("text", NUMBERS)
 def test_numbers_are_read_in_usual_spellings(text: str) -> None:
-    found = reading.outcome(text)
+    found = fields.outcome(text)
     assert [str(one.value.normalize()) for one in found[:1]] == [str(Decimal(one).normalize()) for one in NUMBERS[text]]
 
 
@@ -538,7 +549,7 @@ def test_all_bytes_get_verdicts(data: bytes) -> None:
 @settings(max_examples=300)
 @given(st.text(alphabet="0123456789.,eE+-*^x %{}()_\u2212 10", max_size=60))
 def test_no_text_is_too_much_for_the_numbers(text: str) -> None:
-    for one in reading.figures(text):
+    for one in fields.figures(text):
         assert one.value.is_finite()
         assert one.unit > 0
 
@@ -650,7 +661,7 @@ def test_a_run_without_a_network_leaves_the_range(change: dict[str, object]) -> 
 @pytest.mark.parametrize("name", ["points", "weights.1", "weights.3"])
 def test_a_network_of_nans_does_not_leave_the_range(name: str) -> None:
     trial = run_of(0.752, "75.2")
-    with pytest.raises(Reject, match="Expected: finite numbers"):
+    with pytest.raises(CheckFailed, match="Expected: finite numbers"):
         policy_gradient.final(Trial({}, {**trial.got, name: trial.got[name] * np.nan}))  # type: ignore[operator]
 
 
@@ -668,7 +679,7 @@ JUNK = st.one_of(
 def right_values() -> dict[str, Value]:
     """What a worker says of a right file and a right run."""
     with received(SOLVED, json.dumps(LOGGED).encode()) as taken:
-        return {**run_of(0.75, "75").got, **probe.answers({}, Student(taken.box))}
+        return {**run_of(0.75, "75").got, **probe.answers({}, Student(taken.workspace))}
 
 
 @settings(max_examples=300)
@@ -771,7 +782,7 @@ def test_the_table_shows_them_briefly(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "0/0" not in shown
 
 
-# ------------------------------------------------------------------------------------- through the wall
+# ------------------------------------------------------------------------------------- through the sandbox
 
 
 def test_through_the_wall() -> None:
@@ -779,7 +790,7 @@ def test_through_the_wall() -> None:
     long = "ж" * 4000
     text = answered(f'[process]\nsources = "{long}"', SOLVED)
     text = answered(f'[gan]\nvanishing = "{long}"', text)
-    with Pool(Wall(OWN.probes)) as pool:
-        graded = helpers.grade(pool, {FILE: text.encode(), LOG: json.dumps(LOGGED).encode()}, assignment=OWN)
+    with Sandbox(SandboxConfig(OWN.probes)) as sandbox:
+        graded = helpers.grade(sandbox, {FILE: text.encode(), LOG: json.dumps(LOGGED).encode()}, assignment=OWN)
     assert graded.scores() == {id: check.points for id, check in CHECKS.items()}, graded.messages()
     assert long in graded.messages("gan.written")[0]

@@ -19,7 +19,7 @@ from scipy import stats
 
 from autograder.audit import bank
 from autograder.authoring import template
-from autograder.core import Reject, Trial, Verdict
+from autograder.core import CheckFailed, Trial, Verdict
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.answers import probes as answers_probe
 from autograder.hw11.distributions import QUESTION, example, families, fit, kl
@@ -27,7 +27,7 @@ from autograder.hw11.distributions import probes as probe
 from autograder.intake import submission
 from autograder.sandbox import wire
 from autograder.sandbox.guest.student import Missing, Student
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from autograder.sandbox.parts import pack, unpack
 from tests import helpers
 from tests.helpers import judged
@@ -82,7 +82,7 @@ def right_kl(p: Any, q: Any) -> float:
 def test_scipys_divergence_is_right(rule: Callable[[Trial], Verdict], seed: int) -> None:
     verdict = judged(rule, kl_trial(right_kl, seed))
     assert verdict.score == 1
-    assert verdict.used is not None and verdict.used < 1e-6
+    assert verdict.tolerance_used is not None and verdict.tolerance_used < 1e-6
 
 
 def in_float32(p: Any, q: Any) -> torch.Tensor:
@@ -99,7 +99,7 @@ def in_float32(p: Any, q: Any) -> torch.Tensor:
 def test_float32_stays_within_a_fifth_of_the_bound(rule: Callable[[Trial], Verdict], seed: int) -> None:
     verdict = judged(rule, kl_trial(in_float32, seed))
     assert verdict.score == 1
-    assert verdict.used is not None and 1e-5 < verdict.used < 0.2
+    assert verdict.tolerance_used is not None and 1e-5 < verdict.tolerance_used < 0.2
 
 
 def _against_zeros(p: np.ndarray, q: np.ndarray, change: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
@@ -148,7 +148,7 @@ def test_small_numbers_against_zeros_are_forgiven_and_larger_ones_are_not(form: 
             verdict = judged(kl.discrete, kl_trial(with_epsilon(form, e), seed))
             assert verdict.score == 1, verdict
             assert "to avoid log 0" in verdict.message
-            assert verdict.used is not None and verdict.used < 0.5
+            assert verdict.tolerance_used is not None and verdict.tolerance_used < 0.5
     if form != "below which nothing goes":
         verdict = judged(kl.discrete, kl_trial(with_epsilon(form, 1e-2), 0))
         assert verdict.score == 0
@@ -221,7 +221,7 @@ def test_known_mistakes_differ_from_what_is_right_and_from_each_other(seed: int)
         for other in kl.TABLES:
             if other is not first:
                 far = [
-                    abs(a - other.formula(p, q)) / kl.Case(p, q, 0).bound  # type: ignore[operator]
+                    abs(a - other.formula(p, q)) / kl.TableCase(p, q, 0).bound  # type: ignore[operator]
                     for a, (p, q) in zip(seen, tables, strict=True)
                 ]
                 assert max(far) > 10
@@ -513,7 +513,7 @@ def test_of_two_equal_modes_either_is_right(seed: int) -> None:
 
         verdict = judged(fit.reverse, fit_trial(choose, seed))
         assert verdict.score == 1
-        assert verdict.used is not None and verdict.used < 1e-3
+        assert verdict.tolerance_used is not None and verdict.tolerance_used < 1e-3
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -596,7 +596,7 @@ def test_no_values_that_can_be_sent_break_a_judge(rule: Callable[[Trial], Verdic
         with helpers.judgement():
             try:
                 message = rule(Trial(right.given, got)).message  # type: ignore[arg-type]
-            except Reject as fault:
+            except CheckFailed as fault:
                 message = str(fault)
         assert message.isprintable()
         assert 20 <= len(message) <= 600
@@ -672,9 +672,9 @@ INFINITE: dict[str, Any] = {
 
 
 @cache
-def law(family: str) -> families.Law:
+def law(family: str) -> families.Distribution:
     words = {**SCIPY, **DISCRETE}[family][0]
-    return families.law(family, {name: float(value) for name, value in words.items()})
+    return families.distribution(family, {name: float(value) for name, value in words.items()})
 
 
 @pytest.mark.parametrize("family", SCIPY)
@@ -760,7 +760,7 @@ def test_every_discrete_pair_is_what_the_sum_is(p: str) -> None:
     ],
 )
 def test_at_the_borders_of_the_rules(p: tuple[str, dict], q: tuple[str, dict], finite: bool) -> None:
-    assert families.divergence(families.law(*p), families.law(*q)).finite == finite
+    assert families.divergence(families.distribution(*p), families.distribution(*q)).finite == finite
 
 
 NUMBERS = st.sampled_from(
@@ -769,15 +769,15 @@ NUMBERS = st.sampled_from(
 
 
 @st.composite
-def laws(draw: st.DrawFn) -> families.Law | None:
+def laws(draw: st.DrawFn) -> families.Distribution | None:
     """Any family with any parameters; None where they are refused."""
     family = draw(st.sampled_from(families.FAMILIES))
     chosen = [*family.needed, *(name for name in family.spare if draw(st.booleans()))]
     lists = st.lists(NUMBERS, min_size=1, max_size=3)
     words = {name: draw(lists if name in ("probabilities", "outcomes") else NUMBERS) for name in chosen}
     try:
-        return families.law(family.names[0], words)  # type: ignore[arg-type]
-    except Reject as fault:
+        return families.distribution(family.names[0], words)  # type: ignore[arg-type]
+    except CheckFailed as fault:
         assert "xpected" in str(fault) or "double precision" in str(fault)
         return None
 
@@ -785,7 +785,7 @@ def laws(draw: st.DrawFn) -> families.Law | None:
 @settings(derandomize=True, database=None, deadline=None, max_examples=400)
 @given(p=laws(), q=laws())
 def test_no_parameters_are_too_much_and_none_diverges_from_itself(
-    p: families.Law | None, q: families.Law | None
+    p: families.Distribution | None, q: families.Distribution | None
 ) -> None:
     """A judge that raises would be a fault of ours, which costs the student nothing."""
     if p is None or q is None:
@@ -932,14 +932,14 @@ def test_no_parameter_of_any_family_breaks_the_judge(tmp_path: Path) -> None:
                 given[name] = float(value)
                 with helpers.judgement():
                     try:
-                        own = families.law(family.names[0], given)
+                        own = families.distribution(family.names[0], given)
                         for other in (
-                            families.law("normal", {"mean": 0.0, "std": 1.0}),
-                            families.law("point", {"value": 1.0}),
+                            families.distribution("normal", {"mean": 0.0, "std": 1.0}),
+                            families.distribution("point", {"value": 1.0}),
                         ):
                             families.divergence(own, other)
                             families.divergence(other, own)
-                    except Reject as fault:
+                    except CheckFailed as fault:
                         assert "xpected" in str(fault) or "double precision" in str(fault)
 
 
@@ -1132,12 +1132,12 @@ def test_a_plot_that_is_no_text_is_told(value: str, words: str, tmp_path: Path) 
 
 def test_what_students_get_is_unfilled_in_every_check(tmp_path: Path) -> None:
     """The template of the reference's two files, in-process."""
-    upload, box = tmp_path / "upload", tmp_path / "box"
+    upload, workspace = tmp_path / "upload", tmp_path / "workspace"
     upload.mkdir()
-    box.mkdir()
+    workspace.mkdir()
     for file, cut in ((NOTEBOOK, template.cut_notebook), (FILE, template.cut_toml)):
         (upload / file).write_text(cut((helpers.REFERENCE / file).read_text(), file)[0])
-    outcome = bank.outcome(submission.receive(upload, OWN, box), OWN)
+    outcome = bank.outcome(submission.receive(upload, OWN, workspace), OWN)
     assert outcome.score == 0
     assert outcome.diagnoses == {"unfilled"}
 
@@ -1154,8 +1154,8 @@ def upload(*behind: str, before: str = "", without: str = "") -> dict[str, bytes
     return {NOTEBOOK: json.dumps(content).encode(), FILE: (helpers.REFERENCE / FILE).read_bytes()}
 
 
-def grade(pool: Pool, files: Mapping[str, bytes], seconds: float = 30.0) -> helpers.Graded:
-    return helpers.grade(pool, files, assignment=helpers.with_seconds(OWN, seconds, "distributions:"))
+def grade(sandbox: Sandbox, files: Mapping[str, bytes], seconds: float = 30.0) -> helpers.Graded:
+    return helpers.grade(sandbox, files, assignment=helpers.with_seconds(OWN, seconds, "distributions:"))
 
 
 def points(graded: helpers.Graded) -> dict[str, float]:
@@ -1202,28 +1202,28 @@ FAULTS: dict[str, Any] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_costs_its_own_checks(pool: Pool, name: str) -> None:
+def test_a_fault_costs_its_own_checks(sandbox: Sandbox, name: str) -> None:
     source, lost, words = FAULTS[name]
-    graded = grade(pool, upload(source), 3.0)
+    graded = grade(sandbox, upload(source), 3.0)
     assert points(graded) == {**POINTS, **dict.fromkeys(lost, 0.0)}, graded.messages()
     assert all(any(words in told for told in graded.messages(f"distributions.{check}")) for check in lost)
 
 
-def test_the_given_classes_may_be_lost(pool: Pool) -> None:
+def test_the_given_classes_may_be_lost(sandbox: Sandbox) -> None:
     """A notebook without the cell of the given classes: the functions get classes that do the same."""
-    assert points(grade(pool, upload(without="distributions"))) == POINTS
+    assert points(grade(sandbox, upload(without="distributions"))) == POINTS
 
 
-def test_a_magic_and_a_failing_import_before_all_cost_nothing(pool: Pool) -> None:
+def test_a_magic_and_a_failing_import_before_all_cost_nothing(sandbox: Sandbox) -> None:
     before = "!pip install scipy==1.0\n%matplotlib inline\nimport absent_package\nfrom google.colab import drive"
-    assert points(grade(pool, upload(before=before))) == POINTS
+    assert points(grade(sandbox, upload(before=before))) == POINTS
 
 
 @pytest.mark.parametrize("absent", [NOTEBOOK, FILE])
-def test_each_file_can_be_absent(pool: Pool, absent: str) -> None:
+def test_each_file_can_be_absent(sandbox: Sandbox, absent: str) -> None:
     files = upload()
     del files[absent]
-    graded = grade(pool, files)
+    graded = grade(sandbox, files)
     of_the_file = {"example", "plots"}
     lost = of_the_file if absent == FILE else POINTS.keys() - of_the_file
     assert points(graded) == {**POINTS, **dict.fromkeys(lost, 0.0)}, graded.messages()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.audit.inprocess import InProcess
-from autograder.core import Ask, Observation, Submission, Values
+from autograder.core import Observation, Request, Submission, Values
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.answers import declared
@@ -109,7 +109,7 @@ def test_the_public_tests_carry_their_checks_numbers_and_weights() -> None:
         f"{question.number}.{place}": check.points
         for question in ASSIGNMENT.questions
         for place, check in enumerate(question.checks, 1)
-        if all(file.startswith("gan_vae/") for file in question.files) and not check.ask.file
+        if all(file.startswith("gan_vae/") for file in question.files) and not check.request.file
     }
     tree = ast.parse((ASSIGNMENT.template / "gan_vae" / "test_public.py").read_text())
     tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
@@ -146,28 +146,35 @@ def test_all_false_fails_together_are_below_one_in_a_billion() -> None:
 
 
 def test_what_the_reference_answers_was_declared() -> None:
-    """Every ask declares all of its answer: what is not declared reaches no judge."""
+    """Every request declares all of its answer: what is not declared reaches no judge."""
     seen: dict[str, Any] = {}
 
     class Asked:
         inner = InProcess(ASSIGNMENT.probes)
 
-        def ask(self, submission: Any, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
-            found = Observation({}) if ask.collector else self.inner.ask(submission, ask, given, seed=seed, seconds=1)
-            assert found.values is not None, (ask.name, found.error)
-            assert ask.returns is not None, ask.name
-            admitted = returns.admitted(ask, given, found)
-            assert admitted.values is not None, (ask.name, admitted.error)
-            assert set(admitted.values) == set(found.values), ask.name
-            assert not any(name.endswith("fault.kind") for name in found.values), ask.name
-            seen[ask.name] = found
+        def ask(self, submission: Any, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
+            found = (
+                Observation({})
+                if request.collector
+                else self.inner.ask(submission, request, given, seed=seed, seconds=1)
+            )
+            assert found.values is not None, (request.name, found.error)
+            assert request.returns is not None, request.name
+            admitted = returns.admitted(request, given, found)
+            assert admitted.values is not None, (request.name, admitted.error)
+            assert set(admitted.values) == set(found.values), request.name
+            assert not any(name.endswith("fault.kind") for name in found.values), request.name
+            seen[request.name] = found
             return found
 
     reference = Submission(ASSIGNMENT.reference, "reference", ours=True)
     grading = Grading(Asked(), reference, ASSIGNMENT)
     checks = [check for question in ASSIGNMENT.questions for check in question.checks]
-    for ask in [*(check.ask for check in checks), *(check.smallest.ask for check in checks if check.smallest)]:
-        grading._observe(ask, 0)
+    for request in [
+        *(check.request for check in checks),
+        *(check.counterexample.request for check in checks if check.counterexample),
+    ]:
+        grading._observe(request, 0)
     assert len(seen) > 20
 
 

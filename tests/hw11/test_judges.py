@@ -13,15 +13,15 @@ from hypothesis.extra import numpy as arrays
 
 from autograder.audit import bank
 from autograder.audit.inprocess import InProcess
-from autograder.core import Check, Observation, Reject, Trial, Values
+from autograder.core import Check, CheckFailed, Observation, Trial, Values
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.policy_gradient.training import TEST, TRAINING
-from autograder.judging.judges import apart, contrast, shown
+from autograder.judging.judges import apart, got_and_expected, shown
 from autograder.sandbox import wire
 from tests.solutions import RIGHT
 
-CHECKS = {check.id: check for question in ASSIGNMENT.questions for check in question.checks if not check.ask.file}
+CHECKS = {check.id: check for question in ASSIGNMENT.questions for check in question.checks if not check.request.file}
 """Where a file alone is read no student's code runs beside the probe; test_log.py spoils what is told of it."""
 COUNTED = ("summarization.greedy", "summarization.beam", "_work", "continual_learning.behaviour")
 """Judged by whole numbers, tokens and counts, which cannot be a nan."""
@@ -31,23 +31,23 @@ EXAMPLES = 8
 
 
 class Recording:
-    """An asker that keeps what a right solution answered to every ask."""
+    """An asker that keeps what a right solution answered to every request."""
 
     def __init__(self) -> None:
         self.inner = InProcess(ASSIGNMENT.probes)
         self.seen: dict[str, tuple[Values, Values]] = {}
 
-    def ask(self, submission: Any, ask: Any, given: Values, *, seed: int, seconds: float) -> Any:
-        if ask.collector:  # what a kernel would answer, with the network that the loss has just trained
+    def ask(self, submission: Any, request: Any, given: Values, *, seed: int, seconds: float) -> Any:
+        if request.collector:  # what a kernel would answer, with the network that the loss has just trained
             trained = self.seen[TRAINING.name][1]
             weights = {f"weights.{at}": trained[name][-1] for at, name in enumerate(("w0", "b0", "w1", "b1"))}  # type: ignore[index]
             claim = np.frombuffer(b"67", np.uint8)  # as many percent as the network is right on
             answer = {"file.kind": "", "policy_gradient.final_accuracy": claim, "points": TEST[:1000]}
             observation = Observation({"cells": 3, "ran": 3, "failed": 0, "kind": "", "text": "", **weights, **answer})  # type: ignore[dict-item]
         else:
-            observation = self.inner.ask(submission, ask, given, seed=seed, seconds=seconds)
+            observation = self.inner.ask(submission, request, given, seed=seed, seconds=seconds)
         assert observation.values is not None
-        self.seen[ask.name] = (given, observation.values)
+        self.seen[request.name] = (given, observation.values)
         return observation
 
 
@@ -60,11 +60,11 @@ def answers() -> dict[str, tuple[Values, Values]]:
 
 
 def score(check: Check, given: Values, got: Values) -> float:
-    """The judge's score for these values as they would come over the wire; 0 for a Reject."""
+    """The judge's score for these values as they would come over the wire; 0 for a CheckFailed."""
     got = wire.decode(*_bytes(got)).values
     try:
         verdict = check.judge(Trial(given, got))
-    except Reject:
+    except CheckFailed:
         return 0.0
     assert 0.0 <= verdict.score <= 1.0
     assert verdict.message
@@ -94,8 +94,8 @@ def junk() -> st.SearchStrategy[Any]:
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_junk_is_neither_crashed_on_nor_paid_for(check: str, answers: Any, data: st.DataObject) -> None:
-    """All values replaced by junk: no exception but Reject, and no points."""
-    given_values, right = answers[CHECKS[check].ask.name]
+    """All values replaced by junk: no exception but CheckFailed, and no points."""
+    given_values, right = answers[CHECKS[check].request.name]
     got = {name: data.draw(junk()) for name in right if data.draw(st.booleans())}
     assert score(CHECKS[check], given_values, got) == 0.0
 
@@ -105,7 +105,7 @@ def test_junk_is_neither_crashed_on_nor_paid_for(check: str, answers: Any, data:
 @given(data=st.data())
 def test_one_value_spoiled_never_crashes_a_judge(check: str, answers: Any, data: st.DataObject) -> None:
     """One right value replaced by junk, or by its own like with a nan, an infinity or another shape."""
-    given_values, right = answers[CHECKS[check].ask.name]
+    given_values, right = answers[CHECKS[check].request.name]
     name = data.draw(st.sampled_from(sorted(right)))
     value = right[name]
     choices = [junk()]
@@ -127,7 +127,7 @@ def test_one_value_spoiled_never_crashes_a_judge(check: str, answers: Any, data:
 @pytest.mark.parametrize("check", [check for check in CHECKS if not any(word in check for word in COUNTED)])
 def test_every_spelling_of_not_a_number_fails(check: str, answers: Any) -> None:
     """`error <= tolerance` is false for a nan; `not error > tolerance` would not be."""
-    given_values, right = answers[CHECKS[check].ask.name]
+    given_values, right = answers[CHECKS[check].request.name]
     spoiled = {
         name: np.asarray(value * np.float32(np.nan))
         if isinstance(value, np.ndarray) and value.dtype.kind == "f"
@@ -140,7 +140,7 @@ def test_every_spelling_of_not_a_number_fails(check: str, answers: Any) -> None:
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_right_values_pass(check: str, answers: Any) -> None:
     """What the two tests above spoil is worth full marks before."""
-    given_values, right = answers[CHECKS[check].ask.name]
+    given_values, right = answers[CHECKS[check].request.name]
     assert score(CHECKS[check], given_values, right) == 1.0
 
 
@@ -150,9 +150,9 @@ class Constant:
     def __init__(self, seen: dict[str, tuple[Values, Values]]) -> None:
         self.seen = seen
 
-    def ask(self, submission: Any, ask: Any, given: Values, *, seed: int, seconds: float) -> Any:
+    def ask(self, submission: Any, request: Any, given: Values, *, seed: int, seconds: float) -> Any:
         # The smallest example is asked of wrong answers only, so nothing was recorded for it.
-        return Observation(self.seen[ask.name][1] if ask.name in self.seen else {})
+        return Observation(self.seen[request.name][1] if request.name in self.seen else {})
 
 
 @pytest.mark.slow
@@ -167,7 +167,7 @@ def test_a_replayed_answer_of_another_submission_is_worthless(answers: Any) -> N
     with bank.submitted(RIGHT[0], ASSIGNMENT) as received:
         other = replace(received, digest=received.digest + "another")
         passed = {r.check.id for r in Grading(Constant(answers), other, ASSIGNMENT).results() if r.verdict.score == 1}
-    fixed = {check.id for question in ASSIGNMENT.questions for check in question.checks if check.ask.fixed}
+    fixed = {check.id for question in ASSIGNMENT.questions for check in question.checks if check.request.deterministic}
     assert passed - fixed <= {
         "summarization.layer_work",
         "summarization.stack_cache",
@@ -204,7 +204,7 @@ def test_two_numbers_are_told_with_as_many_digits_as_tell_them_apart(got: Any, w
     assert f"{shown(got)}; expected {shown(want)}" == told  # with four digits they would look the same
     one, other = apart(got, want)
     assert one != other
-    assert contrast(got, want) == f"{one}; expected {other}."
+    assert got_and_expected(got, want) == f"{one}; expected {other}."
 
 
 def test_numbers_that_are_the_same_get_no_further_digits() -> None:

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from autograder.core import Check, Question, Reject, Trial, Verdict
+from autograder.core import Check, CheckFailed, Question, Trial, Verdict
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.log import probes as probe
 from autograder.hw11.summarization import log
@@ -29,7 +29,7 @@ from autograder.intake import submission
 from autograder.judging.judges import Exact
 from autograder.sandbox import wire
 from autograder.sandbox.guest.student import Missing, Student
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests import helpers
 
 FILE = "submission_log.json"
@@ -196,13 +196,13 @@ def trial_of(data: bytes | Mapping[str, Any], tmp_path: Path) -> Trial:
 
 
 def verdicts(data: bytes | Mapping[str, Any], tmp_path: Path) -> dict[str, Verdict]:
-    """Every judge's verdict; a `Reject` counts as 0, as it does in a grading."""
+    """Every judge's verdict; a `CheckFailed` counts as 0, as it does in a grading."""
     trial = trial_of(data, tmp_path)
     found = {}
     for name, judge in JUDGES.items():
         try:
             found[name] = judge(trial)
-        except Reject as fault:
+        except CheckFailed as fault:
             found[name] = Verdict(0.0, str(fault), fault.diagnosis)
     for verdict in found.values():
         assert verdict.message.isprintable()
@@ -221,7 +221,7 @@ def scores(found: Mapping[str, Verdict]) -> tuple[float, ...]:
 def test_a_right_log_has_all_points(tmp_path: Path) -> None:
     found = verdicts(right(), tmp_path)
     assert scores(found) == (1, 1, 1), found
-    assert found["modules"].used is not None and found["modules"].used < 0.01
+    assert found["modules"].tolerance_used is not None and found["modules"].tolerance_used < 0.01
     assert "60 documents" in found["rouge"].message
     assert "95 % interval" in found["better"].message
     assert not any("only" in note or "alike" in note for verdict in found.values() for note in verdict.notes)
@@ -421,7 +421,7 @@ def test_coarse_products_are_right_on_a_gpu(device: str | None, score: float, tm
     found = verdicts(given, tmp_path)["modules"]
     assert found.score == pytest.approx(score), found.message
     if score == 1:
-        assert found.used is not None and found.used < 0.2
+        assert found.tolerance_used is not None and found.tolerance_used < 0.2
 
 
 def wrong_outputs() -> dict[str, tuple[str, Any]]:
@@ -930,12 +930,12 @@ def test_any_damage_to_the_bytes_is_judged_without_a_fault_of_ours(places: list[
     assert all(0 <= verdict.score <= 1 for verdict in found.values())
 
 
-# --------------------------------------------------------------------------------- through the wall
+# --------------------------------------------------------------------------------- through the sandbox
 
 
 @pytest.mark.slow
-def test_a_log_alone_is_graded_and_a_missing_one_costs_its_own_points(pool: Pool, tmp_path: Path) -> None:
-    graded = helpers.grade(pool, {FILE: _right().encode()}, assignment=HOMEWORK)
+def test_a_log_alone_is_graded_and_a_missing_one_costs_its_own_points(sandbox: Sandbox, tmp_path: Path) -> None:
+    graded = helpers.grade(sandbox, {FILE: _right().encode()}, assignment=HOMEWORK)
     assert graded.scores() == dict.fromkeys(graded.scores(), 1.0), graded.messages()
     assert [result.status for result in graded.results] == ["graded"] * 3
     assert "summarization.ipynb was not found" in graded.document["output"]
@@ -943,23 +943,23 @@ def test_a_log_alone_is_graded_and_a_missing_one_costs_its_own_points(pool: Pool
     assert notes[0][0].startswith("log:")
     shown = " ".join(test["output"] for test in graded.document["tests"])
     assert notes[0][0].partition(":")[2] not in shown
-    graded = helpers.grade(pool, {"summarization.ipynb": b"{}"}, assignment=HOMEWORK)
+    graded = helpers.grade(sandbox, {"summarization.ipynb": b"{}"}, assignment=HOMEWORK)
     assert set(graded.scores().values()) == {0.0}
     assert all("submission_log.json is not in the upload" in message for message in graded.messages())
 
 
 @pytest.mark.slow
-def test_the_log_costs_little_time(pool: Pool) -> None:
+def test_the_log_costs_little_time(sandbox: Sandbox) -> None:
     """200 summaries of 20 words and two models: measured 0.35 CPU seconds, most of it to import rouge-score."""
     lists = {**texts(200)}
     figures = {f"{m}.rouge": claims(lists["references"], lists[f"{m}.predictions"]) for m in ("scratch", "t5")}
-    with helpers.received(pool, {FILE: json.dumps({**right(), **lists, **figures}).encode()}, HOMEWORK) as taken:
-        seen = pool.ask(taken, log.LOG, {}, seed=1, seconds=30)
+    with helpers.received(sandbox, {FILE: json.dumps({**right(), **lists, **figures}).encode()}, HOMEWORK) as taken:
+        seen = sandbox.ask(taken, log.LOG, {}, seed=1, seconds=30)
     assert seen.values is not None, seen.error
     assert seen.cpu < 3  # a slow machine, not another order of work
 
 
-def test_a_log_of_200_mb_is_refused_by_its_size(pool: Pool) -> None:
+def test_a_log_of_200_mb_is_refused_by_its_size(sandbox: Sandbox) -> None:
     data = b" " * (200 << 20)
     with helpers.reachable_folder() as folder:
         upload = folder / "upload.zip"
@@ -967,17 +967,17 @@ def test_a_log_of_200_mb_is_refused_by_its_size(pool: Pool) -> None:
             archive.writestr("summarization.ipynb", b"{}")
             archive.writestr(FILE, data)
         started = time.monotonic()
-        (folder / "box").mkdir()
-        taken = submission.receive(upload, HOMEWORK, folder / "box", group=pool.uid)
+        (folder / "workspace").mkdir()
+        taken = submission.receive(upload, HOMEWORK, folder / "workspace", group=sandbox.uid)
         assert time.monotonic() - started < 5
     assert FILE in taken.absent
     assert any("larger than 50 MB" in remark for remark in taken.remarks)
 
 
 @pytest.mark.slow
-def test_hostile_bytes_through_the_wall(pool: Pool) -> None:
+def test_hostile_bytes_through_the_wall(sandbox: Sandbox) -> None:
     for data in (b"[" * 10**6, HOSTILE["two million empty objects"](), b"\xff\xfe" * 1000, b""):
-        graded = helpers.grade(pool, {FILE: data}, assignment=HOMEWORK)
+        graded = helpers.grade(sandbox, {FILE: data}, assignment=HOMEWORK)
         assert set(graded.scores().values()) == {0.0}
         assert all(result.status == "graded" for result in graded.results)
         assert all("could not be read" in message for message in graded.messages()) or b"transformer" in data

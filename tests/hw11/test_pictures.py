@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autograder.core import Question, Reject, Trial, Verdict
+from autograder.core import CheckFailed, Question, Trial, Verdict
 from autograder.hw11 import ASSIGNMENT, pictures
 from autograder.hw11.audit import pictures as audit
 from autograder.hw11.pictures import digits, tiling
 from autograder.hw11.pictures import probes as probe
 from autograder.sandbox import wire
 from autograder.sandbox.guest.student import Missing, Student
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests import helpers
 
 FILE = pictures.FILES["vae"]
@@ -52,12 +52,12 @@ def png(pixels: np.ndarray | Image.Image, kind: str = "PNG", **options: Any) -> 
 
 def told(*files: bytes) -> dict[str, Any]:
     """What the probe tells of these pictures, over the wire."""
-    with tempfile.TemporaryDirectory() as box:
-        path = Path(box, FILE)
+    with tempfile.TemporaryDirectory() as workspace:
+        path = Path(workspace, FILE)
         path.parent.mkdir()
         for place, data in enumerate(files):
             path.with_stem(path.stem + (f"-{place}" if place else "")).write_bytes(data)
-        seen = probe.pictures({"file": FILE}, Student(Path(box)))
+        seen = probe.pictures({"file": FILE}, Student(Path(workspace)))
     message = wire.encode(wire.Frame("test", values=seen))
     cut = wire.PREFIX.size + wire.lengths(message[: wire.PREFIX.size])[0]
     return dict(wire.decode(message[wire.PREFIX.size : cut], message[cut:]).values)
@@ -387,7 +387,7 @@ def test_no_more_is_sent_than_is_judged() -> None:
 def test_a_worker_that_lies_earns_nothing(got: dict[str, Any]) -> None:
     try:
         assert pictures.picture(Trial({}, got)).score == 0
-    except Reject as fault:
+    except CheckFailed as fault:
         assert "read" in str(fault)
 
 
@@ -473,21 +473,21 @@ def test_real_digits_look_like_digits() -> None:
     assert (nearest >= pictures.SAME).mean() < 0.05
 
 
-def test_through_the_wall(pool: Pool) -> None:
+def test_through_the_wall(sandbox: Sandbox) -> None:
     """Found in another folder, under the name of a copy; the other picture is lacking, and that is all it costs."""
     files = {"homework/results/vae_samples (1).png": (helpers.REFERENCE / FILE).read_bytes()}
-    seen = helpers.grade(pool, files, assignment=HOMEWORK)
+    seen = helpers.grade(sandbox, files, assignment=HOMEWORK)
     assert seen.scores() == {"vae.picture": 2, "gan.picture": 0}
     assert "gan_samples.png is not in the upload" in seen.messages("gan")[0]
     assert seen.results[0].status == seen.results[1].status == "graded"
 
 
 def test_the_student_who_lacks_the_picture_is_told() -> None:
-    with tempfile.TemporaryDirectory() as box, pytest.raises(Missing, match="Expected"):
-        probe.pictures({"file": FILE}, Student(Path(box), (FILE,)))
+    with tempfile.TemporaryDirectory() as workspace, pytest.raises(Missing, match="Expected"):
+        probe.pictures({"file": FILE}, Student(Path(workspace), (FILE,)))
 
 
-def test_a_bomb_ends_in_a_sentence(pool: Pool) -> None:
+def test_a_bomb_ends_in_a_sentence(sandbox: Sandbox) -> None:
     files = {FILE: broken_size(4000, 3999), pictures.FILES["gan"]: text_bomb()}
-    seen = helpers.grade(pool, files, assignment=HOMEWORK)
+    seen = helpers.grade(sandbox, files, assignment=HOMEWORK)
     assert all("damaged" in message for message in seen.messages())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from autograder.hw11.policy_gradient import loss
 from autograder.hw11.precision import is_half, refuse_half
 from autograder.sandbox.parts import items
@@ -28,20 +28,20 @@ def test_float16_is_refused_and_nothing_else() -> None:
     for kind in (np.float32, np.float64):
         refuse_half({"loss": np.array(1, kind)}, "loss", "The loss")
     refuse_half({}, "loss", "The loss")
-    with pytest.raises(Reject, match=r"float16. Expected: float32"):
+    with pytest.raises(CheckFailed, match=r"float16. Expected: float32"):
         refuse_half({"loss": np.array(1, np.float16)}, "loss", "The loss")
 
 
-def slopes(seed: int, weight: Callable[[Any], Any]) -> tuple[loss.Slope, ...]:
+def slopes(seed: int, weight: Callable[[Any], Any]) -> tuple[loss.LogitSlope, ...]:
     """Gradients where the row with reward R, of N, is weighed by weight(R / N) N."""
     cases = items(loss._values(np.random.default_rng(seed)), "cases")
     found = []
     for case, rows in zip(cases, loss.CASES, strict=True):
         p = softmax(case["logits"].astype(float), axis=1)
-        right = loss.Slope(p, p, case["action"], case["reward"].astype(float))
+        right = loss.LogitSlope(p, p, case["action"], case["reward"].astype(float))
         k = rows * weight(right.reward / rows)
         got = (-right.score * k[:, None] / rows).astype(np.float32).astype(float)
-        found.append(loss.Slope(got, p, right.action, right.reward))
+        found.append(loss.LogitSlope(got, p, right.action, right.reward))
     return tuple(found)
 
 

@@ -19,12 +19,12 @@ from autograder.audit.inprocess import InProcess
 from autograder.audit.solutions import Solution, write
 from autograder.core import (
     Array,
-    Ask,
     Check,
+    CheckFailed,
+    Counterexample,
     Observation,
     Question,
-    Reject,
-    Smallest,
+    Request,
     Submission,
     Trial,
     Values,
@@ -35,13 +35,13 @@ from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.policy_gradient import loss
 from autograder.hw11.summarization import decoding, layer
 from autograder.intake import submission
-from autograder.judging.judges import Exact, contrast, shown
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.judging.judges import Exact, got_and_expected, shown
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from autograder.sandbox.parts import items, take
 from tests.helpers import reachable_folder
 from tests.solutions import BANK, RIGHT
 
-SEARCHED = {check.id for question in ASSIGNMENT.questions for check in question.checks if check.smallest}
+SEARCHED = {check.id for question in ASSIGNMENT.questions for check in question.checks if check.counterexample}
 
 FILL = "p.data = torch.arange(1., p.numel()+1).cos().view_as(p)"
 TOLD = (
@@ -200,21 +200,21 @@ def test_every_search_is_tried_above() -> None:
 )
 def test_a_right_answer_shows_no_fault_at_tiny_inputs(question: str) -> None:
     """`describe` is asked directly, as if the check had failed, for some right solutions written differently."""
-    checks = [c for q in ASSIGNMENT.questions if q.id == question for c in q.checks if c.smallest]
+    checks = [c for q in ASSIGNMENT.questions if q.id == question for c in q.checks if c.counterexample]
     files = {file for q in ASSIGNMENT.questions if q.id == question for file in q.files}
     for solution in [v for v in RIGHT if v.file in files][:: 12 if question == "summarization" else 6]:
         own = bank.only(bank.of(ASSIGNMENT, solution), {check.id for check in checks})
         with bank.submitted(solution, own) as received:
             grading = Grading(InProcess(own.probes), received, own)
             for check in (check for q in own.questions for check in q.checks):
-                _, failed = grading._observe(check.ask, 0)
-                assert check.smallest is not None
-                seen, tiny = grading._observe(check.smallest.ask, 0)
+                _, failed = grading._observe(check.request, 0)
+                assert check.counterexample is not None
+                seen, tiny = grading._observe(check.counterexample.request, 0)
                 assert tiny is not None, seen.error
                 assert failed is not None
                 if question == "policy_gradient" and loss.read(failed).baseline != "none":
                     continue  # a right answer, whose gradient is another one all the same
-                assert check.smallest.describe(failed, tiny) == "", solution.id
+                assert check.counterexample.describe(failed, tiny) == "", solution.id
 
 
 # --------------------------------------------------------------------------- what grade.py makes of it
@@ -228,16 +228,16 @@ class Echo:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
-        self.asked.append(ask.probe)
+    def ask(self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
+        self.asked.append(request.probe)
         return Observation(dict(given))
 
 
 def graded(describe, *, score: float = 0.0, seconds: float = 480.0, message: str = "Wrong.") -> tuple[Verdict, Echo]:
     """The verdict of one check that fails with this score, and what was asked."""
-    smallest = Smallest(Ask("m:tiny", lambda _rng: {"x": 0}, seconds=3, fixed=True), describe)
+    smallest = Counterexample(Request("m:tiny", lambda _rng: {"x": 0}, seconds=3, deterministic=True), describe)
     rule = Exact(lambda _trial: Verdict(score, message, "wrong"))
-    check = Check("c", "n", 1, Ask("m:main", lambda _rng: {"x": 7}), rule, smallest=smallest)
+    check = Check("c", "n", 1, Request("m:main", lambda _rng: {"x": 7}), rule, counterexample=smallest)
     question = Question("q", 1, "Title", ("file.py",), (check,))
     echo = Echo()
     (result,) = Grading(echo, BOX, replace(ASSIGNMENT, questions=(question,)), seconds=seconds).results()
@@ -270,7 +270,7 @@ def broken(error: Exception):
 
 
 def test_a_search_that_goes_wrong_leaves_the_verdict_alone() -> None:
-    assert graded(broken(Reject("Unreadable.")))[0] == Verdict(0.0, "Wrong.", "wrong")
+    assert graded(broken(CheckFailed("Unreadable.")))[0] == Verdict(0.0, "Wrong.", "wrong")
     verdict, _ = graded(broken(ZeroDivisionError()))
     assert verdict.message == "Wrong."
     assert verdict.notes == ("ZeroDivisionError in the counterexample of c",)
@@ -278,32 +278,32 @@ def test_a_search_that_goes_wrong_leaves_the_verdict_alone() -> None:
 
 def test_numbers_are_shown_as_briefly_as_they_differ() -> None:
     assert shown(np.array([[0.0, -0.0], [2.5, 1 / 3]])) == "[[0, 0], [2.5, 0.3333]]"
-    assert contrast(np.float32(2), 0.80687) == "2; expected 0.8069."
-    assert contrast(1.23456, 1.23457) == "1.23456; expected 1.23457."
-    assert contrast(np.nan, np.inf) == "nan; expected inf."
+    assert got_and_expected(np.float32(2), 0.80687) == "2; expected 0.8069."
+    assert got_and_expected(1.23456, 1.23457) == "1.23456; expected 1.23457."
+    assert got_and_expected(np.nan, np.inf) == "nan; expected inf."
 
 
-# ------------------------------------------------------------------------------ through the real wall
+# ------------------------------------------------------------------------------ through the real sandbox
 
 
 def test_a_search_costs_less_than_a_second_behind_the_wall() -> None:
     """CPU of the worker, as the kernel counts it, for a wrong submission of each question; typically 0.06 s."""
     wrong = ("kl-swapped", "sample-variance-ignored", "bound-kl-swapped", "gan-both-halved", "pg-next-class")
     others = ("sum-gelu", "sum-beam-penalty-ignored", "penalty-last-task", "update-not-squared")
-    with Pool(Wall(ASSIGNMENT.probes)) as pool, reachable_folder() as folder:
+    with Sandbox(SandboxConfig(ASSIGNMENT.probes)) as sandbox, reachable_folder() as folder:
         for name in (*wrong, *others):
-            box = folder / name
-            box.mkdir()
+            workspace = folder / name
+            workspace.mkdir()
             upload = write(BANK[name], ASSIGNMENT.reference, folder / f"{name}-upload")
-            received = submission.receive(upload, ASSIGNMENT, box, group=pool.uid)
+            received = submission.receive(upload, ASSIGNMENT, workspace, group=sandbox.uid)
             own = bank.only(bank.of(ASSIGNMENT, BANK[name]), SEARCHED)
-            grading = Grading(pool, received, own)
+            grading = Grading(sandbox, received, own)
             failed = [result for result in grading.results() if result.verdict.score < 1]
             assert failed
             assert all("Smallest example: " in result.verdict.message for result in failed)
             for result in failed:
-                assert result.check.smallest is not None
-                assert grading._observe(result.check.smallest.ask, 0)[0].cpu < 1.0
+                assert result.check.counterexample is not None
+                assert grading._observe(result.check.counterexample.request, 0)[0].cpu < 1.0
 
 
 def test_grading_does_not_import_hypothesis() -> None:
@@ -318,7 +318,7 @@ def test_grading_does_not_import_hypothesis() -> None:
 @pytest.mark.parametrize("tiny", decoding.TINY_BEAM)
 def test_all_right_beam_searches_agree_on_the_tiny_models(tiny: decoding.Tiny) -> None:
     search = decoding.Search(tiny.width, tiny.most, tiny.penalty)
-    sources = [decoding.Source(number, table) for number, table in enumerate(decoding._tables(tiny))]
+    sources = [decoding.SourceTable(number, table) for number, table in enumerate(decoding._tables(tiny))]
     assert [decoding.right(source, search) for source in sources] == decoding.wanted(tiny, beams=True)
 
 
@@ -328,7 +328,7 @@ def test_the_tiny_models_tell_the_known_mistakes_apart() -> None:
         seen = set()
         for tiny in decoding.TINY_BEAM:
             search = decoding.Search(tiny.width, tiny.most, tiny.penalty)
-            sources = [decoding.Source(number, table) for number, table in enumerate(decoding._tables(tiny))]
+            sources = [decoding.SourceTable(number, table) for number, table in enumerate(decoding._tables(tiny))]
             try:
                 found = [mistake.finds(sources, row, search) for row in range(len(sources))]
             except decoding.Unclear:
@@ -342,7 +342,7 @@ def test_the_tiny_layers_show_most_known_mistakes() -> None:
     """What `VISIBLE` promises: 25 of 30 change an output of the second case by 0.02 or more."""
     values = items(layer._tiny(np.random.default_rng(0)), "cases")[1]
     weights = {name: np.asarray(value, float) for name, value in take(values, "w").items()}
-    case = layer.Case(values, weights, layer.DOUBLE)
+    case = layer.LayerCase(values, weights, layer.DOUBLE)
     x, memory = (np.asarray(values[name], float) for name in ("x", "memory"))
 
     def made(changes: Mapping[str, Any]) -> Array:

@@ -1,4 +1,7 @@
-"""Question 1 through the wall: what a loop, a crash or a layer that deceives the counters costs, and odd notebooks."""
+"""Question 1 through the sandbox.
+
+What a loop, a crash or a layer that deceives the counters costs, and odd notebooks.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import pytest
 
 from autograder.core import Assignment
 from autograder.hw11 import ASSIGNMENT
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from tests import helpers
 
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
@@ -19,7 +22,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
 NOTEBOOK = "summarization.ipynb"
 QUESTION = next(question for question in ASSIGNMENT.questions if question.id == "summarization")
 FUNCTIONS = replace(
-    ASSIGNMENT, questions=(replace(QUESTION, checks=tuple(check for check in QUESTION.checks if not check.ask.file)),)
+    ASSIGNMENT,
+    questions=(replace(QUESTION, checks=tuple(check for check in QUESTION.checks if not check.request.file)),),
 )
 LAYER, STACK, GREEDY, BEAM = 11.0, 9.0, 5.0, 5.0
 """Points of the layer's checks, of the stack's, of both of greedy_decode and of beam_search."""
@@ -43,19 +47,21 @@ def points(graded: helpers.Graded) -> dict[str, float]:
 
 
 def limited(seconds: float) -> Assignment:
-    """The functions alone, with another limit for each ask."""
+    """The functions alone, with another limit for each request."""
     questions = tuple(
         replace(
             question,
-            checks=tuple(replace(check, ask=replace(check.ask, seconds=seconds)) for check in question.checks),
+            checks=tuple(replace(check, request=replace(check.request, seconds=seconds)) for check in question.checks),
         )
         for question in FUNCTIONS.questions
     )
     return replace(FUNCTIONS, questions=questions)
 
 
-def grade(pool: Pool, data: bytes, *, assignment: Assignment = FUNCTIONS, more: Mapping[str, bytes] | None = None):
-    return helpers.grade(pool, {NOTEBOOK: data} | dict(more or {}), assignment=assignment)
+def grade(
+    sandbox: Sandbox, data: bytes, *, assignment: Assignment = FUNCTIONS, more: Mapping[str, bytes] | None = None
+):
+    return helpers.grade(sandbox, {NOTEBOOK: data} | dict(more or {}), assignment=assignment)
 
 
 FULL = {"layer": LAYER, "stack": STACK, "greedy": GREEDY, "beam": BEAM}
@@ -75,10 +81,10 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_costs_its_own_function(pool: Pool, name: str) -> None:
+def test_a_fault_costs_its_own_function(sandbox: Sandbox, name: str) -> None:
     source, lost, words = FAULTS[name]
     # TransformerLayer.forward = ... is a statement that changes TransformerLayer, so it is one of its definitions.
-    graded = grade(pool, notebook(source), assignment=limited(4.0))
+    graded = grade(sandbox, notebook(source), assignment=limited(4.0))
     assert points(graded) == {**FULL, **dict.fromkeys(lost, 0.0)}, graded.messages()
     assert all(any(words in told for told in graded.messages(f"summarization.{name}")) for name in lost)
 
@@ -116,9 +122,9 @@ TransformerLayer.forward = recomputes
     [(HIDDEN_WORK, "CPU time"), (NO_COUNTER, "multiplications")],
     ids=["in numpy", "without a counter"],
 )
-def test_work_shows_to_the_kernels_clock_or_to_the_counter(pool: Pool, source: str, words: str) -> None:
+def test_work_shows_to_the_kernels_clock_or_to_the_counter(sandbox: Sandbox, source: str, words: str) -> None:
     """Values are right, so these keep their points; the work is what forty steps behind 4,000 positions cost."""
-    graded = grade(pool, notebook(source))
+    graded = grade(sandbox, notebook(source))
     assert points(graded) == {**FULL, "layer": LAYER - 1}, graded.messages()
     (told,) = (result.verdict for result in graded.results if result.score == 0)
     assert told.diagnosis == "sum_recomputed"
@@ -159,19 +165,19 @@ TransformerStack.forward = forward
     [(WHOLE_PREFIX, "greedy", GREEDY - 1), (IDLE, "greedy", 0.0), (IDLE_STACK, "stack", 2.0)],
     ids=["an account that is wiped", "no call at all", "no layer at all"],
 )
-def test_work_is_not_what_a_worker_says_of_it(pool: Pool, source: str, function: str, left: float) -> None:
-    graded = grade(pool, notebook(source))
+def test_work_is_not_what_a_worker_says_of_it(sandbox: Sandbox, source: str, function: str, left: float) -> None:
+    graded = grade(sandbox, notebook(source))
     assert points(graded) == {**FULL, function: left}, graded.messages(f"summarization.{function}")
 
 
-def test_a_magic_and_a_failing_import_before_all_cost_nothing(pool: Pool) -> None:
+def test_a_magic_and_a_failing_import_before_all_cost_nothing(sandbox: Sandbox) -> None:
     before = (
         "!pip install transformers==4.0\n%load_ext autoreload\nimport absent_package\nfrom google.colab import drive"
     )
-    assert points(grade(pool, notebook(before=before))) == FULL
+    assert points(grade(sandbox, notebook(before=before))) == FULL
 
 
-def test_a_layer_that_needs_transformers_gets_it(pool: Pool) -> None:
+def test_a_layer_that_needs_transformers_gets_it(sandbox: Sandbox) -> None:
     """Imported when it is used, in the worker that uses it: a subclass of a class of that package."""
     source = (
         "import transformers\n"
@@ -180,7 +186,7 @@ def test_a_layer_that_needs_transformers_gets_it(pool: Pool) -> None:
         "def forward(self, *a, **k):\n    assert Reader().model_type is not None\n    return old(self, *a, **k)\n"
         "TransformerStack.forward = forward\n"
     )
-    with Pool(Wall(ASSIGNMENT.probes)) as fresh:
+    with Sandbox(SandboxConfig(ASSIGNMENT.probes)) as fresh:
         assert points(grade(fresh, notebook(source))) == FULL
 
 
@@ -194,5 +200,5 @@ def test_no_module_of_transformers_is_loaded_without_need() -> None:
         "    T5ForConditionalGeneration\n"
         "    return old_greedy(*a)\n"
     )
-    with Pool(Wall(ASSIGNMENT.probes)) as fresh:
+    with Sandbox(SandboxConfig(ASSIGNMENT.probes)) as fresh:
         assert points(grade(fresh, notebook(source))) == FULL

@@ -1,4 +1,4 @@
-"""Question 1's judges on values that no right answer has, and on many draws: only `Reject` is raised, and soon."""
+"""Question 1's judges on values that no right answer has, and on many draws: only `CheckFailed` is raised, and soon."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from autograder.audit.inprocess import InProcess
-from autograder.core import Ask, Check, Observation, Reject, Submission, Trial, Value, Values, Verdict
+from autograder.core import Check, CheckFailed, Observation, Request, Submission, Trial, Value, Values, Verdict
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.summarization import decoding, layer, probes, stack, work
 from autograder.sandbox import returns
@@ -19,50 +19,50 @@ from autograder.sandbox.parts import items, take
 from tests import helpers
 
 QUESTION = next(question for question in ASSIGNMENT.questions if question.id == "summarization")
-ASKS = (layer.ASK, work.ASK, stack.ASK, decoding.GREEDY, decoding.BEAM)
-CHECKS = [check for check in QUESTION.checks if check.ask in ASKS]
+REQUESTS = (layer.REQUEST, work.REQUEST, stack.REQUEST, decoding.GREEDY, decoding.BEAM)
+CHECKS = [check for check in QUESTION.checks if check.request in REQUESTS]
 
 
 class Recorder(InProcess):
-    """Keeps what the reference answers to each ask."""
+    """Keeps what the reference answers to each request."""
 
     def __init__(self, seen: dict[str, tuple[Values, Values]]) -> None:
         super().__init__(ASSIGNMENT.probes)
         self.seen = seen
 
-    def ask(self, submission: Any, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
-        found = super().ask(submission, ask, given, seed=seed, seconds=seconds)
+    def ask(self, submission: Any, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
+        found = super().ask(submission, request, given, seed=seed, seconds=seconds)
         assert found.values is not None
-        self.seen[ask.name] = given, found.values
+        self.seen[request.name] = given, found.values
         return found
 
 
 @cache
 def answers() -> dict[str, tuple[Values, Values]]:
-    """Of each ask what was given, and what the reference made of it."""
+    """Of each request what was given, and what the reference made of it."""
     seen: dict[str, tuple[Values, Values]] = {}
     recorder = Recorder(seen)
     reference = Submission(ASSIGNMENT.reference, "reference")
-    for ask in ASKS:
-        given = ask.inputs(np.random.Generator(np.random.Philox(5)))
-        recorder.ask(reference, ask, given, seed=5, seconds=60)
+    for request in REQUESTS:
+        given = request.inputs(np.random.Generator(np.random.Philox(5)))
+        recorder.ask(reference, request, given, seed=5, seconds=60)
     return seen
 
 
 def judged(check: Check, given: Values, got: Values) -> Verdict | str:
-    """The verdict, or the sentence of a `Reject`; None of this may raise anything else."""
-    admitted = returns.admitted(check.ask, given, Observation(dict(got)))
+    """The verdict, or the sentence of a `CheckFailed`; None of this may raise anything else."""
+    admitted = returns.admitted(check.request, given, Observation(dict(got)))
     if admitted.values is None:
         return admitted.error
     try:
         return check.judge(Trial(given, admitted.values, {}, 0.1, 0.1))
-    except Reject as fault:
+    except CheckFailed as fault:
         return str(fault)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 def test_the_references_own_values_pass(check: Check) -> None:
-    verdict = judged(check, *answers()[check.ask.name])
+    verdict = judged(check, *answers()[check.request.name])
     assert isinstance(verdict, Verdict), verdict
     assert verdict.score == 1
 
@@ -97,7 +97,7 @@ def strange(rng: np.random.Generator, value: Value) -> Iterator[Value]:
 def test_strange_values_raise_nothing_but_a_sentence_and_soon(check: Check) -> None:
     """Each key of the reference's answer in turn, in twelve ways, then some three of them at once; or not there."""
     rng = np.random.Generator(np.random.Philox(7))
-    given, right = answers()[check.ask.name]
+    given, right = answers()[check.request.name]
     names = sorted(right)
     rng.shuffle(names)
     tried = 0
@@ -119,20 +119,20 @@ def test_a_room_full_of_padding_is_refused_at_once() -> None:
     with helpers.judgement():
         found = judged(check, given, {**right, "tokens.cases.0.ids": np.zeros((3, 4_000_000), np.uint8)})
     with pytest.raises(
-        Reject, match=r"shape \[3, 4000000\]\. Expected: ids of shape \(3, n\), where n is at most max_length = 8"
+        CheckFailed, match=r"shape \[3, 4000000\]\. Expected: ids of shape \(3, n\), where n is at most max_length = 8"
     ):
         check.judge(Trial(given, {**right, "tokens.cases.0.ids": np.zeros((3, 4_000_000), np.uint8)}))
     assert isinstance(found, str)
 
 
 def test_outputs_of_one_dimension_are_refused_in_a_sentence() -> None:
-    given, right = answers()[layer.ASK.name]
+    given, right = answers()[layer.REQUEST.name]
     check = next(check for check in CHECKS if check.id == "summarization.layer_cache")
     caches = {
         name: np.asarray(value) + 1 for name, value in right.items() if ".x.steps." in name and name.endswith(".cache")
     }
     flat = {name: np.asarray(value).reshape(-1) for name, value in right.items() if name.endswith("x.out")}
-    with pytest.raises(Reject, match="the inputs of the layer so far"):
+    with pytest.raises(CheckFailed, match="the inputs of the layer so far"):
         check.judge(Trial(given, {**right, **caches, **flat}))
 
 
@@ -205,7 +205,7 @@ def missed(draws: range, how: str, keeps: str) -> int:
             got |= {f"tokens.cases.{case}.ids": ids.numpy(), f"tokens.cases.{case}.widest": 0}
         try:
             count += decoding.beamed(Trial(given, got)).score < 1
-        except Reject:
+        except CheckFailed:
             count += 1
     return count
 

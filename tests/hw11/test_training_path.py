@@ -14,12 +14,12 @@ from torch.overrides import TorchFunctionMode
 
 from autograder.audit import bank
 from autograder.audit.inprocess import InProcess
-from autograder.core import Array, Reject, Trial
+from autograder.core import Array, CheckFailed, Trial
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.policy_gradient import training
 from autograder.sandbox.guest import frozen, tensors, worker
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests import helpers
 from tests.hw11.test_written_out import QUESTION
 from tests.notebook_helpers import NAME, notebook
@@ -33,7 +33,7 @@ def right() -> Trial:
     """A right loss's path."""
     own = bank.only(bank.of(ASSIGNMENT, BANK["pg-gather"]), {CHECK.id})
     with bank.submitted(BANK["pg-gather"], own) as received:
-        _, trial = Grading(InProcess(own.probes), received, own)._observe(CHECK.ask, 0)
+        _, trial = Grading(InProcess(own.probes), received, own)._observe(CHECK.request, 0)
     assert trial is not None
     return trial
 
@@ -85,7 +85,7 @@ def test_a_right_path_passes(right: Trial) -> None:
 
 @pytest.mark.parametrize("forged", [supervised, shifted, knowing, elsewhere])
 def test_a_forged_path_earns_nothing(right: Trial, forged: Callable[[Trial], dict[str, Array]]) -> None:
-    with pytest.raises(Reject) as caught:
+    with pytest.raises(CheckFailed) as caught:
         training.training(replace(right, got={**right.got, **forged(right)}))
     assert caught.value.diagnosis == "path_other"
 
@@ -142,9 +142,9 @@ def policy_gradient_loss(logprob, predicted, reward):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
-def test_replacing_what_takes_gradients_earns_nothing(pool: Pool, name: str) -> None:
+def test_replacing_what_takes_gradients_earns_nothing(sandbox: Sandbox, name: str) -> None:
     every = replace(ASSIGNMENT, questions=(replace(QUESTION, checks=QUESTION.checks[:7]),))
-    graded = helpers.grade(pool, {NAME: notebook(ATTACKS[name])}, assignment=every)
+    graded = helpers.grade(sandbox, {NAME: notebook(ATTACKS[name])}, assignment=every)
     assert graded.points("policy_gradient") == 0, graded.scores()
 
 
@@ -185,5 +185,5 @@ def test_what_code_replaces_of_tensors_is_put_back() -> None:
 
 
 def test_every_probe_is_frozen() -> None:
-    for probe in {check.ask.probe.partition(":")[0] for q in ASSIGNMENT.questions for check in q.checks}:
+    for probe in {check.request.probe.partition(":")[0] for q in ASSIGNMENT.questions for check in q.checks}:
         assert getattr(worker.load_probe(ASSIGNMENT.probes, probe), "torch", None) is not torch, probe

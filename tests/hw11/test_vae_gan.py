@@ -13,10 +13,10 @@ import pytest
 from autograder.audit import bank
 from autograder.audit.inprocess import InProcess
 from autograder.audit.solutions import Solution
-from autograder.core import Ask, Reject, Trial, Values, Verdict
+from autograder.core import CheckFailed, Request, Trial, Values, Verdict
 from autograder.hw11 import ASSIGNMENT, epsilon
 from autograder.hw11.gan import loss as gan
-from autograder.hw11.vae import bound, reading, sample
+from autograder.hw11.vae import bound, interpretation, sample
 from autograder.judging import stats
 from autograder.judging.judges import Misconception, parts_of
 from autograder.sandbox.parts import each, section
@@ -29,7 +29,7 @@ CHECKS = {check.id: check for question in ASSIGNMENT.questions for check in ques
 def verdicts(solution: Solution, *, salt: str = "") -> dict[str, Verdict]:
     """By the check's id, for the checks of the solution's own function."""
     prefix = {"gan_vae/utils.py": "vae.sample", "gan_vae/models/vae.py": "vae.bound", "gan_vae/models/gan.py": "gan."}
-    chosen = [id for id in CHECKS if id.startswith(prefix[solution.file]) and not CHECKS[id].ask.file]
+    chosen = [id for id in CHECKS if id.startswith(prefix[solution.file]) and not CHECKS[id].request.file]
     assignment = bank.terse(bank.only(bank.of(ASSIGNMENT, solution), chosen))
     with bank.submitted(solution, ASSIGNMENT) as received:
         return {one.check.id: one.verdict for one in bank.outcome(received, assignment, salt=salt).results}
@@ -62,7 +62,7 @@ def test_a_millionth_is_right_whatever_is_drawn(id: str) -> None:
     for draw in range(12):
         found = verdicts(BANK[id], salt=f"draw {draw}")
         assert not failed(found), (draw, failed(found))
-        assert all(verdict.used is None or verdict.used <= 0.2 for verdict in found.values())
+        assert all(verdict.tolerance_used is None or verdict.tolerance_used <= 0.2 for verdict in found.values())
 
 
 def test_a_constant_is_said_to_be_allowed_and_a_large_one_named() -> None:
@@ -90,8 +90,8 @@ def test_what_a_constant_changes_is_within_what_is_allowed() -> None:
 
 def test_the_bound_of_the_reconstruction_holds_for_two_separate_sums() -> None:
     """sum log(1 + exp(l)) - sum l x: rounding follows the size of what is added up, 1.4 times that of the terms."""
-    given, got = asked(bound.ASK, "bound-prior-unpacked")
-    (seen,) = reading.readings(each(section(Trial(given, got), "values"))[2], *reading.CASES[2])
+    given, got = asked(bound.REQUEST, "bound-prior-unpacked")
+    (seen,) = interpretation.readings(each(section(Trial(given, got), "values"))[2], *interpretation.CASES[2])
     softplus = np.log1p(np.exp(-np.abs(seen.logits))) + np.maximum(seen.logits, 0)
     apart = float((softplus + np.abs(seen.logits) * seen.x).sum())
     assert apart > 1.2 * float(seen.rec.sum())
@@ -109,7 +109,7 @@ def test_doubt_never_makes_a_right_answer_less_likely() -> None:
         for one, other in zip(stats.parameters(seen, m, v, doubt=doubt), stats.parameters(right, m, v), strict=True):
             assert one.p >= other.p * (1 - 1e-9), one.what
     spread = rng.standard_normal((4, 8, 16)) * v**0.3
-    assert stats.smallest(stats.parameters(spread, m, v, doubt=0.005)).p < 1e-11
+    assert stats.smallest_p(stats.parameters(spread, m, v, doubt=0.005)).p < 1e-11
 
 
 # ------------------------------------------------------------------------------------ what is said is true
@@ -196,11 +196,14 @@ def test_a_name_holds_for_every_example_whatever_is_drawn() -> None:
 
 
 def test_nothing_is_named_where_two_mistakes_explain() -> None:
-    given, got = asked(bound.ASK, "bound-prior-unpacked")
-    seen = reading.read(section(Trial(given, got), "values")).cases[1]
+    given, got = asked(bound.REQUEST, "bound-prior-unpacked")
+    seen = interpretation.read(section(Trial(given, got), "values")).cases[1]
     ids = (("a", 5.0), ("b", 5.0), ("c", 5.0 + 1e-7))
     one, same, other = (Misconception(id, "", lambda _, value=value: value) for id, value in ids)
-    found = [reading.explanation(mistakes, [(5.0, seen)]) for mistakes in ((one,), (one, same), (one, other), (other,))]
+    found = [
+        interpretation.explanation(mistakes, [(5.0, seen)])
+        for mistakes in ((one,), (one, same), (one, other), (other,))
+    ]
     assert found == [one, one, None, other]
 
 
@@ -247,11 +250,11 @@ def test_an_encoder_that_is_not_used_is_told() -> None:
 # ------------------------------------------------------------------------------------ whatever is sent
 
 
-def asked(ask: Ask, id: str) -> tuple[Values, dict[str, Any]]:
+def asked(request: Request, id: str) -> tuple[Values, dict[str, Any]]:
     """What was given, and what a solution of the bank answered."""
-    given = ask.inputs(np.random.Generator(np.random.Philox(7)))
+    given = request.inputs(np.random.Generator(np.random.Philox(7)))
     with bank.submitted(BANK[id], ASSIGNMENT) as received:
-        seen = InProcess(ASSIGNMENT.probes).ask(received, ask, given, seed=7, seconds=9)
+        seen = InProcess(ASSIGNMENT.probes).ask(received, request, given, seed=7, seconds=9)
     assert seen.values is not None
     return given, dict(seen.values)
 
@@ -273,23 +276,23 @@ ROWS = (
 @pytest.mark.parametrize("rows", ROWS, ids=lambda rows: f"{rows.dtype}{list(rows.shape)}")
 def test_counts_that_make_no_sense_are_refused(rows: np.ndarray) -> None:
     assert parts_of({"rows": rows}, "rows", total=48) is None
-    given, got = asked(gan.ASK, "gan-two-noises")
-    with pytest.raises(Reject):
+    given, got = asked(gan.REQUEST, "gan-two-noises")
+    with pytest.raises(CheckFailed):
         gan.noise(Trial(given, got | {"noise.rows": rows}), 1e-11)
-    with pytest.raises(Reject):
+    with pytest.raises(CheckFailed):
         gan.fresh(Trial(given, got | {"noise.z": got["noise.z"][:, :0], "noise.rows": rows}), 1e-11)
-    with pytest.raises(Reject):
+    with pytest.raises(CheckFailed):
         gan.discriminator(Trial(given, got | {"values.cases.1.rows": rows}))
-    given, got = asked(bound.ASK, "bound-prior-unpacked")
-    with pytest.raises(Reject):
+    given, got = asked(bound.REQUEST, "bound-prior-unpacked")
+    with pytest.raises(CheckFailed):
         bound.kl(Trial(given, got | {"values.cases.4.rows": rows}))
 
 
 def test_as_many_z_as_are_allowed_are_judged_within_the_limit() -> None:
     """Every case with 64 z for each example and three values that are wrong: all readings, orders and mistakes."""
-    given, got = asked(bound.ASK, "bound-prior-unpacked")
+    given, got = asked(bound.REQUEST, "bound-prior-unpacked")
     rng = np.random.default_rng(0)
-    for case, (batch, dim) in enumerate(reading.CASES):
+    for case, (batch, dim) in enumerate(interpretation.CASES):
         m, v = (given[f"values.cases.{case}.{name}"] for name in "mv")
         got[f"values.cases.{case}.z"] = (
             np.tile(m, (64, 1)) + np.tile(np.sqrt(v), (64, 1)) * rng.standard_normal((64 * batch, dim))
@@ -298,28 +301,28 @@ def test_as_many_z_as_are_allowed_are_judged_within_the_limit() -> None:
         values = {part: np.float32(1.5 + part) * np.ones((), np.float32) for part in range(3)}
         got |= {f"values.cases.{case}.parts.{part}": value for part, value in values.items()}
     for judge in (bound.kl, bound.reconstruction, bound.gradient_encoder):
-        with helpers.judgement(), contextlib.suppress(Reject):
+        with helpers.judgement(), contextlib.suppress(CheckFailed):
             assert judge(Trial(given, got)).score == 0
 
 
 def test_values_are_compared_with_many_z_within_the_limit() -> None:
     """64 copies of each z: their average is the same, so that the values fit."""
-    given, got = asked(bound.ASK, "bound-prior-unpacked")
+    given, got = asked(bound.REQUEST, "bound-prior-unpacked")
     with helpers.judgement():
         found = bound.posterior(Trial(given, got | {"noise.z": np.tile(got["noise.z"], (1, 64, 1))}), 1e-10)
     assert found.score == 1
-    with pytest.raises(Reject, match="does not match the z") as caught:
+    with pytest.raises(CheckFailed, match="does not match the z") as caught:
         bound.posterior(Trial(given, got | {"noise.z": got["noise.z"] + 0.01}), 1e-10)
     assert caught.value.diagnosis == "z_exchanged"
 
 
 def test_far_too_many_numbers_are_refused_before_they_are_copied() -> None:
-    given, got = asked(sample.ASK, "sample-randn-like-mean")
-    with pytest.raises(Reject, match="holds 8388608 numbers"):
+    given, got = asked(sample.REQUEST, "sample-randn-like-mean")
+    with pytest.raises(CheckFailed, match="holds 8388608 numbers"):
         sample.noise(Trial(given, got | {"noise.standard": np.zeros(2**23, np.int8)}), 1e-11)
 
 
 def test_a_weight_is_found_only_where_it_explains_every_case() -> None:
-    assert reading.weight([(1.0, 2.0, 1e-6), (2.0, 4.0, 1e-6)]) == 0.5
-    assert reading.weight([(1.0, 2.0, 1e-6), (2.1, 4.0, 1e-6)]) is None
-    assert reading.weight([(1.0, 0.0, 1e-6)]) is None
+    assert interpretation.weight([(1.0, 2.0, 1e-6), (2.0, 4.0, 1e-6)]) == 0.5
+    assert interpretation.weight([(1.0, 2.0, 1e-6), (2.1, 4.0, 1e-6)]) is None
+    assert interpretation.weight([(1.0, 0.0, 1e-6)]) is None

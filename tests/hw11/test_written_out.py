@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from autograder.hw11 import ASSIGNMENT
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests import helpers
 from tests import written_notebooks as written
 from tests.notebook_helpers import ALL_RAN, NAME
@@ -25,9 +25,9 @@ ASKED = replace(
 POINTS = sum(check.points for check in ASKED.questions[0].checks)
 
 
-def lost(pool: Pool, data: bytes) -> dict[str, tuple[float, str]]:
+def lost(sandbox: Sandbox, data: bytes) -> dict[str, tuple[float, str]]:
     """What the checks give that do not give all, by the last word of their id, with the message."""
-    graded = helpers.grade(pool, {NAME: data}, assignment=ASKED)
+    graded = helpers.grade(sandbox, {NAME: data}, assignment=ASKED)
     assert all(result.status == "graded" for result in graded.results), [result.log for result in graded.results]
     return {
         result.check.id.rpartition(".")[2]: (result.score, result.verdict.message)
@@ -38,14 +38,14 @@ def lost(pool: Pool, data: bytes) -> dict[str, tuple[float, str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", written.RIGHT)
-def test_right_ones_get_full_marks(pool: Pool, name: str) -> None:
-    assert lost(pool, written.RIGHT[name]) == {}
+def test_right_ones_get_full_marks(sandbox: Sandbox, name: str) -> None:
+    assert lost(sandbox, written.RIGHT[name]) == {}
 
 
 @pytest.mark.slow
-def test_a_wrong_loss_loses_its_points_and_the_supervised_network_earns_none(pool: Pool) -> None:
+def test_a_wrong_loss_loses_its_points_and_the_supervised_network_earns_none(sandbox: Sandbox) -> None:
     for name in ("flipped", "flipped, own names, in a function"):
-        seen = lost(pool, written.WRONG[name][0])
+        seen = lost(sandbox, written.WRONG[name][0])
         assert {check: score for check, (score, _) in seen.items()} == {"sign": 0, "training": 0, "notebook": ALL_RAN}
         assert "the network that learns from the rewards is right on only" in seen["notebook"][1]
 
@@ -76,8 +76,8 @@ def test_unfilled_ones_are_told_so(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_an_unfilled_starter_earns_nothing_with_its_supervised_network(pool: Pool) -> None:
-    seen = lost(pool, written.UNFILLED["none"])
+def test_an_unfilled_starter_earns_nothing_with_its_supervised_network(sandbox: Sandbox) -> None:
+    seen = lost(sandbox, written.UNFILLED["none"])
     assert len(seen) == len(ASKED.questions[0].checks)
     assert {score for score, _ in seen.values()} == {0}
     assert "AttributeError: 'NoneType' object has no attribute 'backward'" in seen["notebook"][1]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.core import Reject, Submission
+from autograder.core import CheckFailed, Submission
 from autograder.intake import archives, submission, uploads
 from tests.helpers import UTILS, VAE, VAE_ONLY, zip_of
 
@@ -45,8 +45,8 @@ def tar_of(files: dict[str, bytes], *, format: int = tarfile.PAX_FORMAT, links: 
 
 def receive(tmp_path: Path, name: str, data: bytes) -> Submission:
     (tmp_path / name).write_bytes(data)
-    (tmp_path / "walls" / "box").mkdir(parents=True, exist_ok=True)
-    return submission.receive(tmp_path / name, VAE_ONLY, tmp_path / "walls" / "box")
+    (tmp_path / "walls" / "workspace").mkdir(parents=True, exist_ok=True)
+    return submission.receive(tmp_path / name, VAE_ONLY, tmp_path / "walls" / "workspace")
 
 
 @pytest.mark.parametrize("suffix", PACKED)
@@ -54,15 +54,15 @@ def receive(tmp_path: Path, name: str, data: bytes) -> Submission:
 def test_a_tar_is_graded_like_a_zip(tmp_path: Path, suffix: str, format: int) -> None:
     data = PACKED[suffix](tar_of({f"hw/{name}": text for name, text in SMALL.items()}, format=format))
     taken = receive(tmp_path, f"dave{suffix}", data)
-    assert (taken.box / UTILS).read_bytes() == SMALL[UTILS]
-    assert (taken.box / VAE).read_bytes() == SMALL[VAE]
+    assert (taken.workspace / UTILS).read_bytes() == SMALL[UTILS]
+    assert (taken.workspace / VAE).read_bytes() == SMALL[VAE]
 
 
 @pytest.mark.parametrize("format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_long_names_and_names_in_any_script(tmp_path: Path, format: int) -> None:
     deep = "/".join(["王伟的作业" * 3, "Домашнее задание " * 4, "x" * 90])
     taken = receive(tmp_path, "a.tar.gz", gzip.compress(tar_of({f"{deep}/{UTILS}": b"x = 1\n"}, format=format)))
-    assert (taken.box / UTILS).read_bytes() == b"x = 1\n"
+    assert (taken.workspace / UTILS).read_bytes() == b"x = 1\n"
 
 
 def test_what_an_archive_is_its_bytes_say(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_what_an_archive_is_its_bytes_say(tmp_path: Path) -> None:
     ):
         place = tmp_path / name.replace(" ", "")
         place.mkdir()
-        assert (receive(place, name, data).box / UTILS).read_bytes() == SMALL[UTILS]
+        assert (receive(place, name, data).workspace / UTILS).read_bytes() == SMALL[UTILS]
 
 
 def test_a_tar_within_an_upload_is_looked_into(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_a_tar_within_an_upload_is_looked_into(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "hw.tar.gz").write_bytes(gzip.compress(tar_of(SMALL)))
     (folder / "again.7z").write_bytes(b"7z\xbc\xaf\x27\x1c")
-    (tmp_path / "box").mkdir()
-    taken = submission.receive(folder, VAE_ONLY, tmp_path / "box")
-    assert (taken.box / UTILS).read_bytes() == SMALL[UTILS]
+    (tmp_path / "workspace").mkdir()
+    taken = submission.receive(folder, VAE_ONLY, tmp_path / "workspace")
+    assert (taken.workspace / UTILS).read_bytes() == SMALL[UTILS]
     assert any('"again.7z": is an archive that the grader cannot read' in remark for remark in taken.remarks)
 
 
@@ -93,7 +93,9 @@ def test_a_tar_within_an_upload_is_looked_into(tmp_path: Path) -> None:
 )
 def test_what_is_not_read_says_what_to_do(tmp_path: Path, begin: bytes, word: str) -> None:
     for name in ("carol." + word, "carol.zip"):
-        with pytest.raises(Reject, match=f"is packed by {word}, which the grader cannot read. Please unpack it, zip"):
+        with pytest.raises(
+            CheckFailed, match=f"is packed by {word}, which the grader cannot read. Please unpack it, zip"
+        ):
             receive(tmp_path, name, begin + bytes(100))
 
 
@@ -112,7 +114,7 @@ def test_what_is_not_read_says_what_to_do(tmp_path: Path, begin: bytes, word: st
     ids=["no tar", "cut between files", "cut early", "cut in a file", "no header", "damaged xz", "cut bz2", "empty"],
 )
 def test_damaged_ones_are_told(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(Reject, match="Please zip your homework folder"):
+    with pytest.raises(CheckFailed, match="Please zip your homework folder"):
         receive(tmp_path, "erin.tgz", data)
 
 
@@ -120,7 +122,7 @@ def test_links_and_names_that_lead_out(tmp_path: Path) -> None:
     files = {f"hw/{UTILS}": b"x = 1\n", "../../../escaped.py": b"", "/tmp/escaped.py": b"", "C:\\escaped.py": b""}
     data = tar_of(files, links={f"hw/{VAE}": "/etc/passwd"})
     taken = receive(tmp_path, "a.tar", data)
-    assert (taken.box / UTILS).exists()
+    assert (taken.workspace / UTILS).exists()
     assert any("is a link and was left out" in remark for remark in taken.remarks)
     assert VAE in taken.absent
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "walls"]
@@ -155,7 +157,7 @@ def test_limits_hold(bomb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data, told = BOMBS[bomb]
     started = time.process_time()
     tracemalloc.start()
-    with pytest.raises(Reject, match=told):
+    with pytest.raises(CheckFailed, match=told):
         uploads.list_archive(data, uploads.Listing(["utils.py"]), "x.tgz")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -174,7 +176,7 @@ def test_no_bytes_raise_anything_else() -> None:
         listing = uploads.Listing([])
         try:
             uploads.list_archive(bytes(data), listing, "x")
-        except Reject as fault:
+        except CheckFailed as fault:
             assert str(fault)
 
 

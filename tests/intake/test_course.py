@@ -22,7 +22,7 @@ from autograder import homeworks, version
 from autograder.__main__ import main
 from autograder.authoring import bundle
 from autograder.classroom import byhand, publish
-from autograder.core import Assignment, Reject, Result, Verdict
+from autograder.core import Assignment, CheckFailed, Result, Verdict
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import chosen, coursefile, late, parts
 from autograder.intake.course_command import described, example_of, flat
@@ -122,7 +122,7 @@ def test_a_wrong_file_is_told_with_key_line_and_what_is_allowed(text: str, tmp_p
     line, sentence = WRONG[text]
     path = tmp_path / "course.toml"
     path.write_text(text)
-    with pytest.raises(Reject) as told:
+    with pytest.raises(CheckFailed) as told:
         coursefile.read(path).applied(ASSIGNMENT)
     said = str(told.value)
     assert sentence in said, said
@@ -131,7 +131,7 @@ def test_a_wrong_file_is_told_with_key_line_and_what_is_allowed(text: str, tmp_p
 
 
 def test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_file() -> None:
-    with pytest.raises(Reject) as told:
+    with pytest.raises(CheckFailed) as told:
         settings('total = "a"\nonly = [3, "x", 4]\n[late]\npercent = -1\nx = 2\n')
     assert [int(re.findall(r"line (\d+)", line)[0]) for line in str(told.value).split("\n")] == [1, 2, 2, 4, 5]
 
@@ -149,7 +149,7 @@ def test_what_is_no_text_file_is_told(data: bytes | None, sentence: str, tmp_pat
     path = tmp_path / "course.toml"
     if data is not None:
         path.write_bytes(data)
-    with pytest.raises(Reject, match=sentence):
+    with pytest.raises(CheckFailed, match=sentence):
         coursefile.read(path)
 
 
@@ -158,7 +158,7 @@ def test_no_file_breaks_the_reader(data: bytes) -> None:
     try:
         settings_of = coursefile.parsed(data)
         settings_of.applied(ASSIGNMENT)
-    except Reject as fault:
+    except CheckFailed as fault:
         assert all(line.startswith("course.toml") for line in str(fault).split("\n"))
 
 

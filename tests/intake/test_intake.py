@@ -1,4 +1,7 @@
-"""From upload to box: whatever comes, only regular files below the box are written, and only Reject is raised."""
+"""From upload to workspace.
+
+Whatever comes, only regular files below the workspace are written, and only CheckFailed is raised.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.core import GIVEN, PACKAGES, Assignment, Question, Reject, Submission
+from autograder.core import GIVEN, PACKAGES, Assignment, CheckFailed, Question, Submission
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import submission, uploads
 from tests import helpers, small
@@ -38,34 +41,34 @@ SMALL = {UTILS: b"x = 1\n", VAE: b"y = 2\n"}
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Path:
-    folder = tmp_path / "walls" / "box"
+def workspace(tmp_path: Path) -> Path:
+    folder = tmp_path / "walls" / "workspace"
     folder.mkdir(parents=True)
     return folder
 
 
-def receive(upload: Path, box: Path, group: int | None = None) -> Submission:
-    return submission.receive(upload, VAE_ONLY, box, group=group)
+def receive(upload: Path, workspace: Path, group: int | None = None) -> Submission:
+    return submission.receive(upload, VAE_ONLY, workspace, group=group)
 
 
-def unpacked(upload: Path) -> Submission | Reject:
-    """What becomes of an upload; checks that nothing but regular files and folders appears, all in the box."""
+def unpacked(upload: Path) -> Submission | CheckFailed:
+    """What becomes of an upload; checks that nothing but regular files and folders appears, all in the workspace."""
     with tempfile.TemporaryDirectory() as folder:
-        box = Path(folder, "walls", "box")
-        box.mkdir(parents=True)
-        found: Submission | Reject
+        workspace = Path(folder, "walls", "workspace")
+        workspace.mkdir(parents=True)
+        found: Submission | CheckFailed
         try:
-            found = receive(upload, box)
-        except Reject as fault:
+            found = receive(upload, workspace)
+        except CheckFailed as fault:
             assert str(fault)
             found = fault
         assert [path.name for path in Path(folder).iterdir()] == ["walls"]
-        assert [path.name for path in box.parent.iterdir()] == ["box"]
-        for path in box.rglob("*"):
+        assert [path.name for path in workspace.parent.iterdir()] == ["workspace"]
+        for path in workspace.rglob("*"):
             kind = path.lstat().st_mode
             assert stat.S_ISREG(kind) or stat.S_ISDIR(kind)
             assert path.is_dir() or path.lstat().st_nlink == 1
-            assert path.resolve().is_relative_to(box.resolve())
+            assert path.resolve().is_relative_to(workspace.resolve())
         words = found.remarks if isinstance(found, Submission) else (str(found),)
         assert len(words) <= uploads.MAX_REMARKS + 4
         assert all(character.isprintable() for character in "".join(words))
@@ -187,7 +190,7 @@ LAYOUTS: dict[str, Mapping[str, bytes]] = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("form", ["zip", "folder"])
-def test_layouts_are_all_the_same(layout: str, form: str, tmp_path: Path, box: Path) -> None:
+def test_layouts_are_all_the_same(layout: str, form: str, tmp_path: Path, workspace: Path) -> None:
     if form == "zip":
         upload = zip_of(LAYOUTS[layout], tmp_path / "upload.zip")
     else:
@@ -195,32 +198,32 @@ def test_layouts_are_all_the_same(layout: str, form: str, tmp_path: Path, box: P
         for name, data in LAYOUTS[layout].items():
             (upload / name).parent.mkdir(parents=True, exist_ok=True)
             (upload / name).write_bytes(data)
-    taken = receive(upload, box)
+    taken = receive(upload, workspace)
     assert taken.absent == ()
     for name, data in SOLVED.items():
-        assert (box / name).read_bytes() == data
-    assert not list(box.rglob("*.pyc"))
-    assert (box / GIVEN / UTILS).read_bytes() == (VAE_ONLY.template / UTILS).read_bytes()
+        assert (workspace / name).read_bytes() == data
+    assert not list(workspace.rglob("*.pyc"))
+    assert (workspace / GIVEN / UTILS).read_bytes() == (VAE_ONLY.template / UTILS).read_bytes()
 
 
-def test_single_files_without_folders(tmp_path: Path, box: Path) -> None:
-    taken = receive(zip_of({"utils.py": SOLVED[UTILS], "vae.py": SOLVED[VAE]}, tmp_path / "a.zip"), box)
+def test_single_files_without_folders(tmp_path: Path, workspace: Path) -> None:
+    taken = receive(zip_of({"utils.py": SOLVED[UTILS], "vae.py": SOLVED[VAE]}, tmp_path / "a.zip"), workspace)
     assert taken.absent == ()
-    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
-    assert (box / VAE).read_bytes() == SOLVED[VAE]
-    assert (box / "gan_vae/models/nns.py").is_file()
+    assert (workspace / UTILS).read_bytes() == SOLVED[UTILS]
+    assert (workspace / VAE).read_bytes() == SOLVED[VAE]
+    assert (workspace / "gan_vae/models/nns.py").is_file()
 
 
-def test_the_deeper_copy_does_not_win(tmp_path: Path, box: Path) -> None:
+def test_the_deeper_copy_does_not_win(tmp_path: Path, workspace: Path) -> None:
     files = {**SOLVED, "old/gan_vae/utils.py": b"1 / 0\n"}
-    receive(zip_of(files, tmp_path / "a.zip"), box)
-    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
+    receive(zip_of(files, tmp_path / "a.zip"), workspace)
+    assert (workspace / UTILS).read_bytes() == SOLVED[UTILS]
 
 
-def test_two_equal_places_are_told(tmp_path: Path, box: Path) -> None:
+def test_two_equal_places_are_told(tmp_path: Path, workspace: Path) -> None:
     files = {"a/gan_vae/utils.py": b"x = 1\n", "b/gan_vae/utils.py": b"x = 2\n"}
-    taken = receive(zip_of(files, tmp_path / "a.zip"), box)
-    assert (box / UTILS).read_bytes() == b"x = 1\n"
+    taken = receive(zip_of(files, tmp_path / "a.zip"), workspace)
+    assert (workspace / UTILS).read_bytes() == b"x = 1\n"
     assert any("more than one utils.py" in remark for remark in taken.remarks)
 
 
@@ -231,10 +234,10 @@ def test_two_equal_places_are_told(tmp_path: Path, box: Path) -> None:
 )
 def test_a_file_and_a_folder_of_one_name(assignment: Assignment, file: str, tmp_path: Path) -> None:
     """A zip can hold both. Here the file is empty, so that the one in the folder is taken and what is beside it."""
-    box = tmp_path / "box"
-    box.mkdir()
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
     upload = zip_of({file: b"", f"{file}/{file}.bak": b"x = 1\n"}, tmp_path / "upload.zip")
-    assert file not in submission.receive(upload, assignment, box).absent
+    assert file not in submission.receive(upload, assignment, workspace).absent
 
 
 def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
@@ -310,7 +313,7 @@ def test_overlapping_entries_count_each_time(tmp_path: Path) -> None:
         directory += last.replace(b"gan_vae/0.py", f"gan_vae/{index}.py".encode())
     tail = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, count + 9, count + 9, len(directory), start, 0)
     upload.write_bytes(data[:start] + directory + tail)
-    assert isinstance(unpacked(upload), Reject)
+    assert isinstance(unpacked(upload), CheckFailed)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
@@ -348,7 +351,7 @@ def test_many_entries_are_refused_quickly(tmp_path: Path) -> None:
         for index in range(uploads.MAX_ENTRIES + 1):
             archive.writestr(f"{index}.py", b"")
     found = unpacked(upload)
-    assert isinstance(found, Reject)
+    assert isinstance(found, CheckFailed)
     assert "at most" in str(found)
     upload.write_bytes(upload.read_bytes() + uploads.ENTRY * (uploads.MAX_LISTED))
     assert "far more" in str(unpacked(upload))
@@ -367,18 +370,18 @@ def test_a_full_zip_is_read_in_time_that_grows_with_its_length(tmp_path: Path) -
     assert ended.user - started.user < 20
 
 
-def test_names_that_are_refused(tmp_path: Path, box: Path) -> None:
+def test_names_that_are_refused(tmp_path: Path, workspace: Path) -> None:
     names = {
         "gan_vae/a\nb.py": "control", "gan_vae/\x1b[2J.py": "control", "gan_vae/\x7f.py": "control",
         "gan_vae/\x9b31m.py": "control", "gan_vae/" + "x" * 300 + ".py": "too long",
         "/".join(["d"] * 20) + "/x.py": "too deep",
     }  # fmt: skip
-    taken = receive(zip_of({**SMALL, **dict.fromkeys(names, b"")}, tmp_path / "a.zip"), box)
+    taken = receive(zip_of({**SMALL, **dict.fromkeys(names, b"")}, tmp_path / "a.zip"), workspace)
     for words in names.values():
         assert any(words in remark for remark in taken.remarks), words
     assert len(taken.remarks) == len(names)
     assert all(remark.startswith('"') and remark.isprintable() for remark in taken.remarks)
-    assert sorted(path.name for path in box.rglob("*.py") if path.read_bytes() == b"") == []
+    assert sorted(path.name for path in workspace.rglob("*.py") if path.read_bytes() == b"") == []
 
 
 KINDLY = [
@@ -390,33 +393,33 @@ KINDLY = [
 
 @pytest.mark.parametrize("form", ["zip", "folder"])
 @pytest.mark.parametrize("name", KINDLY)
-def test_any_other_name_is_the_students_business(name: str, form: str, tmp_path: Path, box: Path) -> None:
+def test_any_other_name_is_the_students_business(name: str, form: str, tmp_path: Path, workspace: Path) -> None:
     """As a folder around all, as a module beside the others, and within the name of a graded file."""
     files = {f"{name}/{path}": data for path, data in {**SOLVED, f"gan_vae/{name}.py": b"x = 1\n"}.items()}
-    taken = receive(handed_in(files, form, tmp_path), box)
+    taken = receive(handed_in(files, form, tmp_path), workspace)
     assert taken.absent == taken.remarks == ()
-    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
-    assert (box / f"gan_vae/{name}.py").read_bytes() == b"x = 1\n"
+    assert (workspace / UTILS).read_bytes() == SOLVED[UTILS]
+    assert (workspace / f"gan_vae/{name}.py").read_bytes() == b"x = 1\n"
 
 
 @pytest.mark.parametrize("mark", ["\u200b", "\u200d", "\u00ad", "\ufeff", "\u202e", "\ue000", "\u00a0", "\u2060"])
-def test_what_cannot_be_seen_in_a_name_does_not_hide_the_file(mark: str, tmp_path: Path, box: Path) -> None:
+def test_what_cannot_be_seen_in_a_name_does_not_hide_the_file(mark: str, tmp_path: Path, workspace: Path) -> None:
     files = {f"gan_vae/utils.py{mark}": SOLVED[UTILS], f"gan_vae/models/{mark}vae.py": SOLVED[VAE]}
-    taken = receive(zip_of(files, tmp_path / "a.zip"), box)
+    taken = receive(zip_of(files, tmp_path / "a.zip"), workspace)
     assert taken.absent == ()
-    assert (box / VAE).read_bytes() == SOLVED[VAE]
+    assert (workspace / VAE).read_bytes() == SOLVED[VAE]
     assert any("was graded as gan_vae/utils.py" in remark for remark in taken.remarks)
 
 
-def test_a_zip_whose_names_are_no_utf_8(tmp_path: Path, box: Path) -> None:
+def test_a_zip_whose_names_are_no_utf_8(tmp_path: Path, workspace: Path) -> None:
     """Flagged as UTF-8 but in another encoding, or with a surrogate: one name does not cost the whole upload."""
     zip_of({**SOLVED, "notes/caf\u00e9 1.md": b"x", "notes/caf\u00e9 2.md": b"x"}, tmp_path / "a.zip")
     data = (tmp_path / "a.zip").read_bytes()
     assert data.count("caf\u00e9 1".encode()) == data.count("caf\u00e9 2".encode()) == 2
     data = data.replace("\u00e9 1".encode(), b"\xe9\xff 1").replace("\u00e9 2".encode(), b"\xed\xa0 2")
     (tmp_path / "a.zip").write_bytes(data)
-    assert receive(tmp_path / "a.zip", box).absent == ()
-    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
+    assert receive(tmp_path / "a.zip", workspace).absent == ()
+    assert (workspace / UTILS).read_bytes() == SOLVED[UTILS]
 
 
 def handed_in(files: Mapping[str, bytes], form: str, tmp_path: Path, dates: Mapping[str, int] | None = None) -> Path:
@@ -448,16 +451,18 @@ def handed_in(files: Mapping[str, bytes], form: str, tmp_path: Path, dates: Mapp
         (".\\", ""), ("a//b///", ""),
     ],
 )  # fmt: skip
-def test_names_that_lead_elsewhere_are_read_as_unzip_does(prefix: str, words: str, tmp_path: Path, box: Path) -> None:
-    taken = receive(zip_of(under(prefix), tmp_path / "a.zip"), box)
+def test_names_that_lead_elsewhere_are_read_as_unzip_does(
+    prefix: str, words: str, tmp_path: Path, workspace: Path
+) -> None:
+    taken = receive(zip_of(under(prefix), tmp_path / "a.zip"), workspace)
     assert taken.absent == ()
-    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
-    assert (box / "gan_vae/models/nns.py").read_bytes() == SOLVED["gan_vae/models/nns.py"]
+    assert (workspace / UTILS).read_bytes() == SOLVED[UTILS]
+    assert (workspace / "gan_vae/models/nns.py").read_bytes() == SOLVED["gan_vae/models/nns.py"]
     assert [words in remark for remark in taken.remarks] == [True] * bool(words)
     assert all(f"and {len(SOLVED) - 3} more" in remark for remark in taken.remarks)
 
 
-def test_names_of_nothing_are_passed_over(tmp_path: Path, box: Path) -> None:
+def test_names_of_nothing_are_passed_over(tmp_path: Path, workspace: Path) -> None:
     files = {
         **SMALL,
         "..": b"",
@@ -469,23 +474,23 @@ def test_names_of_nothing_are_passed_over(tmp_path: Path, box: Path) -> None:
         "../.py": b"",
         "/.ipynb": b"",
     }
-    assert receive(zip_of(files, tmp_path / "a.zip"), box).absent == ()
+    assert receive(zip_of(files, tmp_path / "a.zip"), workspace).absent == ()
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("names", [(UTILS, UTILS), (UTILS, "./" + UTILS), (UTILS, UTILS.replace("/", "\\")),
                                    (UTILS, "/" + UTILS), ("gan_vae//utils.py", "../" + UTILS)])  # fmt: skip
-def test_of_two_entries_of_one_name_the_last_counts(names: tuple[str, str], tmp_path: Path, box: Path) -> None:
+def test_of_two_entries_of_one_name_the_last_counts(names: tuple[str, str], tmp_path: Path, workspace: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(VAE, SOLVED[VAE])
         archive.writestr(names[0], b"def sample_gaussian(m, v): raise NotImplementedError\n")
         archive.writestr(names[1], SOLVED[UTILS])
-    taken = receive(tmp_path / "a.zip", box)
-    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
+    taken = receive(tmp_path / "a.zip", workspace)
+    assert (workspace / UTILS).read_bytes() == SOLVED[UTILS]
     assert any("twice under the same name. The last one counts" in remark for remark in taken.remarks)
 
 
-def test_a_name_in_two_cases(tmp_path: Path, box: Path) -> None:
+def test_a_name_in_two_cases(tmp_path: Path, workspace: Path) -> None:
     """On a disk that tells them apart these are two files: the filled in one counts, whichever it is."""
     for files in (
         {UTILS: SOLVED[UTILS], VAE: SOLVED[VAE], "gan_vae/UTILS.PY": b"1 / 0\n"},
@@ -494,8 +499,8 @@ def test_a_name_in_two_cases(tmp_path: Path, box: Path) -> None:
         upload = zip_of(files, tmp_path / "a.zip")
         assert isinstance(found := unpacked(upload), Submission)
         assert any("more than one utils.py" in remark for remark in found.remarks)
-    receive(upload, box)
-    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
+    receive(upload, workspace)
+    assert (workspace / UTILS).read_bytes() == SOLVED[UTILS]
 
 
 @pytest.mark.parametrize(
@@ -527,7 +532,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield upload
 
 
-def test_links_and_special_files(folder: Path, tmp_path: Path, box: Path) -> None:
+def test_links_and_special_files(folder: Path, tmp_path: Path, workspace: Path) -> None:
     secret = tmp_path / "secret.py"
     secret.write_text("SECRET")
     closed = tmp_path / "closed"
@@ -549,28 +554,28 @@ def test_links_and_special_files(folder: Path, tmp_path: Path, box: Path) -> Non
             os.chdir(before)
         if os.geteuid() == 0:
             os.mknod(inside / "device.py", stat.S_IFCHR | 0o666, os.makedev(1, 5))  # /dev/zero: endless
-        taken = receive(folder, box)
-    assert b"SECRET" not in b"".join(path.read_bytes() for path in box.rglob("*") if path.is_file())
+        taken = receive(folder, workspace)
+    assert b"SECRET" not in b"".join(path.read_bytes() for path in workspace.rglob("*") if path.is_file())
     for name in ("link.py", "dangling.py", "loop.py", "fifo.py", "socket.py"):
         assert any(name in remark and "special file" in remark for remark in taken.remarks), name
-    assert not any(name in path.name for path in box.rglob("*") for name in ("link", "fifo", "socket", "device"))
+    assert not any(name in path.name for path in workspace.rglob("*") for name in ("link", "fifo", "socket", "device"))
 
 
-def test_the_graded_file_as_a_link(folder: Path, tmp_path: Path, box: Path) -> None:
+def test_the_graded_file_as_a_link(folder: Path, tmp_path: Path, workspace: Path) -> None:
     (folder / UTILS).unlink()
     (folder / UTILS).symlink_to("/etc/passwd")
-    taken = receive(folder, box)
+    taken = receive(folder, workspace)
     assert UTILS in taken.absent
-    assert (box / UTILS).read_bytes() == (VAE_ONLY.template / UTILS).read_bytes()
+    assert (workspace / UTILS).read_bytes() == (VAE_ONLY.template / UTILS).read_bytes()
 
 
-def test_hard_links_are_copied(folder: Path, tmp_path: Path, box: Path) -> None:
+def test_hard_links_are_copied(folder: Path, tmp_path: Path, workspace: Path) -> None:
     os.link(folder / UTILS, folder / "gan_vae" / "twin.py")
-    receive(folder, box)
-    assert (box / "gan_vae" / "twin.py").lstat().st_nlink == 1
+    receive(folder, workspace)
+    assert (workspace / "gan_vae" / "twin.py").lstat().st_nlink == 1
 
 
-def test_deep_and_wide_trees(folder: Path, box: Path) -> None:
+def test_deep_and_wide_trees(folder: Path, workspace: Path) -> None:
     before = os.open(folder, os.O_RDONLY)
     try:
         inner = before
@@ -580,27 +585,27 @@ def test_deep_and_wide_trees(folder: Path, box: Path) -> None:
             if last != before:
                 os.close(last)
         os.close(inner)
-        taken = receive(folder, box)
+        taken = receive(folder, workspace)
         assert taken.absent == ()
     finally:
         os.close(before)
         subprocess.run(["rm", "-rf", str(folder / ("d" * 60))], check=True)
 
 
-def test_sparse_and_large_files(folder: Path, box: Path) -> None:
+def test_sparse_and_large_files(folder: Path, workspace: Path) -> None:
     with (folder / "gan_vae" / "large.py").open("wb") as file:
         file.truncate(1 << 40)
-    taken = receive(folder, box)
+    taken = receive(folder, workspace)
     assert any("larger than 50 MB" in remark for remark in taken.remarks)
 
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="changes owners")
 @pytest.mark.parametrize("group", [None, 0x10000000 + 12345])
-def test_who_may_read_the_box(group: int | None, folder: Path, box: Path) -> None:
+def test_who_may_read_the_box(group: int | None, folder: Path, workspace: Path) -> None:
     (folder / UTILS).chmod(0o777)
-    receive(folder, box, group)
-    for path in [box, *box.rglob("*")]:
+    receive(folder, workspace, group)
+    for path in [workspace, *workspace.rglob("*")]:
         found = path.lstat()
         mode = stat.S_IMODE(found.st_mode)
         if group is None:
@@ -657,12 +662,12 @@ PICTURED = replace(
     ],
 )
 def test_pictures_are_known_by_the_model_that_their_name_tells(
-    names: tuple[str, ...], vae: int, gan: int, tmp_path: Path, box: Path
+    names: tuple[str, ...], vae: int, gan: int, tmp_path: Path, workspace: Path
 ) -> None:
     upload = zip_of({**SMALL, **{name: name.encode() for name in names}}, tmp_path / "upload.zip")
-    received = submission.receive(upload, PICTURED, box)
+    received = submission.receive(upload, PICTURED, workspace)
     for model, count in (("vae", vae), ("gan", gan)):
-        taken = [path for path in (box / "gan_vae").glob(f"{model}_samples*.png") if path.name in seats(model)]
+        taken = [path for path in (workspace / "gan_vae").glob(f"{model}_samples*.png") if path.name in seats(model)]
         assert len(taken) == count
         assert (f"gan_vae/{model}_samples.png" in received.absent) == (count == 0)
         assert all(model in path.read_bytes().decode().casefold() for path in taken)
@@ -680,8 +685,8 @@ WITH_LOG = replace(VAE_ONLY, questions=(*VAE_ONLY.questions, Question("s", 1, "S
 ALL = {**SMALL, NOTEBOOK: b'{"cells": []}', LOG: b'{"time": 1}'}
 
 
-def placed(upload: Path, box: Path) -> Submission:
-    return submission.receive(upload, WITH_LOG, box)
+def placed(upload: Path, workspace: Path) -> Submission:
+    return submission.receive(upload, WITH_LOG, workspace)
 
 
 @pytest.mark.parametrize("form", ["zip", "folder", "zip in a zip", "zip in a folder"])
@@ -693,7 +698,7 @@ def placed(upload: Path, box: Path) -> Submission:
         *("submission_logs (2).json", "alice_submission_log_final.json", "submission-log.json"),
     ],
 )
-def test_the_log_is_found_wherever_it_stands(name: str, form: str, tmp_path: Path, box: Path) -> None:
+def test_the_log_is_found_wherever_it_stands(name: str, form: str, tmp_path: Path, workspace: Path) -> None:
     """Alone, or in a zip within the upload; under another name it is graded with a remark."""
     files = {name: b'{"time": 1}', "notes.txt": b"x"}
     upload = tmp_path / "upload"
@@ -705,8 +710,8 @@ def test_the_log_is_found_wherever_it_stands(name: str, form: str, tmp_path: Pat
         for path, data in files.items():
             (upload / path).parent.mkdir(parents=True, exist_ok=True)
             (upload / path).write_bytes(data)
-    taken = placed(upload, box)
-    assert (box / LOG).read_bytes() == b'{"time": 1}'
+    taken = placed(upload, workspace)
+    assert (workspace / LOG).read_bytes() == b'{"time": 1}'
     assert LOG not in taken.absent
     renamed = any(f"was graded as {LOG}" in remark for remark in taken.remarks)
     assert renamed == (Path(name).name.lower() != LOG)
@@ -714,37 +719,37 @@ def test_the_log_is_found_wherever_it_stands(name: str, form: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", [LOG, "submission_logs.json", NOTEBOOK, "utils.py"])
-def test_one_file_that_was_not_zipped(name: str, tmp_path: Path, box: Path) -> None:
+def test_one_file_that_was_not_zipped(name: str, tmp_path: Path, workspace: Path) -> None:
     (tmp_path / name).write_bytes(b'{"time": 1}')
-    taken = placed(tmp_path / name, box)
+    taken = placed(tmp_path / name, workspace)
     assert len(taken.absent) == 3
     (found,) = {UTILS, VAE, NOTEBOOK, LOG} - set(taken.absent)
-    assert (box / found).read_bytes() == b'{"time": 1}'
+    assert (workspace / found).read_bytes() == b'{"time": 1}'
 
 
-def test_single_files_that_cannot_be_graded(tmp_path: Path, box: Path) -> None:
+def test_single_files_that_cannot_be_graded(tmp_path: Path, workspace: Path) -> None:
     for name, words in (("notes.json", "notes.json"), (LOG, "larger than 50 MB")):
         with (tmp_path / name).open("wb") as file:
             file.truncate(1 if name == "notes.json" else 200 << 20)
-        with pytest.raises(Reject, match=words):
-            placed(tmp_path / name, box)
+        with pytest.raises(CheckFailed, match=words):
+            placed(tmp_path / name, workspace)
 
 
-def test_the_exact_name_wins(tmp_path: Path, box: Path) -> None:
+def test_the_exact_name_wins(tmp_path: Path, workspace: Path) -> None:
     files = {"a/submission_logs.json": b"1", "z/submission_log.json": b"2", "submission_log (1).json": b"3"}
-    taken = placed(zip_of(files, tmp_path / "a.zip"), box)
-    assert (box / LOG).read_bytes() == b"2"
+    taken = placed(zip_of(files, tmp_path / "a.zip"), workspace)
+    assert (workspace / LOG).read_bytes() == b"2"
     assert not any("was graded as" in remark for remark in taken.remarks)
 
 
 @pytest.mark.parametrize("name", ["log.json", "submission.json", "submission_log.txt", ".ipynb_checkpoints/" + LOG])
-def test_what_is_no_log(name: str, tmp_path: Path, box: Path) -> None:
-    assert LOG in placed(zip_of({**SMALL, name: b"{}"}, tmp_path / "a.zip"), box).absent
+def test_what_is_no_log(name: str, tmp_path: Path, workspace: Path) -> None:
+    assert LOG in placed(zip_of({**SMALL, name: b"{}"}, tmp_path / "a.zip"), workspace).absent
 
 
 @pytest.mark.parametrize("form", ["zip", "folder"])
 @pytest.mark.parametrize("outside", [[LOG], [NOTEBOOK, LOG], [UTILS, VAE], [UTILS]])
-def test_files_beside_a_zip_with_the_others(outside: list[str], form: str, tmp_path: Path, box: Path) -> None:
+def test_files_beside_a_zip_with_the_others(outside: list[str], form: str, tmp_path: Path, workspace: Path) -> None:
     """What stands outside wins, with its folder; the rest comes from inside, and that is told."""
     inside = {**dict.fromkeys(ALL, b"inside"), "gan_vae/more.py": b"inside"}
     files = {**{name: ALL[name] for name in outside}, "hw11.zip": zipped(inside)}
@@ -755,13 +760,13 @@ def test_files_beside_a_zip_with_the_others(outside: list[str], form: str, tmp_p
         for path, data in files.items():
             (upload / path).parent.mkdir(parents=True, exist_ok=True)
             (upload / path).write_bytes(data)
-    taken = placed(upload, box)
+    taken = placed(upload, workspace)
     for name in outside:
-        assert (box / name).read_bytes() == ALL[name]
+        assert (workspace / name).read_bytes() == ALL[name]
     for name in (NOTEBOOK, LOG):
-        assert (box / name).read_bytes() == (ALL[name] if name in outside else b"inside")
+        assert (workspace / name).read_bytes() == (ALL[name] if name in outside else b"inside")
     own = UTILS in outside
-    assert (box / "gan_vae/more.py").exists() == (not own)  # no starter is mixed into a student's folder
+    assert (workspace / "gan_vae/more.py").exists() == (not own)  # no starter is mixed into a student's folder
     assert taken.absent == ((VAE,) if outside == [UTILS] else ())
     assert any("hw11.zip" in remark and "which was graded" in remark for remark in taken.remarks)
 
@@ -777,25 +782,25 @@ def damaged_zip() -> bytes:
     [b"", b"PK", b"\x89PNG" * 50, zipped({})[:-4], damaged_zip(), zipped({"notes.md": b"x"}), zipped({})],
     ids=["empty", "short", "picture", "cut", "damaged", "without", "nothing"],
 )
-def test_a_zip_within_costs_nothing_else(inner: bytes, tmp_path: Path, box: Path) -> None:
-    taken = placed(zip_of({**SMALL, "data.zip": inner, "notes.md": b"x"}, tmp_path / "a.zip"), box)
+def test_a_zip_within_costs_nothing_else(inner: bytes, tmp_path: Path, workspace: Path) -> None:
+    taken = placed(zip_of({**SMALL, "data.zip": inner, "notes.md": b"x"}, tmp_path / "a.zip"), workspace)
     assert taken.absent == (NOTEBOOK, LOG)
-    assert (box / UTILS).read_bytes() == SMALL[UTILS]
+    assert (workspace / UTILS).read_bytes() == SMALL[UTILS]
 
 
-def test_a_bomb_within_costs_nothing_else(tmp_path: Path, box: Path) -> None:
+def test_a_bomb_within_costs_nothing_else(tmp_path: Path, workspace: Path) -> None:
     inner = zipped({f"{index}/{LOG}": bytes(30 << 20) for index in range(8)})
-    taken = placed(zip_of({**SMALL, "data.zip": inner}, tmp_path / "a.zip"), box)
+    taken = placed(zip_of({**SMALL, "data.zip": inner}, tmp_path / "a.zip"), workspace)
     assert taken.absent == (NOTEBOOK, LOG)
     assert any("data.zip" in remark and "more than 200 MB" in remark for remark in taken.remarks)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_zip_within_that_is_packed_without_a_limit(method: int, tmp_path: Path, box: Path) -> None:
+def test_a_zip_within_that_is_packed_without_a_limit(method: int, tmp_path: Path, workspace: Path) -> None:
     upload = zip_of(SMALL, tmp_path / "a.zip")
     with zipfile.ZipFile(upload, "a", method) as archive:
         archive.writestr("hw.zip", zipped({LOG: b"{}"}))
-    taken = placed(upload, box)
+    taken = placed(upload, workspace)
     assert LOG in taken.absent
     assert any("hw.zip" in remark and "method" in remark for remark in taken.remarks)
 
@@ -819,18 +824,18 @@ def test_a_zip_within_that_is_packed_without_a_limit(method: int, tmp_path: Path
 )
 @pytest.mark.parametrize("nested", [False, True])
 def test_the_box_tells_what_the_folder_was_called(
-    folder: str, packages: tuple[str, ...], nested: bool, tmp_path: Path, box: Path
+    folder: str, packages: tuple[str, ...], nested: bool, tmp_path: Path, workspace: Path
 ) -> None:
     files = {f"{folder}/{name}": data for name, data in INSIDE.items()}
-    taken = receive(zip_of({"all.zip": zipped(files)} if nested else files, tmp_path / "a.zip"), box)
+    taken = receive(zip_of({"all.zip": zipped(files)} if nested else files, tmp_path / "a.zip"), workspace)
     assert taken.packages == packages
-    told = box / PACKAGES
+    told = workspace / PACKAGES
     assert (told.read_text("utf-8").splitlines() if told.exists() else []) == list(packages)
 
 
-def test_without_a_folder_there_is_no_name(tmp_path: Path, box: Path) -> None:
-    assert receive(zip_of(INSIDE, tmp_path / "a.zip"), box).packages == ()
-    assert not (box / PACKAGES).exists()
+def test_without_a_folder_there_is_no_name(tmp_path: Path, workspace: Path) -> None:
+    assert receive(zip_of(INSIDE, tmp_path / "a.zip"), workspace).packages == ()
+    assert not (workspace / PACKAGES).exists()
 
 
 # ------------------------------------------------------------------- more behind a name, and several for one
@@ -874,13 +879,13 @@ ENDINGS = [
 
 @pytest.mark.parametrize("form", ["zip", "folder"])
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_what_was_put_behind_a_name_is_taken_away(ending: str, form: str, tmp_path: Path, box: Path) -> None:
+def test_what_was_put_behind_a_name_is_taken_away(ending: str, form: str, tmp_path: Path, workspace: Path) -> None:
     files = {PG: WORKED, "answers.toml": b'[vae]\nkl = "24"\n', UTILS: SOLVED[UTILS], VAE: SOLVED[VAE], LOG: b"{}"}
     named = {name + ending.replace("{}", Path(name).suffix): data for name, data in files.items()}
-    taken = submission.receive(handed_in(named, form, tmp_path), WHOLE, box)
+    taken = submission.receive(handed_in(named, form, tmp_path), WHOLE, workspace)
     assert taken.absent == ()
     for name, data in files.items():
-        assert (box / name).read_bytes() == data
+        assert (workspace / name).read_bytes() == data
         assert any(f"was graded as {name}." in remark for remark in taken.remarks), name
     assert len(taken.remarks) == len(files)
 
@@ -888,17 +893,17 @@ def test_what_was_put_behind_a_name_is_taken_away(ending: str, form: str, tmp_pa
 @pytest.mark.parametrize("name", [PG + ".html", "policy_gradient.txt", PG + ".pdf", "utils.py.ipynb", "utils.txt",
                                   "utils.pyc",
                                   "answers.txt", ".ipynb", "my_utils.py", "vae.ipynb"])  # fmt: skip
-def test_what_only_begins_like_a_graded_file(name: str, tmp_path: Path, box: Path) -> None:
-    taken = submission.receive(zip_of({**SMALL, name: b"x"}, tmp_path / "a.zip"), WHOLE, box)
+def test_what_only_begins_like_a_graded_file(name: str, tmp_path: Path, workspace: Path) -> None:
+    taken = submission.receive(zip_of({**SMALL, name: b"x"}, tmp_path / "a.zip"), WHOLE, workspace)
     assert taken.absent == (PG, "answers.toml", LOG)
-    assert (box / UTILS).read_bytes() == SMALL[UTILS]
+    assert (workspace / UTILS).read_bytes() == SMALL[UTILS]
 
 
-def test_a_module_with_more_behind_its_name_can_be_imported(tmp_path: Path, box: Path) -> None:
+def test_a_module_with_more_behind_its_name_can_be_imported(tmp_path: Path, workspace: Path) -> None:
     files = {**SOLVED, "gan_vae/Helpers.py.txt": b"x = 1\n", "gan_vae/old.py.bak": b"", "gan_vae/notes.txt": b""}
-    taken = receive(zip_of(files, tmp_path / "a.zip"), box)
-    assert (box / "gan_vae/Helpers.py").read_bytes() == b"x = 1\n"
-    assert (box / "gan_vae/old.py.bak").exists()
+    taken = receive(zip_of(files, tmp_path / "a.zip"), workspace)
+    assert (workspace / "gan_vae/Helpers.py").read_bytes() == b"x = 1\n"
+    assert (workspace / "gan_vae/old.py.bak").exists()
     assert taken.remarks == ('"gan_vae/Helpers.py.txt": was read as if its name ended in .py.',)
 
 
@@ -949,13 +954,15 @@ SEVERAL = {
 
 @pytest.mark.parametrize("form", ["zip", "folder"])
 @pytest.mark.parametrize("case", SEVERAL)
-def test_of_several_the_filled_in_and_then_the_newest_counts(case: str, form: str, tmp_path: Path, box: Path) -> None:
+def test_of_several_the_filled_in_and_then_the_newest_counts(
+    case: str, form: str, tmp_path: Path, workspace: Path
+) -> None:
     files, name, words = SEVERAL[case]
     upload = handed_in({path: data for path, (data, _) in files.items()}, form, tmp_path,
                        {path: hour for path, (_, hour) in files.items()})  # fmt: skip
-    taken = submission.receive(upload, WHOLE, box)
+    taken = submission.receive(upload, WHOLE, workspace)
     (target,) = set(WHOLE.graded) - set(taken.absent)
-    assert (box / target).read_bytes() == files[name][0]
+    assert (workspace / target).read_bytes() == files[name][0]
     (told,) = (remark for remark in taken.remarks if "more than one" in remark)
     assert f'"{name}" was graded' in told
     assert (f"because it is {words}" in told) if words == "filled in" else (words in told)
@@ -963,9 +970,9 @@ def test_of_several_the_filled_in_and_then_the_newest_counts(case: str, form: st
     assert all(f'"{other}"' in told.partition("Not graded: ")[2] for other in files if other != name)
 
 
-def test_copies_that_say_the_same_are_not_worth_a_word(tmp_path: Path, box: Path) -> None:
+def test_copies_that_say_the_same_are_not_worth_a_word(tmp_path: Path, workspace: Path) -> None:
     files = {**SOLVED, **under("backup/"), "utils (1).py": SOLVED[UTILS]}
-    assert receive(zip_of(files, tmp_path / "a.zip"), box).remarks == ()
+    assert receive(zip_of(files, tmp_path / "a.zip"), workspace).remarks == ()
 
 
 def test_many_candidates_cost_little(tmp_path: Path) -> None:
@@ -991,7 +998,7 @@ def test_many_candidates_cost_little(tmp_path: Path) -> None:
      "hw11/.venv/x", "hw11/__pycache__", "my env/lib/python3.13/x", "__MACOSX/hw11", ".cache/x", "checkpoints"],
 )  # fmt: skip
 def test_junk_does_not_count(
-    folder: str, form: str, tmp_path: Path, box: Path, monkeypatch: pytest.MonkeyPatch
+    folder: str, form: str, tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither its files, nor its bytes; nor is any of it graded where the work stands elsewhere."""
     monkeypatch.setattr(uploads, "MAX_ENTRIES", 50)
@@ -1001,14 +1008,14 @@ def test_junk_does_not_count(
     junk |= {f"{folder}/{n}/utils.py": b"def sample_gaussian(m, v): return m\n" for n in range(60)}
     junk |= {f"{folder}/{name}": b"x" for name in ("answers.toml", PG, LOG)}
     files = {**under("hw11/"), **{f"hw11/{name}": b"{}" for name in (PG, LOG, "answers.toml")}, **junk}
-    taken = submission.receive(handed_in(files, form, tmp_path), WHOLE, box)
+    taken = submission.receive(handed_in(files, form, tmp_path), WHOLE, workspace)
     assert taken.absent == taken.remarks == ()
-    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
-    assert (box / PG).read_bytes() == b"{}"
+    assert (workspace / UTILS).read_bytes() == SOLVED[UTILS]
+    assert (workspace / PG).read_bytes() == b"{}"
 
 
 @pytest.mark.slow
-def test_sixty_thousand_files_of_packages(tmp_path: Path, box: Path) -> None:
+def test_sixty_thousand_files_of_packages(tmp_path: Path, workspace: Path) -> None:
     upload = tmp_path / "a.zip"
     with zipfile.ZipFile(upload, "w") as archive:
         for n in range(60_000):
@@ -1016,7 +1023,7 @@ def test_sixty_thousand_files_of_packages(tmp_path: Path, box: Path) -> None:
         for name, data in SOLVED.items():
             archive.writestr(name, data)
     started = time.process_time()
-    assert receive(upload, box).remarks == ()
+    assert receive(upload, workspace).remarks == ()
     assert time.process_time() - started < 20
 
 
@@ -1025,47 +1032,47 @@ def test_sixty_thousand_files_of_packages(tmp_path: Path, box: Path) -> None:
     "top",
     ["data/", "wandb/", "checkpoints/", "env/hw11/", "venv/", "hw/data/", ".hidden/", "data/data/", "Data/", "DATA/x/"],
 )
-def test_the_work_in_a_folder_that_is_junk_elsewhere(top: str, form: str, tmp_path: Path, box: Path) -> None:
+def test_the_work_in_a_folder_that_is_junk_elsewhere(top: str, form: str, tmp_path: Path, workspace: Path) -> None:
     """Whatever it is called; with its modules, and without the junk that lies in there."""
     files = under(top, {**SOLVED, PG: WORKED, "helpers/more.py": b"x = 1\n", "gan_vae/own.py": b"y = 1\n"})
     files |= under(top, {"node_modules/utils.py": b"1 / 0", "gan_vae/wandb/utils.py": b"1 / 0", "README.md": b"x"})
     if form == "zip in a zip":
         files, form = {"all.zip": zipped(files)}, "zip"
-    taken = submission.receive(handed_in(files, form, tmp_path), WHOLE, box)
+    taken = submission.receive(handed_in(files, form, tmp_path), WHOLE, workspace)
     assert taken.absent == ("answers.toml", LOG)
-    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
-    assert (box / "gan_vae/models/nns.py").read_bytes() == SOLVED["gan_vae/models/nns.py"]
-    assert (box / "gan_vae/own.py").read_bytes() == b"y = 1\n"
-    assert (box / "helpers/more.py").read_bytes() == b"x = 1\n"
-    assert (box / PG).read_bytes() == WORKED
-    assert not (box / "gan_vae/wandb").exists()
+    assert (workspace / UTILS).read_bytes() == SOLVED[UTILS]
+    assert (workspace / "gan_vae/models/nns.py").read_bytes() == SOLVED["gan_vae/models/nns.py"]
+    assert (workspace / "gan_vae/own.py").read_bytes() == b"y = 1\n"
+    assert (workspace / "helpers/more.py").read_bytes() == b"x = 1\n"
+    assert (workspace / PG).read_bytes() == WORKED
+    assert not (workspace / "gan_vae/wandb").exists()
 
 
-def test_the_work_beside_an_untouched_template(tmp_path: Path, box: Path) -> None:
+def test_the_work_beside_an_untouched_template(tmp_path: Path, workspace: Path) -> None:
     files = {UTILS: template(UTILS), VAE: template(VAE), **under("data/")}
-    taken = receive(zip_of(files, tmp_path / "a.zip"), box)
-    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
-    assert (box / VAE).read_bytes() == SOLVED[VAE]
+    taken = receive(zip_of(files, tmp_path / "a.zip"), workspace)
+    assert (workspace / UTILS).read_bytes() == SOLVED[UTILS]
+    assert (workspace / VAE).read_bytes() == SOLVED[VAE]
     assert sum("because it is filled in" in remark for remark in taken.remarks) == 2
 
 
-def test_a_package_of_the_students_that_is_called_data(tmp_path: Path, box: Path) -> None:
+def test_a_package_of_the_students_that_is_called_data(tmp_path: Path, workspace: Path) -> None:
     files = {**SOLVED, "gan_vae/data/__init__.py": b"", "gan_vae/data/load.py": b"x = 1\n",
              "gan_vae/data/big.csv": b"1",
              "gan_vae/.x/y.py": b"", "gan_vae/wandb/z.py": b""}  # fmt: skip
-    receive(zip_of(files, tmp_path / "a.zip"), box)
-    assert (box / "gan_vae/data/load.py").exists()
-    assert not any((box / name).exists() for name in ("gan_vae/data/big.csv", "gan_vae/.x", "gan_vae/wandb"))
+    receive(zip_of(files, tmp_path / "a.zip"), workspace)
+    assert (workspace / "gan_vae/data/load.py").exists()
+    assert not any((workspace / name).exists() for name in ("gan_vae/data/big.csv", "gan_vae/.x", "gan_vae/wandb"))
 
 
-def test_standard_modules_of_an_environment_are_nobodys_work(tmp_path: Path, box: Path) -> None:
+def test_standard_modules_of_an_environment_are_nobodys_work(tmp_path: Path, workspace: Path) -> None:
     """A `utils.py` of somebody else's in an environment is not taken for one that was not handed in."""
     files = {
         VAE: SOLVED[VAE],
         "env/Lib/email/utils.py": b"def formatdate(): pass\n",
         "venv/lib/python3.11/utils.py": b"x",
     }
-    assert receive(zip_of(files, tmp_path / "a.zip"), box).absent == (UTILS,)
+    assert receive(zip_of(files, tmp_path / "a.zip"), workspace).absent == (UTILS,)
 
 
 # ---------------------------------------------------------------------------------------- what comes along
@@ -1076,12 +1083,12 @@ BESIDE = {"helpers.py": b"a = 1\n", "src/losses.py": b"b = 1\n", "src/deep/er.py
 
 @pytest.mark.parametrize("form", ["zip", "folder"])
 @pytest.mark.parametrize("top", ["", "hw11/", "Copy of hw (2)/x/"])
-def test_modules_beside_a_notebook_come_along(top: str, form: str, tmp_path: Path, box: Path) -> None:
+def test_modules_beside_a_notebook_come_along(top: str, form: str, tmp_path: Path, workspace: Path) -> None:
     files = under(top, {PG: WORKED, **BESIDE, **SOLVED, "notes/q.ipynb": b"{}", "draft.ipynb": b"{}"})
-    taken = submission.receive(handed_in(files, form, tmp_path), WHOLE, box)
+    taken = submission.receive(handed_in(files, form, tmp_path), WHOLE, workspace)
     for name, data in {**BESIDE, **SOLVED, PG: WORKED}.items():
-        assert (box / name).read_bytes() == data
-    assert not list(box.rglob("q.ipynb")) + list(box.rglob("draft.ipynb"))
+        assert (workspace / name).read_bytes() == data
+    assert not list(workspace.rglob("q.ipynb")) + list(workspace.rglob("draft.ipynb"))
     assert taken.remarks == ("answers.toml was not found in the upload.", f"{LOG} was not found in the upload.")
 
 
@@ -1093,27 +1100,29 @@ def test_modules_beside_a_notebook_come_along(top: str, form: str, tmp_path: Pat
      ("src/codebase/utils.py", {"src/codebase/losses.py": "gan_vae/losses.py", "src/else.py": ""})],
 )  # fmt: skip
 def test_each_at_its_place_beside_the_graded_file(
-    where: str, beside: dict[str, str], tmp_path: Path, box: Path
+    where: str, beside: dict[str, str], tmp_path: Path, workspace: Path
 ) -> None:
-    submission.receive(zip_of({where: b"x", **dict.fromkeys(beside, b"y")}, tmp_path / "a.zip"), WHOLE, box)
+    submission.receive(zip_of({where: b"x", **dict.fromkeys(beside, b"y")}, tmp_path / "a.zip"), WHOLE, workspace)
     given = {
-        path.relative_to(box).as_posix() for path in box.rglob("*") if path.is_file() and path.read_bytes() == b"y"
+        path.relative_to(workspace).as_posix()
+        for path in workspace.rglob("*")
+        if path.is_file() and path.read_bytes() == b"y"
     }
     assert given == {target for target in beside.values() if target}
 
 
-def test_the_graded_folder_is_placed_once(tmp_path: Path, box: Path) -> None:
+def test_the_graded_folder_is_placed_once(tmp_path: Path, workspace: Path) -> None:
     """Under the template's name; its own name is told, so that no second copy of a module is ever imported."""
     files = {PG: WORKED, **{name.replace("gan_vae", "src/submission"): data for name, data in SOLVED.items()}}
-    taken = submission.receive(zip_of({**files, "src/more.py": b"x"}, tmp_path / "a.zip"), WHOLE, box)
+    taken = submission.receive(zip_of({**files, "src/more.py": b"x"}, tmp_path / "a.zip"), WHOLE, workspace)
     assert taken.packages == ("src.submission", "submission")
-    assert (box / "src/more.py").exists()
-    assert not (box / "src/submission").exists()
+    assert (workspace / "src/more.py").exists()
+    assert not (workspace / "src/submission").exists()
 
 
-def test_a_flat_folder_serves_notebooks_and_modules(tmp_path: Path, box: Path) -> None:
+def test_a_flat_folder_serves_notebooks_and_modules(tmp_path: Path, workspace: Path) -> None:
     files = {"utils.py": SOLVED[UTILS], "vae.py": SOLVED[VAE], "nns.py": b"z", PG: WORKED, "helpers.py": b"y"}
-    submission.receive(zip_of(files, tmp_path / "a.zip"), WHOLE, box)
+    submission.receive(zip_of(files, tmp_path / "a.zip"), WHOLE, workspace)
     for name in (
         "helpers.py",
         "gan_vae/helpers.py",
@@ -1123,34 +1132,34 @@ def test_a_flat_folder_serves_notebooks_and_modules(tmp_path: Path, box: Path) -
         VAE,
         "gan_vae/models/helpers.py",
     ):
-        assert (box / name).exists(), name
-    assert (box / "gan_vae/models/nns.py").read_bytes() == b"z"
+        assert (workspace / name).exists(), name
+    assert (workspace / "gan_vae/models/nns.py").read_bytes() == b"z"
 
 
-def test_a_notebook_that_another_one_runs_comes_along(tmp_path: Path, box: Path) -> None:
+def test_a_notebook_that_another_one_runs_comes_along(tmp_path: Path, workspace: Path) -> None:
     files = {PG: cells("%run my helpers.ipynb\n%run lib/more.ipynb"), "my helpers.ipynb": b"{}",
              "lib/more.ipynb": b"{}",
              "x.ipynb": b"{}"}  # fmt: skip
-    submission.receive(zip_of(files, tmp_path / "a.zip"), WHOLE, box)
-    assert {path.relative_to(box).as_posix() for path in box.rglob("*.ipynb")} == set(files) - {"x.ipynb"}
+    submission.receive(zip_of(files, tmp_path / "a.zip"), WHOLE, workspace)
+    assert {path.relative_to(workspace).as_posix() for path in workspace.rglob("*.ipynb")} == set(files) - {"x.ipynb"}
 
 
-def test_nothing_of_ours_can_be_written_by_an_upload(tmp_path: Path, box: Path) -> None:
+def test_nothing_of_ours_can_be_written_by_an_upload(tmp_path: Path, workspace: Path) -> None:
     ours = {f"{folder}/{name}": b"1 / 0\n" for folder in (".given", ".read") for name in (UTILS, f"{PG}.json")}
     taken = submission.receive(
-        zip_of({**SOLVED, PG: WORKED, **ours, ".packages": b"os\n", ".x.py": b""}, tmp_path / "a.zip"), WHOLE, box
+        zip_of({**SOLVED, PG: WORKED, **ours, ".packages": b"os\n", ".x.py": b""}, tmp_path / "a.zip"), WHOLE, workspace
     )
     assert taken.packages == ("gan_vae",)
-    assert (box / PACKAGES).read_text() == "gan_vae\n"
-    assert (box / ".given" / UTILS).read_bytes() == template(UTILS)
-    assert sorted(path.name for path in box.iterdir() if path.name.startswith(".")) == [".given", ".packages"]
+    assert (workspace / PACKAGES).read_text() == "gan_vae\n"
+    assert (workspace / ".given" / UTILS).read_bytes() == template(UTILS)
+    assert sorted(path.name for path in workspace.iterdir() if path.name.startswith(".")) == [".given", ".packages"]
 
 
-def test_what_comes_along_is_bounded(tmp_path: Path, box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_comes_along_is_bounded(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In number beside a notebook, whose kernel's folder shows each; and in bytes, which may be placed twice."""
     many = {f"m{n:03}.py": b"" for n in range(600)}
-    taken = submission.receive(zip_of({PG: WORKED, **many}, tmp_path / "a.zip"), WHOLE, box)
-    assert len(list(box.iterdir())) < 450
+    taken = submission.receive(zip_of({PG: WORKED, **many}, tmp_path / "a.zip"), WHOLE, workspace)
+    assert len(list(workspace.iterdir())) < 450
     assert any("too many" in remark for remark in taken.remarks)
     monkeypatch.setattr(submission, "MAX_TOTAL", 20 << 20)
     large = {f"{n}.csv": bytes(2 << 20) for n in range(9)}
@@ -1164,53 +1173,55 @@ def test_what_comes_along_is_bounded(tmp_path: Path, box: Path, monkeypatch: pyt
 # --------------------------------------------------------------------------------------- zips within, once more
 
 
-def test_several_zips_are_all_looked_into(tmp_path: Path, box: Path) -> None:
+def test_several_zips_are_all_looked_into(tmp_path: Path, workspace: Path) -> None:
     files = {
         "code.zip": zipped(SOLVED),
         "notebooks/nb.zip": zipped({PG: WORKED, **BESIDE}),
         "log.zip": zipped({LOG: b"{}"}),
     }
-    taken = submission.receive(zip_of(files, tmp_path / "a.zip"), WHOLE, box)
+    taken = submission.receive(zip_of(files, tmp_path / "a.zip"), WHOLE, workspace)
     assert taken.absent == ("answers.toml",)
-    assert (box / "helpers.py").exists()
+    assert (workspace / "helpers.py").exists()
 
 
-def test_a_solved_zip_beside_an_untouched_template(tmp_path: Path, box: Path) -> None:
+def test_a_solved_zip_beside_an_untouched_template(tmp_path: Path, workspace: Path) -> None:
     untouched = {name: template(name) for name in (UTILS, VAE, PG)}
     solved_too = {**SOLVED, PG: WORKED, "gan_vae/own.py": b""}
-    taken = submission.receive(zip_of({**untouched, "mine.zip": zipped(solved_too)}, tmp_path / "a.zip"), WHOLE, box)
-    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
-    assert (box / PG).read_bytes() == WORKED
-    assert (box / "gan_vae/own.py").exists()
+    taken = submission.receive(
+        zip_of({**untouched, "mine.zip": zipped(solved_too)}, tmp_path / "a.zip"), WHOLE, workspace
+    )
+    assert (workspace / UTILS).read_bytes() == SOLVED[UTILS]
+    assert (workspace / PG).read_bytes() == WORKED
+    assert (workspace / "gan_vae/own.py").exists()
     assert any("mine.zip" in remark and "which was graded" in remark for remark in taken.remarks)
 
 
-def test_a_template_in_a_zip_replaces_nothing(tmp_path: Path, box: Path) -> None:
+def test_a_template_in_a_zip_replaces_nothing(tmp_path: Path, workspace: Path) -> None:
     inner = {name: template(name) for name in (UTILS, VAE, PG, "answers.toml")}
     submission.receive(
-        zip_of({**SOLVED, PG: WORKED, "student_template.zip": zipped(inner)}, tmp_path / "a.zip"), WHOLE, box
+        zip_of({**SOLVED, PG: WORKED, "student_template.zip": zipped(inner)}, tmp_path / "a.zip"), WHOLE, workspace
     )
-    assert (box / UTILS).read_bytes() == SOLVED[UTILS]
-    assert (box / PG).read_bytes() == WORKED
+    assert (workspace / UTILS).read_bytes() == SOLVED[UTILS]
+    assert (workspace / PG).read_bytes() == WORKED
 
 
-def test_zips_within_share_the_limits(tmp_path: Path, box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zips_within_share_the_limits(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_TOTAL", 20 << 20)
     inner = {f"{n}.zip": zipped({f"{n}/{m}.py": bytes(4 << 20) for m in range(4)}) for n in range(4)}
-    taken = submission.receive(zip_of({**SMALL, **inner}, tmp_path / "a.zip"), WHOLE, box)
+    taken = submission.receive(zip_of({**SMALL, **inner}, tmp_path / "a.zip"), WHOLE, workspace)
     assert sum("more than 200 MB" in remark for remark in taken.remarks) == 3
 
 
 def test_checks_that_were_handed_out_are_no_exports_of_notebooks(tmp_path: Path) -> None:
     """An untouched template holds public_checks/policy_gradient.py, which is not the notebook policy_gradient.ipynb."""
-    upload, box = tmp_path / "upload", tmp_path / "box"
+    upload, workspace = tmp_path / "upload", tmp_path / "workspace"
     shutil.copytree(ASSIGNMENT.template, upload)
     handed_out = upload / "public_checks" / "policy_gradient.py"
     handed_out.write_bytes(handed_out.read_bytes().replace(b"\n", b"\r\n"))  # as an editor on Windows saves it
-    box.mkdir()
-    taken = submission.receive(upload, ASSIGNMENT, box)
+    workspace.mkdir()
+    taken = submission.receive(upload, ASSIGNMENT, workspace)
     for name in ("policy_gradient.ipynb", "summarization.ipynb"):
-        assert (box / name).read_bytes() == (ASSIGNMENT.template / name).read_bytes()
+        assert (workspace / name).read_bytes() == (ASSIGNMENT.template / name).read_bytes()
     assert not any("was graded as" in remark for remark in taken.remarks)
 
 
@@ -1237,7 +1248,7 @@ def test_checks_that_were_handed_out_are_not_graded(
     tmp_path: Path, more: Mapping[str, bytes], graded: bool, handed_in: bool
 ) -> None:
     """Unless the student's code may import them, or the student changed them; whether or not they were handed in."""
-    upload, box = tmp_path / "upload", tmp_path / "box"
+    upload, workspace = tmp_path / "upload", tmp_path / "workspace"
     shutil.copytree(ASSIGNMENT.template, upload)
     if not handed_in:
         shutil.rmtree(upload / "public_checks")
@@ -1246,23 +1257,23 @@ def test_checks_that_were_handed_out_are_not_graded(
     for name, data in more.items():
         (upload / name).parent.mkdir(parents=True, exist_ok=True)
         (upload / name).write_bytes(data)
-    box.mkdir()
-    submission.receive(upload, ASSIGNMENT, box)
-    assert {path for path in OWN_CHECKS if (box / path).exists()} == (OWN_CHECKS if graded else set())
-    assert (box / "gan_vae" / "data.py").exists()
+    workspace.mkdir()
+    submission.receive(upload, ASSIGNMENT, workspace)
+    assert {path for path in OWN_CHECKS if (workspace / path).exists()} == (OWN_CHECKS if graded else set())
+    assert (workspace / "gan_vae" / "data.py").exists()
     for name, data in more.items():
-        assert (box / name).read_bytes() == data
+        assert (workspace / name).read_bytes() == data
 
 
 def test_one_homework_has_one_digest_with_and_without_our_checks(tmp_path: Path) -> None:
     digests = set()
     for name in ("with", "without"):
-        upload, box = tmp_path / name, tmp_path / f"{name}.box"
+        upload, workspace = tmp_path / name, tmp_path / f"{name}.box"
         shutil.copytree(ASSIGNMENT.template, upload)
         if name == "without":
             shutil.rmtree(upload / "public_checks")
-        box.mkdir()
-        digests.add(submission.receive(upload, ASSIGNMENT, box).digest)
+        workspace.mkdir()
+        digests.add(submission.receive(upload, ASSIGNMENT, workspace).digest)
     assert len(digests) == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from autograder.intake import late
 from autograder.intake.late import HandedIn, Policy, lateness
 
@@ -214,7 +214,7 @@ def test_a_list_of_extensions() -> None:
     ],
 )
 def test_a_list_that_is_wrong_is_told_with_its_line(text: str, sentence: str) -> None:
-    with pytest.raises(Reject) as told:
+    with pytest.raises(CheckFailed) as told:
         late.extensions(text.encode(), "e.csv")
     assert sentence in str(told.value) and "\n" not in str(told.value)
 

@@ -18,13 +18,13 @@ import yaml
 
 from autograder.audit import fuzzing
 from autograder.classroom import roster
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from autograder.intake import metadata
-from autograder.intake.metadata import Entry, Student
+from autograder.intake.metadata import ExportEntry, RosterStudent
 from tests import helpers
 
 
-def entry(fields: str) -> Entry:
+def entry(fields: str) -> ExportEntry:
     """What becomes of one submission with these lines."""
     lines = "".join(f"  {line}\n" for line in fields.splitlines())
     (found,) = metadata.read(f"submission_1:\n{lines}".encode())
@@ -43,15 +43,15 @@ def test_as_gradescope_writes_it() -> None:
         "submission_12:\n  :submitters: \n  :created_at:\nsubmission_13: {}\n"
     )
     assert metadata.read(data.encode()) == [
-        Entry("submission_11", (Student("Ann Lee", "0123", "ann@x.edu"), Student("Bo", "0123", "")),
+        ExportEntry("submission_11", (RosterStudent("Ann Lee", "0123", "ann@x.edu"), RosterStudent("Bo", "0123", "")),
               "2026-11-20 12:00:00.000000000 -08:00"),
-        Entry("submission_12", (), ""),
-        Entry("submission_13", (), ""),
+        ExportEntry("submission_12", (), ""),
+        ExportEntry("submission_13", (), ""),
     ]  # fmt: skip
     tree = {"submission_11": {"submitters": [{"name": "Ann \U0001f600", "sid": 12, "email": None}], "created_at": 1.5}}
     for text in (json.dumps(tree), json.dumps(tree, indent="\t", ensure_ascii=False)):
         found = metadata.read(text.encode(), "submission_metadata.json")
-        assert found == [Entry("submission_11", (Student("Ann \U0001f600", "12", ""),), "1.5")]
+        assert found == [ExportEntry("submission_11", (RosterStudent("Ann \U0001f600", "12", ""),), "1.5")]
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,14 @@ def test_tags_on_everything() -> None:
         "    :email: *1\n  :created_at: !ruby/object:ActiveSupport::TimeWithZone\n    zone: !ruby/object:Zone\n"
         "      name: Etc/UTC\n    utc: 2026-11-20 12:00:00 Z\n    time: &2 2026-11-20 04:00:00\n  :x: *2\n"
     )
-    assert metadata.read(data.encode()) == [Entry("submission_1", (Student("Ann", "7", "7"),), "2026-11-20 04:00:00")]
+    assert metadata.read(data.encode()) == [
+        ExportEntry("submission_1", (RosterStudent("Ann", "7", "7"),), "2026-11-20 04:00:00")
+    ]
 
 
 def test_what_is_shared_with_a_part_that_nobody_asks_for() -> None:
     data = "s:\n  :history: [{at: &t '12:00', by: &u [{name: Ann}]}]\n  :created_at: *t\n  :submitters: *u\n"
-    assert metadata.read(data.encode()) == [Entry("s", (Student("Ann"),), "12:00")]
+    assert metadata.read(data.encode()) == [ExportEntry("s", (RosterStudent("Ann"),), "12:00")]
 
 
 BOMB = "a: &a [x, x]\n" + "".join(
@@ -122,7 +124,7 @@ JSON_FAULTS = {
 def test_faults_are_told_with_their_line(data: bytes) -> None:
     try:
         metadata.read(data)
-    except Reject as fault:
+    except CheckFailed as fault:
         told = str(fault)
         assert told.startswith("submission_metadata.yml") and told.endswith(".") and told.isprintable()
         assert FAULTS[data] in told
@@ -133,7 +135,7 @@ def test_faults_are_told_with_their_line(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", JSON_FAULTS, ids=range(len(JSON_FAULTS)))
 def test_faults_of_a_json_file_are_told(data: bytes) -> None:
-    with pytest.raises(Reject, match=f"submission_metadata.json.*{JSON_FAULTS[data]}"):
+    with pytest.raises(CheckFailed, match=f"submission_metadata.json.*{JSON_FAULTS[data]}"):
         metadata.read(data, "submission_metadata.json")
 
 
@@ -144,7 +146,7 @@ def test_bombs_and_circles_end_at_once() -> None:
             "",
             "x",
         )
-    assert metadata.read(b"&a s:\n  :submitters: &b [*b, *b]\n")[0].students == (Student(), Student())
+    assert metadata.read(b"&a s:\n  :submitters: &b [*b, *b]\n")[0].students == (RosterStudent(), RosterStudent())
     assert metadata.read(f"{BOMB}s: {{created_at: *l, submitters: *l}}\n".encode())[-1].created_at == ""
     wide = b"s: {submitters: [{name: [" + b"x," * 300_000 + b"]}]}"
     assert len(metadata.read(wide)[0].students[0].name) == metadata.MAX_TEXT
@@ -153,10 +155,10 @@ def test_bombs_and_circles_end_at_once() -> None:
 
 def test_more_values_than_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "MAX_NODES", 1000)
-    with pytest.raises(Reject, match="line 997, begins the part after the first 1000 values"):
+    with pytest.raises(CheckFailed, match="line 997, begins the part after the first 1000 values"):
         metadata.read(b"s:\n  :x:\n" + b"  - 1\n" * 2000)
     monkeypatch.setattr(metadata, "MAX_BYTES", 10)
-    with pytest.raises(Reject, match="larger than"):
+    with pytest.raises(CheckFailed, match="larger than"):
         metadata.read(b"s: 12345678")
 
 
@@ -165,7 +167,7 @@ def test_without_libyaml_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     test_as_gradescope_writes_it()
     test_tags_on_everything()
     for data in (b"[" * 300, b"a: [", b"a: *x"):
-        with pytest.raises(Reject, match="line 1"):
+        with pytest.raises(CheckFailed, match="line 1"):
             metadata.read(data)
 
 

@@ -13,7 +13,7 @@ from autograder.__main__ import main
 from autograder.authoring import bundle
 from autograder.classroom import jobs, records
 from autograder.classroom.jobs import Task
-from autograder.core import Assignment, Reject, Result, Verdict
+from autograder.core import Assignment, CheckFailed, Result, Verdict
 from autograder.hw11 import ASSIGNMENT
 from autograder.intake import parts
 from autograder.output import gradescope
@@ -77,7 +77,7 @@ def test_a_part_is_named_by_ids_numbers_and_stars_and_keeps_its_numbers(only: st
     ],
 )
 def test_what_names_nothing_is_told_with_what_there_is(only: str, sentence: str) -> None:
-    with pytest.raises(Reject) as told:
+    with pytest.raises(CheckFailed) as told:
         parts.selected(ASSIGNMENT, parts.split([only]))
     assert sentence in str(told.value) and "\n" not in str(told.value)
 

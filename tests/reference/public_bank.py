@@ -76,7 +76,7 @@ def outcomes(variant: Solution, *, until_a_cross: bool = False, only: str = "") 
 def checked(question: Any, homework: Path, *, until_a_cross: bool = False, only: str = "") -> Outcomes:
     """State and lines of each public check of the question, by its title, made in a fork of this process.
 
-    What has not ended within SECONDS is told as the state "late"; what comes behind the first cross, where that is
+    What has not ended within SECONDS is reported as the state "late"; what comes behind the first cross, where that is
     enough, as "not made". With `only` the first check whose title begins so is made, and no other.
     """
     titles = [check.title for check in question.checks]

@@ -64,10 +64,10 @@ def checked(folder: Path, *words: str, **environment: str) -> subprocess.Complet
     )  # fmt: skip
 
 
-def received(upload: Path, box: Path) -> Submission:
+def received(upload: Path, workspace: Path) -> Submission:
     """What the grader's intake makes of an upload."""
-    box.mkdir()
-    return submission.receive(upload, ASSIGNMENT, box)
+    workspace.mkdir()
+    return submission.receive(upload, ASSIGNMENT, workspace)
 
 
 def table(output: str) -> dict[str, str]:
@@ -92,7 +92,7 @@ def test_the_template_is_told_all_that_is_missing(tmp_path: Path) -> None:
     for question in "12467":  # the others are optional
         assert f"   question {question}: " in missing.partition("Not done of the optional questions:")[0]
     assert "Traceback" not in done.stdout
-    taken = received(folder / "submission.zip", tmp_path / "box")
+    taken = received(folder / "submission.zip", tmp_path / "workspace")
     assert set(taken.absent) == {name for name in ASSIGNMENT.graded if name.endswith((".png", "log.json"))}
     assert len(taken.remarks) == len(taken.absent)
 
@@ -114,10 +114,10 @@ def test_the_reference_is_well_and_the_grader_knows_its_zip(tmp_path: Path) -> N
     assert {line.split(maxsplit=2)[2]: int(line.split()[1]) for line in listed.splitlines()} == sizes
     for name, size in sizes.items():
         assert re.search(rf"^ +{size:,}  {re.escape(name)}$", done.stdout, re.MULTILINE), name
-    taken = received(folder / "submission.zip", tmp_path / "box")
+    taken = received(folder / "submission.zip", tmp_path / "workspace")
     assert (taken.absent, taken.remarks) == ((), ())
     for name in ASSIGNMENT.graded:
-        assert (tmp_path / "box" / name).read_bytes() == (REFERENCE / name).read_bytes()
+        assert (tmp_path / "workspace" / name).read_bytes() == (REFERENCE / name).read_bytes()
     again = checked(folder, "7")  # the zip does not count as homework
     assert again.returncode == 0
     assert packing.Found(folder).packed().keys() == names - {"FILES.txt"}
@@ -950,11 +950,11 @@ def test_files_under_other_names_and_modules_of_ones_own(tmp_path: Path) -> None
     assert any(
         "There is more than one policy_gradient.ipynb: policy_gradient (1).ipynb was taken" in n for n in found.notes
     )
-    taken = received(folder / "submission.zip", tmp_path / "box")
+    taken = received(folder / "submission.zip", tmp_path / "workspace")
     assert set(taken.absent) == {"submission_log.json", "gan_vae/gan_samples.png"}
     for name in mine - {"data/loader.py"}:
-        assert (tmp_path / "box" / name).read_bytes() == content[name], name
-    assert (tmp_path / "box" / "data" / "loader.py").exists()
+        assert (tmp_path / "workspace" / name).read_bytes() == content[name], name
+    assert (tmp_path / "workspace" / "data" / "loader.py").exists()
 
 
 def test_a_notebook_that_is_run_comes_along_and_a_moved_folder_goes_home(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from autograder.authoring import template
 from autograder.hw11.summarization import decoding, transformer
-from autograder.hw11.summarization.decoding import BOS, EOS, PAD, Search, Source, Unclear
+from autograder.hw11.summarization.decoding import BOS, EOS, PAD, Search, SourceTable, Unclear
 from autograder.hw11.summarization.probes import Automaton
 from autograder.judging.rounding import exact, matmul
 from autograder.sandbox.guest import notebooks
@@ -447,7 +447,7 @@ def tree(rng, number, words, *, ends=0.0):
     logits = np.full((decoding.STATES, 3 + words), -np.inf)
     logits[:, EOS:] = 1.5 * rng.standard_normal((decoding.STATES, 1 + words))
     logits[:, EOS] += ends
-    return Source(number, logits)
+    return SourceTable(number, logits)
 
 
 def automaton(sources, rng):
@@ -737,9 +737,9 @@ def test_the_judges_refilled_beam_is_the_textbooks(seed, search, early):
     assert clear(decoding.refilled, source, search, early=early) == naive_refilled(source, search, early)
 
 
-def drawn_cases(ask, seed):
+def drawn_cases(request, seed):
     """The cases that are asked, by their number."""
-    yield from enumerate(items(ask.inputs(drawing(seed)), "cases"))
+    yield from enumerate(items(request.inputs(drawing(seed)), "cases"))
 
 
 ANY_CASE = ("sum_first_taken", "sum_penalty_each_step")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder.core import Ask, Observation, Submission, Values
+from autograder.core import Observation, Request, Submission, Values
 from autograder.grade import Grading
 from autograder.sandbox.host import room
-from autograder.sandbox.host.wall import PING, Pool, Wall
+from autograder.sandbox.host.sandbox import PING, Sandbox, SandboxConfig
 from tests import small
 from tests.helpers import reachable_folder
 
@@ -22,7 +22,7 @@ RUN = replace(small.HELLO, collector="Watched")
 HOMEWORK = replace(
     small.ASSIGNMENT,
     questions=tuple(
-        replace(q, checks=tuple(replace(c, ask=RUN) if c.ask == small.HELLO else c for c in q.checks))
+        replace(q, checks=tuple(replace(c, request=RUN) if c.request == small.HELLO else c for c in q.checks))
         for q in small.ASSIGNMENT.questions
     ),
 )
@@ -36,17 +36,17 @@ class Both:
     begun: Observation | None
     said: list[str] = field(default_factory=list)
 
-    def _answer(self, ask: Ask, given: Values) -> Observation:
-        return Observation({"text": "hello"} if ask.collector else {"value": 2 * float(given["x"])})
+    def _answer(self, request: Request, given: Values) -> Observation:
+        return Observation({"text": "hello"} if request.collector else {"value": 2 * float(given["x"])})
 
-    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
-        self.said.append(f"ask {ask.probe} {seed}")
-        return self._answer(ask, given)
+    def ask(self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
+        self.said.append(f"ask {request.probe} {seed}")
+        return self._answer(request, given)
 
     def begin(
-        self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float
+        self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float
     ) -> Callable[[], Observation | None]:
-        self.said.append(f"begin {ask.probe} {seed}")
+        self.said.append(f"begin {request.probe} {seed}")
 
         def end() -> Observation | None:
             self.said.append("wait")
@@ -81,7 +81,7 @@ def test_nothing_is_begun_for_a_notebook_that_is_not_there() -> None:
     needy = replace(RUN, needs=("answer.py",))
     assert Grading(asker, Submission(Path("/"), "d", absent=("answer.py",)), HOMEWORK)._lacking(needy) is not None
     questions = tuple(
-        replace(q, checks=tuple(replace(c, ask=replace(c.ask, needs=("answer.py",))) for c in q.checks))
+        replace(q, checks=tuple(replace(c, request=replace(c.request, needs=("answer.py",))) for c in q.checks))
         for q in HOMEWORK.questions
     )
     received = Submission(Path("/"), "d", absent=("answer.py",))
@@ -100,49 +100,49 @@ def hello():
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with Pool(Wall("tests.small")) as pool:
-        yield pool
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(SandboxConfig("tests.small")) as sandbox:
+        yield sandbox
 
 
 def _submission(folder: Path, name: str, seconds: float, group: int | None) -> Submission:
-    box = folder / name
-    box.mkdir()
-    (box / "answer.py").write_text(WHO.replace("SECONDS", str(seconds)))
-    for path in (box, box / "answer.py"):
+    workspace = folder / name
+    workspace.mkdir()
+    (workspace / "answer.py").write_text(WHO.replace("SECONDS", str(seconds)))
+    for path in (workspace, workspace / "answer.py"):
         if group is not None:
             os.chown(path, 0, group)
             path.chmod(0o750)
-    return Submission(box, "digest")
+    return Submission(workspace, "digest")
 
 
 @pytest.mark.slow
-def test_a_worker_beside_another_has_a_user_of_its_own_and_reads_the_same_files(pool: Pool) -> None:
+def test_a_worker_beside_another_has_a_user_of_its_own_and_reads_the_same_files(sandbox: Sandbox) -> None:
     with reachable_folder() as folder:
-        slow, fast = (_submission(folder, f"box{at}", at, pool.uid) for at in (2, 0))
-        wait = pool.begin(slow, small.HELLO, {}, seed=0, seconds=60)
-        first = pool.ask(fast, small.HELLO, {}, seed=0, seconds=60)
+        slow, fast = (_submission(folder, f"box{at}", at, sandbox.uid) for at in (2, 0))
+        wait = sandbox.begin(slow, small.HELLO, {}, seed=0, seconds=60)
+        first = sandbox.ask(fast, small.HELLO, {}, seed=0, seconds=60)
         second = wait()
     assert second is not None and first.values is not None and second.values is not None, (first, second)
     (uid, *rest), (other, *same) = (str(seen["text"]).split() for seen in (first.values, second.values))
     assert rest == same
-    assert pool.may_run_two
-    if pool.uid is not None:
-        assert uid != other and rest[0] == str(pool.uid)
+    assert sandbox.may_run_two
+    if sandbox.uid is not None:
+        assert uid != other and rest[0] == str(sandbox.uid)
 
 
 @pytest.mark.slow
-def test_a_zygote_that_was_started_anew_is_told_nothing_of_workers_before_it(pool: Pool) -> None:
+def test_a_zygote_that_was_started_anew_is_told_nothing_of_workers_before_it(sandbox: Sandbox) -> None:
     with reachable_folder() as folder:
-        slow = _submission(folder, "box", 30, pool.uid)
-        wait = pool.begin(slow, small.HELLO, {}, seed=0, seconds=60)
-        assert pool.ask(slow, PING, {}, seed=0, seconds=60).values == {"pong": True}
-        before = pool.zygote_pid
-        pool.close()  # as a fault of ours would
-        pool.start()
+        slow = _submission(folder, "workspace", 30, sandbox.uid)
+        wait = sandbox.begin(slow, small.HELLO, {}, seed=0, seconds=60)
+        assert sandbox.ask(slow, PING, {}, seed=0, seconds=60).values == {"pong": True}
+        before = sandbox.zygote_pid
+        sandbox.close()  # as a fault of ours would
+        sandbox.start()
         assert wait() is None
-        assert pool.zygote_pid != before
-        assert pool.ask(slow, PING, {}, seed=0, seconds=60).values == {"pong": True}
+        assert sandbox.zygote_pid != before
+        assert sandbox.ask(slow, PING, {}, seed=0, seconds=60).values == {"pong": True}
 
 
 @pytest.mark.parametrize(

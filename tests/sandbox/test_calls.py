@@ -13,18 +13,18 @@ from autograder.message import MOST_CALLS, Call, Message
 from autograder.output import pages, terminal
 from autograder.sandbox.faults import calls, traced
 from autograder.sandbox.guest.student import calls_of
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests import helpers
 from tests.helpers import UTILS, solved
 
 pytestmark = pytest.mark.sandbox
 
 
-def raised(box: Path, source: str) -> BaseException:
+def raised(workspace: Path, source: str) -> BaseException:
     """What the function `f` of a file of the submission raises."""
     import linecache
 
-    (box / "a.py").write_text(source)
+    (workspace / "a.py").write_text(source)
     linecache.cache["a.py"] = (len(source), None, source.splitlines(keepends=True), "a.py")
     space: dict[str, Any] = {}
     exec(compile(source, "a.py", "exec"), space)  # a test's own code
@@ -114,10 +114,10 @@ HELPER = (
 )
 
 
-def test_students_see_the_chain_everywhere(pool: Pool) -> None:
+def test_students_see_the_chain_everywhere(sandbox: Sandbox) -> None:
     files = solved()
     files[UTILS] = HELPER.encode()
-    graded = helpers.grade(pool, files)
+    graded = helpers.grade(sandbox, files)
     test = next(one for one in graded.document["tests"] if one["extra_data"]["check"] == "vae.sample.contract")
     message = Message.read(test["extra_data"]["message"])
     assert message.calls == (

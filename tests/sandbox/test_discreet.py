@@ -9,31 +9,31 @@ from typing import Any
 
 import pytest
 
-from autograder.core import Ask, Submission
+from autograder.core import Request, Submission
 from autograder.hw11 import ASSIGNMENT
 from autograder.message import Call
-from autograder.sandbox.faults import Fault, told
+from autograder.sandbox.faults import Fault, observation_of
 from autograder.sandbox.host import discreet
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests import helpers
 from tests.helpers import VAE, solved
 
 pytestmark = pytest.mark.sandbox
 
-PRIVATE, OPEN = Ask("vae.private_probes:bound", lambda _rng: {}), Ask("vae.probes:sample", lambda _rng: {})
+PRIVATE, OPEN = Request("vae.private_probes:bound", lambda _rng: {}), Request("vae.probes:sample", lambda _rng: {})
 SECRET = base64.b64encode(bytes(range(118))).decode()
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Submission:
+def workspace(tmp_path: Path) -> Submission:
     (tmp_path / VAE).parent.mkdir(parents=True)
     (tmp_path / VAE).write_text("x = 1\n")
     (tmp_path / "a.ipynb").write_text("{}")
     return Submission(tmp_path, "digest")
 
 
-def seen(fault: Fault, box: Submission, ask: Ask = PRIVATE) -> str:
-    return discreet.observed(fault, ask, box, ASSIGNMENT.probes).error
+def seen(fault: Fault, workspace: Submission, request: Request = PRIVATE) -> str:
+    return discreet.observed(fault, request, workspace, ASSIGNMENT.probes).error
 
 
 KEPT = {
@@ -59,21 +59,21 @@ KEPT = {
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_no_word_of_a_private_worker_reaches_a_student(name: str, box: Submission) -> None:
+def test_no_word_of_a_private_worker_reaches_a_student(name: str, workspace: Submission) -> None:
     fault, words = KEPT[name]
-    sentence = seen(fault, box)
+    sentence = seen(fault, workspace)
     assert words in sentence
     assert SECRET[:8] not in sentence
     assert "(in f)" not in sentence  # a function's name is a word of theirs, too
-    found = discreet.observed(fault, PRIVATE, box, ASSIGNMENT.probes)
+    found = discreet.observed(fault, PRIVATE, workspace, ASSIGNMENT.probes)
     assert fault.text[:40] in found.log  # the staff sees it
-    assert found.diagnosis == told(fault).diagnosis
+    assert found.diagnosis == observation_of(fault).diagnosis
 
 
-def test_where_nothing_right_is_held_all_is_told_as_before(box: Submission) -> None:
+def test_where_nothing_right_is_held_all_is_told_as_before(workspace: Submission) -> None:
     fault = Fault("raised", "ValueError: my own words", f"{VAE}, line 12 (in f)")
-    assert seen(fault, box, OPEN) == told(fault).error
-    assert seen(fault, replace(box, ours=True)) == told(fault).error
+    assert seen(fault, workspace, OPEN) == observation_of(fault).error
+    assert seen(fault, replace(workspace, ours=True)) == observation_of(fault).error
 
 
 OURS = (
@@ -102,33 +102,33 @@ OURS = (
 
 
 @pytest.mark.parametrize(("kind", "text"), OURS)
-def test_sentences_of_our_probes_still_arrive(kind: str, text: str, box: Submission) -> None:
-    assert text in seen(Fault(kind, text), box)
+def test_sentences_of_our_probes_still_arrive(kind: str, text: str, workspace: Submission) -> None:
+    assert text in seen(Fault(kind, text), workspace)
 
 
-def test_the_chain_of_a_private_worker_is_not_shown(box: Submission) -> None:
+def test_the_chain_of_a_private_worker_is_not_shown(workspace: Submission) -> None:
     fault = Fault("raised", "KeyError", f"{VAE}, line 12", f"{VAE}, line 12\t{SECRET}")
-    assert discreet.observed(fault, PRIVATE, box, ASSIGNMENT.probes).calls == ()
-    assert discreet.observed(fault, OPEN, box, ASSIGNMENT.probes).calls == (Call(f"{VAE}, line 12", SECRET),)
+    assert discreet.observed(fault, PRIVATE, workspace, ASSIGNMENT.probes).calls == ()
+    assert discreet.observed(fault, OPEN, workspace, ASSIGNMENT.probes).calls == (Call(f"{VAE}, line 12", SECRET),)
 
 
-def test_what_could_not_be_read_is_cut_off(box: Submission) -> None:
+def test_what_could_not_be_read_is_cut_off(workspace: Submission) -> None:
     text = f"{VAE} defines no VAE; code cell 3 could not be read as Python: {SECRET}"
-    assert seen(Fault("missing", text), box) == f"{VAE} defines no VAE."
+    assert seen(Fault("missing", text), workspace) == f"{VAE} defines no VAE."
 
 
-def test_faults_of_parts_are_as_discreet(box: Submission) -> None:
+def test_faults_of_parts_are_as_discreet(workspace: Submission) -> None:
     values: dict[str, Any] = {"values.fault.kind": "raised", "values.fault.text": f"KeyError: {SECRET}", "noise.z": 1}
     values["values.fault.trace"] = f"{VAE}, line 12\t{SECRET}"
-    kept, said = discreet.parts(values, PRIVATE, box, ASSIGNMENT.probes)
+    kept, said = discreet.parts(values, PRIVATE, workspace, ASSIGNMENT.probes)
     assert kept["values.fault.text"] == "KeyError"
     assert kept["values.fault.where"] == kept["values.fault.trace"] == ""
     assert kept["noise.z"] == 1
     assert SECRET in said
-    assert discreet.parts(values, OPEN, box, ASSIGNMENT.probes) == (values, "")
+    assert discreet.parts(values, OPEN, workspace, ASSIGNMENT.probes) == (values, "")
 
 
-# ----------------------------------------------------------------------------------- through the wall
+# ----------------------------------------------------------------------------------- through the sandbox
 
 CARRY = (
     "import base64\n"
@@ -156,8 +156,8 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_nothing_right_is_carried_out_in_letters(way: str, pool: Pool) -> None:
-    graded = helpers.grade(pool, solved(vae=CARRY.format(WAYS[way])))
+def test_nothing_right_is_carried_out_in_letters(way: str, sandbox: Sandbox) -> None:
+    graded = helpers.grade(sandbox, solved(vae=CARRY.format(WAYS[way])))
     assert graded.points("vae.bound") == 0
     assert graded.points("vae.sample") == 10
     assert LETTERS not in graded.text

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from autograder.hw11 import ASSIGNMENT
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests.helpers import REFERENCE, UTILS, VAE, VAE_ONLY, grade
 from tests.sandbox.test_notebooks import NAME, notebook
 from tests.sandbox.test_wrappings import CODE, LOSS, PG, SIGNED, TORCH, ending, files, lost
@@ -21,7 +21,7 @@ STACK = replace(
     questions=tuple(
         replace(
             q,
-            checks=tuple(one for one in q.checks if one.ask.probe in PROBES),
+            checks=tuple(one for one in q.checks if one.request.probe in PROBES),
         )
         for q in ASSIGNMENT.questions
         if q.id == "summarization"
@@ -76,15 +76,15 @@ OTHERWISE = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", OTHERWISE.values(), ids=OTHERWISE)
-def test_an_import_with_another_way_takes_it_where_the_package_is_not_here(pool: Pool, cell: str) -> None:
-    assert lost(grade(pool, {NAME: notebook(TORCH, PICK, cell, FIRST)}, assignment=PG)) == {}
+def test_an_import_with_another_way_takes_it_where_the_package_is_not_here(sandbox: Sandbox, cell: str) -> None:
+    assert lost(grade(sandbox, {NAME: notebook(TORCH, PICK, cell, FIRST)}, assignment=PG)) == {}
 
 
-def test_an_import_in_a_python_file_has_another_way_too(pool: Pool) -> None:
+def test_an_import_in_a_python_file_has_another_way_too(sandbox: Sandbox) -> None:
     more = "try:\n    from fast import sample_gaussian\nexcept ImportError:\n    pass\n"
     more += "try:\n    from fast import noise\nexcept ImportError:\n    noise = torch.randn_like\n"
     more += "def sample_gaussian(m, v): return m + v.sqrt() * noise(m)\n"
-    assert lost(grade(pool, files({UTILS: f"{CODE[UTILS]}\n{more}"}))) == {}
+    assert lost(grade(sandbox, files({UTILS: f"{CODE[UTILS]}\n{more}"}))) == {}
 
 
 LIGHTNING = (
@@ -98,9 +98,9 @@ LIGHTNING = (
 )
 
 
-def test_lightnings_module_does_what_it_does_without_a_trainer(pool: Pool) -> None:
+def test_lightnings_module_does_what_it_does_without_a_trainer(sandbox: Sandbox) -> None:
     assert LIGHTNING.count("self.log(") == 1
-    assert lost(grade(pool, files({VAE: LIGHTNING}))) == {}
+    assert lost(grade(sandbox, files({VAE: LIGHTNING}))) == {}
 
 
 # -------------------------------------------------------------------------------------- modules and folders
@@ -126,9 +126,9 @@ MODULES = {
 
 
 @pytest.mark.parametrize("changed", MODULES.values(), ids=MODULES)
-def test_a_module_may_be_a_package_and_imports_may_be_relative(pool: Pool, changed: dict[str, str]) -> None:
+def test_a_module_may_be_a_package_and_imports_may_be_relative(sandbox: Sandbox, changed: dict[str, str]) -> None:
     upload = {name: data for name, data in files(changed).items() if data}
-    assert lost(grade(pool, upload)) == {}
+    assert lost(grade(sandbox, upload)) == {}
 
 
 WRITTEN = {
@@ -144,10 +144,10 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("cells", WRITTEN.values(), ids=WRITTEN)
-def test_what_a_notebook_writes_or_reads_is_there(pool: Pool, cells: list[str]) -> None:
+def test_what_a_notebook_writes_or_reads_is_there(sandbox: Sandbox, cells: list[str]) -> None:
     beside = {"beside.py": b"def total(x): return -x.mean()\n", "config.yaml": b"sign: -1\n"}
     upload = {NAME: notebook(TORCH, *cells, ending("return total(reward * chosen)")), **beside}
-    assert lost(grade(pool, upload, assignment=PG)) == {}
+    assert lost(grade(sandbox, upload, assignment=PG)) == {}
 
 
 # ------------------------------------------------------------------------------------------------ notebooks
@@ -181,9 +181,9 @@ CELLS = {
 
 
 @pytest.mark.parametrize("cells", CELLS.values(), ids=CELLS)
-def test_a_cell_defines_what_jupyter_would_define(pool: Pool, cells: list[str]) -> None:
+def test_a_cell_defines_what_jupyter_would_define(sandbox: Sandbox, cells: list[str]) -> None:
     looped = "for i in range(3):\n    loss = policy_gradient_loss(logprob, predicted, reward)\n    loss.backward()"
-    assert lost(grade(pool, {NAME: notebook(TORCH, *cells, looped)}, assignment=PG)) == {}
+    assert lost(grade(sandbox, {NAME: notebook(TORCH, *cells, looped)}, assignment=PG)) == {}
 
 
 PERCENT = f"# ---\n# jupyter: x\n# ---\n\n# %%\n{TORCH}\n# %% [markdown]\n# text\n# %%\n{LOSS}".encode()
@@ -208,15 +208,15 @@ EXPORTED = {
 
 
 @pytest.mark.parametrize(("name", "data"), EXPORTED.values(), ids=EXPORTED)
-def test_a_notebook_may_be_exported(pool: Pool, name: str, data: bytes) -> None:
-    graded = grade(pool, {name: data}, assignment=PG)
+def test_a_notebook_may_be_exported(sandbox: Sandbox, name: str, data: bytes) -> None:
+    graded = grade(sandbox, {name: data}, assignment=PG)
     assert lost(graded) == {}
     assert (f'"{name}" was graded as policy_gradient.ipynb' in graded.document["output"]) == (name != NAME)
 
 
-def test_a_module_beside_a_notebook_is_not_taken_for_its_export(pool: Pool) -> None:
+def test_a_module_beside_a_notebook_is_not_taken_for_its_export(sandbox: Sandbox) -> None:
     wrong = f"{TORCH}\n{LOSS.replace('-(', '(')}".encode()
-    graded = grade(pool, {"policy_gradient.py": wrong, NAME: notebook(TORCH, LOSS)}, assignment=PG)
+    graded = grade(sandbox, {"policy_gradient.py": wrong, NAME: notebook(TORCH, LOSS)}, assignment=PG)
     assert lost(graded) == {}
     assert "policy_gradient.py" not in graded.document["output"]
 
@@ -238,18 +238,18 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("cells", LAYERS.values(), ids=LAYERS)
-def test_a_layer_may_be_put_together(pool: Pool, cells: list[str]) -> None:
-    assert lost(grade(pool, {"summarization.ipynb": notebook(*ABOVE, *cells)}, assignment=STACK)) == {}
+def test_a_layer_may_be_put_together(sandbox: Sandbox, cells: list[str]) -> None:
+    assert lost(grade(sandbox, {"summarization.ipynb": notebook(*ABOVE, *cells)}, assignment=STACK)) == {}
 
 
-def test_layer_and_stack_may_stand_in_a_module(pool: Pool) -> None:
+def test_layer_and_stack_may_stand_in_a_module(sandbox: Sandbox) -> None:
     """Also there the stack is judged beside a right layer."""
     module = "\n".join([*ABOVE, cell_of("layer"), cell_of("stack")]).encode()
     cells = ("from layers import *", "from layers import TransformerLayer, TransformerStack, MultiheadAttention")
-    graded = grade(pool, {"summarization.ipynb": notebook(*cells), "layers.py": module}, assignment=STACK)
+    graded = grade(sandbox, {"summarization.ipynb": notebook(*cells), "layers.py": module}, assignment=STACK)
     assert lost(graded) == {}
     broken = module.replace(b"return (x, past_kv) if use_cache else x", b"return x")
-    graded = grade(pool, {"summarization.ipynb": notebook(*cells), "layers.py": broken}, assignment=STACK)
+    graded = grade(sandbox, {"summarization.ipynb": notebook(*cells), "layers.py": broken}, assignment=STACK)
     assert {name.partition(".")[2].partition("_")[0] for name in lost(graded)} == {"layer"}
 
 
@@ -275,12 +275,12 @@ TOLD = {
 
 
 @pytest.mark.parametrize(("cells", "told"), TOLD.values(), ids=TOLD)
-def test_the_first_cause_is_named_at_the_students_own_line(pool: Pool, cells: list[str], told: str) -> None:
+def test_the_first_cause_is_named_at_the_students_own_line(sandbox: Sandbox, cells: list[str], told: str) -> None:
     broken = f"{TORCH}\n{LOSS.replace('reward):', 'reward:')}".encode()
     upload = {NAME: notebook(TORCH, *cells, CALLED), "broken.py": broken}
     if not cells:
         upload = {"policy_gradient.py": PERCENT.replace(b"reward):", b"reward:")}
-    messages = set(lost(grade(pool, upload, assignment=PG)).values())
+    messages = set(lost(grade(sandbox, upload, assignment=PG)).values())
     assert messages
     assert any(told in message for message in messages), messages
     assert not any(
@@ -288,10 +288,10 @@ def test_the_first_cause_is_named_at_the_students_own_line(pool: Pool, cells: li
     )
 
 
-def test_a_package_that_fails_is_told_at_its_own_file(pool: Pool) -> None:
+def test_a_package_that_fails_is_told_at_its_own_file(sandbox: Sandbox) -> None:
     core = CODE[UTILS].replace("def sample_gaussian(m, v):", "def sample_gaussian(m, v:")
     changed = {UTILS: "", "gan_vae/utils/__init__.py": "from .core import *\n", "gan_vae/utils/core.py": core}
     upload = {name: data for name, data in files(changed).items() if data}
-    messages = [text for name, text in lost(grade(pool, upload, assignment=VAE_ONLY)).items() if "sample" in name]
+    messages = [text for name, text in lost(grade(sandbox, upload, assignment=VAE_ONLY)).items() if "sample" in name]
     assert messages
     assert all("gan_vae/utils/core.py, line 8: SyntaxError" in message for message in messages), messages

@@ -16,7 +16,7 @@ from autograder.classroom.roster import Upload
 from autograder.hw11 import ASSIGNMENT
 from autograder.output.terminal import secret
 from autograder.sandbox import fingerprints
-from autograder.sandbox.guest import reading
+from autograder.sandbox.guest import notebook_cache
 from tests.helpers import REFERENCE, zip_of
 from tests.sandbox.test_notebooks import RIGHT, notebook
 
@@ -105,6 +105,6 @@ def test_every_graded_file_with_code_is_compared_notebooks_too(tmp_path: Path) -
 def test_a_copied_notebook_has_its_originals_fingerprints(tmp_path: Path) -> None:
     for name, source in (("a", RIGHT), ("b", RIGHT.replace("reward", "gain").replace("logprob", "lp"))):
         (tmp_path / f"{name}.ipynb").write_bytes(notebook("import torch", source))
-    first, second = (fingerprints.of_texts(reading._texts(tmp_path / f"{name}.ipynb")) for name in "ab")
+    first, second = (fingerprints.of_texts(notebook_cache._texts(tmp_path / f"{name}.ipynb")) for name in "ab")
     assert len(first) > 3
     assert np.array_equal(first, second)

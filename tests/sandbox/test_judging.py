@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from autograder.core import (
-    Ask,
     Assignment,
     Check,
+    CheckFailed,
+    Counterexample,
     Observation,
     Question,
-    Reject,
-    Smallest,
+    Request,
     Spec,
     Specs,
     Submission,
@@ -33,15 +33,15 @@ from autograder.hw11 import ASSIGNMENT
 from autograder.judging.judges import Exact, Statistical
 from autograder.output import gradescope
 from autograder.sandbox import returns
-from autograder.sandbox.host.judging import Guarded, Inside, Judging, Limits
+from autograder.sandbox.host.judging import Guarded, Inside, JudgementLimits, Judging
 
 BOX = Submission(Path("/nonexistent"), "digest")
-ASK = Ask("module:function", lambda rng: {"x": rng.standard_normal(3)})
-SMALL = Limits(cpu=1, memory=64 * 1024**2, seconds=60.0)
+REQUEST = Request("module:function", lambda rng: {"x": rng.standard_normal(3)})
+SMALL = JudgementLimits(cpu=1, memory=64 * 1024**2, seconds=60.0)
 
 
-def check(rule: Callable[[Trial], Verdict], name: str = "c", ask: Ask = ASK) -> Check:
-    return Check(name, "n", 3, ask, Exact(rule))
+def check(rule: Callable[[Trial], Verdict], name: str = "c", request: Request = REQUEST) -> Check:
+    return Check(name, "n", 3, request, Exact(rule))
 
 
 def homework(*checks: Check) -> Assignment:
@@ -112,7 +112,7 @@ BREAK: dict[str, tuple[Callable[[Trial], Verdict], str]] = {
 
 
 def fine(trial: Trial) -> Verdict:
-    return Verdict(0.5, "Fine.", "id", p=0.25, used=float("inf"), notes=("a note",), figures={"f": 1.0})
+    return Verdict(0.5, "Fine.", "id", p=0.25, tolerance_used=float("inf"), notes=("a note",), figures={"f": 1.0})
 
 
 TRIAL = Trial({"n": 2}, {"x": np.arange(3.0), "n": 1, "s": "é"}, {"x": np.zeros((0, 2))}, 1.5, 2.5)
@@ -159,10 +159,10 @@ def test_judging_apart_says_what_judging_inside_says(guarded: Guarded) -> None:
         return Verdict(1.0, told + f" {trial.got_cpu} {trial.want_cpu}", p=float("nan"))
 
     def refuses(trial: Trial) -> Verdict:
-        raise Reject("No. Expected: yes.", diagnosis="shape")
+        raise CheckFailed("No. Expected: yes.", diagnosis="shape")
 
     def numpys(trial: Trial) -> Verdict:
-        return Verdict(np.float64(0.5), "x", used=np.float32(0.5), figures={"f": np.int64(3)})  # type: ignore[arg-type, dict-item]
+        return Verdict(np.float64(0.5), "x", tolerance_used=np.float32(0.5), figures={"f": np.int64(3)})  # type: ignore[arg-type, dict-item]
 
     for rule in (looks, refuses, numpys, fine):
         one = check(rule)
@@ -186,7 +186,7 @@ def test_checks_of_one_trial_share_it(guarded: Guarded) -> None:
 def test_another_way_to_ask_is_no_other_judge(guarded: Guarded) -> None:
     """How much of a notebook is run is tried in several ways: none of them starts the process anew."""
     one = check(lambda _: Verdict(1.0, f"{os.getpid()}"))
-    asked = [replace(one, ask=replace(one.ask, seconds=float(second))) for second in range(1, 5)]
+    asked = [replace(one, request=replace(one.request, seconds=float(second))) for second in range(1, 5)]
     told = [guarded.judge(each, TRIAL, 60.0).verdict for each in asked]
     assert len({verdict.message for verdict in told if verdict}) == 1
 
@@ -212,7 +212,7 @@ class Answers:
     right: Values | None = field(default_factory=lambda: {"x": 1.0})
     asked: list[bool] = field(default_factory=list)
 
-    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+    def ask(self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
         self.asked.append(submission.ours)
         if submission.ours and self.right is None:
             return Observation(error="no worker", cause="grader")
@@ -269,7 +269,7 @@ def test_a_second_look_that_breaks_earns_nothing() -> None:
             raise KeyError("z")
         return verdict
 
-    one = Check("c", "n", 2, ASK, Statistical(rule, 1e-11, "x"))
+    one = Check("c", "n", 2, REQUEST, Statistical(rule, 1e-11, "x"))
     (result,) = Grading(Answers({"x": 0.0}), BOX, homework(one)).results()
     assert (result.score, result.status, result.attempts) == (0.0, "unjudgeable", 2)
 
@@ -278,8 +278,8 @@ def test_a_broken_search_for_a_counterexample_changes_no_score() -> None:
     def describe(failed: Trial, tiny: Trial) -> str:
         return f"{1 // 0}"
 
-    smallest = Smallest(Ask("m:tiny", lambda _rng: {}, seconds=1, fixed=True), describe)
-    one = replace(check(lambda _: Verdict(0.5, "Half.")), smallest=smallest)
+    smallest = Counterexample(Request("m:tiny", lambda _rng: {}, seconds=1, deterministic=True), describe)
+    one = replace(check(lambda _: Verdict(0.5, "Half.")), counterexample=smallest)
     for judging in (Inside(), Guarded(limits=SMALL)):
         (result,) = Grading(Answers({"x": 0.0}), BOX, homework(one), judging=judging).results()
         assert (result.verdict.score, result.verdict.message, result.status) == (0.5, "Half.", "graded")
@@ -301,13 +301,15 @@ def test_time_that_is_used_up_is_no_fault_of_ours() -> None:
     """The reference is asked after the submission: who used up the time must not get the points for that."""
 
     class Slow(Answers):
-        def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+        def ask(
+            self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float
+        ) -> Observation:
             if submission.ours:
                 return Observation(error="The code was still running", diagnosis="deadline")
-            return super().ask(submission, ask, given, seed=seed, seconds=seconds)
+            return super().ask(submission, request, given, seed=seed, seconds=seconds)
 
     for seconds, status in ((5.0, "not reached"), (60.0, "grader error")):
-        one = check(fine, ask=replace(ASK, reference=True))
+        one = check(fine, request=replace(REQUEST, reference=True))
         (result,) = Grading(Slow({"x": 0.0}), BOX, homework(one), seconds=seconds).results()
         assert result.status == status
 
@@ -324,7 +326,7 @@ def declared(_given: Values) -> Specs:
     }
 
 
-DECLARED = replace(ASK, returns=declared)
+DECLARED = replace(REQUEST, returns=declared)
 
 
 def admitted(**values: Any) -> Observation:
@@ -337,7 +339,7 @@ def test_what_was_declared_comes_through() -> None:
     assert returns.admitted(DECLARED, {}, Observation(values)).values == values
     fault = {"a.fault.kind": "raised", "a.fault.text": "ValueError", "a.fault.where": ""}
     assert returns.admitted(DECLARED, {}, Observation(fault)).values == fault
-    assert returns.admitted(ASK, {}, Observation({"anything": 1})).values == {"anything": 1}
+    assert returns.admitted(REQUEST, {}, Observation({"anything": 1})).values == {"anything": 1}
 
 
 def test_what_nobody_asked_for_reaches_no_judge() -> None:
@@ -376,7 +378,7 @@ def test_a_part_that_was_not_declared_so_costs_that_part_alone(value: Any) -> No
 
 
 def test_an_answer_has_as_many_bytes_as_it_can_have_reason_for() -> None:
-    assert returns.largest(ASK, {}) == 16 * 1024**2
+    assert returns.largest(REQUEST, {}) == 16 * 1024**2
     assert returns.largest(DECLARED, {}) == returns.LEAST + 8 * (10 + 4)
 
 

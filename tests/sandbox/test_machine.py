@@ -16,7 +16,7 @@ from autograder.core import Assignment
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.sandbox.guest.imports import Importer
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests import helpers, notebook_helpers
 from tests.machine_helpers import Line, failed, module
 
@@ -421,7 +421,7 @@ FILES: tuple[Line, ...] = (
 def first_check() -> Assignment:
     """The sampler's first check alone, with time for more imports than any file has."""
     (question,) = helpers.VAE_ONLY.questions
-    check = next(check for check in question.checks if check.ask.probe.startswith("vae.probes:sample"))
+    check = next(check for check in question.checks if check.request.probe.startswith("vae.probes:sample"))
     return helpers.with_seconds(replace(helpers.VAE_ONLY, questions=(replace(question, checks=(check,)),)), 90.0)
 
 
@@ -429,8 +429,8 @@ def first_check() -> Assignment:
 @pytest.mark.parametrize(
     "lines", [PLOTTING, FILES, PACKAGES, MACHINE], ids=["plotting", "files", "packages", "machine"]
 )
-def test_lines_at_the_top_of_a_file_do_what_they_do_at_home(pool: Pool, lines: Sequence[Line]) -> None:
-    graded = helpers.grade(pool, helpers.solved(utils=module(lines)), assignment=first_check())
+def test_lines_at_the_top_of_a_file_do_what_they_do_at_home(sandbox: Sandbox, lines: Sequence[Line]) -> None:
+    graded = helpers.grade(sandbox, helpers.solved(utils=module(lines)), assignment=first_check())
     (result,) = graded.results
     assert failed(result.log) == [], result.log
     assert result.score == result.check.points, result.verdict.message
@@ -521,14 +521,14 @@ NOTEBOOK = (
 
 
 @pytest.mark.slow
-def test_a_whole_run_comes_to_its_end_over_what_is_not_here(pool: Pool) -> None:
-    result = notebook_helpers.run(pool, notebook_helpers.trained(), *NOTEBOOK, seconds=120.0)
+def test_a_whole_run_comes_to_its_end_over_what_is_not_here(sandbox: Sandbox) -> None:
+    result = notebook_helpers.run(sandbox, notebook_helpers.trained(), *NOTEBOOK, seconds=120.0)
     assert result.score == notebook_helpers.POINTS, notebook_helpers.told(result)
 
 
-def test_a_fault_of_the_notebooks_own_still_ends_its_run(pool: Pool) -> None:
+def test_a_fault_of_the_notebooks_own_still_ends_its_run(sandbox: Sandbox) -> None:
     for cell in ("assert 1 == 2", "undefined_name", "import no_such_file_of_mine\nraise ValueError('x')"):
-        result = notebook_helpers.run(pool, notebook_helpers.trained(), cell)
+        result = notebook_helpers.run(sandbox, notebook_helpers.trained(), cell)
         assert result.score == pytest.approx(notebook_helpers.TRAINED, abs=1e-3), cell
 
 
@@ -568,10 +568,10 @@ os.chdir("results")
 """
 
 
-def test_what_a_file_changes_for_the_whole_process_costs_nothing(pool: Pool) -> None:
+def test_what_a_file_changes_for_the_whole_process_costs_nothing(sandbox: Sandbox) -> None:
     files = helpers.solved()
     files[helpers.UTILS] = PROCESS_WIDE.encode() + files[helpers.UTILS]
-    graded = helpers.grade(pool, files)
+    graded = helpers.grade(sandbox, files)
     assert graded.points("vae.") == 25.0, graded.messages("vae.")
 
 
@@ -583,13 +583,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize("prelude", WRONG.values(), ids=WRONG)
-def test_what_stands_in_makes_nothing_right(pool: Pool, prelude: str) -> None:
+def test_what_stands_in_makes_nothing_right(sandbox: Sandbox, prelude: str) -> None:
     files = helpers.solved(utils=VARIANCE)
     files[helpers.UTILS] = prelude.encode() + files[helpers.UTILS]
     right = helpers.grade(
-        pool, helpers.solved(utils="def sample_gaussian(m, v):\n    return m + v * torch.randn_like(m)")
+        sandbox, helpers.solved(utils="def sample_gaussian(m, v):\n    return m + v * torch.randn_like(m)")
     )
-    assert helpers.grade(pool, files).scores() == right.scores()
+    assert helpers.grade(sandbox, files).scores() == right.scores()
     assert right.points("vae.sample") < 10
 
 
@@ -603,15 +603,15 @@ USED = {
 
 
 @pytest.mark.parametrize("utils", USED.values(), ids=USED)
-def test_what_is_not_there_is_told_where_it_is_used(pool: Pool, utils: str) -> None:
-    graded = helpers.grade(pool, helpers.solved(utils=utils), assignment=first_check())
+def test_what_is_not_there_is_told_where_it_is_used(sandbox: Sandbox, utils: str) -> None:
+    graded = helpers.grade(sandbox, helpers.solved(utils=utils), assignment=first_check())
     assert graded.points("vae.sample") == 0
     assert "No module named 'skgmm'" in graded.messages()[0]
 
 
 @pytest.mark.slow
-def test_what_one_worker_writes_no_other_finds(pool: Pool) -> None:
-    """Nothing is written at all: the box is as it was, and a file is in its own process alone."""
+def test_what_one_worker_writes_no_other_finds(sandbox: Sandbox) -> None:
+    """Nothing is written at all: the workspace is as it was, and a file is in its own process alone."""
     kept = (
         "import os\n"
         "_before = os.path.exists('kept.txt')\n"
@@ -621,11 +621,11 @@ def test_what_one_worker_writes_no_other_finds(pool: Pool) -> None:
         "    assert not _before and os.path.exists('kept.txt')\n"
         "    return _right(m, v)\n"
     )
-    with helpers.received(pool, helpers.solved(utils=kept)) as taken:
-        before = sorted(str(path) for path in taken.box.rglob("*"))
-        results = list(Grading(pool, taken, helpers.VAE_ONLY, b"test", 300.0).results())
+    with helpers.received(sandbox, helpers.solved(utils=kept)) as taken:
+        before = sorted(str(path) for path in taken.workspace.rglob("*"))
+        results = list(Grading(sandbox, taken, helpers.VAE_ONLY, b"test", 300.0).results())
         assert sum(result.score for result in results) == 25.0
-        assert sorted(str(path) for path in taken.box.rglob("*")) == before
+        assert sorted(str(path) for path in taken.workspace.rglob("*")) == before
 
 
 FULL = """
@@ -650,8 +650,8 @@ def sample_gaussian(m, v):
 """
 
 
-def test_files_in_memory_are_counted(pool: Pool) -> None:
-    graded = helpers.grade(pool, helpers.solved(utils=FULL), assignment=first_check())
+def test_files_in_memory_are_counted(sandbox: Sandbox) -> None:
+    graded = helpers.grade(sandbox, helpers.solved(utils=FULL), assignment=first_check())
     assert graded.points("vae.sample") > 0, graded.messages()
 
 
@@ -680,7 +680,7 @@ def _first_use() -> None:
     assert space["colors"] is sys.modules["matplotlib.colors"]
 
 
-def test_a_layer_that_is_a_pretrained_model_gets_its_points(pool: Pool) -> None:
+def test_a_layer_that_is_a_pretrained_model_gets_its_points(sandbox: Sandbox) -> None:
     """As in the course's public notebook; transformers is imported once, by the process that forks the workers."""
     notebook = json.loads((helpers.REFERENCE / "summarization.ipynb").read_text())
     for cell in notebook["cells"]:
@@ -696,6 +696,6 @@ def test_a_layer_that_is_a_pretrained_model_gets_its_points(pool: Pool) -> None:
         check for check in question.checks if check.id in ("summarization.layer", "summarization.layer_cached")
     )
     asked = replace(ASSIGNMENT, questions=(replace(question, checks=checks),))
-    graded = helpers.grade(pool, {"summarization.ipynb": json.dumps(notebook).encode()}, assignment=asked)
+    graded = helpers.grade(sandbox, {"summarization.ipynb": json.dumps(notebook).encode()}, assignment=asked)
     assert b"PreTrainedModel" in json.dumps(notebook).encode()
     assert graded.points("summarization.layer") == 7.0, graded.messages()

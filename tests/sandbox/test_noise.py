@@ -13,11 +13,11 @@ import scipy.stats
 import torch
 
 from autograder.audit.inprocess import InProcess
-from autograder.core import Ask, Submission
+from autograder.core import Request, Submission
 from autograder.hw11 import ASSIGNMENT
 from autograder.sandbox.guest.noise import WORDS, Noise, reseed
 from autograder.sandbox.guest.tensors import state
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests import helpers
 
 
@@ -110,13 +110,13 @@ SEEDING = {
     "a saved state": "torch.manual_seed(4)\ntorch.set_rng_state(torch.get_rng_state())\n",
     "a helper's module": "from models import nns\n",
 }
-ASK = Ask("vae.probes:sample", lambda _rng: {})
+REQUEST = Request("vae.probes:sample", lambda _rng: {})
 
 
 def given() -> dict[str, Any]:
     from autograder.hw11.vae import sample
 
-    return dict(sample.ASK.inputs(np.random.Generator(np.random.Philox(1))))
+    return dict(sample.REQUEST.inputs(np.random.Generator(np.random.Philox(1))))
 
 
 @pytest.mark.parametrize("name", SEEDING)
@@ -128,10 +128,10 @@ def test_a_module_that_seeds_itself_gets_fresh_noise(name: str) -> None:
     asker = InProcess(ASSIGNMENT.probes)
     with helpers.reachable_folder() as folder:
         for file, data in files.items():
-            (folder / "box" / file).parent.mkdir(parents=True, exist_ok=True)
-            (folder / "box" / file).write_bytes(data)
-        box = Submission(folder / "box", "digest")
-        drawn = [asker.ask(box, ASK, given(), seed=seed, seconds=10.0).values for seed in (1, 2, 1)]
+            (folder / "workspace" / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "workspace" / file).write_bytes(data)
+        workspace = Submission(folder / "workspace", "digest")
+        drawn = [asker.ask(workspace, REQUEST, given(), seed=seed, seconds=10.0).values for seed in (1, 2, 1)]
     z = [one["noise.standard"] for one in drawn if one is not None]
     assert len(z) == 3, drawn
     assert not np.array_equal(z[0], z[1])
@@ -139,9 +139,9 @@ def test_a_module_that_seeds_itself_gets_fresh_noise(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_behind_the_wall(pool: Pool) -> None:
-    with helpers.received(pool, helpers.solved(utils="torch.manual_seed(0)")) as box:
-        drawn = [pool.ask(box, ASK, given(), seed=seed, seconds=60.0).values for seed in (1, 2, 1)]
+def test_the_same_behind_the_wall(sandbox: Sandbox) -> None:
+    with helpers.received(sandbox, helpers.solved(utils="torch.manual_seed(0)")) as workspace:
+        drawn = [sandbox.ask(workspace, REQUEST, given(), seed=seed, seconds=60.0).values for seed in (1, 2, 1)]
     z = [one["noise.standard"] for one in drawn if one is not None]
     assert len(z) == 3
     assert not np.array_equal(z[0], z[1])

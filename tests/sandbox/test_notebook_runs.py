@@ -22,9 +22,9 @@ import pytest
 from autograder.audit.levels import LEVELS, ended, start
 from autograder.hw11 import ASSIGNMENT
 from autograder.sandbox.guest import notebooks
-from autograder.sandbox.host import wall
+from autograder.sandbox.host import sandbox as host
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from autograder.sandbox.host.scratch import held
-from autograder.sandbox.host.wall import Pool, Wall
 from tests import helpers
 from tests.notebook_helpers import (
     ALL_RAN,
@@ -60,15 +60,15 @@ def scratches() -> Iterator[list[Path]]:
             yield folder
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wall, "held", noted)
+        patch.setattr(host, "held", noted)
         yield made
 
 
 @pytest.fixture
-def pool(pool: Pool, scratches: list[Path]) -> Iterator[Pool]:
+def sandbox(sandbox: Sandbox, scratches: list[Path]) -> Iterator[Sandbox]:
     """The session's, which must be clean again after the test: no process, no file, no kernel's folder."""
-    yield pool
-    assert helpers.left_behind(pool, MARK) == []
+    yield sandbox
+    assert helpers.left_behind(sandbox, MARK) == []
     assert [folder for folder in scratches if folder.exists()] == []
 
 
@@ -121,24 +121,24 @@ FRIENDLY = (
 
 
 @pytest.mark.slow
-def test_what_real_notebooks_do_on_their_way_stops_nothing(pool: Pool) -> None:
-    result = run(pool, RIGHT, *FRIENDLY)
+def test_what_real_notebooks_do_on_their_way_stops_nothing(sandbox: Sandbox) -> None:
+    result = run(sandbox, RIGHT, *FRIENDLY)
     assert result.score == POINTS, told(result)
     written = sum(bool(cell.strip()) for cell in FRIENDLY)
     assert f"All {written + 1} code cells ran" in told(result)
 
 
 @pytest.mark.slow
-def test_the_policy_gradients_network_counts_where_its_name_is_used_again(pool: Pool) -> None:
+def test_the_policy_gradients_network_counts_where_its_name_is_used_again(sandbox: Sandbox) -> None:
     """Supervised learning comes later, and often under the same name."""
-    alone, again = run(pool, RIGHT), run(pool, RIGHT, WRONG)
+    alone, again = run(sandbox, RIGHT), run(sandbox, RIGHT, WRONG)
     assert alone.score == again.score == POINTS
     assert told(alone).partition("; ")[2] == told(again).partition("; ")[2]
-    assert run(pool, WRONG, RIGHT).score == ALL_RAN
+    assert run(sandbox, WRONG, RIGHT).score == ALL_RAN
 
 
 @pytest.mark.slow
-def test_a_run_draws_what_its_upload_decides(pool: Pool) -> None:
+def test_a_run_draws_what_its_upload_decides(sandbox: Sandbox) -> None:
     """Each generator: the same in two runs of one upload, and other numbers where one comment is another."""
     cell = (
         "import random, numpy, torch\n"
@@ -146,13 +146,13 @@ def test_a_run_draws_what_its_upload_decides(pool: Pool) -> None:
     )
 
     uploads = [notebook("# one", cell)] * 2 + [notebook("# other", cell)]
-    one, again, other = (re.findall(r"-?\d\.\d{4,}", told(run(pool, data=data))) for data in uploads)
+    one, again, other = (re.findall(r"-?\d\.\d{4,}", told(run(sandbox, data=data))) for data in uploads)
     assert len(one) == 4
     assert one == again
     assert not set(one) & set(other)
 
 
-def test_output_that_the_file_holds_and_tags_change_nothing(pool: Pool) -> None:
+def test_output_that_the_file_holds_and_tags_change_nothing(sandbox: Sandbox) -> None:
     new = nbformat.v4
     page = {"text/html": "<script>alert(1)</script>" * 800_000}
     cells = [
@@ -161,7 +161,7 @@ def test_output_that_the_file_holds_and_tags_change_nothing(pool: Pool) -> None:
         new.new_raw_cell("raw"),
         new.new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]}),
     ]
-    result = run(pool, data=nbformat.writes(new.new_notebook(cells=cells)).encode())
+    result = run(sandbox, data=nbformat.writes(new.new_notebook(cells=cells)).encode())
     assert result.score == TRAINED  # the tag asks that it be shown, not that it be right
     assert "code cell 2 of 2" in told(result)
     assert "ZeroDivisionError: division by zero" in told(result)
@@ -184,7 +184,7 @@ class Failure:
 GONE = "lost its kernel in code cell 2 of 3"
 ENDLESS = "was still running in code cell 2 of 3"
 HANGS = 10.0
-"""Seconds for the ask; half of them are the notebook's, of which a kernel's start may take two."""
+"""Seconds for the request; half of them are the notebook's, of which a kernel's start may take two."""
 FAILURES = [
     Failure("syntax", "x = 1\ndef f(:\n    pass", "SyntaxError: invalid syntax (code cell 2, line 2)"),
     Failure("sys-exit", "import sys\nsys.exit()", "SystemExit"),
@@ -213,18 +213,18 @@ FAILURES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.id)
-def test_failure(pool: Pool, failure: Failure) -> None:
-    result = run(pool, RIGHT, failure.cell, "y = 2", seconds=failure.seconds)
+def test_failure(sandbox: Sandbox, failure: Failure) -> None:
+    result = run(sandbox, RIGHT, failure.cell, "y = 2", seconds=failure.seconds)
     assert failure.says in told(result)
     assert "code cell 2 of 3" in told(result)
     assert result.score == failure.score
     assert result.seconds < failure.seconds
 
 
-def test_many_quick_cells_get_no_second_each(pool: Pool) -> None:
+def test_many_quick_cells_get_no_second_each(sandbox: Sandbox) -> None:
     """Time is up between two cells, too, and then the sentence names the cell."""
     slow = ["import time\ntime.sleep(0.8)"] * 20
-    result = run(pool, RIGHT, *slow, seconds=HANGS)
+    result = run(sandbox, RIGHT, *slow, seconds=HANGS)
     assert "was still running in code cell" in told(result)
     assert result.seconds < HANGS
 
@@ -275,9 +275,9 @@ FILES: dict[str, tuple[bytes, float, str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
-def test_file(pool: Pool, name: str) -> None:
+def test_file(sandbox: Sandbox, name: str) -> None:
     content, points, says = FILES[name]
-    result = run(pool, data=content)
+    result = run(sandbox, data=content)
     assert result.score == points, told(result)
     assert says in told(result)
 
@@ -297,17 +297,17 @@ MALFORMED: dict[str, bytes] = {
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_file(name: str) -> None:
     """These are read, or rather not, before anything runs."""
-    with pytest.raises(notebooks.Unreadable, match="not a valid notebook for Jupyter"):
+    with pytest.raises(notebooks.NotebookUnreadable, match="not a valid notebook for Jupyter"):
         notebooks.read(MALFORMED[name])
 
 
-def test_a_folder_of_the_notebooks_name(pool: Pool) -> None:
+def test_a_folder_of_the_notebooks_name(sandbox: Sandbox) -> None:
     """Then there is no notebook, but all else is graded."""
     files = {f"{NAME}/x.py": b"x = 1\n", **helpers.solved()}
     question = next(question for question in ASSIGNMENT.questions if question.id == "policy_gradient")
     contract = replace(question, checks=question.checks[:1])
     vae = replace(helpers.VAE_ONLY.questions[0], checks=helpers.VAE_ONLY.questions[0].checks[:1])
-    graded = helpers.grade(pool, files, assignment=replace(ASSIGNMENT, questions=(contract, vae)))
+    graded = helpers.grade(sandbox, files, assignment=replace(ASSIGNMENT, questions=(contract, vae)))
     missing, whole = graded.results
     assert missing.score == 0
     assert told(missing) == f"{NAME} is not in the upload."
@@ -473,16 +473,16 @@ def outside() -> Iterator[Outside]:
         yield Outside(folder, listeners)
 
 
-def _tried(pool: Pool, chosen: list[Attempt]) -> tuple[dict[str, str], float, list[str]]:
+def _tried(sandbox: Sandbox, chosen: list[Attempt]) -> tuple[dict[str, str], float, list[str]]:
     """The attempts' outcomes, the points of their notebook, and what was heard of it outside."""
     with outside() as beside:
-        result = run(pool, RIGHT, *attempts(chosen, beside.words))
+        result = run(sandbox, RIGHT, *attempts(chosen, beside.words))
         return outcomes(result.log), result.score, beside.heard()
 
 
-def test_nothing_leads_out_of_a_kernel(pool: Pool) -> None:
+def test_nothing_leads_out_of_a_kernel(sandbox: Sandbox) -> None:
     """And what is refused costs nothing."""
-    found, score, heard = _tried(pool, ATTEMPTS)
+    found, score, heard = _tried(sandbox, ATTEMPTS)
     assert found == {attempt.id: "refused" if attempt.aspect else "worked" for attempt in ATTEMPTS}
     assert heard == ["old.json"]
     assert score == POINTS
@@ -494,10 +494,10 @@ CHOSEN = ("docker", "docker without Landlock", "user", "user without seccomp and
 
 def _at_level(layers: list[str], names: list[str]) -> dict[str, Any]:
     """Runs in a process of its own: the attempts through a pool of these layers."""
-    with Pool(Wall(ASSIGNMENT.probes, tuple(layers))) as pool:
-        found, score, _ = _tried(pool, [attempt for attempt in ATTEMPTS if attempt.id in names])
-        gone = run(pool, RIGHT, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-        left = helpers.left_behind(pool, MARK)
+    with Sandbox(SandboxConfig(ASSIGNMENT.probes, tuple(layers))) as sandbox:
+        found, score, _ = _tried(sandbox, [attempt for attempt in ATTEMPTS if attempt.id in names])
+        gone = run(sandbox, RIGHT, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+        left = helpers.left_behind(sandbox, MARK)
         for place in map(Path, (item for item in left if item.startswith("/") and MARK in item)):
             shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
         return {"outcomes": found, "score": score, "gone": told(gone), "left": left}
@@ -652,14 +652,14 @@ HARM = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hostile", [*FORGED, *HARM], ids=lambda hostile: hostile.id)
-def test_hostile(pool: Pool, hostile: Hostile) -> None:
-    result = run(pool, hostile.before, hostile.cell, seconds=hostile.seconds)
+def test_hostile(sandbox: Sandbox, hostile: Hostile) -> None:
+    result = run(sandbox, hostile.before, hostile.cell, seconds=hostile.seconds)
     assert result.score in hostile.score, told(result)
     assert hostile.says in told(result)
     assert result.seconds < hostile.seconds + 1
 
 
-def test_the_rest_of_the_upload_is_graded_as_ever(pool: Pool) -> None:
+def test_the_rest_of_the_upload_is_graded_as_ever(sandbox: Sandbox) -> None:
     """A notebook whose run kills its kernel keeps its function's points, and those of the other questions."""
     loss = "import os\ndef policy_gradient_loss(logprob, predicted, reward):\n" + (
         "    return -(reward * logprob.gather(1, predicted.unsqueeze(1)).squeeze(1)).mean()\n"
@@ -668,7 +668,7 @@ def test_the_rest_of_the_upload_is_graded_as_ever(pool: Pool) -> None:
     question = next(question for question in ASSIGNMENT.questions if question.id == "policy_gradient")
     checks = tuple(check for check in question.checks if check.id != "policy_gradient.training")
     asked = replace(ASSIGNMENT, questions=(replace(question, checks=checks), *helpers.VAE_ONLY.questions))
-    graded = helpers.grade(pool, files, assignment=asked)
+    graded = helpers.grade(sandbox, files, assignment=asked)
     lost = {result.check.id for result in graded.results if result.score < result.check.points}
     assert lost == {"policy_gradient.notebook", "policy_gradient.answer"}  # there is no answers.toml
 

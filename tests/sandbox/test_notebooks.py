@@ -52,13 +52,15 @@ def student(folder: Path, *cells: str, more: Mapping[str, bytes] | None = None) 
 
 
 def grade(folder: Path, data: bytes, assignment: Assignment = ASSIGNMENT) -> dict[str, Any]:
-    """The verdicts of the loss's checks for a notebook of these bytes, by way of a zip, without the wall."""
-    box = folder / "box"
-    box.mkdir()
-    received = submission.receive(zip_of({NAME: data}, folder / "upload.zip"), assignment, box)
+    """The verdicts of the loss's checks for a notebook of these bytes, by way of a zip, without the sandbox."""
+    workspace = folder / "workspace"
+    workspace.mkdir()
+    received = submission.receive(zip_of({NAME: data}, folder / "upload.zip"), assignment, workspace)
     grading = Grading(InProcess(assignment.probes), received, assignment)
     question = next(question for question in assignment.questions if question.id == "policy_gradient")
-    results = [grading.check(question, check) for check in question.checks if not (check.ask.collector or check.manual)]
+    results = [
+        grading.check(question, check) for check in question.checks if not (check.request.collector or check.manual)
+    ]
     assert all(result.status == "graded" for result in results), [result.log for result in results]
     return {result.check.id.partition(".")[2]: result.verdict for result in results}
 
@@ -280,7 +282,7 @@ def test_reading_raises_nothing_but_its_own_exception(tree: Any) -> None:
     data = json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, **tree} if isinstance(tree, dict) else tree)
     try:
         cells = notebooks.read(data.encode())
-    except notebooks.Unreadable as fault:
+    except notebooks.NotebookUnreadable as fault:
         assert str(fault)
     else:
         notebooks.source_of(cells)
@@ -306,21 +308,23 @@ def test_parsing_costs_a_broken_cell_only_itself(text: str) -> None:
     ],
 )
 def test_a_copy_of_the_notebook_is_found_under_its_new_name(tmp_path: Path, name: str) -> None:
-    (box := tmp_path / "box").mkdir()
-    received = submission.receive(zip_of({name: notebook(RIGHT)}, tmp_path / "upload.zip"), ASSIGNMENT, box)
+    (workspace := tmp_path / "workspace").mkdir()
+    received = submission.receive(zip_of({name: notebook(RIGHT)}, tmp_path / "upload.zip"), ASSIGNMENT, workspace)
     assert NAME not in received.absent
-    assert (box / NAME).read_bytes() == notebook(RIGHT) or b"policy_gradient_loss" in (box / NAME).read_bytes()
+    assert (workspace / NAME).read_bytes() == notebook(RIGHT) or b"policy_gradient_loss" in (
+        workspace / NAME
+    ).read_bytes()
 
 
 def test_the_notebook_of_the_right_name_wins_over_its_copies(tmp_path: Path) -> None:
-    (box := tmp_path / "box").mkdir()
+    (workspace := tmp_path / "workspace").mkdir()
     files = {
         "a/policy_gradient (1).ipynb": b"old",
         "z/policy_gradient.ipynb": b"new",
         "policy_gradient_notes.ipynb": b"no",
     }
-    submission.receive(zip_of(files, tmp_path / "upload.zip"), ASSIGNMENT, box)
-    assert (box / NAME).read_bytes() == b"new"
+    submission.receive(zip_of(files, tmp_path / "upload.zip"), ASSIGNMENT, workspace)
+    assert (workspace / NAME).read_bytes() == b"new"
 
 
 def test_the_references_definitions_leave_its_training_alone() -> None:

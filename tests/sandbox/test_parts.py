@@ -1,4 +1,7 @@
-"""The codec of what crosses the wall: what was packed is unpacked, and a judge reads as many items as were given."""
+"""The codec of what crosses the sandbox's border.
+
+What was packed is unpacked, and a judge reads as many items as were given.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.core import Ask, Observation, Reject, Trial, Values
+from autograder.core import CheckFailed, Observation, Request, Trial, Values
 from autograder.sandbox import parts, returns, wire
 from autograder.sandbox.faults import Fault
 
@@ -80,7 +83,7 @@ def test_a_judge_reads_as_many_cases_as_were_given(forged: Any) -> None:
     got = parts.pack(cases=[{"z": 1}, {"z": 2}, {"z": 3}])
     seen = [(case.given["m"], case.got["z"]) for case in parts.each(Trial(GIVEN, got))]
     assert seen == [(1, 1), (2, 2), (3, 3)]
-    with pytest.raises(Reject, match=r"The result has a wrong number of cases\. Expected: 3"):
+    with pytest.raises(CheckFailed, match=r"The result has a wrong number of cases\. Expected: 3"):
         parts.each(Trial(GIVEN, {**got, "cases:count": forged}))
 
 
@@ -91,7 +94,7 @@ def test_what_did_not_come_back_is_an_empty_case_for_its_judge_to_name() -> None
 
 @pytest.mark.parametrize("word", [None, -1, 101, True, 3.0, "3", np.array(3)])
 def test_how_many_there_are_by_their_own_word_is_within_limits(word: Any) -> None:
-    with pytest.raises(Reject, match="fields is missing in the result or cannot be read"):
+    with pytest.raises(CheckFailed, match="fields is missing in the result or cannot be read"):
         parts.length({} if word is None else {"fields:count": word}, "fields", most=100)
     assert parts.length({"fields:count": 100}, "fields", most=100) == 100
 
@@ -109,10 +112,10 @@ def test_of_a_list_of_parts_each_has_its_own_fault() -> None:
     trial = Trial(GIVEN, got)
     first = next(iter(parts.sections(trial)))
     assert first.got == {"z:count": 2, "z.0": 1, "z.1": 2}
-    with pytest.raises(Reject, match=r"x\.py, line 1: no"):
+    with pytest.raises(CheckFailed, match=r"x\.py, line 1: no"):
         list(parts.sections(trial))
     assert parts.section(trial, parts.item("cases", 2)).got == {"z:count": 0}
-    with pytest.raises(Reject, match=r"x\.py, line 1: no"):
+    with pytest.raises(CheckFailed, match=r"x\.py, line 1: no"):
         parts.section(trial, "one")
 
 
@@ -120,11 +123,11 @@ def specs(_given: Values) -> Any:
     return returns.parts(cases=3 * [{"z": returns.numbers(2, what="z")}], one={"deep": [{"y": returns.flag()}]})
 
 
-ASK = Ask("m:f", lambda _rng: {}, returns=specs)
+REQUEST = Request("m:f", lambda _rng: {}, returns=specs)
 
 
 def admitted(got: dict[str, Any]) -> Trial:
-    seen = returns.admitted(ASK, GIVEN, Observation(got))
+    seen = returns.admitted(REQUEST, GIVEN, Observation(got))
     assert seen.values is not None
     return Trial(GIVEN, seen.values)
 
@@ -132,7 +135,7 @@ def admitted(got: dict[str, Any]) -> Trial:
 def test_a_value_that_was_not_declared_is_the_fault_of_its_own_case() -> None:
     got = parts.pack(cases=[{"z": np.ones(2)}, {"z": np.ones(3)}, {"z": np.ones(2)}], one={"deep": [{"y": True}]})
     trial = admitted(got)
-    with pytest.raises(Reject, match=r"z: it has shape \[3\], but shape \[2\] was expected"):
+    with pytest.raises(CheckFailed, match=r"z: it has shape \[3\], but shape \[2\] was expected"):
         parts.section(trial, "cases.1")
     assert all("z" in parts.section(trial, part).got for part in ("cases.0", "cases.2"))
     assert parts.section(trial, "one").got["deep.0.y"] is True
@@ -140,7 +143,7 @@ def test_a_value_that_was_not_declared_is_the_fault_of_its_own_case() -> None:
 
 def test_the_fault_of_a_value_deep_within_a_part_is_the_parts() -> None:
     trial = admitted(parts.pack(cases=3 * [{"z": np.ones(2)}], one={"deep": [{"y": 3}]}))
-    with pytest.raises(Reject, match="a int was returned"):
+    with pytest.raises(CheckFailed, match="a int was returned"):
         parts.section(trial, "one")
     assert len(list(parts.sections(trial))) == 3
 
@@ -148,5 +151,5 @@ def test_the_fault_of_a_value_deep_within_a_part_is_the_parts() -> None:
 def test_what_is_more_than_was_declared_reaches_no_judge() -> None:
     trial = admitted(parts.pack(cases=5 * [{"z": np.ones(2), "more": 1}], one={"deep": [{"y": True}]}))
     assert "cases.3.z" not in trial.got and "cases.0.more" not in trial.got
-    with pytest.raises(Reject, match="wrong number of cases"):
+    with pytest.raises(CheckFailed, match="wrong number of cases"):
         parts.each(trial)

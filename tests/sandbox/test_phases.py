@@ -34,7 +34,7 @@ def test_a_phase_inside_of_another_is_not_counted_twice() -> None:
         _busy(0.04)
     _busy(0.02)
     one.begin("answer")
-    told = phases.told(b"printed before\n" + one.line() + b"after")
+    told = phases.from_log(b"printed before\n" + one.line() + b"after")
     assert {"fork", "probe", "load", "answer"} == set(told)
     assert 0.04 <= told["load"][0] < 0.055 and 0.04 <= told["probe"][0] < 0.055
 
@@ -47,12 +47,12 @@ def test_the_phase_goes_on_where_the_block_raised() -> None:
             raise ValueError
     except ValueError:
         _busy(0.02)
-    told = phases.told(one.line())
+    told = phases.from_log(one.line())
     assert told["probe"][0] >= 0.02 > told["load"][0]
 
 
 def test_a_log_without_phases_tells_none() -> None:
-    assert phases.told(b"Epoch 1: loss 0.3\n") == {}
+    assert phases.from_log(b"Epoch 1: loss 0.3\n") == {}
 
 
 SLOW = """

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.core import Ask, Submission, Values
+from autograder.core import Request, Submission, Values
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.policy_gradient import probes as probe
 from autograder.sandbox import protocol
 from autograder.sandbox.guest import beside, notebooks, zygote
 from autograder.sandbox.guest.student import Missing, Student
-from autograder.sandbox.host.reading import keep
-from autograder.sandbox.host.wall import Pool, Wall
+from autograder.sandbox.host.notebook_cache import keep
+from autograder.sandbox.host.sandbox import Sandbox, SandboxConfig
 from tests.helpers import REFERENCE, reachable_folder, received
 from tests.sandbox.test_notebooks import NAME, RIGHT, notebook
 
@@ -39,7 +39,7 @@ ODD = (
 )
 
 
-def sources() -> list[notebooks.Source]:
+def sources() -> list[notebooks.NotebookSource]:
     """Of the reference's notebooks, and of what is rarer in one."""
     written = [notebooks.read(path.read_bytes()) for path in sorted(REFERENCE.glob("*.ipynb"))]
     odd = tuple(notebooks.Cell(number, source) for number, source in enumerate(ODD, 1))
@@ -48,7 +48,7 @@ def sources() -> list[notebooks.Source]:
 
 def test_what_is_unpacked_is_what_was_packed() -> None:
     for source in sources():
-        again = notebooks.Source.unpacked(source.packed())
+        again = notebooks.NotebookSource.unpacked(source.packed())
         assert again.statements == source.statements
         assert (again.faults, again.broken, again.files) == (source.faults, source.broken, source.files)
         for old, new in zip(source.statements, again.statements, strict=True):
@@ -65,7 +65,7 @@ def test_what_is_unpacked_is_what_was_packed() -> None:
 @given(st.lists(st.text(st.sampled_from("ab =():\n\t\"'#!%@;\\\ud800\x0cxé1defor"), max_size=40), max_size=3))
 def test_any_notebook_can_be_packed_that_can_be_read(texts: list[str]) -> None:
     source = notebooks.source_of(tuple(notebooks.Cell(number, text) for number, text in enumerate(texts, 1)))
-    again = notebooks.Source.unpacked(source.packed().encode().decode())
+    again = notebooks.NotebookSource.unpacked(source.packed().encode().decode())
     assert [(one.text, one.binds, one.uses) for one in again.statements] == [
         (one.text, one.binds, one.uses) for one in source.statements
     ]
@@ -77,16 +77,16 @@ BROKEN = "import torch\n\n\ndef policy_gradient_loss(logprob, predicted, reward)
 @pytest.mark.parametrize(
     "cells", [(RIGHT,), ("print(1)", BROKEN), ("def f(:", "x = 1"), (), ("%matplotlib inline", RIGHT)]
 )
-def test_workers_answer_as_they_do_without_it(pool: Pool, cells: tuple[str, ...]) -> None:
+def test_workers_answer_as_they_do_without_it(sandbox: Sandbox, cells: tuple[str, ...]) -> None:
     """Its faults with their cells and lines as well."""
     checks = {check.id: check for question in ASSIGNMENT.questions for check in question.checks}
-    ask = checks["policy_gradient.contract"].ask
-    values = ask.inputs(np.random.default_rng(0))
-    with received(pool, {NAME: notebook(*cells)}, ASSIGNMENT) as submission:
-        alone = pool.ask(submission, ask, values, seed=1, seconds=30)
-        pool.read(submission)
-        assert (submission.box / protocol.READ / f"{NAME}.json").is_file()
-        found = pool.ask(submission, ask, values, seed=1, seconds=30)
+    request = checks["policy_gradient.contract"].request
+    values = request.inputs(np.random.default_rng(0))
+    with received(sandbox, {NAME: notebook(*cells)}, ASSIGNMENT) as submission:
+        alone = sandbox.ask(submission, request, values, seed=1, seconds=30)
+        sandbox.read(submission)
+        assert (submission.workspace / protocol.READ / f"{NAME}.json").is_file()
+        found = sandbox.ask(submission, request, values, seed=1, seconds=30)
     assert (found.error, found.diagnosis, found.cause) == (alone.error, alone.diagnosis, "student")
     assert (found.values is None) == (alone.values is None)
     for name, value in (alone.values or {}).items():
@@ -95,18 +95,18 @@ def test_workers_answer_as_they_do_without_it(pool: Pool, cells: tuple[str, ...]
         assert f"{NAME}, code cell 2, line 6" in f"{found.values}"
 
 
-def test_what_was_read_is_used(pool: Pool) -> None:
+def test_what_was_read_is_used(sandbox: Sandbox) -> None:
     """So that this file's tests compare two ways, not one with itself."""
-    with received(pool, {NAME: notebook(RIGHT)}, ASSIGNMENT) as submission:
-        pool.read(submission)
-        file = submission.box / protocol.READ / f"{NAME}.json"
+    with received(sandbox, {NAME: notebook(RIGHT)}, ASSIGNMENT) as submission:
+        sandbox.read(submission)
+        file = submission.workspace / protocol.READ / f"{NAME}.json"
         file.write_text(file.read_text().replace("return -(", "return -2 * ("))
         checks = {check.id: check for question in ASSIGNMENT.questions for check in question.checks}
-        ask = checks["policy_gradient.contract"].ask
-        values = ask.inputs(np.random.default_rng(0))
-        twice = pool.ask(submission, ask, values, seed=1, seconds=30)
+        request = checks["policy_gradient.contract"].request
+        values = request.inputs(np.random.default_rng(0))
+        twice = sandbox.ask(submission, request, values, seed=1, seconds=30)
         file.unlink()
-        once = pool.ask(submission, ask, values, seed=1, seconds=30)
+        once = sandbox.ask(submission, request, values, seed=1, seconds=30)
     assert twice.values is not None and once.values is not None
     assert any(
         not np.array_equal(np.asarray(value), np.asarray(once.values[name])) for name, value in twice.values.items()
@@ -138,28 +138,28 @@ def test_a_notebook_that_was_not_handed_in_is_missing_even_where_it_was_read(tmp
      notebook("'''" + "a" * 10**7 + "'''")],
     ids=["empty", "no notebook", "deep", "no text", "parentheses", "signs", "long"],
 )  # fmt: skip
-def test_one_notebook_that_cannot_be_read_costs_no_other(pool: Pool, data: bytes) -> None:
+def test_one_notebook_that_cannot_be_read_costs_no_other(sandbox: Sandbox, data: bytes) -> None:
     other = "summarization.ipynb"
     files = {NAME: data, other: notebook("answer = 42")}
-    with received(pool, files, ASSIGNMENT) as submission:
-        pool.read(submission)
-        kept = beside.kept(submission.box, other)
+    with received(sandbox, files, ASSIGNMENT) as submission:
+        sandbox.read(submission)
+        kept = beside.kept(submission.workspace, other)
     assert kept is not None
     assert [one.text for one in kept.statements] == ["answer = 42"]
 
 
-def test_without_notebooks_nobody_is_asked(pool: Pool) -> None:
-    before = pool.cpu
-    with received(pool, {"gan_vae/utils.py": b"x = 1"}, ASSIGNMENT) as submission:
-        pool.read(submission)
-        assert not (submission.box / protocol.READ).exists()
-    assert pool.cpu == before
+def test_without_notebooks_nobody_is_asked(sandbox: Sandbox) -> None:
+    before = sandbox.cpu
+    with received(sandbox, {"gan_vae/utils.py": b"x = 1"}, ASSIGNMENT) as submission:
+        sandbox.read(submission)
+        assert not (submission.workspace / protocol.READ).exists()
+    assert sandbox.cpu == before
 
 
 def test_a_forged_answer_writes_nowhere_else(tmp_path: Path) -> None:
-    box = tmp_path / "box"
-    box.mkdir()
-    (box / NAME).write_bytes(b"")
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (workspace / NAME).write_bytes(b"")
     ours = np.frombuffer(b"{}", np.uint8)
     forged: Values = {
         "notebook0.name": "../../evil.ipynb", "notebook0.source": ours,
@@ -170,13 +170,13 @@ def test_a_forged_answer_writes_nowhere_else(tmp_path: Path) -> None:
         "notebook5.name": NAME,
         f"notebook{protocol.MOST_READ}.name": NAME, f"notebook{protocol.MOST_READ}.source": ours,
     }  # fmt: skip
-    keep(forged, box, None)
+    keep(forged, workspace, None)
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
-        "box", f"box/{protocol.READ}", f"box/{NAME}",
+        "workspace", f"workspace/{protocol.READ}", f"workspace/{NAME}",
     ]  # fmt: skip
 
 
-def test_students_code_cannot_change_what_was_read(pool: Pool) -> None:
+def test_students_code_cannot_change_what_was_read(sandbox: Sandbox) -> None:
     """It runs beside it, in every later worker."""
     code = f"""
 from pathlib import Path
@@ -192,44 +192,46 @@ def policy_gradient_loss(logprob, predicted, reward):
     return -(reward * logprob.gather(1, predicted[:, None])[:, 0]).mean()
 """
     checks = {check.id: check for question in ASSIGNMENT.questions for check in question.checks}
-    ask = checks["policy_gradient.contract"].ask
-    with received(pool, {NAME: notebook(code)}, ASSIGNMENT) as submission:
-        pool.read(submission)
-        place = submission.box / protocol.READ / f"{NAME}.json"
+    request = checks["policy_gradient.contract"].request
+    with received(sandbox, {NAME: notebook(code)}, ASSIGNMENT) as submission:
+        sandbox.read(submission)
+        place = submission.workspace / protocol.READ / f"{NAME}.json"
         before = place.read_bytes(), place.stat().st_mode
-        found = pool.ask(submission, ask, ask.inputs(np.random.default_rng(0)), seed=1, seconds=30)
+        found = sandbox.ask(submission, request, request.inputs(np.random.default_rng(0)), seed=1, seconds=30)
         assert (place.read_bytes(), place.stat().st_mode) == before
     assert found.values is not None, found.error
     assert json.loads(before[0])["faults"] == {}
 
 
-def test_a_worker_that_fails_is_no_fault_of_anybodys(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autograder.sandbox.host.wall.READING", Ask("reading:nothing_of_this_name", lambda _rng: {}))
-    with received(pool, {NAME: notebook(RIGHT)}, ASSIGNMENT) as submission:
-        pool.read(submission)
-        pool.read(replace(submission, box=submission.box))
+def test_a_worker_that_fails_is_no_fault_of_anybodys(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "autograder.sandbox.host.sandbox.READING", Request("notebook_cache:nothing_of_this_name", lambda _rng: {})
+    )
+    with received(sandbox, {NAME: notebook(RIGHT)}, ASSIGNMENT) as submission:
+        sandbox.read(submission)
+        sandbox.read(replace(submission, workspace=submission.workspace))
         assert isinstance(submission, Submission)
-        assert beside.kept(submission.box, NAME) is None
+        assert beside.kept(submission.workspace, NAME) is None
 
 
-def test_the_box_stays_closed_to_others(pool: Pool) -> None:
-    with reachable_folder() as folder, received(pool, {NAME: notebook(RIGHT)}, ASSIGNMENT) as submission:
-        pool.read(submission)
-        for path in (submission.box / protocol.READ).rglob("*"):
-            assert path.stat().st_mode & 0o777 == (0o440 if pool.uid is not None else 0o444)
-            assert path.stat().st_gid == (pool.uid if pool.uid is not None else folder.stat().st_gid)
+def test_the_box_stays_closed_to_others(sandbox: Sandbox) -> None:
+    with reachable_folder() as folder, received(sandbox, {NAME: notebook(RIGHT)}, ASSIGNMENT) as submission:
+        sandbox.read(submission)
+        for path in (submission.workspace / protocol.READ).rglob("*"):
+            assert path.stat().st_mode & 0o777 == (0o440 if sandbox.uid is not None else 0o444)
+            assert path.stat().st_gid == (sandbox.uid if sandbox.uid is not None else folder.stat().st_gid)
 
 
-def test_an_upload_cannot_say_what_was_read_of_it(pool: Pool) -> None:
+def test_an_upload_cannot_say_what_was_read_of_it(sandbox: Sandbox) -> None:
     """Or what is graded would not be what stands in its notebook."""
     forged = notebooks.source_of((notebooks.Cell(1, "answer = 'forged'"),)).packed().encode()
     name = f"{protocol.READ}/{NAME}.json"
     files = {NAME: notebook("answer = 'written'"), **{f"{place}{name}": forged for place in ("", "hw/", "gan_vae/../")}}
     files |= {"gan_vae/utils.py": b"x = 1", f"gan_vae/{name}": forged}
-    with received(pool, files, ASSIGNMENT) as submission:
-        assert not (submission.box / protocol.READ).exists()
-        pool.read(submission)
-        kept = beside.kept(submission.box, NAME)
+    with received(sandbox, files, ASSIGNMENT) as submission:
+        assert not (submission.workspace / protocol.READ).exists()
+        sandbox.read(submission)
+        kept = beside.kept(submission.workspace, NAME)
     assert kept is not None
     assert [one.text for one in kept.statements] == ["answer = 'written'"]
 
@@ -241,10 +243,10 @@ def test_a_zygote_whose_memory_was_gathered_forks_as_before() -> None:
     gathered = zygote.gather()
     assert gathered >= 0
     assert hashlib.sha256(kept).digest() == before
-    ask = Ask("vae.probes:sample", lambda _rng: {})
+    request = Request("vae.probes:sample", lambda _rng: {})
     with (
-        Pool(Wall(ASSIGNMENT.probes)) as started,
+        Sandbox(SandboxConfig(ASSIGNMENT.probes)) as started,
         received(started, {"gan_vae/utils.py": b"x = 1"}, ASSIGNMENT) as upload,
     ):
-        first, *_, last = [started.ask(upload, ask, {}, seed=1, seconds=30) for _ in range(zygote.MANY + 1)]
+        first, *_, last = [started.ask(upload, request, {}, seed=1, seconds=30) for _ in range(zygote.MANY + 1)]
     assert (first.error, first.cause) == (last.error, "student")

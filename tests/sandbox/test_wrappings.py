@@ -13,7 +13,7 @@ import pytest
 from autograder.audit import wrappings
 from autograder.core import WHOLE, Assignment
 from autograder.hw11 import ASSIGNMENT
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests.helpers import UTILS, VAE, Files, Graded, grade, solved
 from tests.sandbox.test_notebooks import NAME, notebook
 from tests.solutions import RIGHT
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.sandbox
 PG = replace(
     ASSIGNMENT,
     questions=tuple(
-        replace(q, checks=tuple(check for check in q.checks if check.ask.probe == "policy_gradient.probes:loss"))
+        replace(q, checks=tuple(check for check in q.checks if check.request.probe == "policy_gradient.probes:loss"))
         for q in ASSIGNMENT.questions
         if q.id == "policy_gradient"
     ),
@@ -70,8 +70,8 @@ ABOVE = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", ABOVE.values(), ids=ABOVE)
-def test_a_line_that_fails_costs_what_it_binds_and_nothing_else(pool: Pool, line: str) -> None:
-    graded = grade(pool, files({UTILS: f"{line}\n{CODE[UTILS]}", VAE: f"{line}\n{CODE[VAE]}"}))
+def test_a_line_that_fails_costs_what_it_binds_and_nothing_else(sandbox: Sandbox, line: str) -> None:
+    graded = grade(sandbox, files({UTILS: f"{line}\n{CODE[UTILS]}", VAE: f"{line}\n{CODE[VAE]}"}))
     assert lost(graded) == {}
 
 
@@ -85,14 +85,14 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_a_file_is_read_in_the_encoding_that_it_has(pool: Pool, text: bytes) -> None:
-    assert lost(grade(pool, files({UTILS: text}))) == {}
+def test_a_file_is_read_in_the_encoding_that_it_has(sandbox: Sandbox, text: bytes) -> None:
+    assert lost(grade(sandbox, files({UTILS: text}))) == {}
 
 
 @pytest.mark.parametrize(
     "package", ["submission", "src.submission", "codebase", "hw11.vae_gan.code", "data.mine", "code", "data"]
 )
-def test_a_folder_may_be_imported_by_its_name(pool: Pool, package: str) -> None:
+def test_a_folder_may_be_imported_by_its_name(sandbox: Sandbox, package: str) -> None:
     folder = package.replace(".", "/")
     moved = {
         f"{folder}/{name.removeprefix('gan_vae/')}": text.replace(
@@ -102,30 +102,30 @@ def test_a_folder_may_be_imported_by_its_name(pool: Pool, package: str) -> None:
         .encode()
         for name, text in CODE.items()
     }
-    assert lost(grade(pool, moved)) == {}
+    assert lost(grade(sandbox, moved)) == {}
 
 
-def test_a_package_has_one_copy_of_a_module(pool: Pool) -> None:
+def test_a_package_has_one_copy_of_a_module(sandbox: Sandbox) -> None:
     """Or a sampler that is replaced for the bound's checks would stay in the other."""
     code = CODE[VAE].replace(
         "import utils as ut", "import utils\nfrom submission import utils as ut\nassert ut is utils"
     )
     moved = {f"submission/{name.removeprefix('gan_vae/')}": text.encode() for name, text in {**CODE, VAE: code}.items()}
-    assert lost(grade(pool, moved)) == {}
+    assert lost(grade(sandbox, moved)) == {}
 
 
-def test_annotations_need_not_be_evaluable(pool: Pool) -> None:
+def test_annotations_need_not_be_evaluable(sandbox: Sandbox) -> None:
     head = "def sample_gaussian(m, v"
     assert head in CODE[UTILS] or "def sample_gaussian(m:" in CODE[UTILS]
     code = "\n".join(
         "def sample_gaussian(m: Tnsr, v: Float[Tnsr, 'b z']) -> tp.Nope:" if "def sample_gaussian(" in line else line
         for line in CODE[UTILS].split("\n")
     )
-    assert lost(grade(pool, files({UTILS: code}))) == {}
+    assert lost(grade(sandbox, files({UTILS: code}))) == {}
 
 
-def test_a_file_that_is_no_python_costs_no_other(pool: Pool) -> None:
-    graded = grade(pool, files({VAE: "class VAE(:\n    pass", UTILS: f"from models.vae import VAE\n{CODE[UTILS]}"}))
+def test_a_file_that_is_no_python_costs_no_other(sandbox: Sandbox) -> None:
+    graded = grade(sandbox, files({VAE: "class VAE(:\n    pass", UTILS: f"from models.vae import VAE\n{CODE[UTILS]}"}))
     assert graded.points("vae.sample") == 10
     told = (
         "The file could not be loaded at gan_vae/models/vae.py, line 1: SyntaxError"  # what it says goes to the staff
@@ -142,18 +142,20 @@ CAUSES = {
 
 
 @pytest.mark.parametrize(("above", "use", "told"), CAUSES.values(), ids=CAUSES)
-def test_the_first_cause_is_told_and_not_what_follows_from_it(pool: Pool, above: str, use: str, told: str) -> None:
+def test_the_first_cause_is_told_and_not_what_follows_from_it(
+    sandbox: Sandbox, above: str, use: str, told: str
+) -> None:
     code = f"{above}\n{CODE[UTILS]}\n\ndef sample_gaussian(m, v):\n    return m {use}\n"
-    messages = lost(grade(pool, files({UTILS: code})))
+    messages = lost(grade(sandbox, files({UTILS: code})))
     assert all("gan_vae/utils.py, line" in message and told in message for message in messages.values()), messages
     assert len(messages) >= 5
-    assert not any("NameError" in message or "/box" in message for message in messages.values())
+    assert not any("NameError" in message or "/workspace" in message for message in messages.values())
 
 
 @pytest.mark.slow
-def test_work_on_import_is_stopped_and_costs_itself(pool: Pool) -> None:
+def test_work_on_import_is_stopped_and_costs_itself(sandbox: Sandbox) -> None:
     loop = "\nwhile True:\n    try:\n        pass\n    except Exception:\n        pass\n"
-    graded = grade(pool, files({UTILS: CODE[UTILS] + loop + "def later(): pass\n"}))
+    graded = grade(sandbox, files({UTILS: CODE[UTILS] + loop + "def later(): pass\n"}))
     assert graded.points("vae.sample") == 10
 
 
@@ -232,8 +234,10 @@ LADDER = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("rung", "cells"), LADDER.values(), ids=LADDER)
-def test_a_notebooks_function_is_found_on_the_lowest_rung_that_works(pool: Pool, rung: int, cells: list[str]) -> None:
-    graded = grade(pool, {NAME: notebook(TORCH, *cells, "while True:\n    pass", "1 / 0")}, assignment=PG)
+def test_a_notebooks_function_is_found_on_the_lowest_rung_that_works(
+    sandbox: Sandbox, rung: int, cells: list[str]
+) -> None:
+    graded = grade(sandbox, {NAME: notebook(TORCH, *cells, "while True:\n    pass", "1 / 0")}, assignment=PG)
     assert lost(graded) == {}
     assert max(result.rung for result in graded.results) == rung
     told = {test["extra_data"].get("loaded") for test in graded.document["tests"]}
@@ -241,7 +245,7 @@ def test_a_notebooks_function_is_found_on_the_lowest_rung_that_works(pool: Pool,
 
 
 @pytest.mark.slow
-def test_what_only_a_whole_run_defines_is_found_in_its_kernel(pool: Pool) -> None:
+def test_what_only_a_whole_run_defines_is_found_in_its_kernel(sandbox: Sandbox) -> None:
     """Here a constant is what training gives, which no other rung runs."""
     question = next(question for question in ASSIGNMENT.questions if question.id == "policy_gradient")
     ids = ("contract", "gradient", "sign", "average", "inputs", "unbiased", "notebook")
@@ -252,23 +256,23 @@ def test_what_only_a_whole_run_defines_is_found_in_its_kernel(pool: Pool) -> Non
     )
     upload = {NAME: notebook(TORCH, *trained, SIGNED)}
     assignment = replace(ASSIGNMENT, questions=(replace(question, checks=kept),))
-    graded = grade(pool, upload, assignment=assignment, seconds=480.0)
+    graded = grade(sandbox, upload, assignment=assignment, seconds=480.0)
     assert set(lost(graded)) == {"policy_gradient.notebook"}  # it trains nothing
     assert {result.rung for result in graded.results} == {0, WHOLE}
     assert {test["extra_data"].get("loaded") for test in graded.document["tests"]} == {None, "whole run"}
 
 
-def test_a_wrong_loss_stays_wrong_on_every_rung(pool: Pool) -> None:
+def test_a_wrong_loss_stays_wrong_on_every_rung(sandbox: Sandbox) -> None:
     wrong = ["RULES = []\ndef rule(f):\n    RULES.append(f)\n    return f", "@rule\ndef half(x): return x.mean()"]
-    graded = grade(pool, {NAME: notebook(TORCH, *wrong, ending("return RULES[0](reward * chosen)"))}, assignment=PG)
+    graded = grade(sandbox, {NAME: notebook(TORCH, *wrong, ending("return RULES[0](reward * chosen)"))}, assignment=PG)
     assert "policy_gradient.sign" in lost(graded)
     assert "xpected" in lost(graded)["policy_gradient.sign"]
 
 
-def test_training_is_left_out_on_every_rung(pool: Pool) -> None:
+def test_training_is_left_out_on_every_rung(sandbox: Sandbox) -> None:
     cells = (TORCH, "globals()['SIGN'] = -1.0", "def fit(model):\n    while True:\n        model.loss.backward()",
              "fit(1)", "for step in range(10**12):\n    loss.backward()", SIGNED)  # fmt: skip
-    assert lost(grade(pool, {NAME: notebook(*cells)}, assignment=PG)) == {}
+    assert lost(grade(sandbox, {NAME: notebook(*cells)}, assignment=PG)) == {}
 
 
 def raw(*cells: dict[str, Any]) -> bytes:
@@ -284,8 +288,8 @@ ODD = {
 
 
 @pytest.mark.parametrize("data", ODD.values(), ids=ODD)
-def test_cells_that_no_editor_writes_cost_nothing(pool: Pool, data: bytes) -> None:
-    assert lost(grade(pool, {NAME: data}, assignment=PG)) == {}
+def test_cells_that_no_editor_writes_cost_nothing(sandbox: Sandbox, data: bytes) -> None:
+    assert lost(grade(sandbox, {NAME: data}, assignment=PG)) == {}
 
 
 UNFILLED = {
@@ -295,8 +299,8 @@ UNFILLED = {
 
 
 @pytest.mark.parametrize("cell", UNFILLED.values(), ids=UNFILLED)
-def test_what_was_not_filled_in_is_told_as_that(pool: Pool, cell: str) -> None:
-    graded = grade(pool, {NAME: notebook(TORCH, cell)}, assignment=PG)
+def test_what_was_not_filled_in_is_told_as_that(sandbox: Sandbox, cell: str) -> None:
+    graded = grade(sandbox, {NAME: notebook(TORCH, cell)}, assignment=PG)
     assert all(message.startswith("Not filled in yet: ") for message in lost(graded).values()), lost(graded)
     assert graded.points("") == 0
 
@@ -308,22 +312,22 @@ FILLED = {
 
 
 @pytest.mark.parametrize(("cell", "never"), FILLED.values(), ids=FILLED)
-def test_what_was_filled_in_is_not_told_as_unfilled(pool: Pool, cell: str, never: str) -> None:
-    messages = lost(grade(pool, {NAME: notebook(TORCH, cell)}, assignment=PG))
+def test_what_was_filled_in_is_not_told_as_unfilled(sandbox: Sandbox, cell: str, never: str) -> None:
+    messages = lost(grade(sandbox, {NAME: notebook(TORCH, cell)}, assignment=PG))
     assert messages
     assert not any(never in message for message in messages.values())
 
 
-def test_a_placeholder_whose_replacement_failed_tells_why(pool: Pool) -> None:
+def test_a_placeholder_whose_replacement_failed_tells_why(sandbox: Sandbox) -> None:
     cells = (TORCH, UNFILLED["as it was"], LOSS.replace("reward):", "reward:"))
-    messages = lost(grade(pool, {NAME: notebook(*cells)}, assignment=PG))
+    messages = lost(grade(sandbox, {NAME: notebook(*cells)}, assignment=PG))
     assert all("policy_gradient.ipynb, code cell 3" in message for message in messages.values()), messages
     assert all("SyntaxError" in message for message in messages.values())
 
 
-def test_no_message_names_a_place_of_ours(pool: Pool) -> None:
+def test_no_message_names_a_place_of_ours(sandbox: Sandbox) -> None:
     cells = (TORCH, "data = open('/content/x').read()", "from helpers import nothing", ending("return data * nothing"))
-    graded = grade(pool, {NAME: notebook(*cells)}, assignment=PG)
+    graded = grade(sandbox, {NAME: notebook(*cells)}, assignment=PG)
     assert not any(part in graded.text for part in ("/tmp", "site-packages", "autograder", "unknown>"))
 
 

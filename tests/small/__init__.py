@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autograder.core import Ask, Assignment, Check, Question, Reject, Spec, Trial, Verdict
+from autograder.core import Assignment, Check, CheckFailed, Question, Request, Spec, Trial, Verdict
 from autograder.judging.judges import Exact
 
 HERE = Path(__file__).resolve().parent
-TWICE = Ask(
+TWICE = Request(
     "probes:twice",
     lambda rng: {"x": float(rng.integers(1, 100))},
     seconds=3.0,
     reference=True,
     returns=lambda _given: {"value": Spec(scalars=(float,), what="The value returned")},
 )
-HELLO = Ask(
+HELLO = Request(
     "probes:hello",
     lambda _rng: {},
     seconds=3.0,
-    fixed=True,
+    deterministic=True,
     returns=lambda _given: {"text": Spec(scalars=(str,), most=100, what="The text returned")},
 )
 
 
 def twice(trial: Trial) -> Verdict:
     if trial.got.get("value") != trial.want["value"]:
-        raise Reject("The value returned is not twice x. Expected: 2 x.", diagnosis="not_twice")
+        raise CheckFailed("The value returned is not twice x. Expected: 2 x.", diagnosis="not_twice")
     return Verdict(1.0, "Twice x was returned.")
 
 

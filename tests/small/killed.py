@@ -58,7 +58,7 @@ def main(folder: Path, graded: Path, place: Path, kills: int, *, again: bool) ->
             try:
                 for stream in (1, 2):
                     os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-                status = batch.run(batch.Options(folder, out, "tests.small", 1, again=scope), b"key")
+                status = batch.run(batch.ClassOptions(folder, out, "tests.small", 1, again=scope), b"key")
             finally:
                 os._exit(status)
         return pid

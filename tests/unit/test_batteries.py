@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from autograder.core import Array, Reject
+from autograder.core import Array, CheckFailed
 from autograder.judging import batteries
-from autograder.judging.stats import Finding, binomial, mean, smallest, variance
+from autograder.judging.stats import Finding, binomial, mean, smallest_p, variance
 
 SHAPE = (16, 32, 16)
 
@@ -25,7 +25,7 @@ def test_the_examples_in_the_documentation_are_right() -> None:
 @pytest.mark.parametrize("p", [0.05, 0.5, 0.9])
 def test_right_masks_have_p_values_that_are_no_smaller_than_they_should_be(p: float) -> None:
     rng = np.random.default_rng(3)
-    found = np.array([smallest(batteries.bernoulli(rng.random(SHAPE) < p, p)).p for _ in range(300)])
+    found = np.array([smallest_p(batteries.bernoulli(rng.random(SHAPE) < p, p)).p for _ in range(300)])
     for level in (0.02, 0.1, 0.3):  # Binomial(300, level) is above this with a probability below 1e-5
         assert (found < level).mean() <= level + 4.5 * np.sqrt(level * (1 - level) / 300)
 
@@ -36,7 +36,7 @@ def test_right_draws_have_p_values_that_are_no_smaller_than_they_should_be(p: Ar
     found = []
     for _ in range(300):
         drawn = np.stack([rng.choice(p.shape[1], 200, p=row) for row in p], axis=1)
-        found.append(smallest(batteries.categorical(drawn, p)).p)
+        found.append(smallest_p(batteries.categorical(drawn, p)).p)
     for level in (0.02, 0.1, 0.3):
         assert (np.array(found) < level).mean() <= level + 4.5 * np.sqrt(level * (1 - level) / 300)
 
@@ -97,16 +97,16 @@ def test_a_nan_is_no_evidence_for_a_right_answer() -> None:
     e = np.random.default_rng(0).standard_normal((4, 8, 8))
     e[0, 0, 0] = np.nan
     with np.errstate(invalid="ignore"):
-        assert smallest([Finding(float("nan"), "x"), *batteries.standard_normal(e)]).p == 0
+        assert smallest_p([Finding(float("nan"), "x"), *batteries.standard_normal(e)]).p == 0
 
 
 def test_an_identity_tells_the_first_entry_that_is_wrong() -> None:
     want = np.arange(6.0).reshape(2, 3)
     got = want.copy()
     got[1, 0] = 3.5
-    with pytest.raises(Reject, match=r"Entry \[1, 0\] is 3.5; expected 3\."):
+    with pytest.raises(CheckFailed, match=r"Entry \[1, 0\] is 3.5; expected 3\."):
         batteries.identity(got, want, 1e-6, what="y", expected="Expected: y.", right="y is right.")
-    with pytest.raises(Reject, match="It is nan"):
+    with pytest.raises(CheckFailed, match="It is nan"):
         batteries.identity(np.array(np.nan), np.array(1.0), 1e-6, what="y", expected="", right="")
 
 
@@ -115,7 +115,7 @@ def test_an_identity_tells_the_first_entry_that_is_wrong() -> None:
     [((1, 1, 2), "summed_over_batch"), ((1, 2, 1), "order_of_rows"), ((1, 1, 1.5), "not_averaged")],
 )
 def test_what_is_no_average_is_named(values: tuple[float, ...], diagnosis: str) -> None:
-    with pytest.raises(Reject) as fault:
+    with pytest.raises(CheckFailed) as fault:
         batteries.averages(dict(zip(("once", "moved", "doubled"), values, strict=True)), 1e-6, what="The loss")
     assert fault.value.diagnosis == diagnosis
 

@@ -1,4 +1,4 @@
-"""The one path: equal asks are put once, luck is asked twice, our faults cost nothing, seeds come from content."""
+"""The one path: equal requests are put once, luck is asked twice, our faults cost nothing, seeds come from content."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograder.core import Ask, Assignment, Check, Observation, Question, Submission, Trial, Values, Verdict
+from autograder.core import Assignment, Check, Observation, Question, Request, Submission, Trial, Values, Verdict
 from autograder.grade import Grading
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.vae import sample
 from autograder.intake import submission
 from autograder.judging.judges import Exact, Statistical
 from autograder.output import gradescope
-from autograder.sandbox.host.wall import Pool
+from autograder.sandbox.host.sandbox import Sandbox
 from tests.helpers import reachable_folder
 
 BOX = Submission(Path("/nonexistent"), "digest")
@@ -28,8 +28,8 @@ def draw(rng: np.random.Generator) -> Values:
     return {"x": rng.standard_normal(3)}
 
 
-ASK = Ask("module:function", draw)
-OTHER = Ask("module:other", draw)
+REQUEST = Request("module:function", draw)
+OTHER = Request("module:other", draw)
 
 
 @dataclass
@@ -39,10 +39,10 @@ class Echo:
     asked: list[tuple[str, bytes, int]] = field(default_factory=list)
     answer: Observation | None = None
 
-    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+    def ask(self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
         x = given["x"]
         assert isinstance(x, np.ndarray)
-        self.asked.append((ask.probe, x.tobytes(), seed))
+        self.asked.append((request.probe, x.tobytes(), seed))
         return self.answer or Observation(dict(given))
 
 
@@ -61,8 +61,8 @@ def scripted(*scores: float) -> Callable[[Trial, float], Verdict]:
 
 
 def test_equal_asks_are_put_once() -> None:
-    checks = [Check(f"c{i}", "n", 1, ASK, Exact(passes)) for i in range(3)]
-    checks.append(Check("c3", "n", 1, Ask("module:function", draw), Exact(passes)))
+    checks = [Check(f"c{i}", "n", 1, REQUEST, Exact(passes)) for i in range(3)]
+    checks.append(Check("c3", "n", 1, Request("module:function", draw), Exact(passes)))
     checks.append(Check("c4", "n", 1, OTHER, Exact(passes)))
     echo = Echo()
     assert len(list(Grading(echo, BOX, homework(*checks)).results())) == 5
@@ -79,9 +79,9 @@ def test_equal_asks_are_put_once() -> None:
     ],
 )
 def test_luck_is_asked_twice(own: Any, sibling: Any, score: float, attempts: int) -> None:
-    first = Check("c", "n", 2, ASK, Statistical(scripted(*own), 1e-11, "x"))
-    second = Check("d", "n", 1, ASK, Statistical(scripted(*sibling), 1e-11, "x"))
-    exact = Check("e", "n", 1, ASK, Exact(lambda _: Verdict(0.0, "no")))  # its failure is not a matter of luck
+    first = Check("c", "n", 2, REQUEST, Statistical(scripted(*own), 1e-11, "x"))
+    second = Check("d", "n", 1, REQUEST, Statistical(scripted(*sibling), 1e-11, "x"))
+    exact = Check("e", "n", 1, REQUEST, Exact(lambda _: Verdict(0.0, "no")))  # its failure is not a matter of luck
     echo = Echo()
     grading = Grading(echo, BOX, homework(first, second, exact))
     result = grading.check(grading.assignment.questions[0], first)
@@ -91,7 +91,7 @@ def test_luck_is_asked_twice(own: Any, sibling: Any, score: float, attempts: int
 
 def test_an_exact_check_is_asked_once() -> None:
     echo = Echo()
-    check = Check("c", "n", 1, ASK, Exact(lambda _: Verdict(0.0, "no")))
+    check = Check("c", "n", 1, REQUEST, Exact(lambda _: Verdict(0.0, "no")))
     (result,) = Grading(echo, BOX, homework(check)).results()
     assert (result.verdict.score, len(echo.asked)) == (0.0, 1)
 
@@ -100,23 +100,23 @@ def test_a_fault_of_ours_costs_nothing_and_is_told() -> None:
     def broken(_trial: Trial) -> Verdict:
         raise ZeroDivisionError
 
-    broken_judge = Check("c", "n", 3, ASK, Exact(broken))
+    broken_judge = Check("c", "n", 3, REQUEST, Exact(broken))
     (result,) = Grading(Echo(), BOX, homework(broken_judge)).results()
     assert (result.score, result.status) == (3.0, "grader error")
     broken_wall = Echo(answer=Observation(error="no worker", cause="grader"))
-    (result,) = Grading(broken_wall, BOX, homework(Check("c", "n", 3, ASK, Exact(passes)))).results()
+    (result,) = Grading(broken_wall, BOX, homework(Check("c", "n", 3, REQUEST, Exact(passes)))).results()
     assert (result.score, result.status) == (3.0, "grader error")
     assert "not in your work" in result.verdict.message
 
 
 def test_a_fault_of_the_students_costs_the_check() -> None:
     echo = Echo(answer=Observation(error="The code raised an exception.", diagnosis="raised"))
-    (result,) = Grading(echo, BOX, homework(Check("c", "n", 3, ASK, Exact(passes)))).results()
+    (result,) = Grading(echo, BOX, homework(Check("c", "n", 3, REQUEST, Exact(passes)))).results()
     assert (result.score, result.verdict.diagnosis) == (0.0, "raised")
 
 
 def test_seeds_come_from_content_ask_attempt_and_secret() -> None:
-    check = Check("c", "n", 1, ASK, Exact(passes))
+    check = Check("c", "n", 1, REQUEST, Exact(passes))
     other = Check("d", "n", 1, OTHER, Exact(passes))
 
     def inputs(digest: str, secret: bytes = b"") -> list[bytes]:
@@ -130,38 +130,38 @@ def test_seeds_come_from_content_ask_attempt_and_secret() -> None:
 
 def test_what_time_does_not_allow_is_said() -> None:
     echo = Echo()
-    check = Check("c", "n", 1, ASK, Exact(passes))
+    check = Check("c", "n", 1, REQUEST, Exact(passes))
     (result,) = Grading(echo, BOX, homework(check), seconds=0.5).results()
     assert (result.status, result.score, echo.asked) == ("not reached", 0.0, [])
 
 
-# ----------------------------------------------------------------------------------- through the wall
+# ----------------------------------------------------------------------------------- through the sandbox
 
 
-def results_of(pool: Pool, *, more: str = "") -> dict[str, Any]:
+def results_of(sandbox: Sandbox, *, more: str = "") -> dict[str, Any]:
     """results.json of the reference, with a comment put behind utils.py."""
     with reachable_folder() as folder:
         (folder / "upload/gan_vae/models").mkdir(parents=True)
         for name in ("utils.py", "models/vae.py"):
             text = (ASSIGNMENT.reference / "gan_vae" / name).read_text()
             (folder / "upload/gan_vae" / name).write_text(text + (more if name == "utils.py" else ""))
-        (folder / "box").mkdir()
-        received = submission.receive(folder / "upload", ASSIGNMENT, folder / "box", group=pool.uid)
-        document = gradescope.document(ASSIGNMENT, list(Grading(pool, received, ASSIGNMENT).results()))
+        (folder / "workspace").mkdir()
+        received = submission.receive(folder / "upload", ASSIGNMENT, folder / "workspace", group=sandbox.uid)
+        document = gradescope.document(ASSIGNMENT, list(Grading(sandbox, received, ASSIGNMENT).results()))
     for test in document["tests"]:
         del test["extra_data"]["seconds"]
     return document
 
 
-def test_the_same_upload_gets_the_same_results_to_the_letter(pool: Pool) -> None:
+def test_the_same_upload_gets_the_same_results_to_the_letter(sandbox: Sandbox) -> None:
     """But for times. Another upload gets other inputs, which p-values and rounding errors show."""
-    first, again, other = results_of(pool), results_of(pool), results_of(pool, more="# a remark\n")
+    first, again, other = results_of(sandbox), results_of(sandbox), results_of(sandbox, more="# a remark\n")
     assert json.dumps(first) == json.dumps(again)
     assert json.dumps(first) != json.dumps(other)
     assert first["score"] == other["score"]
 
 
-def test_the_reference_is_asked_the_same(pool: Pool) -> None:
+def test_the_reference_is_asked_the_same(sandbox: Sandbox) -> None:
     """With reference=True the judge sees the reference's answer to the same inputs and the same seed."""
     seen: list[Trial] = []
 
@@ -169,38 +169,38 @@ def test_the_reference_is_asked_the_same(pool: Pool) -> None:
         seen.append(trial)
         return Verdict(1.0, "Fine.")
 
-    check = Check("c", "n", 1, replace(sample.ASK, reference=True), Exact(look))
+    check = Check("c", "n", 1, replace(sample.REQUEST, reference=True), Exact(look))
     with reachable_folder() as folder:
-        (folder / "box").mkdir()
-        received = submission.receive(ASSIGNMENT.reference, ASSIGNMENT, folder / "box", group=pool.uid)
-        (result,) = Grading(pool, received, homework(check)).results()
+        (folder / "workspace").mkdir()
+        received = submission.receive(ASSIGNMENT.reference, ASSIGNMENT, folder / "workspace", group=sandbox.uid)
+        (result,) = Grading(sandbox, received, homework(check)).results()
     assert result.status == "graded"
     (trial,) = seen
     assert set(trial.want) == set(trial.got)
     assert all(np.array_equal(trial.got[name], trial.want[name]) for name in trial.want)
 
 
-def test_a_yardstick_is_measured_once_for_many(pool: Pool) -> None:
+def test_a_yardstick_is_measured_once_for_many(sandbox: Sandbox) -> None:
     """With yardstick=True the judge sees the reference's CPU time, which the first of several gradings measures."""
     seen: list[Trial] = []
     asked: list[Submission] = []
 
     class Counting:
-        def ask(self, submission: Submission, ask: Ask, given: Any, *, seed: int, seconds: float) -> Any:
+        def ask(self, submission: Submission, request: Request, given: Any, *, seed: int, seconds: float) -> Any:
             asked.append(submission)
-            return pool.ask(submission, ask, given, seed=seed, seconds=seconds)
+            return sandbox.ask(submission, request, given, seed=seed, seconds=seconds)
 
     def look(trial: Trial) -> Verdict:
         seen.append(trial)
         return Verdict(1.0, "Fine.")
 
-    check = Check("c", "n", 1, replace(sample.ASK, yardstick=True), Exact(look))
+    check = Check("c", "n", 1, replace(sample.REQUEST, baseline_cpu=True), Exact(look))
     with reachable_folder() as folder:
-        (folder / "box").mkdir()
-        received = submission.receive(ASSIGNMENT.reference, ASSIGNMENT, folder / "box", group=pool.uid)
+        (folder / "workspace").mkdir()
+        received = submission.receive(ASSIGNMENT.reference, ASSIGNMENT, folder / "workspace", group=sandbox.uid)
         shared: dict[str, float] = {}
         for _ in range(3):
-            list(Grading(Counting(), received, homework(check), yardsticks=shared).results())
+            list(Grading(Counting(), received, homework(check), baseline_cpus=shared).results())
     assert [one.ours for one in asked] == [False, True, False, False]
     assert len({trial.want_cpu for trial in seen}) == 1
     assert seen[0].want_cpu > 0

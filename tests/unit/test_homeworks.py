@@ -119,8 +119,8 @@ def test_a_probe_that_is_not_there_is_told_when_the_homework_is_loaded(
 
 def test_a_smaller_request_is_looked_up_too(folder: Path) -> None:
     file = folder / "__init__.py"
-    text = file.read_text().replace("import Ask,", "import Ask, Smallest,")
-    smallest = 'smallest=Smallest(Ask("probes:tiny", lambda _rng: {}), lambda _failed, _tiny: "")'
+    text = file.read_text().replace("import Request,", "import Counterexample, Request,")
+    smallest = 'counterexample=Counterexample(Request("probes:tiny", lambda _rng: {}), lambda _failed, _tiny: "")'
     file.write_text(text.replace("Exact(hello))", f"Exact(hello), {smallest})"))
     with pytest.raises(homeworks.NoHomework, match=r"words\.hello asks for the probe probes:tiny"):
         homeworks.load(str(folder))
@@ -150,11 +150,15 @@ def test_a_probe_of_homework_11_that_is_renamed_is_told(monkeypatch: pytest.Monk
     """Of each room: the functions that its checks ask for are found by name, and without one the load fails."""
     loaded = homeworks.load("autograder.hw11")
     checks = [check for question in loaded.questions for check in question.checks]
-    rooms = {check.ask.probe.partition(":")[0]: check for check in checks}
+    rooms = {check.request.probe.partition(":")[0]: check for check in checks}
     assert len(rooms) >= 9
     names = homeworks._probe_names
     for room, check in rooms.items():
-        gone = {ask.probe.partition(":")[2] for ask in [one.ask for one in checks] if ask.probe.startswith(f"{room}:")}
+        gone = {
+            request.probe.partition(":")[2]
+            for request in [one.request for one in checks]
+            if request.probe.startswith(f"{room}:")
+        }
 
         def without(package: str, module: str, room: str = room, gone: set[str] = gone) -> tuple[str, set[str] | None]:
             place, bound = names(package, module)
@@ -163,7 +167,7 @@ def test_a_probe_of_homework_11_that_is_renamed_is_told(monkeypatch: pytest.Monk
         monkeypatch.setattr(homeworks, "_probe_names", without)
         with pytest.raises(homeworks.NoHomework, match=f"asks for the probe {room}:"):
             homeworks.load("autograder.hw11")
-        assert check.ask.probe.startswith(room)
+        assert check.request.probe.startswith(room)
 
 
 @pytest.mark.parametrize("named", ["nowhere", "no/where", "tests.nowhere", ".", "", "..", "a..b", "/"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.core import Ask, Check, Question, Result, Verdict
+from autograder.core import Check, Question, Request, Result, Verdict
 from autograder.judging.judges import Exact
 from autograder.message import Call, Message
 
@@ -89,8 +89,8 @@ def test_hints_come_one_after_the_other() -> None:
 
 
 def test_the_time_is_told_where_it_was_close() -> None:
-    ask = Ask("x:y", lambda _rng: {}, seconds=10)
-    check = Check("a", "a", 1, ask, Exact(lambda _trial: Verdict(1, "")))
+    request = Request("x:y", lambda _rng: {}, seconds=10)
+    check = Check("a", "a", 1, request, Exact(lambda _trial: Verdict(1, "")))
     question = Question("q", 1, "Q", (), (check,))
     for took, diagnosis, told in ((4.9, "", ""), (5.1, "", "It took 5.1 of the 10 seconds"), (10, "deadline", "")):
         result = Result(question, check, Verdict(0, "No.", diagnosis), took=took, limit=10)

@@ -47,7 +47,7 @@ def test_p_values_are_valid_under_the_null() -> None:
     for _ in range(rounds):
         e = NOISE.standard_normal((5, 6, 10))
         for name, findings in batteries(e, m, v).items():
-            p = stats.smallest(findings).p
+            p = stats.smallest_p(findings).p
             for t in counts:
                 counts[t][name] += p <= t
     for t, by_name in counts.items():
@@ -85,7 +85,7 @@ def test_float32_normals_from_torch_pass_the_whole_battery() -> None:
     torch.manual_seed(11)
     m, v = moments((32, 128))
     e = torch.randn(SHAPE).double().numpy()
-    assert stats.smallest([*stats.everything(e, m, v)]).p > 1e-6
+    assert stats.smallest_p([*stats.everything(e, m, v)]).p > 1e-6
 
 
 # ---------------------------------------------------------------- power: what the checks claim to detect
@@ -117,7 +117,7 @@ def test_effects_of_the_stated_size_are_detected(effect: str) -> None:
     m, v = moments((32, 128))
     for _ in range(40):
         e = spoil(NOISE.standard_normal(SHAPE), m, v)
-        assert stats.smallest(batteries(e, m, v)[name]).p < ALPHA
+        assert stats.smallest_p(batteries(e, m, v)[name]).p < ALPHA
 
 
 def test_the_posterior_check_detects_what_it_says() -> None:
@@ -125,8 +125,8 @@ def test_the_posterior_check_detects_what_it_says() -> None:
     m, v = moments((32, 16))
     for _ in range(40):
         e = NOISE.standard_normal((16, 32, 16))
-        assert stats.smallest([*stats.everything(e + 0.14, m, v)]).p < ALPHA
-        assert stats.smallest([*stats.everything(e * np.sqrt(1.22), m, v)]).p < ALPHA
+        assert stats.smallest_p([*stats.everything(e + 0.14, m, v)]).p < ALPHA
+        assert stats.smallest_p([*stats.everything(e * np.sqrt(1.22), m, v)]).p < ALPHA
 
 
 def correlated(first: Array, second: Array, r: float) -> Array:
@@ -139,13 +139,13 @@ def test_the_generators_noise_checks_detect_what_they_say() -> None:
     """At 24 x 48 x 7 values, 40 times of 40 each: a mean off by 0.14, a variance off by 22 %, correlations."""
     for _ in range(40):
         e = NOISE.standard_normal((24, 48, 7))
-        assert stats.smallest(stats.marginal(e + 0.14)).p < ALPHA
-        assert stats.smallest(stats.marginal(e * np.sqrt(1.22))).p < ALPHA
+        assert stats.smallest_p(stats.marginal(e + 0.14)).p < ALPHA
+        assert stats.smallest_p(stats.marginal(e * np.sqrt(1.22))).p < ALPHA
         calls, images = e.copy(), e.copy()
         calls[1] = correlated(e[0], e[1], 0.6)
         images[:, 1] = correlated(e[:, 0], e[:, 1], 0.75)
         for one in (calls, images):
-            assert stats.smallest([*stats.dependence(one), *stats.repetition(one)]).p < gan.ALPHA
+            assert stats.smallest_p([*stats.dependence(one), *stats.repetition(one)]).p < gan.ALPHA
 
 
 @pytest.mark.parametrize("size", [0.86, 1.14])

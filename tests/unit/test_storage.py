@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from autograder import storage
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from tests.helpers import ROOT
 
 
@@ -96,7 +96,7 @@ def test_one_run_alone_and_what_a_killed_one_left_goes(tmp_path: Path) -> None:
         path.write_text("half")
     with storage.alone(tmp_path):
         assert not any(path.exists() for path in left)
-        with pytest.raises(Reject, match="Another run"), storage.alone(tmp_path):
+        with pytest.raises(CheckFailed, match="Another run"), storage.alone(tmp_path):
             pass
     with storage.alone(tmp_path):
         pass

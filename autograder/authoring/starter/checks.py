@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Ask, Check, Question, Reject, Specs, Trial, Values, Verdict
+from autograder.core import Check, CheckFailed, Question, Request, Specs, Trial, Values, Verdict
 from autograder.judging.batteries import smallest_scale, smallest_shift, standard_normal
-from autograder.judging.judges import Exact, Statistical, array, luck, passed
-from autograder.judging.stats import smallest
+from autograder.judging.judges import Exact, Statistical, array, at_level, passed
+from autograder.judging.stats import smallest_p
 from autograder.sandbox.returns import entries
 
 CALLS, BATCH, DIM = 8, 64, 32
@@ -26,7 +26,7 @@ def returns(_given: Values) -> Specs:
     return {"y": entries(SIZE), "after": entries(BATCH * DIM)}
 
 
-ASK = Ask("probes:noise", inputs, returns=returns, needs=("noise.py",))
+REQUEST = Request("probes:noise", inputs, returns=returns, needs=("noise.py",))
 
 # ------------------------------------------------------------------------------- the deterministic check
 
@@ -35,7 +35,9 @@ def contract(trial: Trial) -> Verdict:
     """The shape is that of x, and x is not changed."""
     array(trial.got, "y", shape=(CALLS, BATCH, DIM), what="What add_noise returned in all calls")
     if not np.array_equal(array(trial.got, "after"), trial.given["x"]):
-        raise Reject("After the call x has changed. Expected: x as it was, and a new tensor.", diagnosis="in_place")
+        raise CheckFailed(
+            "After the call x has changed. Expected: x as it was, and a new tensor.", diagnosis="in_place"
+        )
     return passed("The shape is right, and x is as it was.")
 
 
@@ -54,7 +56,9 @@ def normal(trial: Trial, alpha: float) -> Verdict:
     """(y - x) / sigma is independent standard normal noise: then nothing else is left to judge."""
     y = array(trial.got, "y", shape=(CALLS, BATCH, DIM), what="What add_noise returned in all calls")
     x, sigma = array(trial.given, "x"), float(np.asarray(trial.given["sigma"]))
-    verdict, worst = luck(standard_normal((y - x) / sigma), alpha, "The noise is normal with standard deviation sigma.")
+    verdict, worst = at_level(
+        standard_normal((y - x) / sigma), alpha, "The noise is normal with standard deviation sigma."
+    )
     if verdict:
         return verdict
     expected = "Expected: y = x + sigma e with new, independent e from N(0, 1) for every entry and every call."
@@ -62,7 +66,7 @@ def normal(trial: Trial, alpha: float) -> Verdict:
         ("sigma_as_variance", "The noise was scaled by the root of sigma, but sigma is the standard deviation.", 0.5),
         ("sigma_squared", "The noise was scaled by sigma squared, which is the variance.", 2.0),
     ):
-        if smallest(standard_normal((y - x) / sigma**scale)).p > 1e-6:  # then this explains all of it
+        if smallest_p(standard_normal((y - x) / sigma**scale)).p > 1e-6:  # then this explains all of it
             return Verdict(0.0, f"{sentence} {expected}", diagnosis, p=worst.p)
     return Verdict(0.0, f"This is not as it should be: {worst.what}. {expected}", p=worst.p)
 
@@ -73,7 +77,7 @@ QUESTION = Question(
     title="Noise",
     files=("noise.py",),
     checks=(
-        Check("noise.contract", "add_noise: shape, and x left alone", 1, ASK, Exact(contract)),
-        Check("noise.normal", "add_noise: normal noise", 3, ASK, Statistical(normal, ALPHA, DETECTS)),
+        Check("noise.contract", "add_noise: shape, and x left alone", 1, REQUEST, Exact(contract)),
+        Check("noise.normal", "add_noise: normal noise", 3, REQUEST, Statistical(normal, ALPHA, DETECTS)),
     ),
 )

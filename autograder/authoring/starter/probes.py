@@ -2,7 +2,7 @@
 
 What `inputs` drew arrives here with NumPy's arrays as torch tensors of the same type: float32 stays float32, float64
 becomes float64. Numbers and texts stay as they are. What is returned goes the other way: tensors and arrays reach the
-judge as NumPy's arrays, without their gradients. With `arrays="numpy"` in the Ask the inputs stay NumPy's arrays.
+judge as NumPy's arrays, without their gradients. With `arrays="numpy"` in the Request the inputs stay NumPy's arrays.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autograder.classroom import byhand, publish, report
 from autograder.classroom.publish import DONE, UNUSABLE, Class
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from autograder.storage import save
 from autograder.text import clean, many
 
@@ -17,7 +17,7 @@ MOST_TABLE = 64 * 1024**2
 
 
 @dataclass(frozen=True)
-class Options:
+class ReviewOptions:
     """What the command line said. `name` is who grades, "" for the name of this machine's user."""
 
     out: Path
@@ -38,12 +38,12 @@ class Options:
             return "staff"
 
 
-def run(options: Options) -> int:
+def run(options: ReviewOptions) -> int:
     """Returns 0 when it did what it says, 2 where there is no gradebook or the table makes no sense."""
     return publish.status(lambda: _run(options), options.out)
 
 
-def _run(options: Options) -> int:
+def _run(options: ReviewOptions) -> int:
     opened = publish.opened(options.out, options.homework)
     if options.imported is not None:
         return _import(opened, options)
@@ -52,13 +52,13 @@ def _run(options: Options) -> int:
     return _serve(opened, options)
 
 
-def _serve(opened: Class, options: Options) -> int:
+def _serve(opened: Class, options: ReviewOptions) -> int:
     try:
         from autograder.classroom.review import server
     except ModuleNotFoundError as error:
         if error.name not in ("starlette", "uvicorn"):
             raise
-        raise Reject(
+        raise CheckFailed(
             "review needs Starlette and uvicorn, which are not installed here: "
             f"{sys.executable} -m pip install -r autograder/requirements-review.txt"
         ) from None
@@ -76,7 +76,7 @@ def _export(opened: Class, path: Path, *, anonymous: bool) -> int:
     return DONE
 
 
-def exported(entries: list[report.Entry], opened: Class, *, anonymous: bool) -> list[list[object]]:
+def exported(entries: list[report.SubmissionEntry], opened: Class, *, anonymous: bool) -> list[list[object]]:
     """A line for each answer that a person reads, and for each check that somebody gave points or a comment."""
     lines: list[list[object]] = []
     for question in opened.assignment.questions:
@@ -96,23 +96,23 @@ def exported(entries: list[report.Entry], opened: Class, *, anonymous: bool) -> 
     return lines
 
 
-def _import(opened: Class, options: Options) -> int:
+def _import(opened: Class, options: ReviewOptions) -> int:
     assert options.imported is not None
     data = options.imported.read_bytes()
     try:
         if len(data) > MOST_TABLE:
-            raise byhand.Refused(f"It is larger than {MOST_TABLE // 1024**2} MB.")
+            raise byhand.SaveRefused(f"It is larger than {MOST_TABLE // 1024**2} MB.")
         rows = byhand.rows(data.decode("utf-8"))
     except UnicodeDecodeError:
         print(f"{options.imported} is not UTF-8. Save it as CSV UTF-8. Nothing was changed.", file=sys.stderr)
         return UNUSABLE
-    except byhand.Refused as fault:
+    except byhand.SaveRefused as fault:
         print(f"{options.imported}: {fault} Nothing was changed.", file=sys.stderr)
         return UNUSABLE
     with opened.book.open() as book:
         try:
             done = byhand.take(book, opened.assignment, rows, author=options.author, now=publish.now())
-        except byhand.Refused as fault:
+        except byhand.SaveRefused as fault:
             print(f"{options.imported}: {fault} Nothing was changed.", file=sys.stderr)
             return UNUSABLE
     print(f"{many(done.changed, 'change')} saved. {many(done.same, 'row')} had no change.")

@@ -30,10 +30,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from autograder.classroom import byhand, report
-from autograder.classroom.byhand import Conflict, Mark, Refused
+from autograder.classroom.byhand import Conflict, Mark, SaveRefused
 from autograder.classroom.publish import Class, written
 from autograder.classroom.review.store import Desk, Unknown, Work
-from autograder.core import Reject
+from autograder.core import CheckFailed
 from autograder.output import pages
 
 LOOPBACK = "127.0.0.1"
@@ -61,7 +61,7 @@ def serve(opened: Class, *, author: str, anonymous: bool, port: int) -> int:
     try:
         listening = socket.create_server((LOOPBACK, port))
     except OSError as error:
-        raise Reject(f"Port {port} on {LOOPBACK} cannot be used: {error.strerror}. Give another --port.") from None
+        raise CheckFailed(f"Port {port} on {LOOPBACK} cannot be used: {error.strerror}. Give another --port.") from None
     token, own = secrets.token_urlsafe(24), listening.getsockname()[1]
     desk = Desk(opened, author)
     print(f"Open this address in a browser on this machine, and do not share it:\n\n  http://{LOOPBACK}:{own}/{token}"
@@ -218,7 +218,7 @@ def application(desk: Desk, token: str, port: int, *, anonymous: bool = False) -
             return JSONResponse({"conflict": _seen(row)}, 409)
         except Unknown:
             return JSONResponse({"fault": "This submission or check is no longer in the gradebook."}, 404)
-        except Refused as fault:
+        except SaveRefused as fault:
             return JSONResponse({"fault": str(fault)}, 422)
         return JSONResponse({"saved": _seen(mark)})
 
@@ -227,11 +227,11 @@ def application(desk: Desk, token: str, port: int, *, anonymous: bool = False) -
             told = await _told(request, check=str)
             points = _number(told.get("points"))
             if points is None:
-                raise Refused("First enter how many points the answer is worth.")
+                raise SaveRefused("First enter how many points the answer is worth.")
             await run_in_threadpool(desk.set_worth, told["check"], points)
         except Unknown:
             return JSONResponse({"fault": "There is no such check."}, 404)
-        except Refused as fault:
+        except SaveRefused as fault:
             return JSONResponse({"fault": str(fault)}, 422)
         return JSONResponse({"saved": points})
 
@@ -311,13 +311,13 @@ async def _told(request: Request, **kinds: type) -> dict[str, Any]:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BODY:
-            raise Refused(f"That is more than {MOST_BODY // 1024} KB.")
+            raise SaveRefused(f"That is more than {MOST_BODY // 1024} KB.")
     try:
         told = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refused("That is not JSON.") from None
+        raise SaveRefused("That is not JSON.") from None
     if not isinstance(told, dict) or any(type(told.get(name)) is not kind for name, kind in kinds.items()):
-        raise Refused("This page does not send such data.")
+        raise SaveRefused("This page does not send such data.")
     return told
 
 
@@ -326,5 +326,5 @@ def _number(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e9 or value != value:
-        raise Refused("Points must be a number, or empty.")
+        raise SaveRefused("Points must be a number, or empty.")
     return float(value)

@@ -12,8 +12,8 @@ from autograder.classroom import byhand, code, publish, report
 from autograder.classroom.byhand import Mark
 from autograder.classroom.kept import Kept, Store
 from autograder.classroom.publish import Class, now
-from autograder.classroom.report import Entry
-from autograder.core import Check, Question, Reject
+from autograder.classroom.report import SubmissionEntry
+from autograder.core import Check, CheckFailed, Question
 from autograder.storage import alone
 
 REUSED = 9
@@ -40,7 +40,7 @@ class Work:
     """One submission's answers to one question, and the ones beside it. `place` counts from 1."""
 
     question: Question
-    entry: Entry
+    entry: SubmissionEntry
     held: Kept | None
     place: int
     count: int
@@ -111,12 +111,14 @@ class Desk:
             reused=reused,
         )
 
-    def _ordered(self, entries: Sequence[Entry], question: Question, anonymous: bool) -> list[Entry]:
+    def _ordered(
+        self, entries: Sequence[SubmissionEntry], question: Question, anonymous: bool
+    ) -> list[SubmissionEntry]:
         """Those at which the question was graded; in an order that tells nothing where nobody is to be known."""
         own = [entry for entry in entries if any(check.id in entry.verdicts for check in question.checks)]
         return sorted(own, key=lambda entry: byhand.handle(entry.id)) if anonymous else own
 
-    def _reused(self, entries: Sequence[Entry], at: int, question: Question) -> dict[str, list[str]]:
+    def _reused(self, entries: Sequence[SubmissionEntry], at: int, question: Question) -> dict[str, list[str]]:
         """Lines of comments that others got at each check, the commonest first."""
         found = {}
         for check in question.checks:
@@ -199,14 +201,14 @@ class Desk:
         try:
             with alone(self.opened.out), self.opened.book.open() as book:
                 publish.everything(book, self.opened.assignment, self.opened.out)
-        except (Reject, OSError):
+        except (CheckFailed, OSError):
             with self._lock:
                 self._stale |= taken
             return False
         return True
 
 
-def _waits(entry: Entry, question: Question) -> bool:
+def _waits(entry: SubmissionEntry, question: Question) -> bool:
     """Whether a person has something to read in it, or values that no judge could judge to look at."""
     for check in question.checks:
         verdict, mark = entry.verdicts.get(check.id), entry.marks.get(check.id)

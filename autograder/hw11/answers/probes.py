@@ -1,6 +1,6 @@
 """Probe of answers.toml: reads the file within limits, once for all questions, and says what it holds.
 
-The file is a stranger's, and no code of the student's runs here: all that is read is told as values, what is odd by
+The file is a stranger's, and no code of the student's runs here: all that is read is reported as values, what is odd by
 its kind. Nothing is compared with anything expected.
 """
 
@@ -63,7 +63,7 @@ def held(student: Contents) -> dict[str, Any]:
     of its `fields` the `key` with its `value` (a number, numbers (n,) or a text), or its `items` where a list holds
     texts, its `names` where it is a table, `odd` where it is none of these.
     """
-    path = student.box / FILE
+    path = student.workspace / FILE
     if FILE in student.absent or not path.is_file():
         return {"file.kind": "absent"}
     with path.open("rb") as file:
@@ -98,7 +98,7 @@ def _sections(tree: dict[str, Any]) -> dict[str, Any]:
     return seen
 
 
-class Number(float):
+class TomlFloat(float):
     """A TOML float that still knows how it was written: 102.30 has two decimals."""
 
     def __init__(self, text: str) -> None:
@@ -108,7 +108,7 @@ class Number(float):
 def parsed(text: str) -> dict[str, Any]:
     """`tree`, or `kind` and `line` of what keeps this text from being TOML."""
     try:
-        tree = tomllib.loads(text, parse_float=Number)
+        tree = tomllib.loads(text, parse_float=TomlFloat)
     except (RecursionError, MemoryError):  # a key of 30,000 dotted parts takes gigabytes
         return {"kind": "deep"}
     except ValueError as error:  # TOMLDecodeError, and a number of more digits than Python converts
@@ -256,7 +256,7 @@ def _written(name: str, value: Any) -> dict[str, Any]:
 
 
 def _as_text(value: Any) -> str | None:
-    if isinstance(value, str | Number):
+    if isinstance(value, str | TomlFloat):
         return value if isinstance(value, str) else value.text
     return str(value) if type(value) is int and abs(value) < MAX_INTEGER else None
 
@@ -313,7 +313,7 @@ def _field(key: str, value: Any) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, Number)
+    return type(value) in (int, TomlFloat)
 
 
 def _float(value: float) -> float:
@@ -329,7 +329,7 @@ def _float(value: float) -> float:
 
 def _logged(student: Contents) -> dict[str, Any]:
     """The log's `kind`, "" where it is a JSON object, else "absent" or "unreadable"; and its claims, by log.rouge."""
-    path = student.box / log.FILE
+    path = student.workspace / log.FILE
     if log.FILE in student.absent or not path.is_file():
         return {"kind": "absent"}
     with path.open("rb") as file:

@@ -3,7 +3,7 @@
 from types import MappingProxyType
 
 from autograder.core import Check
-from autograder.hw11.answers.reading import ASK, Passed
+from autograder.hw11.answers.fields import REQUEST, Passed
 
 LEARNING = MappingProxyType({
     "lambdas": "The values of lambda", "observations": "Forgetting, and the role of lambda",
@@ -15,6 +15,8 @@ PROOFS = MappingProxyType({
 })  # fmt: skip
 
 CONTINUAL_LEARNING = (
-    Check("continual_learning.written", "observations", 0, ASK, Passed("continual_learning", LEARNING), manual=True),
+    Check(
+        "continual_learning.written", "observations", 0, REQUEST, Passed("continual_learning", LEARNING), manual=True
+    ),
 )
-GAN = (Check("gan.written", "proofs", 0, ASK, Passed("gan", PROOFS), manual=True),)
+GAN = (Check("gan.written", "proofs", 0, REQUEST, Passed("gan", PROOFS), manual=True),)

@@ -12,7 +12,7 @@ import numpy as np
 
 from autograder.audit import bank
 from autograder.audit.homework import Method, StudyPlan
-from autograder.core import Array, Reject, Trial, Values
+from autograder.core import Array, CheckFailed, Trial, Values
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.audit import training
 from autograder.hw11.distributions import fit, kl
@@ -41,7 +41,7 @@ def tried(method: Method, draws: int) -> Mapping[str, Any]:
     The same function is given the same targets again and again: what it made of one is kept.
     """
     with bank.submitted(method.solution, ASSIGNMENT) as received, contextlib.redirect_stdout(io.StringIO()):
-        student = Student(received.box, received.absent)
+        student = Student(received.workspace, received.absent)
         own, classes = probe.loaded(student, "fit_gaussian")
         refused = ""
         try:
@@ -62,11 +62,11 @@ def tried(method: Method, draws: int) -> Mapping[str, Any]:
                     got = _answers(given, fitted, way)
                 try:
                     verdict = judge(Trial(given, got))
-                except Reject:
+                except CheckFailed:
                     scores.append(0.0)
                     continue
                 scores.append(verdict.score)
-                used = max(used, verdict.used or 0.0) if verdict.score == 1 else used
+                used = max(used, verdict.tolerance_used or 0.0) if verdict.score == 1 else used
             failed += min(scores) < 1
     return {"refused": refused, "failed": failed, "used": used}
 

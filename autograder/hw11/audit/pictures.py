@@ -118,8 +118,8 @@ def _shape(rng: np.random.Generator, kind: int) -> Array:
 
     image = Image.new("L", (28, 28))
     draw: Any = ImageDraw.Draw(image)
-    box = [int(edge) for edge in (*rng.integers(3, 10, 2), *rng.integers(18, 26, 2))]
-    (draw.ellipse, draw.rectangle, draw.line)[kind](box, 255)
+    workspace = [int(edge) for edge in (*rng.integers(3, 10, 2), *rng.integers(18, 26, 2))]
+    (draw.ellipse, draw.rectangle, draw.line)[kind](workspace, 255)
     return np.asarray(image) / 255
 
 

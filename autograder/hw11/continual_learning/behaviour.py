@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Request, Specs, Trial, Values, Verdict
 from autograder.judging.judges import array, passed
 from autograder.sandbox.parts import pack, section
 from autograder.sandbox.returns import numbers, parts
@@ -53,11 +53,11 @@ def _returns(_given: Values) -> Specs:
     return parts(**{method: {"first": named, "last": named} for method in ("naive", "ewc", "rehearsal")})
 
 
-ASK = Ask(
+REQUEST = Request(
     "continual_learning.probes:behaviour",
     _fixed,
     seconds=30.0,
-    fixed=True,
+    deterministic=True,
     returns=_returns,
     needs=("continual_learning.ipynb",),
 )
@@ -93,7 +93,7 @@ def behaviour(trial: Trial) -> Verdict:
     """Half for EWC, half for rehearsal."""
     _, old, new = right_share(trial, "naive")
     if new < LEARNT:
-        raise Reject(
+        raise CheckFailed(
             f"After training with `train` alone, the model is right on {100 * new:.0f} % of the task that it just "
             f"learned. Expected: at least {100 * LEARNT:.0f} %. The reference reaches 93 %.",
             diagnosis="not_learnt",
@@ -102,7 +102,7 @@ def behaviour(trial: Trial) -> Verdict:
     for method, name in NAMES.items():
         try:
             told.append(f"{name} keeps {100 * _kept(trial, method, old):.0f} %")
-        except Reject as fault:
+        except CheckFailed as fault:
             faults.append(fault)
     if not faults:
         return passed(
@@ -112,18 +112,18 @@ def behaviour(trial: Trial) -> Verdict:
 
 
 def _kept(trial: Trial, method: str, naive: float) -> float:
-    """The accuracy on task 0 at the end. Raises `Reject` where it is hardly better than naive training's."""
+    """The accuracy on task 0 at the end. Raises `CheckFailed` where it is hardly better than naive training's."""
     _, old, new = right_share(trial, method)
     name = NAMES[method]
     if old < naive + GAIN:
-        raise Reject(
+        raise CheckFailed(
             f"{name} is right on {100 * old:.0f} % of task 0 after task 1, and naive training is right on "
             f"{100 * naive:.0f} %. Expected: at least {100 * GAIN:.0f} points more than naive training, from the "
             "same weights.",
             diagnosis=f"{method}_forgets",
         )
     if new < KEPT:
-        raise Reject(
+        raise CheckFailed(
             f"{name} is right on {100 * new:.0f} % of task 1 after task 1. Expected: at least {100 * KEPT:.0f} %, "
             "because the model must still learn the new task.",
             diagnosis=f"{method}_rigid",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import softmax
 
-from autograder.core import Array, Reject, Values
+from autograder.core import Array, CheckFailed, Values
 from autograder.judging.judges import array
 from autograder.judging.stats import gamma
 
@@ -27,13 +27,13 @@ PLAUSIBLE = 0.1
 
 
 def listed(values: Values, name: str, *, most: int, what: str) -> Array:
-    """A list of whole numbers that a probe reported. Raises `Reject` where it is none, or has more than `most`.
+    """A list of whole numbers that a probe reported. Raises `CheckFailed` where it is none, or has more than `most`.
 
     What is too large for any number is cut down to a billion. The length is looked at before anything is computed.
     """
     value = values.get(name)
     if not isinstance(value, np.ndarray) or value.ndim != 1 or value.size > most:
-        raise Reject(f"{what or name} is missing or too long. Expected: at most {most} numbers.")
+        raise CheckFailed(f"{what or name} is missing or too long. Expected: at most {most} numbers.")
     found: Array = np.rint(np.clip(array(values, name, what=what), -1e9, 1e9)).astype(int)
     return found
 

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Request, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning.classifier import listed
 from autograder.judging.judges import array, passed
 from autograder.sandbox.parts import items, pack, section, take
@@ -37,12 +37,12 @@ def _permuted(_given: Values) -> Specs:
     return declared(once=arrays, again=arrays, other=arrays)
 
 
-PERMUTE = Ask("continual_learning.probes:permute", _permute, returns=_permuted, needs=("continual_learning.ipynb",))
+PERMUTE = Request("continual_learning.probes:permute", _permute, returns=_permuted, needs=("continual_learning.ipynb",))
 EXPECTED = "Expected: one permutation of the 784 pixels, drawn with the seed, for all images of all arrays."
 
 
 def permutation(trial: Trial, call: str) -> Array:
-    """The permutation of a call: pixel i of a result is pixel permutation[i] of the image. Raises `Reject`."""
+    """The permutation of a call: pixel i of a result is pixel permutation[i] of the image. Raises `CheckFailed`."""
     every: list[Array] = []
     for name, n in _ARRAYS:
         given = array(trial.given, name)
@@ -52,7 +52,7 @@ def permutation(trial: Trial, call: str) -> Array:
         if not np.array_equal(np.sort(got, axis=1), np.sort(given, axis=1)):
             moved = np.array_equal(np.sort(got, axis=None), np.sort(given, axis=None))
             seen = "moves pixels from one image to another" if moved else "changes the values of the pixels"
-            raise Reject(
+            raise CheckFailed(
                 f"permute_mnist {seen}. Expected: every image keeps its own pixels in another order.",
                 diagnosis="permute_values",
             )
@@ -64,9 +64,11 @@ def permutation(trial: Trial, call: str) -> Array:
             every.append(found)
     for start, end in ((0, FIRST), (FIRST, FIRST + SECOND)):
         if any(not np.array_equal(one, every[start]) for one in every[start:end]):
-            raise Reject(f"permute_mnist permutes each image differently. {EXPECTED}", diagnosis="permute_each_image")
+            raise CheckFailed(
+                f"permute_mnist permutes each image differently. {EXPECTED}", diagnosis="permute_each_image"
+            )
     if not np.array_equal(every[0], every[FIRST]):
-        raise Reject(f"permute_mnist permutes the two arrays differently. {EXPECTED}",
+        raise CheckFailed(f"permute_mnist permutes the two arrays differently. {EXPECTED}",
                      diagnosis="permute_each_array")  # fmt: skip
     return every[0]
 
@@ -77,22 +79,22 @@ def permute(trial: Trial) -> Verdict:
             of, what = take(trial.got, f"{call}.{name}"), "The input of permute_mnist"
             after = array(of, "given", shape=(n, 1, SIDE, SIDE), what=what)
             if not np.array_equal(after.reshape(n, -1), array(trial.given, name)):
-                raise Reject(
+                raise CheckFailed(
                     "After the call the input images of permute_mnist have changed. Expected: new arrays. The input "
                     "images are task 0 and must stay unchanged.",
                     diagnosis="in_place",
                 )
     found = {call: permutation(trial, call) for call in ("once", "again", "other")}
     if (found["once"] == np.arange(PIXELS)).all():
-        raise Reject(f"permute_mnist leaves all pixels in place. {EXPECTED}", diagnosis="permute_none")
+        raise CheckFailed(f"permute_mnist leaves all pixels in place. {EXPECTED}", diagnosis="permute_none")
     if not np.array_equal(found["once"], found["again"]):
-        raise Reject(
+        raise CheckFailed(
             "Two calls of permute_mnist with the same seed gave different permutations. Expected: the seed "
             "determines the permutation.",
             diagnosis="permute_unseeded",
         )
     if np.array_equal(found["once"], found["other"]):
-        raise Reject(
+        raise CheckFailed(
             "Two calls of permute_mnist with different seeds gave the same permutation. Expected: another "
             "permutation for another seed.",
             diagnosis="permute_seed_ignored",
@@ -100,7 +102,7 @@ def permute(trial: Trial) -> Verdict:
     # Of 784! permutations less than 28! 28!^28 keep rows together or pixels in their rows: no luck brings that about.
     square = found["once"].reshape(SIDE, SIDE)
     if (np.ptp(square // SIDE, axis=1) == 0).all() or (np.ptp(square % SIDE, axis=0) == 0).all():
-        raise Reject(f"permute_mnist moves whole rows or columns only. {EXPECTED}", diagnosis="permute_rows")
+        raise CheckFailed(f"permute_mnist moves whole rows or columns only. {EXPECTED}", diagnosis="permute_rows")
     return passed("One permutation of the pixels, which the seed determines, is used for all images.")
 
 
@@ -137,7 +139,7 @@ def _set_returns(_given: Values) -> Specs:
     return parts(all=one, some=one, again=one)
 
 
-REHEARSAL = Ask(
+REHEARSAL = Request(
     "continual_learning.probes:rehearsal", _rehearsal, returns=_set_returns, needs=("continual_learning.ipynb",)
 )
 
@@ -152,28 +154,28 @@ def in_one_piece(sizes: tuple[int, ...]) -> float:
 
 
 def _set(trial: Trial, part: str, sizes: tuple[int, ...]) -> None:
-    """Raises `Reject` where a part's set is not made of so many images of each task, with their labels, shuffled."""
+    """Raises `CheckFailed` where a part's set is not made of so many images of each task, with labels, shuffled."""
     of = section(trial, part)
     tasks = items(trial.given, "tasks")
     x, t = (np.concatenate([array(task, name) for task in tasks]) for name in "xt")
     what = "For the images of all three tasks" if part == "all" else f"With per_task={PER_TASK}"
     shape = of.got.get("shape")
     if not isinstance(shape, str) or shape != f"1x{SIDE}x{SIDE}":
-        raise Reject(
+        raise CheckFailed(
             "The images that rehearsal_set returned have the wrong shape. Expected: [number, 1, 28, 28], as in the "
             "input.",
             diagnosis="shape",
         )
     number = of.got.get("number")
     if isinstance(number, np.ndarray) and number.size > MOST * len(x):
-        raise Reject(f"{what} the set holds {number.size} images. Expected: {sum(sizes)}.",
+        raise CheckFailed(f"{what} the set holds {number.size} images. Expected: {sum(sizes)}.",
                      diagnosis="rehearsal_proportions")  # fmt: skip
     at = listed(of.got, "number", most=MOST * len(x), what="The images of the set")
     n = len(at)
     got = array(of.got, "x", shape=(n, INPUTS), what="The images of the set")
     labels = array(of.got, "t", shape=(n,), what="The labels of the set")
     if not n or at.min() < 0 or at.max() >= len(x) or not np.array_equal(got, x[at]):
-        raise Reject(f"{what} the set holds images that belong to no task. Expected: the images unchanged.",
+        raise CheckFailed(f"{what} the set holds images that belong to no task. Expected: the images unchanged.",
                      diagnosis="rehearsal_images")  # fmt: skip
     task = np.repeat(np.arange(len(SIZES)), SIZES)
     counts = np.bincount(task[at], minlength=len(SIZES))
@@ -181,22 +183,22 @@ def _set(trial: Trial, part: str, sizes: tuple[int, ...]) -> None:
     wanted = f"Expected: {', '.join(map(str, sizes))}, each image once, including all images of the newest task."
     if (counts == 0).any():
         lost = "the newest task" if counts[-1] == 0 else "an earlier task"
-        raise Reject(f"{told}, so {lost} is missing. {wanted}",
+        raise CheckFailed(f"{told}, so {lost} is missing. {wanted}",
                      diagnosis="rehearsal_newest" if counts[-1] == 0 else "rehearsal_task_lost")  # fmt: skip
     if not np.array_equal(counts, sizes):
-        raise Reject(f"{told}. {wanted}", diagnosis="rehearsal_proportions")
+        raise CheckFailed(f"{told}. {wanted}", diagnosis="rehearsal_proportions")
     if len(np.unique(at)) < n:
-        raise Reject(
+        raise CheckFailed(
             f"{told}, but some images appear twice and others are missing. {wanted}", diagnosis="rehearsal_twice"
         )
     if not np.array_equal(labels, t[at]):
-        raise Reject(
+        raise CheckFailed(
             f"{what} the labels do not belong to their images. Expected: images and labels in the same order, "
             "shuffled together.",
             diagnosis="rehearsal_labels",
         )
     if np.count_nonzero(np.diff(task[at])) == len(SIZES) - 1:
-        raise Reject(
+        raise CheckFailed(
             f"{what} the tasks follow one another, so the last batches hold a single task. Expected: the images of "
             "all tasks are shuffled together.",
             diagnosis="rehearsal_blocks",
@@ -211,7 +213,7 @@ def rehearsal(trial: Trial, _alpha: float) -> Verdict:
         if section(trial, "some").got:  # nothing comes of a notebook where the set is made in the training loop
             _set(trial, "some", (PER_TASK, PER_TASK, SIZES[-1]))
             remarks = _remarks(trial)
-    except Reject as fault:
+    except CheckFailed as fault:
         return Verdict(0.5, f"The set of all images is right. {fault}", fault.diagnosis)
     return passed(f"The set holds the images of all tasks with their labels, shuffled together.{remarks}")
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Counterexample, Request, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning import classifier
 from autograder.hw11.continual_learning.classifier import EPSILON, listed
-from autograder.judging.judges import array, passed, share, shown
+from autograder.judging.judges import array, passed, shown, tolerance_ratio
 from autograder.judging.stats import gamma
 from autograder.sandbox.parts import each, item, pack, take
 from autograder.sandbox.returns import declared, flag, numbers, text
@@ -75,13 +75,13 @@ def _after(matrix: Spec, passed_on: Spec) -> dict[str, Any]:
     return {"fisher": kept, "optpar": kept, "images": passed_on, "sizes": passed_on, "moved": flag()}
 
 
-ASK = Ask("continual_learning.probes:update", _update, returns=_returns, needs=("continual_learning.ipynb",))
+REQUEST = Request("continual_learning.probes:update", _update, returns=_returns, needs=("continual_learning.ipynb",))
 
 # ------------------------------------------------------------------------------------ forms of the Fisher
 
 
 @dataclass(frozen=True)
-class Seen:
+class TaskUpdate:
     """A call of on_task_update: what it got and left, and the images that the model was shown.
 
     `images` are their numbers, one batch behind the other, and `sizes` (batches,) how many each batch had.
@@ -144,7 +144,7 @@ class Estimate:
         factor = self.factor(got)
         if not factor > 0:
             return np.inf
-        return share(got, factor * self.value, factor * self.bound(), beside=factor * self.beside())
+        return tolerance_ratio(got, factor * self.value, factor * self.bound(), beside=factor * self.beside())
 
     def factor(self, got: Array) -> float:
         return _factor(got, self.value)
@@ -161,7 +161,7 @@ BATCHES = "squares of batches' gradients"
 SQUARE = "the square of all images' gradient"
 
 
-def estimates(seen: Seen, labels: Array) -> Iterator[Estimate]:
+def estimates(seen: TaskUpdate, labels: Array) -> Iterator[Estimate]:
     """The forms with given labels (n,)."""
     each = classifier.slopes(seen.theta, seen.x, labels)
     off = np.broadcast_to(classifier.error(seen.theta, seen.x), each.shape)
@@ -186,7 +186,7 @@ def estimates(seen: Seen, labels: Array) -> Iterator[Estimate]:
     yield Estimate(np.ones(1), total(own) / len(own), rounded, total(own_small) / len(own), SQUARE)
 
 
-def expected(seen: Seen) -> Estimate:
+def expected(seen: TaskUpdate) -> Estimate:
     """The labels' expectation under the model in place of any labels."""
     p = classifier.shares(seen.theta, seen.x)[seen.images]
     every = [np.full(len(seen.x), label) for label in range(len(seen.theta))]
@@ -196,7 +196,7 @@ def expected(seen: Seen) -> Estimate:
     return Estimate(p.T.ravel(), own, off, np.concatenate(small), SQUARES)
 
 
-def drawn(seen: Seen) -> Iterator[Array]:
+def drawn(seen: TaskUpdate) -> Iterator[Array]:
     """Labels of few images, all of which are tried, whose squares come near to what was found up to a factor.
 
     A hundredth, where `Estimate.used` then asks for the rounding bound. They are tried at once: the gradient of
@@ -233,15 +233,15 @@ def drawn(seen: Seen) -> Iterator[Array]:
 
 
 @dataclass(frozen=True)
-class Mistake:
+class FisherMistake:
     """A known mistake: what it would give for a call up to any factor, positive or (where `either`) negative too."""
 
     id: str
     sentence: str
-    formula: Callable[[Seen], Array]
+    formula: Callable[[TaskUpdate], Array]
     either: bool = False
 
-    def explains(self, seen: Seen) -> bool:
+    def explains(self, seen: TaskUpdate) -> bool:
         """Within a thousandth: a name for the student, no point depends on it."""
         value = self.formula(seen)
         factor = _factor(seen.got, value)
@@ -249,102 +249,104 @@ class Mistake:
         return right and float(np.abs(seen.got - factor * value).max()) <= 1e-3 * float(np.abs(seen.got).max())
 
 
-def _sum(seen: Seen) -> Array:
+def _sum(seen: TaskUpdate) -> Array:
     total: Array = seen.of_batches(classifier.slopes(seen.theta, seen.x, seen.t)).sum(0)
     return total
 
 
-def _total(seen: Seen) -> Array:
+def _total(seen: TaskUpdate) -> Array:
     total: Array = classifier.slopes(seen.theta, seen.x, seen.t)[seen.images].mean(0)
     return total
 
 
-def _accumulated(seen: Seen) -> Array:
+def _accumulated(seen: TaskUpdate) -> Array:
     """The squares, after every backward(), of what has added up until then."""
     until = seen.of_batches(classifier.slopes(seen.theta, seen.x, seen.t)).cumsum(0)
     total: Array = (until**2).sum(0)
     return total
 
 
-def _of_last(seen: Seen) -> Array:
+def _of_last(seen: TaskUpdate) -> Array:
     last: Array = seen.of_batches(classifier.slopes(seen.theta, seen.x, seen.t))[-1]
     return last
 
 
-def _linear(seen: Seen, score: Array) -> Array:
+def _linear(seen: TaskUpdate, score: Array) -> Array:
     """The gradient where the loss has these derivatives (n, c) by the logits."""
     each = score[:, :, None] * classifier.extended(seen.x)[:, None, :]
     total: Array = seen.of_batches(each).sum(0)
     return total
 
 
-def _onehot(seen: Seen) -> Array:
+def _onehot(seen: TaskUpdate) -> Array:
     onehot: Array = np.eye(CLASSES)[seen.t.astype(int)]
     return onehot
 
 
-def _squared_error(seen: Seen) -> Array:
+def _squared_error(seen: TaskUpdate) -> Array:
     return _linear(seen, classifier.extended(seen.x) @ seen.theta.T - _onehot(seen)) ** 2
 
 
-def _squared_error_of_shares(seen: Seen) -> Array:
+def _squared_error_of_shares(seen: TaskUpdate) -> Array:
     p = classifier.shares(seen.theta, seen.x)
     off = p - _onehot(seen)
     return _linear(seen, p * (off - (p * off).sum(1, keepdims=True))) ** 2
 
 
-def _each_magnitude(seen: Seen) -> Array:
+def _each_magnitude(seen: TaskUpdate) -> Array:
     total: Array = np.abs(classifier.slopes(seen.theta, seen.x, seen.t)[seen.images]).mean(0)
     return total
 
 
 MISTAKES = (
-    Mistake("fisher_not_squared", "The gradients were not squared.", _sum, either=True),
-    Mistake("fisher_not_squared", "The gradients were not squared.", _total, either=True),
-    Mistake(
+    FisherMistake("fisher_not_squared", "The gradients were not squared.", _sum, either=True),
+    FisherMistake("fisher_not_squared", "The gradients were not squared.", _total, either=True),
+    FisherMistake(
         "fisher_absolute", "The absolute value of the gradients was taken, not their square.", lambda s: np.abs(_sum(s))
     ),
-    Mistake(
+    FisherMistake(
         "fisher_absolute",
         "The absolute value of the gradients was taken, not their square.",
         lambda s: np.abs(_total(s)),
     ),
-    Mistake("fisher_absolute", "The absolute value of the gradients was taken, not their square.", _each_magnitude),
-    Mistake("fisher_sign", "It has the wrong sign.", lambda s: -(_sum(s) ** 2)),
-    Mistake("fisher_sign", "It has the wrong sign.", lambda s: -(_total(s) ** 2)),
-    Mistake(
+    FisherMistake(
+        "fisher_absolute", "The absolute value of the gradients was taken, not their square.", _each_magnitude
+    ),
+    FisherMistake("fisher_sign", "It has the wrong sign.", lambda s: -(_sum(s) ** 2)),
+    FisherMistake("fisher_sign", "It has the wrong sign.", lambda s: -(_total(s) ** 2)),
+    FisherMistake(
         "fisher_not_zeroed",
         "It contains gradients that were left from training. Set them to zero first.",
         lambda s: (_sum(s) + s.stale) ** 2,
     ),
-    Mistake("fisher_not_zeroed", "It holds the gradients that were left from training.", lambda s: s.stale**2),
-    Mistake(
+    FisherMistake("fisher_not_zeroed", "It holds the gradients that were left from training.", lambda s: s.stale**2),
+    FisherMistake(
         "fisher_accumulated",
         "Gradients were set to zero once, but not before each backward(), so each square contains the gradients of "
         "all images before it.",
         _accumulated,
     ),
-    Mistake(
+    FisherMistake(
         "fisher_last_batch",
         "It contains the last batch only, because gradients were set to zero or overwritten in every batch.",
         lambda s: _of_last(s) ** 2,
     ),
-    Mistake("fisher_parameters", "It holds the parameters.", lambda s: s.theta, either=True),
-    Mistake("fisher_parameters", "It holds the squares of the parameters.", lambda s: s.theta**2),
-    Mistake(
+    FisherMistake("fisher_parameters", "It holds the parameters.", lambda s: s.theta, either=True),
+    FisherMistake("fisher_parameters", "It holds the squares of the parameters.", lambda s: s.theta**2),
+    FisherMistake(
         "fisher_constant",
         "It is the same number for every parameter, for example the loss.",
         lambda s: np.ones_like(s.theta),
         either=True,
     ),
-    Mistake("fisher_fourth_power", "The gradients were squared twice.", lambda s: _sum(s) ** 4),
-    Mistake(
+    FisherMistake("fisher_fourth_power", "The gradients were squared twice.", lambda s: _sum(s) ** 4),
+    FisherMistake(
         "fisher_loss",
         "The loss was nll_loss of the logits, but nll_loss takes log-probabilities. Expected: the cross entropy.",
         lambda s: _linear(s, -_onehot(s)) ** 2,
     ),
-    Mistake("fisher_loss", "The loss was a squared error, not the cross entropy.", _squared_error),
-    Mistake("fisher_loss", "The loss was a squared error, not the cross entropy.", _squared_error_of_shares),
+    FisherMistake("fisher_loss", "The loss was a squared error, not the cross entropy.", _squared_error),
+    FisherMistake("fisher_loss", "The loss was a squared error, not the cross entropy.", _squared_error_of_shares),
 )
 EXPECTED = (
     "Expected: for every parameter the square of the derivative of the cross entropy over the images of the task, "
@@ -355,10 +357,10 @@ EXPECTED = (
 
 
 def _missing(after: Trial, task: int, kind: str) -> None:
-    """Raises `Reject` where the dictionary lacks something after the call for the task."""
+    """Raises `CheckFailed` where the dictionary lacks something after the call for the task."""
     lacks = after.got.get(f"{kind}.missing")
     if isinstance(lacks, str):
-        raise Reject(
+        raise CheckFailed(
             f"After on_task_update({task}, ...) there is no {clean(lacks, limit=80, line=True)}. Expected: an entry "
             "for each parameter of the model, under its name, for this task and for all tasks before it.",
             diagnosis=f"{kind}_missing",
@@ -371,9 +373,9 @@ def _held(after: Values, kind: str, task: int) -> Values:
 
 
 def _moved(trial: Trial) -> None:
-    """Raises `Reject` where a call has changed the model, on which all that is expected rests."""
+    """Raises `CheckFailed` where a call has changed the model, on which all that is expected rests."""
     if any(after.got.get("moved") is True for after in each(trial, "tasks")):
-        raise Reject(
+        raise CheckFailed(
             "on_task_update changes the parameters of the model, perhaps by `optimizer.step()`. Expected: it only "
             "reads the parameters and their gradients.",
             diagnosis="update_moves",
@@ -381,8 +383,8 @@ def _moved(trial: Trial) -> None:
 
 
 @lru_cache(maxsize=2)
-def calls(trial: Trial) -> tuple[Seen, Seen]:
-    """Both calls. Raises `Reject` where fisher_dict lacks something or the model was shown nothing."""
+def calls(trial: Trial) -> tuple[TaskUpdate, TaskUpdate]:
+    """Both calls. Raises `CheckFailed` where fisher_dict lacks something or the model was shown nothing."""
     found = []
     for task, after in enumerate(each(trial, "tasks")):
         _missing(after, task, "fisher")
@@ -391,7 +393,7 @@ def calls(trial: Trial) -> tuple[Seen, Seen]:
         sizes = listed(after.got, "sizes", most=MOST * len(x), what="The list of batches")
         counted = (sizes >= 0).all() and len(images) == sizes.sum()
         if not counted or (images < 0).any() or (images >= len(x)).any():
-            raise Reject(
+            raise CheckFailed(
                 "The images that on_task_update passed to the model are not the images of x_mem. Expected: x_mem, "
                 "in batches."
             )
@@ -399,7 +401,7 @@ def calls(trial: Trial) -> tuple[Seen, Seen]:
         got = array(_held(after.got, "fisher", task), "held", shape=theta.shape, what=f"fisher_dict[{task}]")
         if not len(images):  # vmap hid the numbers: every image was shown once
             images, sizes = np.arange(len(x)), np.array([len(x)])
-        found.append(Seen(theta, array(trial.given, "stale"), x, t, images, sizes[sizes > 0], got))
+        found.append(TaskUpdate(theta, array(trial.given, "stale"), x, t, images, sizes[sizes > 0], got))
     return found[0], found[1]
 
 
@@ -410,10 +412,10 @@ class Explained:
 
     whose: str
     how: str
-    used: float
+    tolerance_used: float
 
 
-def explained(seen: Seen) -> Explained | None:
+def explained(seen: TaskUpdate) -> Explained | None:
     """By the data's labels or the model's likeliest or expected ones."""
     likeliest = classifier.shares(seen.theta, seen.x).argmax(1)
     candidates = [("data", one) for one in estimates(seen, seen.t)]
@@ -422,20 +424,20 @@ def explained(seen: Seen) -> Explained | None:
     return _first(candidates, seen)
 
 
-def explained_by_draws(seen: Seen) -> Explained | None:
+def explained_by_draws(seen: TaskUpdate) -> Explained | None:
     """By labels that the model could have drawn: any but the data's."""
     others = (labels for labels in drawn(seen) if not np.array_equal(labels, seen.t))
     return _first((("drawn", one) for labels in others for one in estimates(seen, labels)), seen)
 
 
-def _first(candidates: Iterable[tuple[str, Estimate]], seen: Seen) -> Explained | None:
+def _first(candidates: Iterable[tuple[str, Estimate]], seen: TaskUpdate) -> Explained | None:
     for whose, one in candidates:
         if (used := one.used(seen.got)) <= 1:
             return Explained(whose, one.how, used)
     return None
 
 
-def could_be_drawn(seen: Seen) -> bool:
+def could_be_drawn(seen: TaskUpdate) -> bool:
     """Whether some labels give squares like these up to a factor: each entry of a sum of images' squares lies between
     what the labels with the smallest and with the largest square make of it. Of many images not all labels can be
     tried."""
@@ -453,7 +455,7 @@ def fisher(trial: Trial) -> Verdict:
     what = "fisher_dict[0] after the call for task 1"
     again = array(_held(after[1], "fisher", 0), "held", shape=few.got.shape, what=what)
     if any(call.get("fisher.graph") is True for call in after):
-        raise Reject(
+        raise CheckFailed(
             "The values in fisher_dict still have a computation graph, so the gradient of the penalty would flow "
             "through it. Expected: plain values, by `.detach()` or `.data`.",
             diagnosis="fisher_graph",
@@ -464,7 +466,7 @@ def fisher(trial: Trial) -> Verdict:
             likeliest = replace(many, t=classifier.shares(many.theta, many.x).argmax(1))
             for known in MISTAKES:
                 if known.explains(likeliest):
-                    raise Reject(f"fisher_dict is wrong. {known.sentence} {EXPECTED}", diagnosis=known.id)
+                    raise CheckFailed(f"fisher_dict is wrong. {known.sentence} {EXPECTED}", diagnosis=known.id)
         # Labels that the model draws: now and then they are the likeliest ones for all of the few images.
         first = first or explained_by_draws(few)
         if first and (first.how != SQUARES or could_be_drawn(many)) and (many.got >= 0).all() and many.got.any():
@@ -473,11 +475,11 @@ def fisher(trial: Trial) -> Verdict:
         _moved(trial)
         for known in MISTAKES:
             if all(known.explains(one) for one in ((many,) if first else (few, many))):
-                raise Reject(f"fisher_dict is wrong. {known.sentence} {EXPECTED}", diagnosis=known.id)
+                raise CheckFailed(f"fisher_dict is wrong. {known.sentence} {EXPECTED}", diagnosis=known.id)
         where = "" if first is None else f" for {MANY} images, though it is right for {FEW}"
-        raise Reject(f"fisher_dict is wrong{where}. {EXPECTED}")
+        raise CheckFailed(f"fisher_dict is wrong{where}. {EXPECTED}")
     if not np.array_equal(again, few.got):
-        raise Reject(
+        raise CheckFailed(
             "on_task_update(1, ...) has changed fisher_dict[0]. Expected: the entries of earlier tasks are unchanged.",
             diagnosis="fisher_overwritten",
         )
@@ -489,7 +491,10 @@ def fisher(trial: Trial) -> Verdict:
             "of the task, in batches.",
             "fisher_part",
         )
-    return passed(f"fisher_dict holds {second.how}. {_allowed(second)}", used=max(first.used, second.used))
+    return passed(
+        f"fisher_dict holds {second.how}. {_allowed(second)}",
+        tolerance_used=max(first.tolerance_used, second.tolerance_used),
+    )
 
 
 def _allowed(found: Explained) -> str:
@@ -536,7 +541,7 @@ def _first_tiny(_failed: Trial, tiny: Trial) -> str:
         found = array(_held(one.got, "fisher", 0), "held", shape=(2, 2))
         given, x, theta = one.given, array(one.given, "x"), array(one.given, "theta")
         images, sizes = np.arange(len(x)), np.array([len(x)])
-        seen = Seen(theta, array(given, "stale"), x, array(given, "t"), images, sizes, found)
+        seen = TaskUpdate(theta, array(given, "stale"), x, array(given, "t"), images, sizes, found)
         # All images in one batch, or each in a batch of its own.
         ways = (seen, replace(seen, sizes=np.ones(len(x), int)))
         labels = [np.array(one) for one in product(range(2), repeat=len(x))]
@@ -552,12 +557,12 @@ def _first_tiny(_failed: Trial, tiny: Trial) -> str:
     return ""
 
 
-SMALLEST = Smallest(
-    Ask(
+SMALLEST = Counterexample(
+    Request(
         "continual_learning.probes:tiny_updates",
         _tiny,
         seconds=3,
-        fixed=True,
+        deterministic=True,
         returns=_tiny_returns,
         needs=("continual_learning.ipynb",),
     ),
@@ -573,13 +578,13 @@ def parameters(trial: Trial) -> Verdict:
         got = array(_held(after.got, "optpar", task), "held", shape=theta[0].shape, what=f"optpar_dict[{task}]")
         if not np.array_equal(got, theta[task]):
             _moved(trial)
-            raise Reject(
+            raise CheckFailed(
                 f"optpar_dict[{task}] does not hold the parameters of the model. Expected: the value of each "
                 f"parameter at the end of task {task}.",
                 diagnosis="optpar_wrong",
             )
         if after.got.get("optpar.graph") is True:
-            raise Reject(
+            raise CheckFailed(
                 "The values in optpar_dict still belong to the graph of the live parameters, so the gradient of the "
                 "penalty would cancel out. Expected: plain values, by `.detach().clone()` or `.data.clone()`.",
                 diagnosis="optpar_graph",
@@ -587,13 +592,13 @@ def parameters(trial: Trial) -> Verdict:
     what = "optpar_dict[0] after the call for task 1"
     later = array(_held(calls[1].got, "optpar", 0), "held", shape=theta[0].shape, what=what)
     if np.array_equal(later, theta[1]):
-        raise Reject(
+        raise CheckFailed(
             "optpar_dict[0] follows the model, so it holds the new parameters after more training. Expected: a copy "
             "of the parameters, by `.clone()`, and an entry for every task.",
             diagnosis="optpar_alias",
         )
     if not np.array_equal(later, theta[0]):
-        raise Reject((
+        raise CheckFailed((
             "on_task_update(1, ...) has changed optpar_dict[0]. Expected: the entries of earlier tasks are "
             "unchanged."
         ),

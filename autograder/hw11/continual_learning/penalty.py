@@ -21,10 +21,10 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import softmax
 
-from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Counterexample, Request, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.continual_learning import classifier
 from autograder.hw11.continual_learning.classifier import EPSILON, listed
-from autograder.judging.judges import array, fits, passed, share, shown
+from autograder.judging.judges import array, passed, shown, tolerance_ratio, within
 from autograder.judging.stats import gamma
 from autograder.sandbox.parts import each, item, items, pack, section, take
 from autograder.sandbox.returns import declared, entries, flag, numbers, parts
@@ -112,10 +112,10 @@ def _training_returns(given: Values) -> Specs:
     return parts(**{name: _steps(take(given, name)) for name in ("plain", "earlier", "later")})
 
 
-PENALTY = Ask(
+PENALTY = Request(
     "continual_learning.probes:penalty", _penalty, returns=_penalty_returns, needs=("continual_learning.ipynb",)
 )
-TRAINING = Ask(
+TRAINING = Request(
     "continual_learning.probes:training", _training, returns=_training_returns, needs=("continual_learning.ipynb",)
 )
 
@@ -123,7 +123,7 @@ TRAINING = Ask(
 
 
 @dataclass(frozen=True)
-class Case:
+class PenaltyCase:
     """Parameters (c, d + 1), and the Fisher and old parameters (tasks, c, d + 1)."""
 
     theta: Array
@@ -137,7 +137,7 @@ class Case:
         off: Array = self.theta - self.optpar
         return off
 
-    def of(self, tasks: slice | list[int]) -> Case:
+    def of(self, tasks: slice | list[int]) -> PenaltyCase:
         """The same with some of the tasks only."""
         return replace(self, fisher=self.fisher[tasks], optpar=self.optpar[tasks])
 
@@ -154,37 +154,37 @@ class Case:
         return slope, self.weight * EPSILON * float((self.off**2).sum())
 
 
-Form = Callable[[Case], tuple[float, Array]]
+Form = Callable[[PenaltyCase], tuple[float, Array]]
 """The value, and the gradient (c, d + 1)."""
 
 
-def right(k: Case) -> tuple[float, Array]:
+def right(k: PenaltyCase) -> tuple[float, Array]:
     return k.weight * float((k.fisher * k.off**2).sum()), k.weight * (2 * k.fisher * k.off).sum(0)
 
 
-def _numbers(k: Case) -> Array:
+def _numbers(k: PenaltyCase) -> Array:
     """How many entries each parameter's tensor has, (c, d + 1): c d in the weight, c in the bias."""
     c, d = k.theta.shape
     return np.concatenate([np.full((c, d - 1), c * (d - 1)), np.full((c, 1), c)], 1)
 
 
-def _no_square(k: Case) -> tuple[float, Array]:
+def _no_square(k: PenaltyCase) -> tuple[float, Array]:
     return k.weight * float((k.fisher * k.off).sum()), k.weight * k.fisher.sum(0)
 
 
-def _mean(k: Case) -> tuple[float, Array]:
+def _mean(k: PenaltyCase) -> tuple[float, Array]:
     each = k.fisher / _numbers(k)
     return right(replace(k, fisher=each))
 
 
-def _part(k: Case, columns: slice) -> tuple[float, Array]:
+def _part(k: PenaltyCase, columns: slice) -> tuple[float, Array]:
     kept = np.zeros_like(k.fisher)
     kept[..., columns] = k.fisher[..., columns]
     return right(replace(k, fisher=kept))
 
 
-def _times(form: Form, factor: Callable[[Case], float]) -> Form:
-    def changed(k: Case) -> tuple[float, Array]:
+def _times(form: Form, factor: Callable[[PenaltyCase], float]) -> Form:
+    def changed(k: PenaltyCase) -> tuple[float, Array]:
         value, slope = form(k)
         return value * factor(k), slope * factor(k)
 
@@ -192,7 +192,7 @@ def _times(form: Form, factor: Callable[[Case], float]) -> Form:
 
 
 @dataclass(frozen=True)
-class Mistake:
+class PenaltyMistake:
     """A known mistake, its sentence, and what it would give."""
 
     id: str
@@ -205,13 +205,13 @@ def _one(values: Array, task: int) -> Array:
     return np.broadcast_to(values[task], values.shape)
 
 
-def _root(k: Case) -> tuple[float, Array]:
+def _root(k: PenaltyCase) -> tuple[float, Array]:
     total, along = (k.fisher * k.off**2).sum(), (k.fisher * k.off).sum(0)
     size = float(np.sqrt(max(total, 1e-30)))
     return k.weight * size, k.weight * along / size
 
 
-def _roots(k: Case) -> tuple[float, Array]:
+def _roots(k: PenaltyCase) -> tuple[float, Array]:
     """The distance of each parameter's tensor, whose last column is the bias, with F inside of the norm or without."""
     value, slope = 0.0, np.zeros_like(k.theta)
     for task in range(len(k.fisher)):
@@ -223,7 +223,7 @@ def _roots(k: Case) -> tuple[float, Array]:
     return value, slope
 
 
-def _squared_sums(k: Case) -> tuple[float, Array]:
+def _squared_sums(k: PenaltyCase) -> tuple[float, Array]:
     """The square of what each parameter's tensor adds up to, whose last column is the bias."""
     value, slope = 0.0, np.zeros_like(k.theta)
     for fisher, off in zip(k.fisher, k.off, strict=True):
@@ -235,59 +235,62 @@ def _squared_sums(k: Case) -> tuple[float, Array]:
 
 
 MISTAKES = (
-    Mistake("penalty_last_task", "It contains the last task only.", lambda k: right(k.of(slice(-1, None)))),
-    Mistake("penalty_first_task", "It contains the first task only.", lambda k: right(k.of(slice(0, 1)))),
-    Mistake(
+    PenaltyMistake("penalty_last_task", "It contains the last task only.", lambda k: right(k.of(slice(-1, None)))),
+    PenaltyMistake("penalty_first_task", "It contains the first task only.", lambda k: right(k.of(slice(0, 1)))),
+    PenaltyMistake(
         "penalty_last_task",
         "It contains the last task only, once for each task.",
         _times(lambda k: right(k.of(slice(-1, None))), lambda k: len(k.fisher)),
     ),
-    Mistake(
+    PenaltyMistake(
         "penalty_overwritten",
         "It contains its last term only, because the terms replace each other and are not added.",
         lambda k: _part(k.of(slice(-1, None)), slice(-1, 9)),
     ),
-    Mistake("penalty_task_missing", "The last task is missing in it.", lambda k: right(k.of(slice(0, -1)))),
-    Mistake("penalty_task_missing", "The first task is missing in it.", lambda k: right(k.of(slice(1, None)))),
-    Mistake(
+    PenaltyMistake("penalty_task_missing", "The last task is missing in it.", lambda k: right(k.of(slice(0, -1)))),
+    PenaltyMistake("penalty_task_missing", "The first task is missing in it.", lambda k: right(k.of(slice(1, None)))),
+    PenaltyMistake(
         "penalty_one_optpar",
         "The old parameters of the last task are used for all tasks.",
         lambda k: right(replace(k, optpar=_one(k.optpar, -1))),
     ),
-    Mistake(
+    PenaltyMistake(
         "penalty_one_optpar",
         "The old parameters of the first task are used for all tasks.",
         lambda k: right(replace(k, optpar=_one(k.optpar, 0))),
     ),
-    Mistake(
+    PenaltyMistake(
         "penalty_one_fisher",
         "The Fisher information of the last task is used for all tasks.",
         lambda k: right(replace(k, fisher=_one(k.fisher, -1))),
     ),
-    Mistake(
+    PenaltyMistake(
         "penalty_one_fisher",
         "The Fisher information of the first task is used for all tasks.",
         lambda k: right(replace(k, fisher=_one(k.fisher, 0))),
     ),
-    Mistake(
+    PenaltyMistake(
         "penalty_swapped",
         "The Fisher information and the old parameters are swapped.",
         lambda k: right(replace(k, fisher=k.optpar, optpar=k.fisher)),
     ),
-    Mistake("penalty_root", "The square root of the sum of squares was taken.", _root),
-    Mistake("penalty_root", "The norm of the weighted difference was taken, not its square.", _roots),
-    Mistake(
+    PenaltyMistake("penalty_root", "The square root of the sum of squares was taken.", _root),
+    PenaltyMistake("penalty_root", "The norm of the weighted difference was taken, not its square.", _roots),
+    PenaltyMistake(
         "penalty_fisher_inverse",
         "The squares are divided by the Fisher information instead of multiplied by it.",
         lambda k: right(replace(k, fisher=1 / k.fisher)),
     ),
-    Mistake("penalty_sign", "It has the wrong sign, so it rewards changed parameters.", _times(right, lambda k: -1)),
-    Mistake("penalty_lambda_squared", "Lambda was applied twice.", _times(right, lambda k: k.weight)),
-    Mistake("penalty_no_lambda", "Lambda is missing in it.", _times(right, lambda k: 1 / k.weight)),
-    Mistake("penalty_no_square", "The difference from the old parameters is not squared.", _no_square),
-    Mistake("penalty_no_square", "The difference from the old parameters is not squared.",
-            _times(_no_square, lambda k: -1)),
-    Mistake(
+    PenaltyMistake(
+        "penalty_sign", "It has the wrong sign, so it rewards changed parameters.", _times(right, lambda k: -1)
+    ),
+    PenaltyMistake("penalty_lambda_squared", "Lambda was applied twice.", _times(right, lambda k: k.weight)),
+    PenaltyMistake("penalty_no_lambda", "Lambda is missing in it.", _times(right, lambda k: 1 / k.weight)),
+    PenaltyMistake("penalty_no_square", "The difference from the old parameters is not squared.", _no_square),
+    PenaltyMistake(
+        "penalty_no_square", "The difference from the old parameters is not squared.", _times(_no_square, lambda k: -1)
+    ),
+    PenaltyMistake(
         "penalty_absolute",
         "It contains the absolute value of the difference, not its square.",
         lambda k: (
@@ -295,34 +298,43 @@ MISTAKES = (
             k.weight * (k.fisher * np.sign(k.off)).sum(0),
         ),
     ),
-    Mistake(
+    PenaltyMistake(
         "penalty_no_fisher",
         "The Fisher information is missing in it, so all parameters have the same weight.",
         lambda k: right(replace(k, fisher=np.ones_like(k.fisher))),
     ),
-    Mistake(
+    PenaltyMistake(
         "penalty_fisher_squared",
         "The product of Fisher information and difference is squared, so the Fisher information is squared, too.",
         lambda k: right(replace(k, fisher=k.fisher**2)),
     ),
-    Mistake("penalty_no_optpar", "The old parameters are missing in it.",
-            lambda k: right(replace(k, optpar=np.zeros_like(k.optpar)))),
-    Mistake("penalty_squared_sum", "The sum over the entries of a parameter is squared, not each "
-                                   "entry.", _squared_sums),
-    Mistake("penalty_mean", "The entries of each parameter are averaged in it, not added.", _mean),
-    Mistake("penalty_mean", "It is the average over tasks.", _times(right, lambda k: 1 / len(k.fisher))),
-    Mistake("penalty_mean", "It is the average over all entries. Expected: their sum.",
-            _times(right, lambda k: 1 / k.theta.size)),
-    Mistake("penalty_parameters", "The biases are missing in it.", lambda k: _part(k, slice(0, -1))),
-    Mistake("penalty_parameters", "It contains the biases only, which come last.", lambda k: _part(k, slice(-1, 9))),
-)  # fmt: skip
+    PenaltyMistake(
+        "penalty_no_optpar",
+        "The old parameters are missing in it.",
+        lambda k: right(replace(k, optpar=np.zeros_like(k.optpar))),
+    ),
+    PenaltyMistake(
+        "penalty_squared_sum", "The sum over the entries of a parameter is squared, not each entry.", _squared_sums
+    ),
+    PenaltyMistake("penalty_mean", "The entries of each parameter are averaged in it, not added.", _mean),
+    PenaltyMistake("penalty_mean", "It is the average over tasks.", _times(right, lambda k: 1 / len(k.fisher))),
+    PenaltyMistake(
+        "penalty_mean",
+        "It is the average over all entries. Expected: their sum.",
+        _times(right, lambda k: 1 / k.theta.size),
+    ),
+    PenaltyMistake("penalty_parameters", "The biases are missing in it.", lambda k: _part(k, slice(0, -1))),
+    PenaltyMistake(
+        "penalty_parameters", "It contains the biases only, which come last.", lambda k: _part(k, slice(-1, 9))
+    ),
+)
 EXPECTED = (
     "Expected: lambda, or lambda / 2, times the sum of Fisher * (parameter - old parameter)^2 over all earlier "
     "tasks and all parameters."
 )
 
 
-def named(cases: Sequence[Case], got: Sequence[Array]) -> Mistake | None:
+def named(cases: Sequence[PenaltyCase], got: Sequence[Array]) -> PenaltyMistake | None:
     """The known mistake that gives these gradients, if there is one."""
     for known in MISTAKES:
         for half in (*HALVES, 2.0):
@@ -348,36 +360,36 @@ def _factor(got: Sequence[Array], wants: Sequence[Array]) -> float | None:
     return factor if factor is not None and abs(factor - 1) > 10 * NAMED else None
 
 
-def _wrong(cases: Sequence[Case], got: Sequence[Array], whose: str) -> Reject:
+def _wrong(cases: Sequence[PenaltyCase], got: Sequence[Array], whose: str) -> CheckFailed:
     """What is told of a penalty with these gradients."""
     known = named(cases, got)
     if known:
-        return Reject(f"{whose} is wrong. {known.sentence} {EXPECTED}", diagnosis=known.id)
+        return CheckFailed(f"{whose} is wrong. {known.sentence} {EXPECTED}", diagnosis=known.id)
     factor = _factor(got, [right(k)[1] for k in cases])
     if factor is not None:
         sentence = f"It is {shown(factor)} times as large as lambda times that sum."
-        return Reject(f"{whose} is wrong. {sentence} {EXPECTED}", diagnosis="penalty_factor")
-    return Reject(f"{whose} is wrong. {EXPECTED}")
+        return CheckFailed(f"{whose} is wrong. {sentence} {EXPECTED}", diagnosis="penalty_factor")
+    return CheckFailed(f"{whose} is wrong. {EXPECTED}")
 
 
-def _wrong_call(cases: Sequence[Case], got: Sequence[Array]) -> Reject:
+def _wrong_call(cases: Sequence[PenaltyCase], got: Sequence[Array]) -> CheckFailed:
     """The same where train_ewc calls ewc_penalty, whose place a right one of ours took."""
     whose = "train_ewc does not add the penalty of all earlier tasks."
     expected = "Expected: the cross entropy of the batch plus ewc_penalty for all tasks before task_id, added once."
     known = named(cases, got)
     if known:
-        return Reject(f"{whose} {known.sentence} {expected}", diagnosis=known.id)
+        return CheckFailed(f"{whose} {known.sentence} {expected}", diagnosis=known.id)
     factor = _factor(got, [right(k)[1] for k in cases])
     if factor is not None:
         sentence = f"It adds {shown(factor)} times the value of ewc_penalty."
-        return Reject(f"{whose} {sentence} {expected}", diagnosis="penalty_factor")
-    return Reject(f"{whose} {expected}")
+        return CheckFailed(f"{whose} {sentence} {expected}", diagnosis="penalty_factor")
+    return CheckFailed(f"{whose} {expected}")
 
 
-def _case(given: Values) -> Case:
+def _case(given: Values) -> PenaltyCase:
     weight = given["lambda"]
     assert isinstance(weight, float)
-    return Case(array(given, "theta"), array(given, "fisher"), array(given, "optpar"), weight)
+    return PenaltyCase(array(given, "theta"), array(given, "fisher"), array(given, "optpar"), weight)
 
 
 # --------------------------------------------------------------------------------------- the penalty
@@ -392,7 +404,7 @@ def penalty(trial: Trial) -> Verdict:
     used = _of_cases(trial, [section(trial, item("cases", at)) for at in some])
     try:
         _of_none(section(trial, item("cases", CASES.index(0))))
-    except Reject as found:
+    except CheckFailed as found:
         fault = found
     if fault:
         told = (
@@ -400,15 +412,16 @@ def penalty(trial: Trial) -> Verdict:
         )
         return Verdict(0.5, f"{told} {fault}", fault.diagnosis)
     return passed(
-        "The penalty is lambda, or lambda / 2, times the weighted squares, added up over all tasks.", used=used
+        "The penalty is lambda, or lambda / 2, times the weighted squares, added up over all tasks.",
+        tolerance_used=used,
     )
 
 
 def _of_case(part: Trial) -> tuple[float, Array]:
-    """Value and gradient of a penalty. Raises `Reject` where it is not one number."""
+    """Value and gradient of a penalty. Raises `CheckFailed` where it is not one number."""
     value = part.got.get("value")
     if isinstance(value, np.ndarray) and value.size != 1:
-        raise Reject(
+        raise CheckFailed(
             f"ewc_penalty returned numbers of shape {list(value.shape)}. Expected: one number, the sum over "
             "everything.",
             diagnosis="penalty_not_summed",
@@ -420,11 +433,11 @@ def _of_case(part: Trial) -> tuple[float, Array]:
 def _of_none(part: Trial) -> None:
     value, slope = _of_case(part)
     if value or slope.any():
-        raise Reject(f"The penalty is {shown(value)} there, or it has a gradient.", diagnosis="penalty_first")
+        raise CheckFailed(f"The penalty is {shown(value)} there, or it has a gradient.", diagnosis="penalty_first")
 
 
 def _of_cases(trial: Trial, parts: Sequence[Trial]) -> float:
-    """The share of the bound that the penalties of some tasks use. Raises `Reject` where they are others."""
+    """The share of the bound that the penalties of some tasks use. Raises `CheckFailed` where they are others."""
     cases = [_case(part.given) for part in parts]
     values, slopes = zip(*map(_of_case, parts), strict=True)
     for half in HALVES:
@@ -434,20 +447,20 @@ def _of_cases(trial: Trial, parts: Sequence[Trial]) -> float:
             (by_slope, by_value), (tiny, tiny_value) = case.bound(), case.tiny()
             used = max(
                 used,
-                share(value, half * want, half * by_value, beside=half * tiny_value),
-                share(slope, half * along, half * by_slope, beside=half * tiny),
+                tolerance_ratio(value, half * want, half * by_value, beside=half * tiny_value),
+                tolerance_ratio(slope, half * along, half * by_slope, beside=half * tiny),
             )
         if used <= 1:
             return used
     _of_globals(trial, parts, cases, values, slopes)
     if not any(slope.any() for slope in slopes):
-        raise Reject(
+        raise CheckFailed(
             "No gradient of the penalty reaches the parameters of the model, so the penalty has no effect. "
             f"{EXPECTED} Use the live parameters, not `.data` or detached copies.",
             diagnosis="penalty_detached",
         )
     if any(_near(slopes, [half * right(k)[1] for k in cases]) for half in HALVES):
-        raise Reject(
+        raise CheckFailed(
             f"The gradient of the penalty is right, but its value is wrong. {EXPECTED}", diagnosis="penalty_value"
         )
     raise _wrong(cases, slopes, "The penalty")
@@ -511,7 +524,7 @@ def _first_tiny(_failed: Trial, tiny: Trial) -> str:
         if optpar
         else "no earlier task"
     )
-    if not any(fits(value, half * want, half * (bound + small) + UNMOVED) for half in halves):
+    if not any(within(value, half * want, half * (bound + small) + UNMOVED) for half in halves):
         wants = " or ".join(dict.fromkeys(shown(half * want) for half in halves))
         return f"Smallest example: {given} gave a penalty of {shown(value)}; expected {wants}."
     slope = array(part, "slope").ravel()
@@ -526,22 +539,22 @@ def _wrong_with(tiny: Trial, half: float) -> int:
         (want, along), (by_slope, by_value), (small, small_value) = right(case), case.bound(), case.tiny()
         value = array(part, "value", what="The penalty")
         if value.size != 1:
-            raise Reject("The penalty is not one number.")
+            raise CheckFailed("The penalty is not one number.")
         slope = array(part, "slope", shape=case.theta.shape, what="The penalty's gradient")
         # Where a parameter is what it was, nothing rounds: 0 is expected, within what is below any gradient here.
-        if not fits(value.reshape(()), half * want, half * (by_value + small_value) + UNMOVED):
+        if not within(value.reshape(()), half * want, half * (by_value + small_value) + UNMOVED):
             return index
-        if not fits(slope, half * along, half * (by_slope + small) + UNMOVED):
+        if not within(slope, half * along, half * (by_slope + small) + UNMOVED):
             return index
     return len(TINY)
 
 
-SMALLEST = Smallest(
-    Ask(
+SMALLEST = Counterexample(
+    Request(
         "continual_learning.probes:tiny_penalties",
         _tiny,
         seconds=3,
-        fixed=True,
+        deterministic=True,
         returns=_tiny_returns,
         needs=("continual_learning.ipynb",),
     ),
@@ -550,9 +563,9 @@ SMALLEST = Smallest(
 
 
 def _of_globals(
-    trial: Trial, parts: Sequence[Trial], cases: Sequence[Case], values: Sequence[float], slopes: Sequence[Array]
+    trial: Trial, parts: Sequence[Trial], cases: Sequence[PenaltyCase], values: Sequence[float], slopes: Sequence[Array]
 ) -> None:
-    """Raises `Reject` where the penalty is that of the notebook's globals, not of what the function is handed."""
+    """Raises `CheckFailed` where the penalty is that of the notebook's globals, not of what the function is handed."""
     decoy = _case(take(trial.given, "decoy"))
     for names, changed in (
         ("dictionaries", {"fisher": decoy.fisher, "optpar": decoy.optpar}),
@@ -571,13 +584,13 @@ def _of_globals(
         raise _global("globals of the notebook")
 
 
-def _cut(k: Case) -> Case:
+def _cut(k: PenaltyCase) -> PenaltyCase:
     tasks = slice(0, min(len(k.fisher), len(k.optpar)))
     return k.of(tasks)
 
 
-def _global(what: str) -> Reject:
-    return Reject(
+def _global(what: str) -> CheckFailed:
+    return CheckFailed(
         f"ewc_penalty uses {what} of the notebook, not its arguments. Expected: the penalty of its arguments "
         "`model`, `fisher_dict`, `optpar_dict` and `ewc_lambda`.",
         diagnosis="penalty_globals",
@@ -588,7 +601,7 @@ def _of_steps(trial: Trial) -> Verdict:
     """The penalty of a notebook that has no function for it."""
     part = section(trial, "steps")
     used = _share(part, _case(part.given), HALVES)
-    return passed("The steps of train_ewc have the gradient of the right penalty.", used=used)
+    return passed("The steps of train_ewc have the gradient of the right penalty.", tolerance_used=used)
 
 
 # -------------------------------------------------------------------------------------------- an epoch
@@ -604,20 +617,20 @@ class Step:
     bound: Array
     tiny: Array
 
-    def used(self, kept: Case, half: float, theta: Array | None = None) -> float:
+    def used(self, kept: PenaltyCase, half: float, theta: Array | None = None) -> float:
         """Share of the rounding bound that the penalty's gradient needs, at the step's parameters or at others."""
         case = replace(kept, theta=self.theta if theta is None else theta)
         bound, beside = half * case.bound()[0] + self.bound, half * case.tiny()[0] + self.tiny
-        return share(self.rest, half * right(case)[1], bound, beside=beside)
+        return tolerance_ratio(self.rest, half * right(case)[1], bound, beside=beside)
 
     def alone(self) -> float:
         """The same for no penalty."""
-        return share(self.rest, 0, self.bound, beside=self.tiny)
+        return tolerance_ratio(self.rest, 0, self.bound, beside=self.tiny)
 
 
 @lru_cache(maxsize=4)
 def steps(trial: Trial) -> tuple[Step, ...]:
-    """The steps of an epoch. Raises `Reject` where they do not take every image once, one step from the other."""
+    """The steps of an epoch. Raises `CheckFailed` where they do not take every image once, one step from the other."""
     x, t, theta = array(trial.given, "x"), array(trial.given, "t"), array(trial.given, "theta")
     sizes = listed(trial.got, "sizes", most=MOST * len(x), what="The list of batches")
     images = listed(trial.got, "images", most=MOST * len(x), what="The list of images")
@@ -625,7 +638,7 @@ def steps(trial: Trial) -> tuple[Step, ...]:
     # A loop up to len - 1 leaves out an image that would be a batch alone.
     once = different == images.size >= len(x) - 1 and images.min() >= 0 and images.max() < len(x)
     if not once or not count or (sizes <= 0).any() or sizes.sum() != images.size:
-        raise Reject(
+        raise CheckFailed(
             f"train_ewc took {count} steps with {images.size} images, of which {different} are different. The data "
             f"has {len(x)} images. Expected: in an epoch every image once, in batches, and one step for each batch.",
             diagnosis="epoch",
@@ -643,21 +656,21 @@ def steps(trial: Trial) -> tuple[Step, ...]:
 
 
 def _path(theta: Array, before: Array, slopes: Array, lr: float) -> None:
-    """Raises `Reject` where parameters change by other means than steps, each of which rounds three times."""
+    """Raises `CheckFailed` where parameters change by other means than steps, each of which rounds three times."""
     after = before - lr * slopes
     start = np.concatenate([theta[None], after[:-1]])
     rounded = gamma(3) * np.concatenate([np.zeros_like(theta)[None], (np.abs(before) + np.abs(lr * slopes))[:-1]])
     moved = [at for at, used in enumerate(np.abs(before - start) <= rounded) if not used.all()]
     if moved:
-        raise Reject(
+        raise CheckFailed(
             f"At step {moved[0] + 1} of train_ewc the parameters are not the ones that the previous step left. "
             "Expected: only `optimizer.step()` changes them.",
             diagnosis="parameters_moved",
         )
 
 
-def _share(part: Trial, kept: Case, halves: Sequence[float]) -> float:
-    """The share of the bound that an epoch's steps use. Raises `Reject` where the penalty in them is another."""
+def _share(part: Trial, kept: PenaltyCase, halves: Sequence[float]) -> float:
+    """The share of the bound that an epoch's steps use. Raises `CheckFailed` where the penalty in them is another."""
     taken = steps(part)
     for half in halves:
         used = max(one.used(kept, half) for one in taken)
@@ -666,10 +679,10 @@ def _share(part: Trial, kept: Case, halves: Sequence[float]) -> float:
     raise _wrong_steps(kept, taken, halves)
 
 
-def _wrong_steps(kept: Case, taken: Sequence[Step], halves: Sequence[float]) -> Reject:
+def _wrong_steps(kept: PenaltyCase, taken: Sequence[Step], halves: Sequence[float]) -> CheckFailed:
     """What is told where the steps have another gradient than that of the penalty."""
     if all(one.alone() <= 1 for one in taken):
-        return Reject(
+        return CheckFailed(
             "The steps of train_ewc have the gradient of the cross entropy alone, so the penalty has no effect. "
             "Expected: the penalty is part of the loss before `loss.backward()` and depends on the live parameters.",
             diagnosis="penalty_lost",
@@ -678,20 +691,20 @@ def _wrong_steps(kept: Case, taken: Sequence[Step], halves: Sequence[float]) -> 
         if all(
             min(one.used(kept, half, other.theta) for other in taken[: at + 1]) <= 1 for at, one in enumerate(taken)
         ):
-            return Reject(
+            return CheckFailed(
                 "The penalty in train_ewc was computed from parameters that later steps changed. Expected: a new "
                 "penalty for every batch, from the current parameters.",
                 diagnosis="penalty_stale",
             )
         added = np.cumsum([half * right(replace(kept, theta=one.theta))[1] for one in taken], 0)
         if len(taken) > 1 and _near([one.rest for one in taken], list(added)):
-            return Reject(
+            return CheckFailed(
                 "The penalties of all batches add up in train_ewc. Expected: the penalty once in every step.",
                 diagnosis="penalty_adds_up",
             )
     idle = [one.alone() <= 1 for one in taken]
     if any(idle):
-        return Reject(
+        return CheckFailed(
             f"Of {len(taken)} steps of train_ewc, only {len(taken) - sum(idle)} have the gradient of the penalty. "
             "Expected: the loss plus the penalty of all earlier tasks, in every step.",
             diagnosis="penalty_some_steps",
@@ -703,15 +716,15 @@ def _wrong_steps(kept: Case, taken: Sequence[Step], halves: Sequence[float]) -> 
 def training(trial: Trial) -> Verdict:
     """The right penalty of earlier tasks earns it; of that, half is lost where the first task, which has none, goes
     wrong, and half where entries of later tasks are in it."""
-    used, faults = 0.0, dict[str, Reject]()
+    used, faults = 0.0, dict[str, CheckFailed]()
     for name, rule in (("plain", _plain), ("earlier", _earlier), ("later", _later)):
         try:
             used = max(used, rule(section(trial, name)))
-        except Reject as fault:
+        except CheckFailed as fault:
             faults[name] = fault
     if not faults:
         return passed("Every step has the gradient of the cross entropy and of the penalty of all earlier tasks.",
-                      used=used)  # fmt: skip
+                      tolerance_used=used)  # fmt: skip
     if "earlier" not in faults and len(faults) == 1:
         name, only = faults.popitem()
         which = "for the first task" if name == "plain" else "where the dictionaries hold entries of later tasks"
@@ -725,7 +738,7 @@ def training(trial: Trial) -> Verdict:
 
 
 def _plain(part: Trial) -> float:
-    """The share of the bound that an epoch without earlier tasks uses. Raises `Reject` where it is another."""
+    """The share of the bound that an epoch without earlier tasks uses. Raises `CheckFailed` where it is another."""
     taken = steps(part)
     used = max(one.alone() for one in taken)
     if used <= 1:
@@ -745,21 +758,21 @@ def _plain(part: Trial) -> float:
 
     plain = means(lambda logits, onehot: softmax(logits, 1) - onehot)
     if _near(got, [size * mean for size, mean in zip(sizes, plain, strict=True)]):
-        raise Reject(
+        raise CheckFailed(
             "The loss in train_ewc is summed over the batch. Expected: the mean cross entropy, as in train.",
             diagnosis="loss_sum",
         )
     if len(plain) > 1 and _near(got, list(np.cumsum(plain, 0))):
-        raise Reject(
+        raise CheckFailed(
             "In train_ewc the gradients of all batches add up. Expected: `optimizer.zero_grad()` for every batch.",
             diagnosis="not_zeroed",
         )
     for sentence, score in LOSSES:
         if _near(got, means(score)):
-            raise Reject(f"The loss in train_ewc is not the cross entropy. {sentence} Expected: "
+            raise CheckFailed(f"The loss in train_ewc is not the cross entropy. {sentence} Expected: "
                 "`F.cross_entropy(model(images), labels)`.", diagnosis="loss")  # fmt: skip
     if not any(slope.any() for slope in got):
-        raise Reject(
+        raise CheckFailed(
             "The gradients are zero at every step of train_ewc, so the steps change nothing. Expected: "
             "`optimizer.zero_grad()` before `loss.backward()`, and `optimizer.step()` after it.",
             diagnosis="no_gradient",
@@ -768,7 +781,7 @@ def _plain(part: Trial) -> float:
         each = classifier.slopes(taken[0].theta, x[images], t[images])[::-1]
         last = each.cumsum(0) / np.arange(1, len(each) + 1)[:, None, None]  # of the last image, the last two, ...
         if any(_near(got, [mean]) for mean in last[:-1]):
-            raise Reject(
+            raise CheckFailed(
                 "train_ewc takes one step in all, with the gradient of the last batch. Expected: `optimizer.step()` "
                 "after `loss.backward()` for every batch.",
                 diagnosis="one_step",
@@ -776,12 +789,12 @@ def _plain(part: Trial) -> float:
     along = [_ratio([slope], [mean]) for slope, mean in zip(got, plain, strict=True)]
     if all(factor is not None and factor > 0 for factor in along):
         sizes_told = " and ".join(shown([factor or 0.0])[1:-1] for factor in along[:2])
-        raise Reject(
+        raise CheckFailed(
             f"The gradients in train_ewc have the right direction but the wrong length, {sizes_told} times the "
             "gradient of the mean cross entropy of the batch. Expected: as in train, without clipping or a factor.",
             diagnosis="loss_factor",
         )
-    raise Reject(
+    raise CheckFailed(
         "For the first task the steps of train_ewc do not have the gradient of the mean cross entropy of the batch. "
         "Expected: without earlier tasks it trains as train does, with no penalty.",
         diagnosis="plain",
@@ -808,7 +821,10 @@ def _halves(part: Trial) -> Sequence[float]:
 
 
 def _earlier(part: Trial) -> float:
-    """The share of the bound that an epoch after some tasks uses. Raises `Reject` where their penalty is not in it."""
+    """The share of the bound that an epoch after some tasks uses.
+
+    Raises `CheckFailed` where their penalty is not in it.
+    """
     return _share(part, _case(part.given), _halves(part))
 
 
@@ -818,7 +834,7 @@ def _later(part: Trial) -> float:
     taken = steps(part)
     for tasks, sentence, diagnosis in OTHERS:
         if any(max(one.used(every.of(tasks), half) for one in taken) <= 1 for half in halves):
-            raise Reject(
+            raise CheckFailed(
                 f"{sentence} Expected: the penalty of the tasks before task_id. Here these are the tasks "
                 f"{list(range(EARLIER))} of the entries {list(range(EARLIER + LATER))}.",
                 diagnosis=diagnosis,

@@ -6,7 +6,7 @@ and which plot is which. The probes are in `distributions/probes.py`, which runs
 """
 
 from autograder.core import Check, Question
-from autograder.hw11.answers.reading import ASK, FILE
+from autograder.hw11.answers.fields import FILE, REQUEST
 from autograder.hw11.distributions import example, fit, kl
 from autograder.judging.judges import Exact
 
@@ -20,21 +20,21 @@ QUESTION = Question(
             "distributions.discrete",
             "kl_divergence: tables",
             2,
-            kl.ASK,
+            kl.REQUEST,
             Exact(kl.discrete),
-            smallest=kl.SMALLEST_TABLE,
+            counterexample=kl.SMALLEST_TABLE,
         ),
         Check(
             "distributions.gaussian",
             "kl_divergence: Gaussians",
             1,
-            kl.ASK,
+            kl.REQUEST,
             Exact(kl.gaussian),
-            smallest=kl.SMALLEST_PAIR,
+            counterexample=kl.SMALLEST_PAIR,
         ),
         Check("distributions.forward", "fit_gaussian: forward", 2, fit.FORWARD, Exact(fit.forward)),
         Check("distributions.reverse", "fit_gaussian: reverse", 2, fit.REVERSE, Exact(fit.reverse)),
-        Check("distributions.example", "answers: finite in one direction only", 2, ASK, Exact(example.example)),
-        Check("distributions.plots", "answers: which plot is which", 1, ASK, Exact(example.plots)),
+        Check("distributions.example", "answers: finite in one direction only", 2, REQUEST, Exact(example.example)),
+        Check("distributions.plots", "answers: which plot is which", 1, REQUEST, Exact(example.plots)),
     ),
 )

@@ -14,15 +14,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from autograder.core import Reject, Trial, Values, Verdict
-from autograder.hw11.answers.reading import FILE, figures, opened, stood
+from autograder.core import CheckFailed, Trial, Values, Verdict
+from autograder.hw11.answers.fields import FILE, figures, opened, stood
 from autograder.hw11.distributions.families import (
+    Distribution,
     Divergence,
     Given,
-    Law,
     Outcome,
+    distribution,
     divergence,
-    law,
     parameters_of,
 )
 from autograder.judging.judges import passed
@@ -42,20 +42,25 @@ def _text(values: Values, name: str, *, limit: int = 40) -> str:
 
 
 def _values(trial: Trial) -> Values:
-    """Question 2's fields. Raises `Reject` where the file could not be read."""
+    """Question 2's fields. Raises `CheckFailed` where the file could not be read."""
     return take(opened(trial), "distributions")
 
 
-def _given(values: Values, name: str) -> Law:
-    """The distribution in the table of this name. Raises `Reject` with what is wrong with it."""
+def _given(values: Values, name: str) -> Distribution:
+    """The distribution in the table of this name. Raises `CheckFailed` with what is wrong with it."""
     own = take(values, name)
     kind = own.get("kind", "missing")
     if isinstance(kind, str) and kind == "missing":
-        raise Reject(f"[distributions.{name}] is not in {FILE}. Expected: a table with a family and its parameters.",
-                     diagnosis="unfilled")  # fmt: skip
+        raise CheckFailed(
+            f"[distributions.{name}] is not in {FILE}. Expected: a table with a family and its parameters.",
+            diagnosis="unfilled",
+        )
     if not isinstance(kind, str) or kind:
-        raise Reject(f"{name} is {_text(own, 'kind')}. Expected: a table with a family and its parameters, such as "
-                     'family = "normal".', diagnosis="answers_type")  # fmt: skip
+        raise CheckFailed(
+            f"{name} is {_text(own, 'kind')}. Expected: a table with a family and its parameters, such as "
+            'family = "normal".',
+            diagnosis="answers_type",
+        )
     family: str | None = None
     parameters: dict[str, Given] = {}
     odd: list[str] = []
@@ -65,7 +70,7 @@ def _given(values: Values, name: str) -> Law:
             if not isinstance(value, str):
                 single = isinstance(value, np.ndarray) and value.ndim == 0
                 found = stood(_text(field, "odd", limit=80)) or ("a number" if single else "a list")
-                raise Reject(f"the family of {name} is {found}. Expected: its name, in quotation marks.",
+                raise CheckFailed(f"the family of {name} is {found}. Expected: its name, in quotation marks.",
                              diagnosis="answers_type")  # fmt: skip
             family = clean(value, limit=40, line=True)
         elif isinstance(value, str):
@@ -86,16 +91,16 @@ def _given(values: Values, name: str) -> Law:
             names = range(length(field, "names", most=100))
             parameters["outcomes"] = [_outcome(_text(field, item("names", at))) for at in names]
     if not family or not family.strip():
-        raise Reject((
+        raise CheckFailed((
             f"The family of {name} is not filled in yet. Expected: the name of a family, for example normal."
         ),
                      diagnosis="unfilled")  # fmt: skip
     try:
         if odd:
-            raise Reject(odd[0], diagnosis="answers_type")
-        return law(*_called(family, parameters))
-    except Reject as fault:
-        raise Reject(
+            raise CheckFailed(odd[0], diagnosis="answers_type")
+        return distribution(*_called(family, parameters))
+    except CheckFailed as fault:
+        raise CheckFailed(
             f"{name} is not a distribution: {fault}", diagnosis=fault.diagnosis or "example_parameters"
         ) from None
 
@@ -219,24 +224,24 @@ def plots(trial: Trial) -> Verdict:
     for name in ("plot_A", "plot_B"):
         if f"{name}.odd" in values:
             seen = _text(values, f"{name}.odd")
-            raise Reject(
+            raise CheckFailed(
                 f'{name} is {seen}. Expected: "forward" or "reverse", in quotation marks.', diagnosis="answers_type"
             )
         text = _text(values, name)
         if not text.strip():
-            raise Reject(f'{name} is not filled in yet. Expected: "forward" or "reverse".', diagnosis="unfilled")
+            raise CheckFailed(f'{name} is not filled in yet. Expected: "forward" or "reverse".', diagnosis="unfilled")
         named[name] = direction(text)
         if not named[name]:
-            raise Reject(f'{name} is "{text}". Expected: "forward" or "reverse".', diagnosis="plots_text")
+            raise CheckFailed(f'{name} is "{text}". Expected: "forward" or "reverse".', diagnosis="plots_text")
     seed = _seed(values)
     if named["plot_A"] == named["plot_B"]:
-        raise Reject(
+        raise CheckFailed(
             (f"Both plots have the answer {named['plot_A']}. Expected: one forward plot and one reverse plot."),
             diagnosis="plots_alike",
         )
     right = DIRECTIONS[order(seed)]
     if named["plot_A"] != right:
-        raise Reject(
+        raise CheckFailed(
             f"The answers for the plots of seed {_brief(seed)} are swapped. Expected: forward for the Gaussian that "
             "covers the whole mixture, reverse for the Gaussian that covers one part of it, and the seed of these "
             "plots.",
@@ -247,16 +252,16 @@ def plots(trial: Trial) -> Verdict:
 
 def _seed(values: Values) -> int:
     if "seed.odd" in values:
-        raise Reject((
+        raise CheckFailed((
             f"seed is {_text(values, 'seed.odd')}. Expected: the whole number with which you drew the plots."
         ),
                      diagnosis="answers_type")  # fmt: skip
     text = values.get("seed", "")
     if not isinstance(text, str) or not re.fullmatch(r"-?\d{1,40}", text):
-        raise Reject("seed is not filled in. Expected: the whole number with which you drew the plots.",
+        raise CheckFailed("seed is not filled in. Expected: the whole number with which you drew the plots.",
                      diagnosis="unfilled")  # fmt: skip
     if int(text) < 0:
-        raise Reject(
+        raise CheckFailed(
             "seed is negative, but no plots can be drawn with a negative seed. Expected: the seed with which you "
             "drew the plots.",
             diagnosis="answers_type",

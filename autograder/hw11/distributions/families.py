@@ -26,7 +26,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import betaln, gammaln, log_ndtr, xlog1py, xlogy
 
-from autograder.core import Array, Reject
+from autograder.core import Array, CheckFailed
 
 INF = math.inf
 Number = float
@@ -35,7 +35,7 @@ Given = Number | Sequence[Outcome]
 
 
 @dataclass(frozen=True, eq=False)
-class Law:
+class Distribution:
     """A distribution, with `low` and `high` around its support; -log q `grows` like that power of |x| at either end.
 
     0 stands for a logarithm. E|x|^k is finite below `moments` only. `marks` are places that tell where its mass lies,
@@ -59,30 +59,32 @@ class Law:
 
 def _least(value: float, least: float, name: str, *, strict: bool = True) -> float:
     if not (value > least if strict else value >= least):
-        raise Reject(f"{name} is {_shown(value)}. Expected: {'more than' if strict else 'at least'} {_shown(least)}.")
+        raise CheckFailed(
+            f"{name} is {_shown(value)}. Expected: {'more than' if strict else 'at least'} {_shown(least)}."
+        )
     return value
 
 
 def _finite(**values: float) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
-            raise Reject(f"{name} is {_shown(value)}. Expected: a finite number.")
+            raise CheckFailed(f"{name} is {_shown(value)}. Expected: a finite number.")
 
 
 def _ordered(low: float, high: float) -> None:
     if math.isnan(low) or math.isnan(high) or not low < high:
-        raise Reject(f"low is {_shown(low)} and high is {_shown(high)}. Expected: low below high.")
+        raise CheckFailed(f"low is {_shown(low)} and high is {_shown(high)}. Expected: low below high.")
 
 
 def _share(value: float, name: str) -> float:
     if not 0 <= value <= 1:
-        raise Reject(f"{name} is {_shown(value)}. Expected: a probability, between 0 and 1.")
+        raise CheckFailed(f"{name} is {_shown(value)}. Expected: a probability, between 0 and 1.")
     return value
 
 
 def _integer(value: float, name: str) -> int:
     if not math.isfinite(value) or value != int(value) or abs(value) > 2**53:
-        raise Reject(f"{name} is {_shown(value)}. Expected: a whole number with less than 16 digits.")
+        raise CheckFailed(f"{name} is {_shown(value)}. Expected: a whole number with less than 16 digits.")
     return int(value)
 
 
@@ -97,18 +99,18 @@ def _around(centre: float, spread: float) -> tuple[float, ...]:
     return tuple(centre + spread * step for step in (-30, -6, -2, -0.5, 0, 0.5, 2, 6, 30))
 
 
-def _uniform(low: float, high: float) -> Law:
+def _uniform(low: float, high: float) -> Distribution:
     _finite(low=low, high=high)
     _ordered(low, high)
     size = math.log(high - low)
-    return Law(f"uniform on [{_shown(low)}, {_shown(high)}]", low, high, lambda x: np.full_like(x, -size))
+    return Distribution(f"uniform on [{_shown(low)}, {_shown(high)}]", low, high, lambda x: np.full_like(x, -size))
 
 
-def _normal(mean: float, std: float) -> Law:
+def _normal(mean: float, std: float) -> Distribution:
     _finite(mean=mean, std=std)
     _least(std, 0, "std")
     constant = math.log(std) + 0.5 * math.log(2 * math.pi)
-    return Law(
+    return Distribution(
         f"normal({_shown(mean)}, std {_shown(std)})",
         -INF,
         INF,
@@ -118,7 +120,7 @@ def _normal(mean: float, std: float) -> Law:
     )
 
 
-def _truncated_normal(mean: float, std: float, low: float, high: float) -> Law:
+def _truncated_normal(mean: float, std: float, low: float, high: float) -> Distribution:
     _finite(mean=mean, std=std)
     _least(std, 0, "std")
     _ordered(low, high)
@@ -129,7 +131,7 @@ def _truncated_normal(mean: float, std: float, low: float, high: float) -> Law:
         upper, lower = float(log_ndtr(b)), float(log_ndtr(a))
         mass = upper + (math.log1p(-math.exp(lower - upper)) if lower < upper else 0.0)
     constant = math.log(std) + 0.5 * math.log(2 * math.pi) + mass
-    return Law(
+    return Distribution(
         f"normal({_shown(mean)}, std {_shown(std)}) truncated to [{_shown(low)}, {_shown(high)}]",
         low,
         high,
@@ -139,10 +141,10 @@ def _truncated_normal(mean: float, std: float, low: float, high: float) -> Law:
     )
 
 
-def _laplace(loc: float, scale: float) -> Law:
+def _laplace(loc: float, scale: float) -> Distribution:
     _finite(loc=loc, scale=scale)
     _least(scale, 0, "scale")
-    return Law(
+    return Distribution(
         f"Laplace({_shown(loc)}, scale {_shown(scale)})",
         -INF,
         INF,
@@ -152,7 +154,7 @@ def _laplace(loc: float, scale: float) -> Law:
     )
 
 
-def _logistic(loc: float, scale: float) -> Law:
+def _logistic(loc: float, scale: float) -> Distribution:
     _finite(loc=loc, scale=scale)
     _least(scale, 0, "scale")
 
@@ -161,21 +163,25 @@ def _logistic(loc: float, scale: float) -> Law:
         value: Array = -u - 2 * np.log1p(np.exp(-u)) - math.log(scale)
         return value
 
-    return Law(f"logistic({_shown(loc)}, scale {_shown(scale)})", -INF, INF, log, (1, 1), marks=_around(loc, scale))
+    return Distribution(
+        f"logistic({_shown(loc)}, scale {_shown(scale)})", -INF, INF, log, (1, 1), marks=_around(loc, scale)
+    )
 
 
-def _exponential(rate: float, loc: float) -> Law:
+def _exponential(rate: float, loc: float) -> Distribution:
     _finite(rate=rate, loc=loc)
     _least(rate, 0, "rate")
     told = f"exponential(rate {_shown(rate)})" + (f" from {_shown(loc)} on" if loc else "")
-    return Law(told, loc, INF, lambda x: math.log(rate) - rate * (x - loc), (0, 1), marks=_around(loc, 1 / rate))
+    return Distribution(
+        told, loc, INF, lambda x: math.log(rate) - rate * (x - loc), (0, 1), marks=_around(loc, 1 / rate)
+    )
 
 
-def _gamma(shape: float, scale: float, loc: float) -> Law:
+def _gamma(shape: float, scale: float, loc: float) -> Distribution:
     _finite(shape=shape, scale=scale, loc=loc)
     _least(shape, 0, "shape")
     _least(scale, 0, "scale")
-    return Law(
+    return Distribution(
         f"gamma(shape {_shown(shape)}, scale {_shown(scale)})",
         loc,
         INF,
@@ -185,7 +191,7 @@ def _gamma(shape: float, scale: float, loc: float) -> Law:
     )
 
 
-def _weibull(shape: float, scale: float, loc: float) -> Law:
+def _weibull(shape: float, scale: float, loc: float) -> Distribution:
     _finite(shape=shape, scale=scale, loc=loc)
     _least(shape, 0, "shape")
     _least(scale, 0, "scale")
@@ -195,12 +201,12 @@ def _weibull(shape: float, scale: float, loc: float) -> Law:
         value: Array = math.log(shape / scale) + xlogy(shape - 1, u) - u**shape
         return value
 
-    return Law(
+    return Distribution(
         f"Weibull(shape {_shown(shape)}, scale {_shown(scale)})", loc, INF, log, (0, shape), marks=_around(loc, scale)
     )
 
 
-def _beta(a: float, b: float, low: float, high: float) -> Law:
+def _beta(a: float, b: float, low: float, high: float) -> Distribution:
     _finite(a=a, b=b, low=low, high=high)
     _least(a, 0, "a")
     _least(b, 0, "b")
@@ -215,15 +221,15 @@ def _beta(a: float, b: float, low: float, high: float) -> Law:
     told = f"beta({_shown(a)}, {_shown(b)})"
     if (low, high) != (0, 1):
         told += f" on [{_shown(low)}, {_shown(high)}]"
-    return Law(told, low, high, log, marks=_around(low + (high - low) * a / (a + b), deviation))
+    return Distribution(told, low, high, log, marks=_around(low + (high - low) * a / (a + b), deviation))
 
 
-def _triangular(low: float, high: float, mode: float) -> Law:
+def _triangular(low: float, high: float, mode: float) -> Distribution:
     _finite(low=low, high=high)
     _ordered(low, high)
     mode = (low + high) / 2 if math.isnan(mode) else mode
     if not low <= mode <= high:
-        raise Reject(f"mode is {_shown(mode)}. Expected: a number from low to high.")
+        raise CheckFailed(f"mode is {_shown(mode)}. Expected: a number from low to high.")
 
     def log(x: Array) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -232,15 +238,15 @@ def _triangular(low: float, high: float, mode: float) -> Law:
         value: Array = math.log(2 / (high - low)) + np.where(x < mode, up, down)
         return value
 
-    return Law(f"triangular on [{_shown(low)}, {_shown(high)}]", low, high, log, marks=(mode,))
+    return Distribution(f"triangular on [{_shown(low)}, {_shown(high)}]", low, high, log, marks=(mode,))
 
 
-def _student_t(df: float, loc: float, scale: float) -> Law:
+def _student_t(df: float, loc: float, scale: float) -> Distribution:
     _finite(df=df, loc=loc, scale=scale)
     _least(df, 0, "df")
     _least(scale, 0, "scale")
     constant = float(gammaln((df + 1) / 2) - gammaln(df / 2)) - 0.5 * math.log(df * math.pi) - math.log(scale)
-    return Law(
+    return Distribution(
         f"Student's t({_shown(df)} degrees of freedom)",
         -INF,
         INF,
@@ -250,10 +256,10 @@ def _student_t(df: float, loc: float, scale: float) -> Law:
     )
 
 
-def _cauchy(loc: float, scale: float) -> Law:
+def _cauchy(loc: float, scale: float) -> Distribution:
     _finite(loc=loc, scale=scale)
     _least(scale, 0, "scale")
-    return Law(
+    return Distribution(
         f"Cauchy({_shown(loc)}, scale {_shown(scale)})",
         -INF,
         INF,
@@ -263,25 +269,25 @@ def _cauchy(loc: float, scale: float) -> Law:
     )
 
 
-def _doubled(whole: Law) -> Callable[[Array], Array]:
+def _doubled(whole: Distribution) -> Callable[[Array], Array]:
     """The log density of one half of a symmetric distribution."""
     return lambda x: whole.log(x) + math.log(2)
 
 
-def _half_cauchy(loc: float, scale: float) -> Law:
+def _half_cauchy(loc: float, scale: float) -> Distribution:
     whole = _cauchy(loc, scale)
-    return Law(f"half-Cauchy(scale {_shown(scale)})", loc, INF, _doubled(whole), moments=1, marks=whole.marks)
+    return Distribution(f"half-Cauchy(scale {_shown(scale)})", loc, INF, _doubled(whole), moments=1, marks=whole.marks)
 
 
-def _half_normal(scale: float, loc: float) -> Law:
+def _half_normal(scale: float, loc: float) -> Distribution:
     whole = _normal(loc, scale)
-    return Law(f"half-normal(scale {_shown(scale)})", loc, INF, _doubled(whole), (0, 2), marks=whole.marks)
+    return Distribution(f"half-normal(scale {_shown(scale)})", loc, INF, _doubled(whole), (0, 2), marks=whole.marks)
 
 
-def _rayleigh(scale: float) -> Law:
+def _rayleigh(scale: float) -> Distribution:
     _finite(scale=scale)
     _least(scale, 0, "scale")
-    return Law(
+    return Distribution(
         f"Rayleigh(scale {_shown(scale)})",
         0,
         INF,
@@ -291,7 +297,7 @@ def _rayleigh(scale: float) -> Law:
     )
 
 
-def _lognormal(mu: float, sigma: float, loc: float) -> Law:
+def _lognormal(mu: float, sigma: float, loc: float) -> Distribution:
     _finite(mu=mu, sigma=sigma, loc=loc)
     _least(sigma, 0, "sigma")
 
@@ -302,14 +308,14 @@ def _lognormal(mu: float, sigma: float, loc: float) -> Law:
         return value
 
     marks = tuple(loc + math.exp(max(min(mu + step * sigma, 700), -700)) for step in (-8, -4, -2, -1, 0, 1, 2, 4, 8))
-    return Law(f"lognormal({_shown(mu)}, sigma {_shown(sigma)})", loc, INF, log, marks=marks)
+    return Distribution(f"lognormal({_shown(mu)}, sigma {_shown(sigma)})", loc, INF, log, marks=marks)
 
 
-def _pareto(alpha: float, minimum: float, loc: float) -> Law:
+def _pareto(alpha: float, minimum: float, loc: float) -> Distribution:
     _finite(alpha=alpha, minimum=minimum, loc=loc)
     _least(alpha, 0, "alpha")
     _least(minimum, 0, "minimum")
-    return Law(
+    return Distribution(
         f"Pareto(exponent {_shown(alpha)}, from {_shown(loc + minimum)} on)",
         loc + minimum,
         INF,
@@ -322,17 +328,17 @@ def _pareto(alpha: float, minimum: float, loc: float) -> Law:
 # ----------------------------------------------------------------------------------------- discrete
 
 
-def _listed(name: str, table: Mapping[Outcome, float]) -> Law:
+def _listed(name: str, table: Mapping[Outcome, float]) -> Distribution:
     kept = {outcome: p for outcome, p in table.items() if p > 0}
-    return Law(name, INF, -INF, np.zeros_like, discrete=True, table=kept)
+    return Distribution(name, INF, -INF, np.zeros_like, discrete=True, table=kept)
 
 
-def _bernoulli(p: float) -> Law:
+def _bernoulli(p: float) -> Distribution:
     _share(p, "p")
     return _listed(f"Bernoulli({_shown(p)})", {0.0: 1 - p, 1.0: p})
 
 
-def _binomial(n: float, p: float) -> Law:
+def _binomial(n: float, p: float) -> Distribution:
     count = _integer(_least(n, 0, "n", strict=False), "n")
     _share(p, "p")
     told = f"binomial({count}, {_shown(p)})"
@@ -345,13 +351,13 @@ def _binomial(n: float, p: float) -> Law:
         )
         return value
 
-    return Law(told, 0, count, log, discrete=True)
+    return Distribution(told, 0, count, log, discrete=True)
 
 
-def _poisson(rate: float) -> Law:
+def _poisson(rate: float) -> Distribution:
     _finite(rate=rate)
     _least(rate, 0, "rate")
-    return Law(
+    return Distribution(
         f"Poisson({_shown(rate)})",
         0,
         INF,
@@ -362,13 +368,13 @@ def _poisson(rate: float) -> Law:
     )
 
 
-def _geometric(p: float, start: float) -> Law:
+def _geometric(p: float, start: float) -> Distribution:
     _share(_least(p, 0, "p"), "p")
     first = _integer(start, "start")
     told = f"geometric({_shown(p)}) from {first} on"
     if p == 1:
         return _listed(told, {float(first): 1.0})
-    return Law(
+    return Distribution(
         told,
         first,
         INF,
@@ -379,41 +385,41 @@ def _geometric(p: float, start: float) -> Law:
     )
 
 
-def _discrete_uniform(low: float, high: float) -> Law:
+def _discrete_uniform(low: float, high: float) -> Distribution:
     first, last = _integer(low, "low"), _integer(high, "high")
     if first > last:
-        raise Reject(f"low is {first} and high is {last}. Expected: low at most high.")
+        raise CheckFailed(f"low is {first} and high is {last}. Expected: low at most high.")
     count = math.log(last - first + 1)
     told = f"uniform on the whole numbers {first} to {last}"
-    return Law(told, first, last, lambda x: np.full_like(x, -count), discrete=True)
+    return Distribution(told, first, last, lambda x: np.full_like(x, -count), discrete=True)
 
 
-def _point(value: float) -> Law:
+def _point(value: float) -> Distribution:
     _finite(value=value)
     return _listed(f"the point mass at {_shown(value)}", {value: 1.0})
 
 
-def _table(probabilities: Sequence[Outcome], outcomes: Sequence[Outcome]) -> Law:
+def _table(probabilities: Sequence[Outcome], outcomes: Sequence[Outcome]) -> Distribution:
     places = list(outcomes) or [float(at) for at in range(len(probabilities))]
     if not probabilities:
-        raise Reject("probabilities is empty. Expected: a list of numbers that sum to 1.")
+        raise CheckFailed("probabilities is empty. Expected: a list of numbers that sum to 1.")
     shares = [one for one in probabilities if isinstance(one, float)]
     if len(shares) < len(probabilities):
-        raise Reject("probabilities holds a text. Expected: numbers.")
+        raise CheckFailed("probabilities holds a text. Expected: numbers.")
     if len(places) != len(shares):
-        raise Reject(
+        raise CheckFailed(
             f"there are {len(places)} outcomes and {len(shares)} probabilities. Expected: one probability for each "
             "outcome."
         )
     if any(isinstance(one, float) and not math.isfinite(one) for one in places):
-        raise Reject("an outcome is a nan or an infinity. Expected: finite numbers, or texts.")
+        raise CheckFailed("an outcome is a nan or an infinity. Expected: finite numbers, or texts.")
     if len(set(places)) < len(places):
-        raise Reject("an outcome appears twice. Expected: different outcomes.")
+        raise CheckFailed("an outcome appears twice. Expected: different outcomes.")
     for one in shares:
         _share(one, "one of the probabilities")
     # Three decimals of a third do not sum to 1 exactly; each may be off by half of the third.
     if abs(sum(shares) - 1) > max(0.0005 * len(shares), 0.001):
-        raise Reject(f"the probabilities sum to {_shown(sum(shares))}. Expected: 1.")
+        raise CheckFailed(f"the probabilities sum to {_shown(sum(shares))}. Expected: 1.")
     total = sum(shares)
     return _listed(f"a table of {len(shares)} outcomes", {at: p / total for at, p in zip(places, shares, strict=True)})
 
@@ -430,7 +436,7 @@ class Family:
     """
 
     names: tuple[str, ...]
-    build: Callable[..., Law]
+    build: Callable[..., Distribution]
     needed: tuple[str, ...] = ()
     spare: Mapping[str, Given] = field(default_factory=dict)
     called: Mapping[str, str | tuple[str, Callable[[float], float]]] = field(default_factory=dict)
@@ -438,13 +444,13 @@ class Family:
 
 def _root(value: float) -> float:
     if not value > 0:
-        raise Reject(f"the variance is {_shown(value)}. Expected: more than 0.")
+        raise CheckFailed(f"the variance is {_shown(value)}. Expected: more than 0.")
     return math.sqrt(value)
 
 
 def _inverse(value: float) -> float:
     if not value > 0:
-        raise Reject(f"the scale is {_shown(value)}. Expected: more than 0.")
+        raise CheckFailed(f"the scale is {_shown(value)}. Expected: more than 0.")
     return 1 / value
 
 
@@ -547,11 +553,11 @@ def parameters_of(family: str) -> tuple[str, ...]:
     return () if found is None else (*found.needed, *found.spare)
 
 
-def law(family: str, parameters: Mapping[str, Given]) -> Law:
-    """The distribution that these words stand for. Raises `Reject` with what is wrong with them."""
+def distribution(family: str, parameters: Mapping[str, Given]) -> Distribution:
+    """The distribution that these words stand for. Raises `CheckFailed` with what is wrong with them."""
     found = next((one for one in FAMILIES if plain(family) in one.names), None)
     if found is None:
-        raise Reject(
+        raise CheckFailed(
             f'the family "{family}" is not known here. Expected: one of {KNOWN}. Put its parameters on lines of '
             "their own.",
             diagnosis="example_family",
@@ -562,36 +568,36 @@ def law(family: str, parameters: Mapping[str, Given]) -> Law:
         name = next((one for one in allowed if plain(one) == plain(key)), None)
         target = name or found.called.get(plain(key))
         if target is None:
-            raise Reject(f'{found.names[0]} has no parameter "{key}". Expected: {_listing(allowed)}.')
+            raise CheckFailed(f'{found.names[0]} has no parameter "{key}". Expected: {_listing(allowed)}.')
         name, change = (target, None) if isinstance(target, str) else target
         if name in values:
-            raise Reject(f"{name} is given twice, once under another name. Expected: once.")
+            raise CheckFailed(f"{name} is given twice, once under another name. Expected: once.")
         if name not in allowed:
-            raise Reject(f'{found.names[0]} has no parameter "{key}". Expected: {_listing(allowed)}.')
+            raise CheckFailed(f'{found.names[0]} has no parameter "{key}". Expected: {_listing(allowed)}.')
         many = name in ("probabilities", "outcomes")
         if many != (not isinstance(given, float)):
-            raise Reject(f"{key} is {'a number' if not many else 'one number'}. Expected: a list." if many else
+            raise CheckFailed(f"{key} is {'a number' if not many else 'one number'}. Expected: a list." if many else
                          f"{key} is a list. Expected: a number.")  # fmt: skip
         values[name] = _changed(change, given) if change is not None and isinstance(given, float) else given
     missing = [name for name in found.needed if name not in values]
     if missing:
-        raise Reject(f"{_listing(missing)} of the {found.names[0]} distribution is not given. Expected: "
+        raise CheckFailed(f"{_listing(missing)} of the {found.names[0]} distribution is not given. Expected: "
                      f"{_listing(allowed)}.")  # fmt: skip
     try:
         return found.build(**{**found.spare, **values})
     except (ArithmeticError, ValueError):  # numbers that no double holds, such as the logarithm of 1e-320 / 1e10
-        raise Reject(EXTREME) from None
+        raise CheckFailed(EXTREME) from None
 
 
 EXTREME = "its parameters are too large or too small for double precision. Expected: numbers of an ordinary size."
 
 
 def _changed(change: Callable[[float], float], given: float) -> float:
-    """The parameter that another one stands for: the rate of a scale. Raises `Reject` where no double holds it."""
+    """The parameter that another one stands for: the rate of a scale. Raises `CheckFailed` where no double holds it."""
     try:
         return change(given)
     except (ArithmeticError, ValueError):  # the logarithm of 1 / inf, and the like
-        raise Reject(EXTREME) from None
+        raise CheckFailed(EXTREME) from None
 
 
 def _listing(names: Sequence[str]) -> str:
@@ -610,7 +616,7 @@ class Divergence:
     value: float | None = None
 
 
-def divergence(p: Law, q: Law, names: tuple[str, str] = ("P", "Q")) -> Divergence:
+def divergence(p: Distribution, q: Distribution, names: tuple[str, str] = ("P", "Q")) -> Divergence:
     """D(p || q) in nats, by the rules at the top of this file."""
     P, Q = names
     if p.discrete != q.discrete:
@@ -629,7 +635,7 @@ def divergence(p: Law, q: Law, names: tuple[str, str] = ("P", "Q")) -> Divergenc
         return Divergence(True)
 
 
-def _outside(p: Law, q: Law) -> str:
+def _outside(p: Distribution, q: Distribution) -> str:
     """Where p has probability and q has none, in words; "" where there is no such place."""
     if p.table is not None:
         lost = [one for one in p.table if not _holds(q, one)]
@@ -648,7 +654,7 @@ def _outcome(outcome: Outcome) -> str:
     return _shown(outcome) if isinstance(outcome, float) else f'"{outcome}"'
 
 
-def _holds(q: Law, outcome: Outcome) -> bool:
+def _holds(q: Distribution, outcome: Outcome) -> bool:
     if q.table is not None:
         return outcome in q.table
     return isinstance(outcome, float) and q.low <= outcome <= q.high and outcome == math.floor(outcome)
@@ -659,13 +665,13 @@ MASS = 1e-6
 """A value is told where the sum or integral of p that it rests on is as near to 1."""
 
 
-def _probability(law: Law, outcome: Outcome) -> float:
+def _probability(law: Distribution, outcome: Outcome) -> float:
     if law.table is not None:
         return law.table.get(outcome, 0.0)
     return math.exp(float(law.log(np.array([outcome], dtype=float))[0]))
 
 
-def _summed(p: Law, q: Law) -> float | None:
+def _summed(p: Distribution, q: Distribution) -> float | None:
     if p.table is not None:
         logs = [(one, _probability(q, outcome)) for outcome, one in p.table.items()]
         if any(other <= 0 for _, other in logs):  # an underflow
@@ -707,7 +713,7 @@ def _rule(low: float, high: float, scale: float) -> tuple[Array, Array]:
     return x, STEP * away * np.pi / 2 * np.cosh(T)
 
 
-def _integrated(p: Law, q: Law) -> float | None:
+def _integrated(p: Distribution, q: Distribution) -> float | None:
     """D by quadrature between p's marks and q's bounds and marks. None where p's own integral is not 1."""
     marks = sorted({one for one in (*p.marks, *q.marks) if p.low < one < p.high and math.isfinite(one)})
     if not marks:

@@ -18,7 +18,7 @@ from itertools import combinations
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Request, Specs, Trial, Values, Verdict
 from autograder.judging.judges import array, passed, shown
 from autograder.sandbox.parts import items, pack, section, sections
 from autograder.sandbox.returns import flag, numbers, parts, text
@@ -213,7 +213,7 @@ def reverse_excess(target: Mixture, mean: float, std: float) -> float:
 # ------------------------------------------------------------------------------------ known mistakes
 
 COLLAPSED = 0.01
-"""Widths below this share of the narrowest component's are told as none. Chosen."""
+"""Widths below this share of the narrowest component's are reported as none. Chosen."""
 Guess = Callable[[Mixture], Sequence[Fit]]
 
 
@@ -276,7 +276,7 @@ def _variance(best: Sequence[Fit]) -> Sequence[Fit]:
 
 
 @dataclass(frozen=True)
-class Mistake:
+class FitMistake:
     """A known mistake: what it would give, one of several Gaussians for each target, and the sentence for it."""
 
     id: str
@@ -285,54 +285,54 @@ class Mistake:
 
 
 FORWARD_MISTAKES = (
-    Mistake(
+    FitMistake(
         "fit_std_as_variance", "std is the variance, so its square root is missing.", lambda t: _variance([moments(t)])
     ),
-    Mistake(
+    FitMistake(
         "fit_directions", "It minimises D(gaussian || target), so the directions are swapped.", lambda t: minima(t)
     ),
-    Mistake("fit_weights_ignored", "The weights of the mixture are not used.", lambda t: [moments(t.unweighted())]),
-    Mistake(
+    FitMistake("fit_weights_ignored", "The weights of the mixture are not used.", lambda t: [moments(t.unweighted())]),
+    FitMistake(
         "fit_weights_ignored",
         "The mean is the plain average of the components' means and ignores their weights.",
         _plain_mean,
     ),
-    Mistake(
+    FitMistake(
         "fit_component_std",
         "The mean is right, but std covers the spread within the components only. The distance between the "
         "components belongs to it, too.",
         _inside,
     ),
-    Mistake("fit_second_moment", "The square of the mean is not subtracted in the variance.", _about_zero),
-    Mistake("fit_component", "It is a single component of the mixture.", _parts),
-    Mistake("fit_laplace", "It has the mode of the density and its curvature there.", laplace),
-    Mistake("fit_mean_sign", "The mean has the wrong sign.", lambda t: _opposite([moments(t)])),
+    FitMistake("fit_second_moment", "The square of the mean is not subtracted in the variance.", _about_zero),
+    FitMistake("fit_component", "It is a single component of the mixture.", _parts),
+    FitMistake("fit_laplace", "It has the mode of the density and its curvature there.", laplace),
+    FitMistake("fit_mean_sign", "The mean has the wrong sign.", lambda t: _opposite([moments(t)])),
 )
 REVERSE_MISTAKES = (
-    Mistake(
+    FitMistake(
         "fit_directions",
         "It has the mean and std of the mixture, which minimise D(target || gaussian), so the directions are swapped.",
         lambda t: [moments(t)],
     ),
-    Mistake(
+    FitMistake(
         "fit_std_as_variance", "std is the variance, so its square root is missing.", lambda t: _variance(minima(t))
     ),
-    Mistake(
+    FitMistake(
         "fit_laplace",
         "It has the mode of the density and its curvature there (Laplace's approximation), which does not minimise "
         "the divergence.",
         laplace,
     ),
-    Mistake("fit_laplace", "It has the mode of the density and its height there.", _height),
-    Mistake("fit_weights_ignored", "The weights of the mixture are not used.", lambda t: minima(t.unweighted())),
-    Mistake("fit_component", "It is a single component of the mixture.", _parts),
-    Mistake(
+    FitMistake("fit_laplace", "It has the mode of the density and its height there.", _height),
+    FitMistake("fit_weights_ignored", "The weights of the mixture are not used.", lambda t: minima(t.unweighted())),
+    FitMistake("fit_component", "It is a single component of the mixture.", _parts),
+    FitMistake(
         "fit_start",
         "It is a component, or the mean and std of the whole mixture. A search may start there, but must not end "
         "there.",
         lambda t: [*_parts(t), moments(t)],
     ),
-    Mistake("fit_mean_sign", "The mean has the wrong sign.", lambda t: _opposite(minima(t))),
+    FitMistake("fit_mean_sign", "The mean has the wrong sign.", lambda t: _opposite(minima(t))),
 )
 
 # ------------------------------------------------------------------------------------- what is asked
@@ -409,10 +409,10 @@ def _returns(given: Values) -> Specs:
     return parts(cases=cases, unknown={"raised": text(60)})
 
 
-FORWARD = Ask(
+FORWARD = Request(
     "distributions.probes:forward", _mixtures, seconds=30.0, returns=_returns, needs=("comparing_distributions.ipynb",)
 )
-REVERSE = Ask(
+REVERSE = Request(
     "distributions.probes:reverse", _mixtures, seconds=60.0, returns=_returns, needs=("comparing_distributions.ipynb",)
 )
 """Some hundred starts of an optimiser on a fine grid take seconds."""
@@ -426,13 +426,13 @@ def _targets(trial: Trial) -> list[Mixture]:
 
 
 def _answers(trial: Trial) -> list[Fit]:
-    """The student's Gaussians. Raises `Reject` where one is missing or none."""
+    """The student's Gaussians. Raises `CheckFailed` where one is missing or none."""
     found = []
     for own in sections(trial):
         mean = float(array(own.got, "mean", shape=(), what="The mean of the Gaussian"))
         std = float(array(own.got, "std", shape=(), what="The standard deviation of the Gaussian"))
         if std <= 0:
-            raise Reject(
+            raise CheckFailed(
                 f"The standard deviation of the Gaussian is {std:.3g}. Expected: a positive number. An optimiser "
                 "that can leave the positive numbers should work on the logarithm.",
                 diagnosis="fit_std_sign",
@@ -448,7 +448,7 @@ class Direction:
     divergence: str
     excess: Callable[[Mixture, float, float], float]
     expected: str
-    mistakes: tuple[Mistake, ...]
+    mistakes: tuple[FitMistake, ...]
 
 
 FORWARDS = Direction(
@@ -480,7 +480,7 @@ def _judged(trial: Trial, direction: Direction) -> Verdict:
     costs = [cost if math.isfinite(cost) else math.inf for cost in costs]
     if max(costs) <= MOST:
         told = f"Every Gaussian minimises {direction.divergence} within {MOST} nats.{_pairs(trial)}"
-        return passed(told, used=max(*costs, 0.0) / MOST)
+        return passed(told, tolerance_used=max(*costs, 0.0) / MOST)
     clear = [case for case, cost in enumerate(costs) if cost > NEAR]
     local = [case for case in clear if _local(direction, targets[case], answers[case])]
     worst = max(range(len(costs)), key=costs.__getitem__)
@@ -547,7 +547,7 @@ def _is_of_size(target: Mixture, answer: Fit) -> bool:
     return abs(answer.mean - whole.mean) < 20 * whole.std and 1e-3 < answer.std / whole.std < 20
 
 
-def _explains(mistake: Mistake, targets: Sequence[Mixture], answers: Sequence[Fit], clear: Sequence[int]) -> bool:
+def _explains(mistake: FitMistake, targets: Sequence[Mixture], answers: Sequence[Fit], clear: Sequence[int]) -> bool:
     """Whether the mistake gives what was answered wherever that is clearly worse than the best."""
     return all(any(one.like(answers[at].mean, answers[at].std) for one in mistake.guess(targets[at])) for at in clear)
 
@@ -559,7 +559,7 @@ def forward(trial: Trial) -> Verdict:
         return verdict
     try:
         raised = section(trial, "unknown").got.get("raised")
-    except Reject as fault:
+    except CheckFailed as fault:
         raised = str(fault)
     if isinstance(raised, str) and raised == "ValueError":
         return verdict
@@ -570,7 +570,7 @@ def forward(trial: Trial) -> Verdict:
         f"{told} For a direction that is neither forward nor reverse, the function raised {seen}. Expected: a "
         "ValueError.",
         verdict.diagnosis or "fit_unknown_direction",
-        used=verdict.used,
+        tolerance_used=verdict.tolerance_used,
     )
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import rel_entr
 
-from autograder.core import Array, Ask, Reject, Smallest, Specs, Trial, Values, Verdict
-from autograder.judging.judges import Misconception, array, contrast, fits, passed, share, shown
+from autograder.core import Array, CheckFailed, Counterexample, Request, Specs, Trial, Values, Verdict
+from autograder.judging.judges import Misconception, array, got_and_expected, passed, shown, tolerance_ratio, within
 from autograder.judging.stats import gamma
 from autograder.sandbox.parts import each, items, pack, section, take
 from autograder.sandbox.returns import numbers, parts
@@ -97,7 +97,7 @@ def _returns(given: Values) -> Specs:
     return parts(**{part: {"cases": many * [{"value": one}]} for part, many in pairs.items()})
 
 
-ASK = Ask("distributions.probes:kl", _kl, returns=_returns, needs=("comparing_distributions.ipynb",))
+REQUEST = Request("distributions.probes:kl", _kl, returns=_returns, needs=("comparing_distributions.ipynb",))
 
 # ------------------------------------------------------------------------------------ reading numbers
 
@@ -105,7 +105,7 @@ MEANT = "Expected: one number, the sum over all outcomes."
 
 
 @dataclass(frozen=True)
-class Case:
+class TableCase:
     """Two tables and what the student's function made of them."""
 
     p: Array
@@ -138,26 +138,29 @@ class Case:
 
 
 def _number(values: Values, *, outcomes: int = 0) -> float:
-    """What was returned for a case: a number, which may be infinite or a nan. Raises `Reject` for anything else."""
+    """What was returned for a case: a number, which may be infinite or a nan.
+
+    Raises `CheckFailed` for anything else.
+    """
     value = values.get("value")
     if not isinstance(value, np.ndarray):
-        raise Reject("The return value of kl_divergence is missing.")
+        raise CheckFailed("The return value of kl_divergence is missing.")
     if value.size != 1:
         vector = value.shape == (outcomes,)
         told = f"an array of shape {list(value.shape)}" if not vector else "an array with a number for each outcome"
-        raise Reject(
+        raise CheckFailed(
             f"kl_divergence returned {told}. {MEANT}",
             diagnosis="kl_not_summed" if vector else "shape",
         )
     return float(value.reshape(()).astype(np.float64))
 
 
-def _cases(trial: Trial, part: str) -> list[Case]:
-    """The tables of one part. Raises `Reject` where the student's function did."""
+def _cases(trial: Trial, part: str) -> list[TableCase]:
+    """The tables of one part. Raises `CheckFailed` where the student's function did."""
     found = []
     for case in each(section(trial, part)):
         p, q = (array(case.given, name) for name in "pq")
-        found.append(Case(p, q, _number(case.got, outcomes=len(p))))
+        found.append(TableCase(p, q, _number(case.got, outcomes=len(p))))
     return found
 
 
@@ -245,38 +248,38 @@ def discrete(trial: Trial) -> Verdict:
     cases = _cases(trial, "positive")
     if not all(math.isfinite(case.got) for case in cases):
         return Verdict(0.0, f"Two tables without zeros gave a nan or an infinity. {EXPECTED}", "not_finite")
-    used = max(share(case.got, case.want, case.bound) for case in cases)
+    used = max(tolerance_ratio(case.got, case.want, case.bound) for case in cases)
     if used > 1:
         return _recognised(cases)
-    defects: list[Reject] = []
+    defects: list[CheckFailed] = []
     for part, judge, what in PARTS:
         try:
             used = max(used, judge(_cases(trial, part)))
-        except Reject as fault:
+        except CheckFailed as fault:
             told = str(fault).removesuffix(".")  # an exception's own words end without one
-            defects.append(Reject(f"{what}: {told}.", diagnosis=fault.diagnosis))
+            defects.append(CheckFailed(f"{what}: {told}.", diagnosis=fault.diagnosis))
     if not defects:
         return passed(
             "D(p || q) is right for tables, also with zeros and as lists, and infinite where it must be. You may "
             f"add a small number of up to {EPSILON:g} to avoid log 0.",
-            used=used,
+            tolerance_used=used,
         )
     told = " ".join(str(defect) for defect in defects)
     return Verdict(
-        1 - DEFECT * len(defects), f"Tables without zeros are right. {told}", defects[0].diagnosis, used=used
+        1 - DEFECT * len(defects), f"Tables without zeros are right. {told}", defects[0].diagnosis, tolerance_used=used
     )
 
 
-def _recognised(cases: Sequence[Case]) -> Verdict:
+def _recognised(cases: Sequence[TableCase]) -> Verdict:
     """The sentence for tables whose divergence is wrong."""
     for known in TABLES:
-        if all(fits(case.got, known.formula(case.p, case.q), 2 * case.bound) for case in cases):
+        if all(within(case.got, known.formula(case.p, case.q), 2 * case.bound) for case in cases):
             return Verdict(0.0, f"The divergence of two tables is wrong. {known.sentence} {EXPECTED}", known.id)
     for added in (0.1, 0.01, 1e-3, 1e-4, 1e-5):
-        if any(all(fits(one.got, form(one.p, one.q, added), 2 * one.bound) for one in cases) for form in SMOOTHED):
+        if any(all(within(one.got, form(one.p, one.q, added), 2 * one.bound) for one in cases) for form in SMOOTHED):
             sentence = f"It is the result of adding {added:g} to every probability. Up to {EPSILON:g} is accepted."
             return Verdict(0.0, f"The divergence of two tables is wrong. {sentence} {EXPECTED}", "kl_smoothed")
-    worst = max(cases, key=lambda case: share(case.got, case.want, case.bound))
+    worst = max(cases, key=lambda case: tolerance_ratio(case.got, case.want, case.bound))
     told = f"For tables of {len(worst.p)} outcomes the divergence is {_apart(worst.got, worst.want)}."
     if len(worst.p) == 1:
         told = (
@@ -295,64 +298,66 @@ def _apart(got: float, want: float) -> str:
 ZEROS = "Expected: an outcome with p = 0 adds nothing, because x log x goes to 0 with x."
 
 
-def _without_p(cases: Sequence[Case]) -> float:
+def _without_p(cases: Sequence[TableCase]) -> float:
     if any(math.isnan(case.got) for case in cases):
-        raise Reject(
+        raise CheckFailed(
             f"the result is nan, because 0 was multiplied by the logarithm of 0. {ZEROS}", diagnosis="kl_zero_log_zero"
         )
     if any(math.isinf(case.got) for case in cases):
-        raise Reject(
+        raise CheckFailed(
             f"the result is infinite, although q is positive wherever p is. {ZEROS}", diagnosis="kl_zero_infinite"
         )
-    used = max(share(case.got, case.want, case.bound) for case in cases)
+    used = max(tolerance_ratio(case.got, case.want, case.bound) for case in cases)
     if used > 1:
-        worst = max(cases, key=lambda case: share(case.got, case.want, case.bound))
-        raise Reject(f"the result is {_apart(worst.got, worst.want)}. {ZEROS}", diagnosis="kl_zero_value")
+        worst = max(cases, key=lambda case: tolerance_ratio(case.got, case.want, case.bound))
+        raise CheckFailed(f"the result is {_apart(worst.got, worst.want)}. {ZEROS}", diagnosis="kl_zero_value")
     return used
 
 
 SUPPORT = "Expected: infinity, because q excludes an outcome that is possible under p."
 
 
-def _without_q(cases: Sequence[Case]) -> float:
+def _without_q(cases: Sequence[TableCase]) -> float:
     if all(case.got == math.inf for case in cases):
         return 0.0
     if all(case.got == -math.inf for case in cases):
-        raise Reject(f"the result is minus infinity. {SUPPORT}", diagnosis="kl_infinity")
+        raise CheckFailed(f"the result is minus infinity. {SUPPORT}", diagnosis="kl_infinity")
     if any(not math.isfinite(case.got) for case in cases):
-        raise Reject(f"the result is nan in some cases. {SUPPORT}", diagnosis="kl_infinity_nan")
-    skipped = [Case(case.p * (case.q > 0), np.where(case.q > 0, case.q, 1.0), case.got) for case in cases]
-    if all(fits(case.got, case.want, 2 * case.bound) for case in skipped):
-        raise Reject(f"outcomes with q = 0 were left out of the sum. {SUPPORT}", diagnosis="kl_zero_skipped")
+        raise CheckFailed(f"the result is nan in some cases. {SUPPORT}", diagnosis="kl_infinity_nan")
+    skipped = [TableCase(case.p * (case.q > 0), np.where(case.q > 0, case.q, 1.0), case.got) for case in cases]
+    if all(within(case.got, case.want, 2 * case.bound) for case in skipped):
+        raise CheckFailed(f"outcomes with q = 0 were left out of the sum. {SUPPORT}", diagnosis="kl_zero_skipped")
     # One number explains all cases, up to what it adds where q is not 0: that is only for the sentence's sake.
     small = [_stand_in(case, rest) for case, rest in zip(cases, skipped, strict=True)]
     if math.log(LEAST) < max(small) < -3 and max(small) - min(small) < 0.01 * abs(max(small)):
         power = f"1e{small[0] / math.log(10):.0f}"
-        raise Reject(
+        raise CheckFailed(
             f"the result is the one for {power} instead of 0 in q, which depends on that choice. {SUPPORT}",
             diagnosis="kl_clipped",
         )
-    raise Reject(f"the result is finite. {SUPPORT}", diagnosis="kl_infinity")
+    raise CheckFailed(f"the result is finite. {SUPPORT}", diagnosis="kl_infinity")
 
 
 LEAST = 5e-324
 """The smallest positive double: no number below it has been put in the place of a zero."""
 
 
-def _stand_in(case: Case, rest: Case) -> float:
+def _stand_in(case: TableCase, rest: TableCase) -> float:
     """The logarithm of the number that explains the result, were it in the place of the zeros in q."""
     lost = case.p[case.q == 0]
     return float((np.sum(lost * np.log(lost)) + rest.want - case.got) / lost.sum())
 
 
-def _as_lists(cases: Sequence[Case]) -> float:
-    used = max(share(case.got, case.want, case.bound) for case in cases)
+def _as_lists(cases: Sequence[TableCase]) -> float:
+    used = max(tolerance_ratio(case.got, case.want, case.bound) for case in cases)
     if used > 1:
-        raise Reject("the result differs from the result for arrays. Expected: the same result.", diagnosis="kl_lists")
+        raise CheckFailed(
+            "the result differs from the result for arrays. Expected: the same result.", diagnosis="kl_lists"
+        )
     return used
 
 
-PARTS: tuple[tuple[str, Callable[[Sequence[Case]], float], str], ...] = (
+PARTS: tuple[tuple[str, Callable[[Sequence[TableCase]], float], str], ...] = (
     ("zeros", _without_p, "For tables with zeros in p"),
     ("infinite", _without_q, "For tables with a zero in q but not in p"),
     ("lists", _as_lists, "For lists instead of arrays"),
@@ -457,11 +462,13 @@ def gaussian(trial: Trial) -> Verdict:
         return Verdict(0.0, f"Two Gaussians gave a nan or an infinity. {FORMULA}", "not_finite")
     bound = _rounding(*columns)
     want = _closed(*columns)
-    used = share(got, want, bound)
+    used = tolerance_ratio(got, want, bound)
     if used <= 1:
-        return passed("D(p || q) of two Gaussians is right up to rounding. Only values are checked here.", used=used)
+        return passed(
+            "D(p || q) of two Gaussians is right up to rounding. Only values are checked here.", tolerance_used=used
+        )
     for known in GAUSSIANS:
-        if fits(got, known.formula(*columns), 2 * bound):
+        if within(got, known.formula(*columns), 2 * bound):
             return Verdict(0.0, f"The divergence of two Gaussians is wrong. {known.sentence} {FORMULA}", known.id)
     if np.abs(got - want).max() < 0.02:
         at = int((np.abs(got - want) / bound).argmax())
@@ -499,10 +506,10 @@ def _first_table(_failed: Trial, tiny: Trial) -> str:
     for part in TINY_TABLES:
         for case in _cases(tiny, part):
             # The bound of an infinite divergence would need the logarithm of 0.
-            if case.got != case.want and not (math.isfinite(case.want) and fits(case.got, case.want, case.bound)):
+            if case.got != case.want and not (math.isfinite(case.want) and within(case.got, case.want, case.bound)):
                 lists = " as lists" if part == "lists" else ""
                 pair = f"p = {shown(case.p)} and q = {shown(case.q)}{lists}"
-                return f"Smallest example: {pair} gave {contrast(case.got, case.want)}"
+                return f"Smallest example: {pair} gave {got_and_expected(case.got, case.want)}"
     return ""
 
 
@@ -510,14 +517,14 @@ def _first_pair(_failed: Trial, tiny: Trial) -> str:
     own = section(tiny, "gaussian")
     for one, pair in zip(items(own.got, "cases", len(TINY_PAIRS)), TINY_PAIRS, strict=True):
         got, want = _number(one), _closed(*np.array(pair, float))
-        if not fits(got, want, _rounding(*np.array(pair, float))):
+        if not within(got, want, _rounding(*np.array(pair, float))):
             mp, sp, mq, sq = pair
             return (
                 f"Smallest example: p with mean {mp} and standard deviation {sp}, and q with mean {mq} and standard "
-                f"deviation {sq} gave {contrast(got, want)}"
+                f"deviation {sq} gave {got_and_expected(got, want)}"
             )
     return ""
 
 
-_TINY_ASK = Ask("distributions.probes:kl", _tiny, seconds=3, fixed=True, returns=_returns)
-SMALLEST_TABLE, SMALLEST_PAIR = Smallest(_TINY_ASK, _first_table), Smallest(_TINY_ASK, _first_pair)
+_TINY_REQUEST = Request("distributions.probes:kl", _tiny, seconds=3, deterministic=True, returns=_returns)
+SMALLEST_TABLE, SMALLEST_PAIR = Counterexample(_TINY_REQUEST, _first_table), Counterexample(_TINY_REQUEST, _first_pair)

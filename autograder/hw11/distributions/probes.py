@@ -40,7 +40,7 @@ class Gaussian:
 
 
 @dataclass(frozen=True)
-class Mixture:
+class StandInMixture:
     """Stands in where the notebook lost its own."""
 
     weights: tuple[float, ...]
@@ -55,7 +55,7 @@ class Mixture:
         return np.exp(self.log_density(x))
 
 
-OURS = MappingProxyType({"Gaussian": Gaussian, "Mixture": Mixture})
+OURS = MappingProxyType({"Gaussian": Gaussian, "Mixture": StandInMixture})
 
 
 def loaded(student: Student, name: str) -> tuple[Callable[..., Any], dict[str, Callable[..., Any]]]:
@@ -160,7 +160,7 @@ def _fits(
         parts = (tuple(case[name].tolist()) for name in ("weights", "means", "stds"))
         return _parameters(own(classes["Mixture"](*parts), direction))
 
-    # A part that raised is told as its fault, and the next is tried.
+    # A part that raised is reported as its fault, and the next is tried.
     return [partial(fit, case) for case in sections.unpack(given)["cases"]]
 
 

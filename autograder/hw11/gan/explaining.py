@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autograder.core import Array, Trial
-from autograder.hw11.gan.reading import (
+from autograder.hw11.gan.interpretation import (
     D_MISTAKES,
     RIGHT,
     STEEPEST,
@@ -26,25 +26,25 @@ from autograder.hw11.gan.reading import (
     UNEVEN,
     D,
     Images,
-    Reading,
-    Seen,
+    LossCase,
+    LossReading,
     factors,
     images_of,
     match,
     returned,
     softplus,
 )
-from autograder.judging.judges import Misconception, fits, share, shown
+from autograder.judging.judges import Misconception, shown, tolerance_ratio, within
 from autograder.judging.stats import gamma
 
 Formula = Callable[..., Array | float]
-Way = Callable[[Trial, Reading, str], "Explanation | None"]
+Way = Callable[[Trial, LossReading, str], "Explanation | None"]
 STEP, WIDE = 1e-6, 1e-3
 """Steps of the first and of the second differences."""
 
 
 @dataclass(frozen=True, eq=False)
-class Slope:
+class LossSlope:
     """A gradient of a loss to its own network, (784,), and what rounding may change it by."""
 
     want: Array
@@ -61,12 +61,12 @@ class Explanation:
 
     id: str
     sentence: str
-    slopes: tuple[tuple[Slope, ...], ...]
+    slopes: tuple[tuple[LossSlope, ...], ...]
     how: str = ""
 
     def used(self, case: int, slope: Array) -> float:
         """The share of the rounding bound by which this gradient differs from the explanation's."""
-        return min(share(slope, one.want, one.bound) for one in self.slopes[case])
+        return min(tolerance_ratio(slope, one.want, one.bound) for one in self.slopes[case])
 
 
 def steep(h: Array) -> Array:
@@ -91,7 +91,7 @@ def derivatives(formula: Formula, *logits: Array, step: float = STEP) -> list[Ar
     return found
 
 
-def _rough(seen: Seen, formula: Formula, of: Sequence[Array], *logits: Array) -> float:
+def _rough(seen: LossCase, formula: Formula, of: Sequence[Array], *logits: Array) -> float:
     """What the slope of one row's term in s may err by.
 
     It is t dL/dh, with a slope in s of at most 3.5^2 |d2L/dh2| + 2 * 3.5 |dL/dh|. For the cross entropies, where the
@@ -104,7 +104,9 @@ def _rough(seen: Seen, formula: Formula, of: Sequence[Array], *logits: Array) ->
     return 2 * most * float(STEEPEST_CURVE / STEEPEST * seen.slack + STEEPEST * UNEVEN + gamma(50) * STEEPEST)
 
 
-def slope_of(seen: Seen, which: str, formula: Formula, real: Images, fake: Images, factor: float = 1.0) -> Slope:
+def slope_of(
+    seen: LossCase, which: str, formula: Formula, real: Images, fake: Images, factor: float = 1.0
+) -> LossSlope:
     """The gradient of a loss that is this formula of the two groups' logits, times a factor."""
     of = derivatives(formula, real.h, fake.h)
     rough = _rough(seen, formula, of, real.h, fake.h)
@@ -114,10 +116,10 @@ def slope_of(seen: Seen, which: str, formula: Formula, real: Images, fake: Image
     else:
         want = float((of[1] * steep(fake.h)).sum()) * seen.w
         bound = rough * np.abs(seen.w)
-    return Slope(factor * np.asarray(want), abs(factor) * bound + 1e-12)
+    return LossSlope(factor * np.asarray(want), abs(factor) * bound + 1e-12)
 
 
-def explanation(trial: Trial, reading: Reading, which: str) -> Explanation | None:
+def explanation(trial: Trial, reading: LossReading, which: str) -> Explanation | None:
     """What explains this loss of the part `values`, where it is wrong; None where nothing known does."""
     found = reading.known_match(which)
     if found is not None:
@@ -160,7 +162,7 @@ PENALTY_NEAR = 1e-4
 explains three batches by one weight with a probability of about its square, by 0.1."""
 
 
-def _at(seen: Seen, place: str) -> tuple[Images, ...]:
+def _at(seen: LossCase, place: str) -> tuple[Images, ...]:
     """The groups of images at which a penalty's slopes are averaged; () where there are none of this kind."""
     if place == "between":
         return seen.others[:1]
@@ -169,13 +171,13 @@ def _at(seen: Seen, place: str) -> tuple[Images, ...]:
     ]
 
 
-def _size(seen: Seen, of: Callable[[Array], Array], at: Sequence[Images]) -> float:
+def _size(seen: LossCase, of: Callable[[Array], Array], at: Sequence[Images]) -> float:
     """The average of this function of the slope's norm in an image, summed over the groups."""
     norm = float(np.linalg.norm(seen.w))
     return sum(float(of(norm * steep(images.h)).mean()) for images in at)
 
 
-def _penalty_slope(seen: Seen, derivative: Callable[[Array], Array], at: Sequence[Images]) -> Array:
+def _penalty_slope(seen: LossCase, derivative: Callable[[Array], Array], at: Sequence[Images]) -> Array:
     """The gradient of `_size` to w, (784,).
 
     The slope's norm is s = |w| t(h): ds/dw = t w / |w| - |w| (2 h / 3.5) t x.
@@ -189,7 +191,7 @@ def _penalty_slope(seen: Seen, derivative: Callable[[Array], Array], at: Sequenc
     return found
 
 
-def _penalised(trial: Trial, reading: Reading, which: str) -> Explanation | None:
+def _penalised(trial: Trial, reading: LossReading, which: str) -> Explanation | None:
     place = reading.index(which)
     if any(len(seen.fakes) != 1 for seen in reading.cases):
         return None
@@ -207,14 +209,14 @@ def _penalised(trial: Trial, reading: Reading, which: str) -> Explanation | None
         weight = extra / size if size > 1e-3 else 0.0
         slacks = [2 * seen.slack + 2 * UNEVEN for seen in reading.cases]
         if weight > 0.001 and all(
-            fits(got, weight * size, PENALTY_NEAR * weight * size + slack)
+            within(got, weight * size, PENALTY_NEAR * weight * size + slack)
             for (got, size), slack in zip(pairs, slacks, strict=True)
         ):
             slopes = []
             for seen, at in zip(reading.cases, groups, strict=True):
                 own = slope_of(seen, which, formula, seen.real, seen.fakes[0])
                 added = weight * _penalty_slope(seen, derivative, at)
-                slopes.append((Slope(own.want + added, own.bound + PENALTY_NEAR * float(np.abs(added).max())),))
+                slopes.append((LossSlope(own.want + added, own.bound + PENALTY_NEAR * float(np.abs(added).max())),))
             told = {"between": "points between real and generated images"}.get(where, f"the {where} images")
             sentence = f"{shown(weight, 2)} times {word} at {told} was added"
             if base == CRITIC:
@@ -241,7 +243,7 @@ CHANGES: tuple[tuple[str, Callable[[Array], Array]], ...] = (
 )
 
 
-def _changed(_trial: Trial, reading: Reading, which: str) -> Explanation | None:
+def _changed(_trial: Trial, reading: LossReading, which: str) -> Explanation | None:
     """The loss is right, but for images that were changed before the discriminator saw them."""
     if which == D:
         for told, change in CHANGES:
@@ -272,14 +274,14 @@ def _changed(_trial: Trial, reading: Reading, which: str) -> Explanation | None:
 
 
 def _right_for(
-    reading: Reading, which: str, real: Sequence[Images], fake: Sequence[Images]
-) -> tuple[tuple[Slope, ...], ...] | None:
+    reading: LossReading, which: str, real: Sequence[Images], fake: Sequence[Images]
+) -> tuple[tuple[LossSlope, ...], ...] | None:
     """The gradients where the loss is right for these images in every case, else None."""
     formula, place = RIGHT[which].formula, reading.index(which)
     for seen, *pair in zip(reading.cases, real, fake, strict=True):
         size = sum(float(np.abs(images.h).mean()) for images in pair) + 2
         bound = 4 * seen.slack + 2 * UNEVEN + gamma(100) * size
-        if not fits(seen.losses[place].reshape(()), float(formula(pair[0].h, pair[1].h)), bound):
+        if not within(seen.losses[place].reshape(()), float(formula(pair[0].h, pair[1].h)), bound):
             return None
     return tuple(
         (slope_of(seen, which, formula, one, other),)
@@ -318,7 +320,7 @@ def _cross_entropy(h: Array, labels: Array) -> float:
     return float((labels * softplus(-h) + (1 - labels) * softplus(h)).mean())
 
 
-def _labelled(trial: Trial, reading: Reading, which: str) -> Explanation | None:
+def _labelled(trial: Trial, reading: LossReading, which: str) -> Explanation | None:
     """The discriminator's cross entropies have labels other than 1 and 0, which its gradient shows row by row.
 
     dL/dw is the sum of (sigmoid(h_i) - y_i) t_i x_i / n over both groups: 784 equations for as many labels as images.
@@ -346,10 +348,10 @@ def _labelled(trial: Trial, reading: Reading, which: str) -> Explanation | None:
             return None
         of = labels[: len(seen.h)], labels[len(seen.h) :]
         value = sum(_cross_entropy(images.h, each) for images, each in zip(groups, of, strict=True))
-        if not fits(seen.losses[place].reshape(()), value, LABEL_NEAR * (1 + float(np.abs(h).mean()))):
+        if not within(seen.losses[place].reshape(()), value, LABEL_NEAR * (1 + float(np.abs(h).mean()))):
             return None
         found.append(of)
-        slopes.append((Slope(slope, np.full(len(slope), 1e-12)),))  # the labels are read of it
+        slopes.append((LossSlope(slope, np.full(len(slope), 1e-12)),))  # the labels are read of it
     real, fakes = (np.concatenate([each[place] for each in found]) for place in (0, 1))
     expected = "Expected: labels of 1 and 0."
     if max(float(np.ptp(real)), float(np.ptp(fakes))) < 4 * LABEL_NEAR:
@@ -371,7 +373,7 @@ def _range(labels: Array) -> str:
     return low if low == high else f"from {low} to {high}"
 
 
-def _smoothed(_trial: Trial, reading: Reading, which: str) -> Explanation | None:
+def _smoothed(_trial: Trial, reading: LossReading, which: str) -> Explanation | None:
     """The generator's label is another one than 1, the same in every case: L = mean softplus(-h) + (1 - y) mean h."""
     seen = max(reading.cases, key=lambda one: abs(float(one.fakes[0].h.mean())))
     h, place = seen.fakes[0].h, reading.index(which)
@@ -395,7 +397,7 @@ def _smoothed(_trial: Trial, reading: Reading, which: str) -> Explanation | None
     return Explanation("g_label_smoothing", told, slopes)
 
 
-def _constant(_trial: Trial, reading: Reading, which: str) -> Explanation | None:
+def _constant(_trial: Trial, reading: LossReading, which: str) -> Explanation | None:
     """A constant was added to a loss that is right otherwise, the same in every case."""
     place, first = reading.index(which), reading.cases[0]
     extra = float(first.losses[place].reshape(())) - first.terms(RIGHT[which], first.fakes[0])

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import expit
 
-from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Counterexample, Request, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.gan.explaining import explanation
-from autograder.hw11.gan.reading import (
+from autograder.hw11.gan.interpretation import (
     AGGREGATED,
     CASES,
     PIXELS,
@@ -29,8 +29,8 @@ from autograder.hw11.gan.reading import (
     D,
     Fakes,
     G,
-    Reading,
-    Seen,
+    LossCase,
+    LossReading,
     count,
     match,
     read,
@@ -39,9 +39,18 @@ from autograder.hw11.gan.reading import (
     softplus,
 )
 from autograder.hw11.precision import HALF, refuse_half
-from autograder.hw11.vae.reading import looked_at
+from autograder.hw11.vae.interpretation import looked_at
 from autograder.hw11.vae.sample import family, same, unrepeated
-from autograder.judging.judges import array, contrast, fits, luck, parts_of, passed, share, shown
+from autograder.judging.judges import (
+    array,
+    at_level,
+    got_and_expected,
+    parts_of,
+    passed,
+    shown,
+    tolerance_ratio,
+    within,
+)
 from autograder.judging.stats import dependence, gamma, marginal, repetition
 from autograder.sandbox.parts import each, items, pack, section
 from autograder.sandbox.returns import count as times
@@ -115,7 +124,7 @@ def _returns(given: Values) -> Specs:
     return parts(values={"cases": cases}, extreme=extreme, noise=noise)
 
 
-ASK = Ask("gan.private_probes:loss", _everything, returns=_returns, needs=("gan_vae/models/gan.py",))
+REQUEST = Request("gan.private_probes:loss", _everything, returns=_returns, needs=("gan_vae/models/gan.py",))
 
 # ------------------------------------------------------------------------------------ how it is judged
 
@@ -125,25 +134,25 @@ def contract(trial: Trial) -> Verdict:
     reading = read(trial)
     for case, seen in enumerate(reading.cases):
         if count(trial, case) != 2:
-            raise Reject(
+            raise CheckFailed(
                 f"The method returned {count(trial, case)} values. Expected: two values, d_loss and g_loss.",
                 diagnosis="third_value",
             )
         for index, (which, told) in enumerate(zip((D, G), returned(trial, case), strict=True)):
             if seen.losses[index].size != 1:
-                raise Reject(
+                raise CheckFailed(
                     f"{which} has shape {list(seen.losses[index].shape)} for a batch of {seen.batch} images. "
                     "Expected: a scalar, the average over the batch.",
                     diagnosis="not_averaged",
                 )
             refuse_half(told, "loss", which)
             if told.get("is_tensor") is not True:
-                raise Reject(
+                raise CheckFailed(
                     f"{which} is a plain number. Expected: a scalar tensor, because backward() needs one.",
                     diagnosis="item",
                 )
     if reading.order != (D, G):
-        raise Reject(
+        raise CheckFailed(
             "loss_nonsaturating returned (g_loss, d_loss). Expected: (d_loss, g_loss).", diagnosis="order_swapped"
         )
     return passed("The method returned two finite scalars, the discriminator's loss and the generator's loss.")
@@ -162,13 +171,13 @@ def _value(trial: Trial, which: str, right: str) -> Verdict:
                 f"of other labels, as if some of them were drawn or turned round. Expected: {rule}, in every call.",
                 "random_labels",
             )
-        return passed(right, used=max(match.used for match in found))
+        return passed(right, tolerance_used=max(match.tolerance_used for match in found))
     case = len(CASES) - 1
     seen, loss = reading.cases[case], reading.loss(case, which)
     want = seen.terms(RIGHT[which], seen.fakes[0])
     told = f"of shape {list(loss.shape)}; expected {shown(want)}"
     if loss.size == 1:
-        told = contrast(loss.reshape(()), want).removesuffix(".")
+        told = got_and_expected(loss.reshape(()), want).removesuffix(".")
     formula = "-log D(x) - log(1 - D(G(z)))" if which == D else "-log D(G(z))"
     begin = f"For a batch of {seen.batch} the {WORDS[which]} was {told}, the average of {formula}."
     known = explanation(values, reading, which)
@@ -213,10 +222,10 @@ def _first(failed: Trial, tiny: Trial, which: str) -> str:
         want = float(RIGHT[which].formula(real, fake))
         # Rounding as in `match`: of a sigmoid under a logarithm, and of sums over at most two rows.
         size = float(np.abs(real).mean() + np.abs(fake).mean()) + 2
-        if not fits(loss.reshape(()), want, 2 * UNEVEN + gamma(100) * size):
+        if not within(loss.reshape(()), want, 2 * UNEVEN + gamma(100) * size):
             return (
                 f"Smallest example: the logits {shown(real)} of real images and {shown(fake)} of generated images "
-                f"gave a {which} of {contrast(loss.reshape(()), want)}"
+                f"gave a {which} of {got_and_expected(loss.reshape(()), want)}"
             )
     return ""
 
@@ -225,8 +234,8 @@ def _tiny_returns(_given: Values) -> Specs:
     return declared(cases=len(TINY) * [{"losses": 2 * [{"loss": entries(2)}]}])
 
 
-_TINY_ASK = Ask("gan.private_probes:tiny", _tiny, seconds=3, fixed=True, returns=_tiny_returns)
-SMALLEST_D, SMALLEST_G = (Smallest(_TINY_ASK, partial(_first, which=which)) for which in (D, G))
+_TINY_REQUEST = Request("gan.private_probes:tiny", _tiny, seconds=3, deterministic=True, returns=_tiny_returns)
+SMALLEST_D, SMALLEST_G = (Counterexample(_TINY_REQUEST, partial(_first, which=which)) for which in (D, G))
 
 
 def average(trial: Trial) -> Verdict:
@@ -238,13 +247,13 @@ def average(trial: Trial) -> Verdict:
         if hows[which] is None and (known := explanation(values, reading, which)) is not None:
             hows[which] = known.how
     if all(how is None for how in hows.values()):
-        raise Reject(
+        raise CheckFailed(
             "Neither loss is right yet, and neither error is a known one, so this check cannot be judged. Expected: "
             "at least one loss is right except for its average."
         )
     for which, how in hows.items():
         if how:
-            raise Reject(
+            raise CheckFailed(
                 f"The {WORDS[which]} is not the average over the batch. {AGGREGATED[how]} Expected: the average.",
                 diagnosis=how,
             )
@@ -255,14 +264,14 @@ OWN = {D: "to_w", G: "to_b"}
 """The gradient of each loss to its own network."""
 
 
-def _slope(trial: Trial, reading: Reading, case: int, which: str) -> Array:
+def _slope(trial: Trial, reading: LossReading, case: int, which: str) -> Array:
     """The gradient of a loss to its own network, (784,): to the discriminator's w or the generator's b."""
     key, got = OWN[which], returned(trial, case)[reading.index(which)]
     if key not in got:
         network = "discriminator" if which == D else "generator"
         known = reading.known(which) if reading.found[which] is None else None
         if which == G and known and known.id == "g_uses_real":
-            raise Reject(
+            raise CheckFailed(
                 "No gradient of the generator's loss reached the generator. The loss is computed from the real "
                 "images, which do not depend on the generator. Expected: each loss has a gradient for its own "
                 "network.",
@@ -273,7 +282,7 @@ def _slope(trial: Trial, reading: Reading, case: int, which: str) -> Array:
             if which == D
             else " Were the generated images detached for this loss too, computed under torch.no_grad(), or rounded?"
         )
-        raise Reject(
+        raise CheckFailed(
             f"No gradient of the {WORDS[which]} reached the {network}, so it cannot be trained.{reason} Expected: "
             "each loss has a gradient for its own network.",
             diagnosis="no_gradient" if which == D else "detached_generator",
@@ -281,13 +290,13 @@ def _slope(trial: Trial, reading: Reading, case: int, which: str) -> Array:
     return array(got, key, shape=(PIXELS,), what="The gradient")
 
 
-def _want(seen: Seen, fakes: Fakes, which: str) -> tuple[Array, Array]:
+def _want(seen: LossCase, fakes: Fakes, which: str) -> tuple[Array, Array]:
     """The right gradient (784,) and what rounding may change it by."""
     parts, doubt = _terms(seen, fakes, which)
     return parts[0] + parts[-1] if which == D else parts[0], doubt
 
 
-def _terms(seen: Seen, fakes: Fakes, which: str) -> tuple[list[Array], Array]:
+def _terms(seen: LossCase, fakes: Fakes, which: str) -> tuple[list[Array], Array]:
     """The terms of the right gradient, (784,) each, and what rounding may change their sum by.
 
     d softplus(h) / dh = sigmoid(h), dh/ds = 3.5 (1 - (h / 3.5)^2) with s = x w + c, and ds/dw = x, ds/dx = w.
@@ -315,7 +324,7 @@ ITS_OWN = (
 )
 
 
-def _slopes_of(trial: Trial, reading: Reading, which: str) -> list[Array]:
+def _slopes_of(trial: Trial, reading: LossReading, which: str) -> list[Array]:
     return [_slope(trial, reading, case, which) for case in range(len(reading.cases))]
 
 
@@ -333,7 +342,7 @@ def _gradient(trial: Trial, which: str, right: str) -> Verdict:
         fakes = seen.fakes if found is None else found[case].fakes
         factor = reading.scale(which, seen.batch, summed=True)
         pairs = [_want(seen, one, which) for one in fakes]
-        one = min(share(slope, factor * want, factor * bound + 1e-12) for want, bound in pairs)
+        one = min(tolerance_ratio(slope, factor * want, factor * bound + 1e-12) for want, bound in pairs)
         if one > 1 and own and max(np.abs(slope).max() for slope in _slopes_of(trial, reading, which)) > 0:
             return passed(ITS_OWN.format(WORDS[which]))
         used = max(used, one)
@@ -344,21 +353,24 @@ def _gradient(trial: Trial, which: str, right: str) -> Verdict:
                 f"The gradient of the {WORDS[which]} with respect to the {network} is wrong. Expected: the gradient "
                 f"of the average of {formula}"
             )
-            if min(share(slope, -factor * want, factor * bound + 1e-12) for want, bound in pairs) <= 1:
-                raise Reject(f"{message} It has the wrong sign.", diagnosis="d_sign" if which == D else "g_sign")
+            if min(tolerance_ratio(slope, -factor * want, factor * bound + 1e-12) for want, bound in pairs) <= 1:
+                raise CheckFailed(f"{message} It has the wrong sign.", diagnosis="d_sign" if which == D else "g_sign")
             for place, (there, lost) in enumerate((("real", "generated"), ("generated", "real"))):
                 halves = [(terms[place], doubt) for terms, doubt in (_terms(seen, each, D) for each in fakes)]
-                if which == D and min(share(slope, factor * half, factor * doubt) for half, doubt in halves) <= 1:
-                    raise Reject(
+                if (
+                    which == D
+                    and min(tolerance_ratio(slope, factor * half, factor * doubt) for half, doubt in halves) <= 1
+                ):
+                    raise CheckFailed(
                         f"{message} Only the part of the {there} images is there. Were the logits of the {lost} "
                         "images detached? Detach the generated images instead, before you pass them to the "
                         "discriminator.",
                         diagnosis="logits_detached",
                     )
             if np.abs(slope).max() < 1e-12:
-                raise Reject(f"{message} It is zero everywhere.", diagnosis="no_gradient")
-            raise Reject(message)
-    return passed(right, used=used)
+                raise CheckFailed(f"{message} It is zero everywhere.", diagnosis="no_gradient")
+            raise CheckFailed(message)
+    return passed(right, tolerance_used=used)
 
 
 def gradient_discriminator(trial: Trial) -> Verdict:
@@ -372,7 +384,7 @@ def gradient_generator(trial: Trial) -> Verdict:
 def _gradient_right(trial: Trial, which: str) -> bool:
     try:
         return _gradient(trial, which, "").score == 1
-    except Reject:
+    except CheckFailed:
         return False
 
 
@@ -401,7 +413,7 @@ def stable(trial: Trial) -> Verdict:
         loss, steep = got.get("loss"), got.get(OWN[which])
         for name, seen in (("value", loss), ("gradient", steep)):
             if isinstance(seen, np.ndarray) and not np.isfinite(seen).all():
-                raise Reject(
+                raise CheckFailed(
                     f"For logits of up to +-100 the {WORDS[which]} has a {name} that is infinite or nan. A sigmoid "
                     f"rounds to 0 or 1 there, and log(0) is infinite. {expected}",
                     diagnosis="unstable",
@@ -410,12 +422,12 @@ def stable(trial: Trial) -> Verdict:
         if unsure or not isinstance(loss, np.ndarray) or not isinstance(steep, np.ndarray):
             continue  # what is wrong with it at moderate logits is another check's matter
         if not loss.size or not steep.size:
-            raise Reject(f"For large logits the {WORDS[which]} is empty. Expected: one number.", diagnosis="shape")
+            raise CheckFailed(f"For large logits the {WORDS[which]} is empty. Expected: one number.", diagnosis="shape")
         scale, summed = reading.scale(which, len(real)), reading.scale(which, len(real), summed=True)
         # Terms are at most 100 and exact to a few u each; sums over 16 rows. What is left at +-20 is below 1e-8.
         bound = gamma(100) * 2 * FARTHEST + 1e-6
-        value_used = share(float(np.mean(loss)), scale * value, scale * bound)
-        steep_used = share(float(np.mean(steep)), summed * slope, summed * bound)
+        value_used = tolerance_ratio(float(np.mean(loss)), scale * value, scale * bound)
+        steep_used = tolerance_ratio(float(np.mean(steep)), summed * slope, summed * bound)
         judged = [("value", value_used)]
         if _gradient_right(trial, which):
             judged.append(("gradient", steep_used))
@@ -425,20 +437,20 @@ def stable(trial: Trial) -> Verdict:
                 # Half precision keeps three digits of the gradient, too; a sigmoid that has rounded keeps none of it.
                 if (
                     name == "value"
-                    and share(float(np.mean(steep)), summed * slope, summed * FARTHEST * 2.0**-9) <= 1
-                    and any(fits(float(np.mean(loss)), scale * each[which][0], scale * bound) for each in halved)
+                    and tolerance_ratio(float(np.mean(steep)), summed * slope, summed * FARTHEST * 2.0**-9) <= 1
+                    and any(within(float(np.mean(loss)), scale * each[which][0], scale * bound) for each in halved)
                 ):
-                    raise Reject(
+                    raise CheckFailed(
                         f"For logits of up to +-100 the {WORDS[which]} is right to three digits only, because it "
                         f"was computed in half precision. {expected}",
                         diagnosis=HALF,
                     )
-                raise Reject(
+                raise CheckFailed(
                     f"For logits of up to +-100 the {name} of the {WORDS[which]} is wrong, though it is right for "
                     f"small logits. The sigmoid rounded to 0 or 1 before the logarithm was taken. {expected}",
                     diagnosis="unstable",
                 )
-    return passed("Values and gradients are right and finite for logits of up to +-100.", used=used)
+    return passed("Values and gradients are right and finite for logits of up to +-100.", tolerance_used=used)
 
 
 def _calls(trial: Trial) -> tuple[Trial, Array, list[int]]:
@@ -449,7 +461,7 @@ def _calls(trial: Trial) -> tuple[Trial, Array, list[int]]:
     rows = parts_of(noise.got, "rows", total=z.shape[1] if z.ndim == 3 else 0)
     if z.ndim != 3 or z.shape[0] != CALLS or z.shape[2] != dim or not rows or any(count % batch for count in rows):
         shape = [rows[0], z.shape[2]] if rows else list(z.shape[1:])
-        raise Reject(
+        raise CheckFailed(
             f"For a batch of {batch} images and z_dim {dim} the generator received z of shape {shape}. Expected: "
             f"shape [{batch}, {dim}].",
             diagnosis="wrong_shape",
@@ -481,11 +493,11 @@ def _labels_drawn(trial: Trial) -> tuple[str, ...]:
     try:
         noise, z, rows = _calls(trial)
         return _made_of(trial, noise, z, rows)
-    except Reject:
+    except CheckFailed:
         return ()
 
 
-def _of_some_labels(seen: Seen, which: str, loss: Array) -> bool:
+def _of_some_labels(seen: LossCase, which: str, loss: Array) -> bool:
     """Whether some labels from 0 to 1 make this loss: softplus(-|h|) and softplus(|h|) are the least and the most."""
     if loss.size != 1:
         return False
@@ -499,7 +511,7 @@ def _of_some_labels(seen: Seen, which: str, loss: Array) -> bool:
 
 
 def _made_of(trial: Trial, noise: Trial, z: Array, rows: Sequence[int]) -> tuple[str, ...]:
-    """Raises `Reject` where the losses of these calls are not made of the z (calls, rows, dim) that came with them.
+    """Raises `CheckFailed` where the losses of these calls are not made of the z (calls, rows, dim) that they came with.
 
     Whose losses are right, or wrong in a known way, makes them so of any z. Code that knows what is done with its z
     can show others, and a tensor's clone can be made something else; but then the losses do not fit. Labels that are
@@ -509,7 +521,7 @@ def _made_of(trial: Trial, noise: Trial, z: Array, rows: Sequence[int]) -> tuple
     """
     try:
         reading = read(section(trial, "values"))
-    except Reject:
+    except CheckFailed:
         return ()  # what is wrong there has cost its points
     x, a, b, w = (array(noise.given, name) for name in "xabw")
     c = float(array(noise.given, "c"))
@@ -525,7 +537,7 @@ def _made_of(trial: Trial, noise: Trial, z: Array, rows: Sequence[int]) -> tuple
         if right is not None and match(tuple(cases), reading.index(which), right) is None:
             others.append(which)
     if others and not _certain(reading, cases, others):
-        raise Reject(
+        raise CheckFailed(
             f"In {CALLS} calls with one batch the {WORDS[others[0]]} does not match the z that was passed to the "
             "generator. Expected: the losses are computed from the images that the generator makes from z.",
             diagnosis="z_exchanged",
@@ -533,7 +545,7 @@ def _made_of(trial: Trial, noise: Trial, z: Array, rows: Sequence[int]) -> tuple
     return tuple(others)
 
 
-def _certain(reading: Reading, cases: Sequence[Seen], others: Sequence[str]) -> bool:
+def _certain(reading: LossReading, cases: Sequence[LossCase], others: Sequence[str]) -> bool:
     """Whether the z are not in doubt though these losses do not always fit them: see `_made_of`."""
     sure = [which for which in (D, G) if reading.how(which) == ""]
     if not set(others) <= set(sure):
@@ -547,13 +559,13 @@ def _counted(trial: Trial) -> list[int] | None:
     """Which of the generator's batches went into the losses, as far as the losses' values tell."""
     try:
         return read(section(trial, "values")).counted()
-    except Reject:
+    except CheckFailed:
         return None
 
 
 def noise(trial: Trial, alpha: float) -> Verdict:
     z = _drawn(trial)
-    verdict, worst = luck(marginal(z), alpha, "Each image has its own z, and z is standard normal.")
+    verdict, worst = at_level(marginal(z), alpha, "Each image has its own z, and z is standard normal.")
     if verdict:
         return verdict
     sentence, diagnosis = family(z)
@@ -568,7 +580,7 @@ def noise(trial: Trial, alpha: float) -> Verdict:
 
 def fresh(trial: Trial, alpha: float) -> Verdict:
     z = _drawn(trial)
-    verdict, worst = luck([*dependence(z), *repetition(z)], alpha, "Every image and every call has its own z.")
+    verdict, worst = at_level([*dependence(z), *repetition(z)], alpha, "Every image and every call has its own z.")
     if verdict:
         return verdict
     if len(unrepeated(z)) < len(z):

@@ -61,7 +61,7 @@ class Discriminator(StandIn):
         return STEEPEST * torch.tanh(x.reshape(-1, PIXELS) @ self.weight + self.bias)
 
 
-class Chosen(StandIn):
+class ChosenPixels(StandIn):
     """A generator of images whose first pixel is one of `values` (k,), by turns, whatever z is."""
 
     def __init__(self, theirs: Any, z_dim: int, values: torch.Tensor) -> None:
@@ -205,7 +205,7 @@ def losses(real: torch.Tensor, fake: torch.Tensor, models: Models) -> tuple[list
     x = torch.zeros(len(real), PIXELS)
     x[:, 0] = real
     made, theirs, judging = models(3)
-    made.g, made.d = generator, discriminator = Chosen(theirs, 3, fake), FirstPixel(judging)
+    made.g, made.d = generator, discriminator = ChosenPixels(theirs, 3, fake), FirstPixel(judging)
     return _losses(made, x), {"w": discriminator.weight, "b": generator.bias}
 
 

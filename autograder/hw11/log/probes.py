@@ -1,6 +1,6 @@
 """Probe of question 1's log: reads submission_log.json within limits and says what it holds.
 
-The file is a stranger's, and no code of the student's runs here: all that is read is told as values, defects by
+The file is a stranger's, and no code of the student's runs here: all that is read is reported as values, defects by
 their kind and key. Nothing is compared with anything expected.
 """
 
@@ -53,7 +53,7 @@ def log(_given: Mapping[str, Any], student: Contents) -> dict[str, Any]:
     """
     if FILE in student.absent:
         raise Missing(f"{FILE} is not in the upload")
-    with (student.box / FILE).open("rb") as file:
+    with (student.workspace / FILE).open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         return {"file.kind": "large", "file.limit": MAX_BYTES // 1024**2}

@@ -24,7 +24,7 @@ that are there twice.
     moved by a pixel; noise of 80; 8 degrees, noise 182-200   10  13-109      0       1
     one or two digits over and over                 200      1-2    200     200       0
     grey, noise, shuffled pixels, average digit       0        0      0   0-200       0
-    capital letters; ellipses, boxes, lines      58-100      3-4      0    2-64       0
+    capital letters; ellipses, workspaces, lines      58-100      3-4      0    2-64       0
 
 ("real": from five of the seven VAEs, one of the GANs.)
 
@@ -57,7 +57,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Check, Reject, Specs, Trial, Values, Verdict
+from autograder.core import Array, Check, CheckFailed, Request, Specs, Trial, Values, Verdict
 from autograder.hw11.pictures import digits, tiling
 from autograder.judging.judges import Exact, whole
 from autograder.sandbox.parts import items
@@ -118,22 +118,22 @@ def _returns(_given: Values) -> Specs:
 def check(model: str, points: float) -> Check:
     """The check of one model's picture."""
     inputs = {"vae": vae, "gan": gan}[model]
-    ask = Ask(
+    request = Request(
         "pictures.probes:pictures",
         inputs,
         seconds=20.0,
-        fixed=True,
+        deterministic=True,
         file=FILES[model],
         returns=_returns,
         reads=True,
         needs=(FILES[model],),
         expected=". Expected: the picture of 200 sampled digits",
     )
-    return Check(f"{model}.picture", "picture: 200 sampled digits", points, ask, Exact(picture))
+    return Check(f"{model}.picture", "picture: 200 sampled digits", points, request, Exact(picture))
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class PictureReading:
     """What a picture shows. `likeness` (200,) are cosines with the nearest real digits, `classes` (200,) theirs,
     `twins` (200,) cosines with the nearest other tile; `contrast` is in grey levels, `smooth` a correlation.
 
@@ -174,7 +174,7 @@ def normal(tiles: Array) -> tuple[Array, float]:
     return (ink / max(contrast, 1.0)).clip(0, 1), contrast
 
 
-def read(pixels: Array) -> Reading:
+def read(pixels: Array) -> PictureReading:
     """What a picture (height, width), uint8, shows in the most digit-like grid that it can be cut into."""
 
     def score(tiles: Array) -> float:
@@ -190,7 +190,7 @@ def read(pixels: Array) -> Reading:
     return shown
 
 
-def _seen(tiles: Array, layout: tiling.Layout, contrast: float, turned: str = "") -> Reading:
+def _seen(tiles: Array, layout: tiling.Layout, contrast: float, turned: str = "") -> PictureReading:
     """What the tiles (200, 28, 28) of a grid show."""
     found = digits.features(tiles)
     among = found @ found.T
@@ -198,7 +198,7 @@ def _seen(tiles: Array, layout: tiling.Layout, contrast: float, turned: str = ""
     centred = tiles - tiles.mean((1, 2), keepdims=True)
     smooth = float((centred[:, :, 1:] * centred[:, :, :-1]).sum() / max((centred**2).sum(), 1e-9))
     nearest = digits.nearest(found)
-    return Reading(layout, *nearest, among.max(1), contrast, smooth, _bent(tiles, found, nearest[0]), turned)
+    return PictureReading(layout, *nearest, among.max(1), contrast, smooth, _bent(tiles, found, nearest[0]), turned)
 
 
 TURNS: Mapping[str, Callable[[Array], Array]] = MappingProxyType({
@@ -240,7 +240,7 @@ def picture(trial: Trial) -> Verdict:
     """The best verdict on the pictures of this name."""
     verdicts = list(_verdicts(trial.got))
     if not verdicts:
-        raise Reject("The picture could not be read back. Expected: a PNG or JPEG file.")
+        raise CheckFailed("The picture could not be read back. Expected: a PNG or JPEG file.")
     return max(verdicts, key=lambda verdict: verdict.score)
 
 
@@ -252,15 +252,15 @@ def _verdicts(got: Values) -> Iterator[Verdict]:
             pixels = _opened(one)
             note = f"picture:{hashlib.sha256(pixels.tobytes()).hexdigest()[:16]}"
             yield replace(judged(read(pixels)), notes=(note,))
-        except Reject as fault:
+        except CheckFailed as fault:
             yield Verdict(0.0, str(fault), fault.diagnosis)
 
 
 def _opened(one: Values) -> Array:
-    """The pixels that the probe told. Raises `Reject` where it could read none."""
+    """The pixels that the probe told. Raises `CheckFailed` where it could read none."""
     kind = one.get("kind")
     if not isinstance(kind, str):
-        raise Reject("The picture could not be read back. Expected: a PNG or JPEG file.")
+        raise CheckFailed("The picture could not be read back. Expected: a PNG or JPEG file.")
     if kind:
         number = whole(one, "found", least=0, most=2**53) if kind in ("large", "huge") else 0
         told = {
@@ -272,16 +272,16 @@ def _opened(one: Values) -> Array:
             "broken": "it is damaged or incomplete.",
         }
         sentence = told.get(kind, "its content could not be read back.")
-        raise Reject(
+        raise CheckFailed(
             f"The picture could not be read: {sentence} Expected: one PNG or JPEG image of 200 sampled digits.",
             diagnosis="picture_unreadable",
         )
     pixels = one.get("pixels")
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2:
-        raise Reject("The picture could not be read back. Expected: a PNG or JPEG file.")
+        raise CheckFailed("The picture could not be read back. Expected: a PNG or JPEG file.")
     short, long = sorted(pixels.shape)
     if short < LEAST_SIDE or long > LONGEST * short or pixels.size > MOST_PIXELS:
-        raise Reject(
+        raise CheckFailed(
             f"The picture is {pixels.shape[1]} x {pixels.shape[0]} pixels. Expected: 560 x 280 or larger, which is "
             "28 x 28 pixels for each of 200 digits in 10 rows of 20.",
             diagnosis="picture_small",
@@ -289,7 +289,7 @@ def _opened(one: Values) -> Array:
     return pixels
 
 
-def judged(shown: Reading) -> Verdict:
+def judged(shown: PictureReading) -> Verdict:
     """The verdict on what a picture shows: half of it, where its tiles had to be turned to be read."""
     verdict = _upright(shown)
     if not shown.turned or verdict.score < 0.5:
@@ -302,7 +302,7 @@ def judged(shown: Reading) -> Verdict:
     )
 
 
-def _upright(shown: Reading) -> Verdict:
+def _upright(shown: PictureReading) -> Verdict:
     """The verdict on what a picture shows."""
     rows, columns = shown.layout.rows, shown.layout.columns
     grid = f"a grid of {rows} x {columns} tiles"

@@ -33,7 +33,7 @@ def pictures(given: Mapping[str, Any], student: Contents) -> dict[str, Any]:
     file = given["file"]
     if file in student.absent:
         raise Missing(f"{file} is not in the upload. Expected: the picture of 200 sampled digits")
-    path = student.box / file
+    path = student.workspace / file
     beside = sorted(other for other in path.parent.glob(f"{path.stem}?*{path.suffix}") if other.is_file())
     return pack(pictures=[_picture(one) for one in [path, *beside][:MAX_PICTURES]])
 

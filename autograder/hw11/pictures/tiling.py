@@ -96,8 +96,8 @@ def exact(picture: Array) -> Iterator[Layout]:
 def _boxes(picture: Array) -> Iterator[Box]:
     """The whole picture, and what stands out from a flat ground: the corner's colour, or one of the commonest two.
 
-    Lines stand out where a fifth of their pixels do; the box is from the first to the last of them (a frame's, say), or
-    the longest run of them (a window's picture below a bar).
+    Lines stand out where a fifth of their pixels do; the workspace is from the first to the last of them (a frame's,
+    say), or the longest run of them (a window's picture below a bar).
     """
     yield 0, picture.shape[0], 0, picture.shape[1]
     common = np.bincount(picture.ravel(), minlength=256).argsort()[-2:]

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 
 from autograder.core import Check, Trial, Verdict
-from autograder.hw11.answers.reading import ASK, Passed, number, opened
+from autograder.hw11.answers.fields import REQUEST, Passed, number, opened
 from autograder.hw11.policy_gradient.loss import CLASSES
 from autograder.hw11.policy_gradient.training import INPUTS, NOTEBOOK, REACHED, accuracy
 from autograder.judging.judges import Exact, array, passed
@@ -79,7 +79,7 @@ COMPARED = MappingProxyType({"comparison": "Policy gradient and supervised learn
 
 FINAL = Check("policy_gradient.answer", "answers: final accuracy", 1, NOTEBOOK, Exact(final))
 WRITTEN = Check(
-    "policy_gradient.written", "answers: comparison with supervised learning", 0, ASK,
+    "policy_gradient.written", "answers: comparison with supervised learning", 0, REQUEST,
     Passed("policy_gradient", COMPARED), manual=True,
 )  # fmt: skip
 CHECKS = (FINAL, WRITTEN)

@@ -17,9 +17,18 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import softmax
 
-from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Counterexample, Request, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.precision import HALF, refuse_half
-from autograder.judging.judges import Misconception, apart, array, contrast, fits, passed, share, shown
+from autograder.judging.judges import (
+    Misconception,
+    apart,
+    array,
+    got_and_expected,
+    passed,
+    shown,
+    tolerance_ratio,
+    within,
+)
 from autograder.judging.stats import gamma
 from autograder.sandbox.parts import each, items, pack, section, take
 from autograder.sandbox.returns import count, declared, entries, flag, numbers, parts, text
@@ -126,13 +135,15 @@ def _returns(given: Values) -> Specs:
     return parts(values={**_losses(take(given, "values")), "labels": text(40), "batch": count()}, **slopes)
 
 
-ASK = Ask("policy_gradient.probes:loss", _loss, seconds=30.0, returns=_returns, needs=("policy_gradient.ipynb",))
+REQUEST = Request(
+    "policy_gradient.probes:loss", _loss, seconds=30.0, returns=_returns, needs=("policy_gradient.ipynb",)
+)
 
 # ---------------------------------------------------------------------------------- reading gradients
 
 
 @dataclass(frozen=True)
-class Slope:
+class LogitSlope:
     """One gradient (N, classes) of the loss to the logits, and what is right for it."""
 
     got: Array
@@ -167,7 +178,7 @@ class Slope:
 
     def used(self, want: Array | float, factor: float) -> float:
         """Share of the rounding bound against `want` times the factor."""
-        return share(self.got, factor * np.asarray(want), abs(factor) * self.bound + SMALLEST_STEP)
+        return tolerance_ratio(self.got, factor * np.asarray(want), abs(factor) * self.bound + SMALLEST_STEP)
 
     @property
     def slack(self) -> Array:
@@ -179,7 +190,7 @@ class Slope:
     @property
     def nothing(self) -> bool:
         """Whether it is zero, up to rounding."""
-        return fits(self.got, 0.0, self.bound)
+        return within(self.got, 0.0, self.bound)
 
     def size_slack(self) -> float:
         """What rounding may change `size` by, as a share of it."""
@@ -190,11 +201,11 @@ class Slope:
         n, score = len(self.p), self.score
         k: Array = -(self.got * score).sum(1) / (score**2).sum(1) * n / factor
         bound = abs(factor) * self.bound * (1 + np.abs(k)[:, None])
-        return k if fits(self.got, -factor * k[:, None] * score / n, bound) else None
+        return k if within(self.got, -factor * k[:, None] * score / n, bound) else None
 
 
 @dataclass(frozen=True)
-class Reading:
+class PolicyLossReading:
     """The loss, read: how large its gradients are beside the right ones, and what is subtracted from the rewards.
 
     `sizes` is empty where some gradient is no multiple of the right one. `baseline` is "none", "independent",
@@ -202,27 +213,27 @@ class Reading:
     subtracted, but half precision has rounded the rewards.
     """
 
-    slopes: tuple[Slope, ...]
+    slopes: tuple[LogitSlope, ...]
     sizes: tuple[float, ...]
     sign: int
     baseline: str
-    used: float
+    tolerance_used: float
 
 
-def slopes(trial: Trial) -> tuple[Slope, ...]:
-    """The gradients of all cases. Raises `Reject` where none arrived, or nothing but zeros did."""
+def slopes(trial: Trial) -> tuple[LogitSlope, ...]:
+    """The gradients of all cases. Raises `CheckFailed` where none arrived, or nothing but zeros did."""
     values = section(trial, "values")
     found = []
     for case, rows in zip(each(values), CASES, strict=True):
         if "slope" not in case.got:
-            raise Reject(
+            raise CheckFailed(
                 "No gradient of the loss reached the network's logits. Expected: a loss that depends on logprob, "
                 "the log-probability of the chosen actions. The reward itself has no gradient.",
                 diagnosis=_no_gradient(values),
             )
         logits = array(case.given, "logits")
         found.append(
-            Slope(
+            LogitSlope(
                 array(case.got, "slope", shape=(rows, CLASSES), what="The gradient with respect to the logits"),
                 softmax(logits, axis=1),
                 _actions(case, "used", "action"),
@@ -230,7 +241,7 @@ def slopes(trial: Trial) -> tuple[Slope, ...]:
             )
         )
     if all(slope.nothing for slope in found) and not _is_multiple(tuple(found)):
-        raise Reject(
+        raise CheckFailed(
             "The gradient of the loss with respect to the logits is zero in every batch, so training changes "
             "nothing. Expected: a loss that falls when the log-probability of a rewarded action rises.",
             diagnosis="zero_gradient",
@@ -245,7 +256,7 @@ def _actions(values: Trial, used: str, given: str) -> Array:
         return actions.astype(int)
     found = array(values.got, used, shape=actions.shape, what="The actions that your loop rewards")
     if not np.isin(found, range(CLASSES)).all():
-        raise Reject("An action that your loop rewards is not a class. Expected: 0, 1, 2 or 3.")
+        raise CheckFailed("An action that your loop rewards is not a class. Expected: 0, 1, 2 or 3.")
     return found.astype(int)
 
 
@@ -256,7 +267,7 @@ def _no_gradient(values: Trial) -> str:
         if not isinstance(loss, np.ndarray) or loss.size != 1:
             return "detached"
         known = [sign * each for each in (reward.mean(), reward.sum()) for sign in (1, -1)]
-        if not any(fits(loss, value, 1e-5 * (1 + abs(value))) for value in known):
+        if not any(within(loss, value, 1e-5 * (1 + abs(value))) for value in known):
             return "detached"
     return "reward_only"
 
@@ -266,13 +277,13 @@ def _signs(numbers: Sequence[float]) -> int:
     return int(max(numbers) > 0 <= min(numbers)) - int(min(numbers) < 0 >= max(numbers))
 
 
-def _multiples(found: tuple[Slope, ...]) -> tuple[tuple[float, ...], float]:
+def _multiples(found: tuple[LogitSlope, ...]) -> tuple[tuple[float, ...], float]:
     """The multiples of the right gradients that fit best, and the share of the rounding bound that they use."""
     sizes = tuple(slope.size() for slope in found)
     return sizes, max(slope.used(slope.want, size) for slope, size in zip(found, sizes, strict=True))
 
 
-def _is_multiple(found: tuple[Slope, ...]) -> bool:
+def _is_multiple(found: tuple[LogitSlope, ...]) -> bool:
     """Whether the gradients are multiples of the right ones, however small, such as those of a loss times 1e-38.
 
     Rounding is bounded in proportion to them: what is left where terms cancel is no multiple of anything. The size of
@@ -282,14 +293,14 @@ def _is_multiple(found: tuple[Slope, ...]) -> bool:
     return used <= 1 and all(sizes)
 
 
-def _scales(found: tuple[Slope, ...]) -> Iterator[tuple[float, ...]]:
+def _scales(found: tuple[LogitSlope, ...]) -> Iterator[tuple[float, ...]]:
     """What the average and the sum are multiples of the average by, with either sign."""
     for sign in (1, -1):
         yield (float(sign),) * len(found)
         yield tuple(float(sign * len(slope.p)) for slope in found)
 
 
-def _is_rounded(found: tuple[Slope, ...], sizes: tuple[float, ...]) -> bool:
+def _is_rounded(found: tuple[LogitSlope, ...], sizes: tuple[float, ...]) -> bool:
     """Whether every row is weighed by its reward rounded to fewer digits, at worst bfloat16's eight bits.
 
     Rounding multiplies R / N by a factor that is at most 2^-8 from 1, and the same for R, -R and 2 R: it sees their
@@ -308,20 +319,20 @@ def _is_rounded(found: tuple[Slope, ...], sizes: tuple[float, ...]) -> bool:
 
 
 @lru_cache(maxsize=2)
-def read(trial: Trial) -> Reading:
+def read(trial: Trial) -> PolicyLossReading:
     """The reading that explains all cases."""
     found = slopes(trial)
     sizes, used = _multiples(found)
     if used <= 1 and all(sizes):
-        return Reading(found, sizes, _signs(sizes), "none", used)
+        return PolicyLossReading(found, sizes, _signs(sizes), "none", used)
     for signed in _scales(found):
         kind = "half" if _is_rounded(found, signed) else _baseline(trial, found, signed)
         if kind:
-            return Reading(found, signed, _signs(signed), kind, 0.0)
-    return Reading(found, (), _signs([sizes[case] for case in CLEAR]), "", 0.0)
+            return PolicyLossReading(found, signed, _signs(signed), kind, 0.0)
+    return PolicyLossReading(found, (), _signs([sizes[case] for case in CLEAR]), "", 0.0)
 
 
-def _baseline(trial: Trial, found: tuple[Slope, ...], sizes: tuple[float, ...]) -> str:
+def _baseline(trial: Trial, found: tuple[LogitSlope, ...], sizes: tuple[float, ...]) -> str:
     """ "independent" or "own" where R_i - b_i explains every gradient with a baseline b that is one, else ""."""
     for slope, size in zip(found, sizes, strict=True):
         k = slope.weights(size)
@@ -360,7 +371,7 @@ def _kept(trial: Trial, part: str, factor: float) -> str:
     return "independent" if stays else "own" if moves else ""
 
 
-def _slopes_of(trial: Trial, part: str) -> list[Slope]:
+def _slopes_of(trial: Trial, part: str) -> list[LogitSlope]:
     """The gradients of a part that was asked with several actions and rewards for the same logits."""
     of = section(trial, part)
     actions, rewards = _actions(of, "used", "actions"), array(of.given, "rewards")
@@ -368,7 +379,7 @@ def _slopes_of(trial: Trial, part: str) -> list[Slope]:
         rewards = array(of.given, "table")[np.arange(actions.shape[1]), actions]
     p = softmax(array(of.given, "logits"), axis=1)
     got = array(of.got, "slopes", shape=(*actions.shape, CLASSES), what="The gradient with respect to the logits")
-    return [Slope(*each[:1], p, *each[1:]) for each in zip(got, actions, rewards, strict=True)]
+    return [LogitSlope(*each[:1], p, *each[1:]) for each in zip(got, actions, rewards, strict=True)]
 
 
 # ------------------------------------------------------------------------------------ how it is judged
@@ -379,19 +390,19 @@ EXPECTED = (
 )
 
 
-def _shares(slope: Slope, weight: Array) -> Array:
+def _shares(slope: LogitSlope, weight: Array) -> Array:
     """For each class (classes,) the mean over all rows of weight (N,) where the row's action is the class."""
     shares: Array = (np.eye(CLASSES)[slope.action] * weight[:, None]).mean(0)
     return shares
 
 
-def _chances(s: Slope) -> Array:
+def _chances(s: LogitSlope) -> Array:
     """The probability (N,) of the action that was chosen."""
     chances: Array = s.p[np.arange(len(s.p)), s.action]
     return chances
 
 
-def _of_second_softmax(s: Slope) -> Array:
+def _of_second_softmax(s: LogitSlope) -> Array:
     """The gradient (N, classes) where the probabilities p are taken for logits of a second softmax q.
 
     With J = diag(p) - p p^T, the softmax's own derivative, it is J (q - onehot(a)) R / N.
@@ -401,10 +412,10 @@ def _of_second_softmax(s: Slope) -> Array:
     return through * s.reward[:, None] / len(s.p)
 
 
-def _of_other_actions(s: Slope) -> Array:
+def _of_other_actions(s: LogitSlope) -> Array:
     """The right gradient (N, classes) for those actions that the gradient at hand pushes most, whichever they are."""
     pushed = (-s.got * np.sign(s.reward)[:, None]).argmax(1)
-    return Slope(s.got, s.p, pushed, s.reward).want
+    return LogitSlope(s.got, s.p, pushed, s.reward).want
 
 
 ROWS_BY_ACTION = (
@@ -413,7 +424,7 @@ ROWS_BY_ACTION = (
 )
 
 
-def _by_action(s: Slope, weight: Array, of: Array) -> Array:
+def _by_action(s: LogitSlope, weight: Array, of: Array) -> Array:
     """The gradient (N, classes) of -mean_i weight_i f(row a_i) of logprob, where `of` (N, classes) is row r's of f."""
     sums = np.zeros(len(s.p))
     np.add.at(sums, s.action, weight)
@@ -421,18 +432,18 @@ def _by_action(s: Slope, weight: Array, of: Array) -> Array:
     return found
 
 
-def _to_action(s: Slope, action: Array) -> Array:
+def _to_action(s: LogitSlope, action: Array) -> Array:
     """The gradient (N, classes) of each row's log-probability of the given action (N,)."""
     found: Array = np.eye(CLASSES)[action] - s.p
     return found
 
 
-def _row_numbers(s: Slope) -> Array:
+def _row_numbers(s: LogitSlope) -> Array:
     """The number of each row, as far as it is an action: the rows behind them are never taken."""
     return np.minimum(np.arange(len(s.p)), CLASSES - 1)
 
 
-def _one_column(s: Slope, action: int) -> Array:
+def _one_column(s: LogitSlope, action: int) -> Array:
     """The gradient (N, classes) where every row's entry is taken of this column, in the row that its action names."""
     return _by_action(s, s.reward, _to_action(s, np.full(len(s.p), action)))
 
@@ -440,7 +451,7 @@ def _one_column(s: Slope, action: int) -> Array:
 REGRESSION = "It is a squared error between {0} and the reward. The reward must multiply the log-probability."
 
 
-def _log_chances(s: Slope) -> Array:
+def _log_chances(s: LogitSlope) -> Array:
     return np.log(_chances(s))
 
 
@@ -615,7 +626,7 @@ ENTROPY_NEAR = 1e-3
 another term, which explains five batches by one weight, is off by most of its size. It decides about words alone."""
 
 
-def _entropy_bonus(found: tuple[Slope, ...]) -> Misconception | None:
+def _entropy_bonus(found: tuple[LogitSlope, ...]) -> Misconception | None:
     """The mistake where the gradient is right but for that of the policy's entropy, with one weight in every batch.
 
     The entropy H = -sum_k p_k log p_k of a row has the gradient -p_k (log p_k + H).
@@ -632,7 +643,7 @@ def _entropy_bonus(found: tuple[Slope, ...]) -> Misconception | None:
             float((term**2).sum()) for term in terms
         )
         if abs(weight) > 1e-6 and all(
-            fits(rest, weight * term, scale * 2 * s.bound + ENTROPY_NEAR * abs(weight) * np.abs(term).max())
+            within(rest, weight * term, scale * 2 * s.bound + ENTROPY_NEAR * abs(weight) * np.abs(term).max())
             for s, rest, term, (scale, _) in zip(found, rests, terms, scales, strict=True)
         ):
             done = "subtracted" if weight > 0 else "added"
@@ -654,13 +665,13 @@ def contract(trial: Trial) -> Verdict:
     values = section(trial, "values")
     for case, rows in zip(each(values), CASES, strict=True):
         if case.got.get("is_tensor") is not True:
-            raise Reject(
+            raise CheckFailed(
                 "The function returned a plain number. Expected: a scalar tensor, because backward() needs one.",
                 diagnosis="item",
             )
         loss = case.got.get("loss")
         if isinstance(loss, np.ndarray) and loss.shape != ():
-            raise Reject(
+            raise CheckFailed(
                 f"For a batch of {rows} rows the loss has shape {list(loss.shape)}. Expected: a scalar, the average "
                 "over the batch.",
                 diagnosis="not_averaged",
@@ -669,7 +680,7 @@ def contract(trial: Trial) -> Verdict:
         refuse_half(case.got, "loss", "The loss")
     found = slopes(trial)
     if _multiples(found)[1] > 1 and any(_is_rounded(found, sizes) for sizes in _scales(found)):
-        raise Reject(
+        raise CheckFailed(
             "Each row is weighted by its reward times a number near 1, such as 0.9998. Half precision, which has "
             "three digits, rounded the gradient. Expected: float32 throughout, the type of logprob and reward.",
             diagnosis=HALF,
@@ -689,9 +700,9 @@ def gradient(trial: Trial) -> Verdict:
         told = (
             "The gradient is the reward times the gradient of the log-probability of the chosen action, up to a factor."
         )
-        return passed(told + remark, used=reading.used)
+        return passed(told + remark, tolerance_used=reading.tolerance_used)
     if name := labels_in(trial):
-        raise Reject(
+        raise CheckFailed(
             f"The gradient with respect to the logits is wrong. The loss uses the labels, `{name}`. A policy "
             f"gradient never sees labels, and learns from the reward of the chosen action only. {EXPECTED}",
             diagnosis="true_labels",
@@ -731,16 +742,16 @@ def _first(_failed: Trial, tiny: Trial) -> str:
     first that is not the right gradient's multiple as a whole: one and the same for all batches of a single row, since
     size and sign are judged elsewhere. A single row's gradient of 0 shows nothing: a baseline can be all of its reward.
     """
-    found: list[tuple[int, Slope]] = []
+    found: list[tuple[int, LogitSlope]] = []
     for case, (one, (logits, _, reward)) in enumerate(zip(each(tiny), TINY, strict=True)):
         got = one.got.get("slope")
         # A nan may be the standard deviation of one reward.
         if isinstance(got, np.ndarray) and got.shape == (len(logits), CLASSES) and np.isfinite(got).all():
             p, action = softmax(np.array(logits, float), axis=1), _actions(one, "used", "action")
-            found.append((case, Slope(got.astype(float), p, action, np.array(reward, float))))
+            found.append((case, LogitSlope(got.astype(float), p, action, np.array(reward, float))))
     common = next((size for _, slope in found if (size := slope.size())), 1.0)
 
-    def off(slope: Slope) -> bool:
+    def off(slope: LogitSlope) -> bool:
         alone = len(slope.p) == 1
         return slope.used(slope.want, common if alone else slope.size()) > 1 and not (alone and not slope.got.any())
 
@@ -751,18 +762,20 @@ def _first(_failed: Trial, tiny: Trial) -> str:
         where = "" if len(logits) == 1 else f" of row {row + 1}"
         return (
             f"Smallest example: the logits {shown(logits)}, actions {shown(action)} and rewards {shown(reward)} "
-            f"gave the gradient{where} {contrast(slope.got[row].round(6), slope.want[row])}"
+            f"gave the gradient{where} {got_and_expected(slope.got[row].round(6), slope.want[row])}"
         )
     return ""
 
 
-SMALLEST = Smallest(Ask("policy_gradient.probes:tiny", _tiny, seconds=3, fixed=True, returns=_losses), _first)
+SMALLEST = Counterexample(
+    Request("policy_gradient.probes:tiny", _tiny, seconds=3, deterministic=True, returns=_losses), _first
+)
 
 
 def sign(trial: Trial) -> Verdict:
     reading = read(trial)
     if not reading.sizes and (name := labels_in(trial)):
-        raise Reject(
+        raise CheckFailed(
             f"The loss uses the labels, `{name}`, so this check cannot be judged. Expected: only the reward of the "
             "chosen action decides which action becomes likelier.",
             diagnosis="true_labels",
@@ -771,25 +784,25 @@ def sign(trial: Trial) -> Verdict:
         return passed("Minimising the loss makes rewarded actions likelier.")
     known, turned = (None, 0) if reading.sizes else recognised(trial)
     if turned < 0 or (known is None and reading.sign < 0 and all(map(_is_against, reading.slopes))):
-        raise Reject(
+        raise CheckFailed(
             "Minimising the loss makes rewarded actions less likely, so its sign is wrong. Expected: -reward times "
             "log-probability, because the optimiser minimises the loss and the reward must be maximised.",
             diagnosis="pg_sign",
         )
     if known is not None:
-        raise Reject(
+        raise CheckFailed(
             f"Minimising the loss does not make rewarded actions likelier in every batch. {known.sentence} "
             "Expected: -reward times log-probability, which makes them likelier in every batch.",
             diagnosis=known.id,
         )
-    raise Reject(
+    raise CheckFailed(
         f"Minimising the loss makes rewarded actions {'less likely' if reading.sign < 0 else 'likelier'} in "
         f"{'the batches that were tried' if reading.sign < 0 else 'some batches and less likely in others'}. "
         "Expected: -reward times log-probability, which makes them likelier in every batch."
     )
 
 
-def _is_against(slope: Slope) -> bool:
+def _is_against(slope: LogitSlope) -> bool:
     """Whether the right gradient, turned round, is most of it: more than the cosine of 45 degrees."""
     lengths = float((slope.got**2).sum() * (slope.want**2).sum())
     return float((slope.got * slope.want).sum()) < -float(np.sqrt(lengths / 2))
@@ -806,7 +819,7 @@ def average(trial: Trial) -> Verdict:
     cases = [case.got for case in each(values)]
     shapes = [np.shape(case.get("loss", ())) for case in cases]
     if any(shapes) and not (reading.sizes and are(lambda _rows: 1.0)):  # gradients are those of the sum of all entries
-        raise Reject(
+        raise CheckFailed(
             f"For a batch of {rows[0]} rows the loss has shape {list(shapes[0])}, so the losses of the rows are not "
             "averaged. Expected: one number, the average over the batch.",
             diagnosis="not_averaged",
@@ -817,7 +830,7 @@ def average(trial: Trial) -> Verdict:
         if abs(twice - once) <= 0.01 * abs(once) + 1e-6:
             return passed("A batch with every row twice has the same loss, as an average has.")
         double, single = apart(twice, once, 3)
-        raise Reject(
+        raise CheckFailed(
             f"A batch with every row twice has a loss of {double}, and with every row once {single}. Expected: the "
             "average over the batch, which is the same for both.",
             diagnosis="sum_not_mean" if abs(twice - 2 * once) <= 0.01 * abs(once) else "",
@@ -838,10 +851,10 @@ def average(trial: Trial) -> Verdict:
         f"{apart(abs(size), 1, 3)[0]} times for {n} rows" for size, n in zip(reading.sizes, rows, strict=True)
     )
     name, sentence = known or ("scaled", f"Its gradient has the wrong size, compared with the expected one: {seen}.")
-    raise Reject(f"The loss is not the average over the batch. {sentence} Expected: the average.", diagnosis=name)
+    raise CheckFailed(f"The loss is not the average over the batch. {sentence} Expected: the average.", diagnosis=name)
 
 
-def _are_ones(reading: Reading, factors: Sequence[float]) -> bool:
+def _are_ones(reading: PolicyLossReading, factors: Sequence[float]) -> bool:
     """Whether every size times its factor is 1, within rounding."""
     pairs = zip(reading.slopes, reading.sizes, factors, strict=True)
     return all(abs(abs(size) * factor - 1) <= slope.size_slack() + gamma(64) for slope, size, factor in pairs)
@@ -853,7 +866,7 @@ def inputs(trial: Trial) -> Verdict:
     if "slope" in cases[0].got:
         slopes(trial)
     elif len({str(case.got.get("loss")) for case in cases}) == 1:
-        raise Reject(
+        raise CheckFailed(
             "The loss is the same number for every batch, so this check cannot be judged. Expected: a loss that is "
             "computed from logprob, predicted and reward.",
             diagnosis="zero_gradient",
@@ -864,13 +877,13 @@ def inputs(trial: Trial) -> Verdict:
         for name, word in (("action", "predicted"), ("reward", "reward")):
             after = array(case.got, name, what=f"After the call {word}")
             if not np.array_equal(after, array(case.given, name)):
-                raise Reject(
+                raise CheckFailed(
                     f"After the call {word} has changed, but the caller still uses it. Expected: {word} is "
                     "unchanged. Operations that end in an underscore, and +=, write into their argument.",
                     diagnosis="in_place",
                 )
         if case.got.get("kept") is not True:
-            raise Reject(
+            raise CheckFailed(
                 f"For a batch of {rows} rows logprob was changed, or the reward was made to require a gradient. "
                 "Expected: both are unchanged. The reward comes from a black box and is a constant.",
                 diagnosis="in_place",
@@ -878,14 +891,14 @@ def inputs(trial: Trial) -> Verdict:
     return passed("The call left logprob, predicted and reward unchanged.")
 
 
-def _are_multiples(calls: Sequence[Slope], factor: float) -> bool:
+def _are_multiples(calls: Sequence[LogitSlope], factor: float) -> bool:
     """Whether each gradient is what is right for it, times the factor: as `Slope.used` says, of all calls at once."""
     n, p = calls[0].p.shape[0], calls[0].p
     actions, rewards = (np.stack(each) for each in zip(*((call.action, call.reward) for call in calls), strict=True))
     want = -(np.eye(CLASSES)[actions] - p) * rewards[:, :, None] / n  # (calls, N, classes)
     sizes = (np.abs(rewards).max(1, keepdims=True) + np.abs(rewards)) / n
     bound = abs(factor) * gamma(200 + n) * sizes[:, :, None] + 1e-12
-    return fits(np.stack([call.got for call in calls]), factor * want, np.broadcast_to(bound, want.shape))
+    return within(np.stack([call.got for call in calls]), factor * want, np.broadcast_to(bound, want.shape))
 
 
 ALONG = 0.1
@@ -935,9 +948,9 @@ def unbiased(trial: Trial, alpha: float) -> Verdict:
     return Verdict(0.0, f"{message} Weight only the log-probability of the chosen action by the reward.", p=p_value)
 
 
-def _greedy(call: Slope, size: float) -> bool:
+def _greedy(call: LogitSlope, size: float) -> bool:
     """Whether the likeliest action took the chosen one's place."""
-    other = Slope(call.got, call.p, call.p.argmax(1), call.reward)
+    other = LogitSlope(call.got, call.p, call.p.argmax(1), call.reward)
     return other.used(other.want, size) <= 1
 
 

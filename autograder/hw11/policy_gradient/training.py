@@ -8,10 +8,10 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import softmax
 
-from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Request, Specs, Trial, Values, Verdict
 from autograder.hw11.answers.declared import held
 from autograder.hw11.policy_gradient.loss import CLASSES
-from autograder.judging.judges import apart, array, fits, passed, whole
+from autograder.judging.judges import apart, array, passed, whole, within
 from autograder.judging.stats import gamma
 from autograder.sandbox.parts import item
 from autograder.sandbox.returns import count, declared, numbers, text
@@ -78,11 +78,11 @@ def _steps(given: Values) -> Specs:
     return {**paths, "slopes": numbers(steps, rows, CLASSES), "actions": numbers(steps, rows)}
 
 
-TRAINING = Ask(
+TRAINING = Request(
     "policy_gradient.probes:training",
     _fixed,
     seconds=60.0,
-    fixed=True,
+    deterministic=True,
     returns=_steps,
     needs=("policy_gradient.ipynb",),
 )
@@ -115,7 +115,7 @@ def _path(trial: Trial) -> Path:
     slopes = array(trial.got, "slopes", shape=(STEPS, ROWS, CLASSES), what="The gradient with respect to the logits")
     actions = array(trial.got, "actions", shape=(STEPS, ROWS), what="The actions")
     if not np.isin(actions, range(CLASSES)).all():
-        raise Reject("An action in the training is not a class. Expected: 0, 1, 2 or 3.")
+        raise CheckFailed("An action in the training is not a class. Expected: 0, 1, 2 or 3.")
     return Path(weights, slopes, actions.astype(int))
 
 
@@ -136,13 +136,13 @@ def training(trial: Trial) -> Verdict:
             "always choosing the most common class gives 34 %.",
         )
     if not (_follows(trial, path) and _drawn(trial, path)):
-        raise Reject(
+        raise CheckFailed(
             "The weights of the network did not come from the gradients of your loss. Expected: each training step "
             "follows the gradient that torch computes from the returned loss.",
             diagnosis="path_other",
         )
     if not _twins(trial, path):
-        raise Reject(
+        raise CheckFailed(
             "In training, two rows with the same log-probabilities, action and reward got different gradients. "
             "Expected: the part of a row in the loss depends on its log-probability and its reward, not on its "
             "place in the batch or on labels.",
@@ -170,7 +170,7 @@ def _follows(trial: Trial, path: Path) -> bool:
         speed = KEEP * speed + unit[step]
         slack = KEEP * slack + np.minimum(off[step], 2) + gamma(3, u=U) * np.abs(speed)
         bound = RATE * slack + gamma(3, u=U) * (np.abs(weights[step]) + RATE * np.abs(speed))
-        if not fits(weights[step + 1], weights[step] - RATE * speed, bound + np.finfo(float).tiny):
+        if not within(weights[step + 1], weights[step] - RATE * speed, bound + np.finfo(float).tiny):
             return False
     return True
 
@@ -271,11 +271,11 @@ def _run(_given: Values) -> Specs:
     }
 
 
-NOTEBOOK = Ask(
+NOTEBOOK = Request(
     *("policy_gradient.probes:notebook", _nothing),
     seconds=300.0,
     collector="Trained",
-    fixed=True,
+    deterministic=True,
     returns=_run,
     needs=("policy_gradient.ipynb",),
 )

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from types import MappingProxyType
 
-from autograder.core import Check, Reject, Trial, Values, Verdict
-from autograder.hw11.answers.reading import ASK, SHOWN, Number, Passed, number, opened, text
+from autograder.core import Check, CheckFailed, Trial, Values, Verdict
+from autograder.hw11.answers.fields import REQUEST, SHOWN, Passed, WrittenNumber, number, opened, text
 from autograder.judging.judges import Exact, apart, passed
 from autograder.sandbox.parts import take
 from autograder.text import clean
@@ -27,21 +27,21 @@ USUAL = (1e-4, 3e-4, 5e-5)
 def t5(trial: Trial) -> Verdict:
     """A third each for the optimiser and the two peak learning rates."""
     values = opened(trial)
-    faults: list[Reject] = []
+    faults: list[CheckFailed] = []
     rates: dict[str, float] = {}
     try:
         _optimizer(values)
-    except Reject as fault:
+    except CheckFailed as fault:
         faults.append(fault)
     for name in RATES:
         try:
             given = number(values, f"summarization.{name}", "a number such as 0.5 or 5e-1")
             rates[name] = float(given.value / 100 if given.percent else given.value)
-        except Reject as fault:
+        except CheckFailed as fault:
             faults.append(fault)
     if list(rates.values()) == list(RATES.values())[::-1]:
         faults.append(
-            Reject(
+            CheckFailed(
                 "The two peak learning rates are swapped. Expected: the larger one for the phase that starts far from "
                 "good weights.",
                 diagnosis="t5_rates_exchanged",
@@ -52,7 +52,7 @@ def t5(trial: Trial) -> Verdict:
     return _thirds(faults, len(faults))
 
 
-def _thirds(faults: list[Reject], lost: int) -> Verdict:
+def _thirds(faults: list[CheckFailed], lost: int) -> Verdict:
     if not faults:
         return passed("The optimizer and both peak learning rates match the T5 paper.")
     known = next((fault.diagnosis for fault in faults if fault.diagnosis != "unfilled"), "unfilled")
@@ -66,14 +66,16 @@ EITHER = re.compile(rf"\b{OTHERS}{AND}ada\s*-?\s*factor|ada\s*-?\s*factor{AND}{O
 
 
 def _optimizer(values: Values) -> None:
-    """Raises `Reject` unless the optimiser is AdaFactor, whatever its spelling."""
+    """Raises `CheckFailed` unless the optimiser is AdaFactor, whatever its spelling."""
     written = text(values, "summarization.t5_optimizer")
     if not written:
-        raise Reject("t5_optimizer in [summarization] is not filled in yet. Expected: its name.", diagnosis="unfilled")
+        raise CheckFailed(
+            "t5_optimizer in [summarization] is not filled in yet. Expected: its name.", diagnosis="unfilled"
+        )
     plain = re.sub(r"[^a-z]+", " ", written.casefold()).split()
     if EITHER.search(written):
         told = clean(written, limit=SHOWN, line=True)
-        raise Reject(
+        raise CheckFailed(
             f't5_optimizer is "{told}", which names more than one optimizer. Expected: the one that the '
             f"T5 paper "
             "names where it describes the training.",
@@ -85,20 +87,26 @@ def _optimizer(values: Values) -> None:
     told = clean(written, limit=SHOWN, line=True)
     adam = any(word.startswith("adam") for word in plain)
     why = " Adam stores two numbers for each weight. The authors wanted to save this memory." if adam else ""
-    raise Reject(f't5_optimizer is "{told}".{why} Expected: the optimizer that the T5 paper names where it describes '
-                 "the training.", diagnosis="t5_adam" if adam else "t5_optimizer")  # fmt: skip
+    raise CheckFailed(
+        f't5_optimizer is "{told}".{why} Expected: the optimizer that the T5 paper names where it describes '
+        "the training.",
+        diagnosis="t5_adam" if adam else "t5_optimizer",
+    )
 
 
-def _rate(name: str, rate: float) -> Reject:
+def _rate(name: str, rate: float) -> CheckFailed:
     """The sentence for a wrong rate. 0.01 and 0.001 are the same floats however they are written."""
     begin = f"The peak learning rate of {PHASES[name]} is {rate:.4g}."
     if rate in USUAL:
-        return Reject(f"{begin} Fine-tuning guides recommend this value with Adam. Expected: the value in the T5 "
+        return CheckFailed(f"{begin} Fine-tuning guides recommend this value with Adam. Expected: the value in the T5 "
                       f"paper.", diagnosis="t5_usual_rate")  # fmt: skip
     if name == "t5_peak_lr_pretraining":
-        return Reject(f"{begin} Expected: the largest value of the paper's inverse square root schedule, which it has "
-                      "in its first steps.", diagnosis="t5_rate")  # fmt: skip
-    return Reject(f"{begin} Expected: the constant value that the paper names.", diagnosis="t5_rate")
+        return CheckFailed(
+            f"{begin} Expected: the largest value of the paper's inverse square root schedule, which it has "
+            "in its first steps.",
+            diagnosis="t5_rate",
+        )
+    return CheckFailed(f"{begin} Expected: the constant value that the paper names.", diagnosis="t5_rate")
 
 
 # ------------------------------------------------------------------------------------------------ ROUGE
@@ -113,12 +121,12 @@ LOG_DIGITS = 0.5e-4
 def rouge(trial: Trial) -> Verdict:
     """The share of the six figures that the upload's own log shows; that the log is right is another check's matter."""
     values = opened(trial)
-    given: dict[str, Number] = {}
-    faults: list[Reject] = []
+    given: dict[str, WrittenNumber] = {}
+    faults: list[CheckFailed] = []
     for name in NAMES:
         try:
             given[name] = number(values, f"summarization.{name}", "a figure such as 12.3, in percent, or 0.123")
-        except Reject as fault:
+        except CheckFailed as fault:
             faults.append(fault)
     shown = _logged(take(values, "log")) if given else {}
     if given and not shown:
@@ -127,7 +135,7 @@ def rouge(trial: Trial) -> Verdict:
             "writes it, in the same upload.", "rouge_no_log")  # fmt: skip
     wrong = [name for name, one in given.items() if not _fits(one, shown[name])]
     if wrong and all(_fits(one, shown[_other(name)]) for name, one in given.items()):
-        faults = [Reject(
+        faults = [CheckFailed(
             "The scores of the two models are swapped: each score belongs to the other model in "
             "submission_log.json. Expected: the scores of the model trained from scratch under "
             "scratch_.", diagnosis="rouge_exchanged")]  # fmt: skip
@@ -156,11 +164,14 @@ def _why(trial: Trial) -> str:
     }.get(str(seen.get("kind")), "submission_log.json could not be read.")
 
 
-def _differs(name: str, given: Number, percent: float) -> Reject:
+def _differs(name: str, given: WrittenNumber, percent: float) -> CheckFailed:
     logged = apart(float(given.value), percent)[1]  # with as many digits as tell the two apart
-    return Reject(f"{name} is {given}, but submission_log.json says {logged} percent. Expected: the score of the run "
-                  f"whose "
-        "log is uploaded.", diagnosis="rouge_value")  # fmt: skip
+    return CheckFailed(
+        f"{name} is {given}, but submission_log.json says {logged} percent. Expected: the score of the run "
+        f"whose "
+        "log is uploaded.",
+        diagnosis="rouge_value",
+    )
 
 
 def _other(name: str) -> str:
@@ -169,7 +180,7 @@ def _other(name: str) -> str:
     return f"{'finetuned' if model == 'scratch' else 'scratch'}_{figure}"
 
 
-def _fits(given: Number, percent: float) -> bool:
+def _fits(given: WrittenNumber, percent: float) -> bool:
     """Whether the figure is the log's, rounded to its digits or cut off: at most half a unit above or a unit below it.
 
     It may be in percent or a fraction of 1. A figure of fewer digits than whole percents is read as one with those.
@@ -189,13 +200,13 @@ READ: Mapping[str, str] = MappingProxyType({
     "llm_comparison": "Comparison with the language model",
 })  # fmt: skip
 
-T5 = Check("summarization.t5", "answers: how T5 was trained", 1, ASK, Exact(t5))
-SCORES = Check("summarization.rouge", "answers: ROUGE scores", 1, ASK, Exact(rouge))
+T5 = Check("summarization.t5", "answers: how T5 was trained", 1, REQUEST, Exact(t5))
+SCORES = Check("summarization.rouge", "answers: ROUGE scores", 1, REQUEST, Exact(rouge))
 WRITTEN = Check(
     "summarization.written",
     "answers: comparison, a large language model",
     0,
-    ASK,
+    REQUEST,
     Passed("summarization", READ),
     manual=True,
 )

@@ -43,7 +43,7 @@ def _rest(x: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Chain:
+class StateChain:
     """The model's numbers: mix (WIDTH, WIDTH), and logits (sources, STATES, VOCAB)."""
 
     mix: Array
@@ -74,17 +74,17 @@ class Chain:
         return found
 
 
-def drawn(rng: Generator, sources: int) -> Chain:
+def drawn(rng: Generator, sources: int) -> StateChain:
     """In every state some words are likely, each time others, and one of them is by far the likeliest; none ends."""
     logits = np.full((sources, STATES, VOCAB), NEVER)
     words = np.argsort(rng.random((sources, STATES, VOCAB - 3)), axis=2)[:, :, :LIKELY] + 3
     values = rng.standard_normal(words.shape)
     values[:, :, 0] += FAVOURITE
     np.put_along_axis(logits, words, values, axis=2)
-    return Chain(rng.integers(0, 256, (WIDTH, WIDTH), dtype=np.uint8), logits.astype(np.float32))
+    return StateChain(rng.integers(0, 256, (WIDTH, WIDTH), dtype=np.uint8), logits.astype(np.float32))
 
 
-def ended(chain: Chain, lengths: Sequence[int]) -> Chain:
+def ended(chain: StateChain, lengths: Sequence[int]) -> StateChain:
     """The same where the likeliest sequence of source i ends after lengths[i] tokens, or soon after them."""
     sources, tables = np.arange(len(lengths)), chain.tables.copy()
     keys, tokens = chain.begin(sources.tolist()), np.full(len(lengths), BOS)
@@ -100,7 +100,7 @@ def ended(chain: Chain, lengths: Sequence[int]) -> Chain:
         tokens = tables[sources, places].argmax(1)
         if not open_.any():
             break
-    return Chain(chain.mix, tables)
+    return StateChain(chain.mix, tables)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Walk:
 
 
 def walked(
-    chain: Chain, sources: Sequence[int], rows: Sequence[Sequence[int]], *, first: Array | int, enough: int = 0
+    chain: StateChain, sources: Sequence[int], rows: Sequence[Sequence[int]], *, first: Array | int, enough: int = 0
 ) -> Walk:
     """Follows the rows' tokens, each behind the token `first` or its own of these (rows,), to where one has `enough`.
 
@@ -139,7 +139,7 @@ def walked(
     return Walk(likely)
 
 
-def price(chain: Chain, rows: int) -> float:
+def price(chain: StateChain, rows: int) -> float:
     """The CPU seconds that a state of so many rows costs here, to the judge."""
     keys, tokens = chain.begin(range(rows)), np.full(rows, BOS)
     keys = chain.advance(keys, tokens)  # what is done once, too
@@ -149,10 +149,10 @@ def price(chain: Chain, rows: int) -> float:
     return (time.process_time() - begun) / PRICED
 
 
-def given(chain: Chain) -> Values:
+def given(chain: StateChain) -> Values:
     """What the probe is given of it."""
     return {"mix": chain.mix, "tables": chain.tables}
 
 
-def of(values: dict[str, Any] | Values) -> Chain:
-    return Chain(np.asarray(values["mix"]), np.asarray(values["tables"]))
+def of(values: dict[str, Any] | Values) -> StateChain:
+    return StateChain(np.asarray(values["mix"]), np.asarray(values["tables"]))

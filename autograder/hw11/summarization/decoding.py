@@ -18,7 +18,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import log_softmax
 
-from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Counterexample, Request, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import chain
 from autograder.judging.judges import passed, shown, whole
 from autograder.sandbox.parts import each, items, pack, section, take
@@ -42,7 +42,7 @@ Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class SourceTable:
     """One source's table: logits (states, vocabulary), its number, and log-probabilities."""
 
     number: int
@@ -85,7 +85,7 @@ def _best(scored: Sequence[tuple[float, Any]], count: int) -> list[tuple[float, 
     return ranked[:count]
 
 
-def greedy(source: Source, most: int, *, stops: bool = True, first: int = BOS) -> Tokens:
+def greedy(source: SourceTable, most: int, *, stops: bool = True, first: int = BOS) -> Tokens:
     """The likeliest token at each step up to the end, or to `most`; past the end where nothing `stops` it there."""
     tokens: Tokens = ()
     logp = source.logp
@@ -96,18 +96,18 @@ def greedy(source: Source, most: int, *, stops: bool = True, first: int = BOS) -
     return tokens
 
 
-def beam(source: Source, search: Search, *, table: Array | None = None) -> Tokens:
+def beam(source: SourceTable, search: Search, *, table: Array | None = None) -> Tokens:
     """Beams that have ended stay in the beam; the search is over when all have."""
     return _winner(_beams(source, search, table=table), search)
 
 
-def scored(source: Source, search: Search) -> Tokens:
+def scored(source: SourceTable, search: Search) -> Tokens:
     """The same with beams that are kept by their score, log p by a power of the length: allowed, too."""
     return _winner(_beams(source, search, by_score=True), search)
 
 
 def _beams(
-    source: Source, search: Search, *, table: Array | None = None, by_score: bool = False
+    source: SourceTable, search: Search, *, table: Array | None = None, by_score: bool = False
 ) -> list[tuple[float, Tokens]]:
     """(log p, tokens) of the beams at the end."""
     logp = source.logp if table is None else table
@@ -123,7 +123,7 @@ def _beams(
     return beams
 
 
-def refilled(source: Source, search: Search, *, early: bool) -> Tokens:
+def refilled(source: SourceTable, search: Search, *, early: bool) -> Tokens:
     """A beam that ends leaves, and the next best takes its place (as in Hugging Face's generate).
 
     With `early` the search is over as soon as `width` of them have ended, else at full length.
@@ -141,7 +141,7 @@ def refilled(source: Source, search: Search, *, early: bool) -> Tokens:
     return _winner(done + beams if not (early and len(done) >= search.width) else done, search)
 
 
-def exhaustive(source: Source, search: Search) -> Tokens:
+def exhaustive(source: SourceTable, search: Search) -> Tokens:
     """The best of all sequences there are."""
     logp, words = source.logp, WORDS
     found = []
@@ -154,7 +154,7 @@ def exhaustive(source: Source, search: Search) -> Tokens:
     return _winner(found, search)
 
 
-def _continued(source: Source, table: Array, value: float, tokens: Tokens) -> list[tuple[float, Tokens]]:
+def _continued(source: SourceTable, table: Array, value: float, tokens: Tokens) -> list[tuple[float, Tokens]]:
     row = table[source.state(tokens)]
     return [(value + float(row[token]), (*tokens, token)) for token in (EOS, *WORDS)]
 
@@ -168,28 +168,28 @@ def _winner(beams: Sequence[tuple[float, Tokens]], search: Search) -> Tokens:
 # ---------------------------------------------------------------------------------------- known mistakes
 
 
-def _as_greedy(source: Source, search: Search) -> Tokens:
+def _as_greedy(source: SourceTable, search: Search) -> Tokens:
     return greedy(source, search.most)
 
 
-def _inverted(source: Source, search: Search) -> Tokens:
+def _inverted(source: SourceTable, search: Search) -> Tokens:
     return beam(source, Search(search.width, search.most, -search.penalty))
 
 
-def _unpenalised(source: Source, search: Search) -> Tokens:
+def _unpenalised(source: SourceTable, search: Search) -> Tokens:
     """Also what counting padding in the length amounts to: all beams are equally long then."""
     return beam(source, Search(search.width, search.most, 0.0))
 
 
-def _of_logits(source: Source, search: Search) -> Tokens:
+def _of_logits(source: SourceTable, search: Search) -> Tokens:
     return beam(source, search, table=source.logits.astype(float))
 
 
-def _of_probabilities(source: Source, search: Search) -> Tokens:
+def _of_probabilities(source: SourceTable, search: Search) -> Tokens:
     return beam(source, search, table=np.exp(source.logp))
 
 
-def _first_token_counted(source: Source, search: Search) -> Tokens:
+def _first_token_counted(source: SourceTable, search: Search) -> Tokens:
     """The penalty's length is one too large."""
     beams = _beams(source, search)
     ((_, tokens),) = _best([(search.score(value, len(tokens) + 1), tokens) for value, tokens in beams], 1)
@@ -197,7 +197,7 @@ def _first_token_counted(source: Source, search: Search) -> Tokens:
     return found
 
 
-def _end_not_counted(source: Source, search: Search) -> Tokens:
+def _end_not_counted(source: SourceTable, search: Search) -> Tokens:
     """The penalty's length is one too small where a beam has ended."""
     beams = _beams(source, search)
     lengths = [len(tokens) - (tokens[-1] == EOS) for _, tokens in beams]
@@ -207,7 +207,7 @@ def _end_not_counted(source: Source, search: Search) -> Tokens:
     return found
 
 
-def _first_ended(source: Source, search: Search) -> Tokens:
+def _first_ended(source: SourceTable, search: Search) -> Tokens:
     """The search is over once one beam has ended."""
     logp = source.logp
     beams: list[tuple[float, Tokens]] = [(0.0, ())]
@@ -220,7 +220,7 @@ def _first_ended(source: Source, search: Search) -> Tokens:
     return _winner(beams, search)
 
 
-def _grown(source: Source, beams: Sequence[tuple[float, Tokens]]) -> list[tuple[float, Tokens]]:
+def _grown(source: SourceTable, beams: Sequence[tuple[float, Tokens]]) -> list[tuple[float, Tokens]]:
     """All continuations of the beams; those that have ended stay as they are."""
     grown: list[tuple[float, Tokens]] = []
     for value, tokens in beams:
@@ -234,7 +234,7 @@ def _likeliest(beams: Sequence[tuple[float, Tokens]]) -> Tokens:
     return found
 
 
-def _first_done(source: Source, search: Search) -> Tokens:
+def _first_done(source: SourceTable, search: Search) -> Tokens:
     """The beam that ends first is taken, the likelier one of several, whatever the others would come to."""
     beams: list[tuple[float, Tokens]] = [(0.0, ())]
     for _ in range(search.most):
@@ -245,7 +245,7 @@ def _first_done(source: Source, search: Search) -> Tokens:
     return _winner(beams, search)
 
 
-def _done_of_each_row(sources: Sequence[Source], row: int, search: Search, *, by_score: bool = False) -> Tokens:
+def _done_of_each_row(sources: Sequence[SourceTable], row: int, search: Search, *, by_score: bool = False) -> Tokens:
     """The search is over once every row has a beam that has ended, and the best of these is taken."""
     beams: list[list[tuple[float, Tokens]]] = [[(0.0, ())] for _ in sources]
     for _ in range(search.most):
@@ -256,7 +256,7 @@ def _done_of_each_row(sources: Sequence[Source], row: int, search: Search, *, by
     return _winner(ended, search) if by_score else _likeliest(ended)
 
 
-def _penalised_steps(source: Source, search: Search, *, again: bool = False) -> Tokens:
+def _penalised_steps(source: SourceTable, search: Search, *, again: bool = False) -> Tokens:
     """The sum so far is divided by the length's power at each step, and the next log-probability added to that.
 
     With `again` once more at the end.
@@ -273,7 +273,7 @@ def _penalised_steps(source: Source, search: Search, *, again: bool = False) -> 
     return _winner(beams, search) if again else _likeliest(beams)
 
 
-def _penalised_together(sources: Sequence[Source], row: int, search: Search, *, again: bool = False) -> Tokens:
+def _penalised_together(sources: Sequence[SourceTable], row: int, search: Search, *, again: bool = False) -> Tokens:
     """The same, also of beams that have ended, as long as any row goes on."""
     beams: list[list[tuple[float, Tokens]]] = [[(0.0, ())] for _ in sources]
     for _ in range(search.most):
@@ -286,7 +286,7 @@ def _penalised_together(sources: Sequence[Source], row: int, search: Search, *, 
     return _winner(beams[row], search) if again else _likeliest(beams[row])
 
 
-def _penalised_candidates(source: Source, search: Search) -> Tokens:
+def _penalised_candidates(source: SourceTable, search: Search) -> Tokens:
     """The same, but divided before the beams are chosen."""
     beams: list[tuple[float, Tokens]] = [(0.0, ())]
     for _ in range(search.most):
@@ -301,7 +301,7 @@ def _penalised_candidates(source: Source, search: Search) -> Tokens:
     return _likeliest(beams)
 
 
-def _unended(source: Source, search: Search) -> Tokens:
+def _unended(source: SourceTable, search: Search) -> Tokens:
     """Beams that end are thrown away."""
     logp = source.logp
     beams: list[tuple[float, Tokens]] = [(0.0, ())]
@@ -311,7 +311,7 @@ def _unended(source: Source, search: Search) -> Tokens:
     return _winner(beams, search)
 
 
-def _not_reordered(source: Source, search: Search) -> Tokens:
+def _not_reordered(source: SourceTable, search: Search) -> Tokens:
     """Tokens follow their beams, caches do not: each row goes on with what was fed to that row."""
     logp = source.logp
     states = [source.state(())] * search.width
@@ -333,7 +333,7 @@ def _not_reordered(source: Source, search: Search) -> Tokens:
     return _winner(beams, search)
 
 
-def _any_ended(sources: Sequence[Source], row: int, search: Search) -> Tokens:
+def _any_ended(sources: Sequence[SourceTable], row: int, search: Search) -> Tokens:
     """The search is over for all rows once a beam of any has ended."""
     beams: list[list[tuple[float, Tokens]]] = [[(0.0, ())] for _ in sources]
     for _ in range(search.most):
@@ -345,7 +345,7 @@ def _any_ended(sources: Sequence[Source], row: int, search: Search) -> Tokens:
     return _winner(beams[row], search)
 
 
-def _side_by_side(sources: Sequence[Source], row: int, search: Search) -> Tokens:
+def _side_by_side(sources: Sequence[SourceTable], row: int, search: Search) -> Tokens:
     """The beams of a row see other rows' documents: those of slot k that of row k modulo the number of rows."""
     of = [sources[(row * search.width + slot) % len(sources)] for slot in range(search.width)]
     beams: list[tuple[float, Tokens]] = [(0.0, ())]
@@ -360,72 +360,74 @@ def _side_by_side(sources: Sequence[Source], row: int, search: Search) -> Tokens
 
 
 @dataclass(frozen=True)
-class Mistake:
+class SearchMistake:
     """A known way to search wrongly: what it finds for a source, or for one row among others, `beside`."""
 
     id: str
     sentence: str
-    search: Callable[[Source, Search], Tokens] = beam
-    beside: Callable[[Sequence[Source], int, Search], Tokens] | None = None
+    search: Callable[[SourceTable, Search], Tokens] = beam
+    beside: Callable[[Sequence[SourceTable], int, Search], Tokens] | None = None
 
-    def finds(self, sources: Sequence[Source], row: int, search: Search) -> Tokens:
+    def finds(self, sources: Sequence[SourceTable], row: int, search: Search) -> Tokens:
         return self.beside(sources, row, search) if self.beside else self.search(sources[row], search)
 
 
 MISTAKES = (
-    Mistake("sum_greedy", "It is the result of greedy decoding: only the likeliest beam was followed.", _as_greedy),
-    Mistake(
+    SearchMistake(
+        "sum_greedy", "It is the result of greedy decoding: only the likeliest beam was followed.", _as_greedy
+    ),
+    SearchMistake(
         "sum_penalty_inverted",
         "The length penalty is inverted. Expected: log p divided by n ** length_penalty.",
         _inverted,
     ),
-    Mistake(
+    SearchMistake(
         "sum_penalty_ignored",
         "It is the result for length_penalty = 0. Expected: log p divided by a power of each beam's own length, in "
         "which padding does not count.",
         _unpenalised,
     ),
-    Mistake("sum_logits", "Logits were added. Expected: the sum of log-probabilities (log_softmax).", _of_logits),
-    Mistake(
+    SearchMistake("sum_logits", "Logits were added. Expected: the sum of log-probabilities (log_softmax).", _of_logits),
+    SearchMistake(
         "sum_probabilities",
         "Probabilities were added. Expected: the sum of log-probabilities (log_softmax in place of softmax).",
         _of_probabilities,
     ),
-    Mistake(
+    SearchMistake(
         "sum_first_finished",
         "The search ended with the first finished beam, but other beams can still become better.",
         _first_ended,
     ),
-    Mistake("sum_finished_lost", "Finished beams were lost, but they compete at the end.", _unended),
-    Mistake(
+    SearchMistake("sum_finished_lost", "Finished beams were lost, but they compete at the end.", _unended),
+    SearchMistake(
         "sum_not_reordered",
         "The caches did not follow their beams. Expected: row k of the caches belongs to the beam that row k "
         "continues.",
         _not_reordered,
     ),
-    Mistake(
+    SearchMistake(
         "sum_penalty_length",
         "The length in the penalty is one too large. The first token, config.bos_token_id, does not count.",
         _first_token_counted,
     ),
-    Mistake(
+    SearchMistake(
         "sum_penalty_length",
         "The length in the penalty is one too small. The token config.eos_token_id counts.",
         _end_not_counted,
     ),
-    Mistake(
+    SearchMistake(
         "sum_encoder_order",
         "Beams saw the documents of other rows. repeat_interleave puts the copies of a document next to each other, "
         "but repeat does not.",
         beside=_side_by_side,
     ),
-    Mistake(
+    SearchMistake(
         "sum_first_finished",
         "The search ended for all rows when one row had a finished beam, but other beams can still become better.",
         beside=_any_ended,
     ),
     *(
-        Mistake(
+        SearchMistake(
             "sum_first_taken",
             "The first finished beam of a row was returned. Expected: all finished beams compete by their scores, "
             "log p divided by a power of the length.",
@@ -439,7 +441,7 @@ MISTAKES = (
         )
     ),
     *(
-        Mistake(
+        SearchMistake(
             "sum_penalty_each_step",
             "The length penalty was applied in every step. Expected: log p is summed without it and divided by the "
             "power of the length once, when beams are compared.",
@@ -508,7 +510,7 @@ def _table(rng: Generator, ends: float) -> Array:
     return logits.astype(np.float32)
 
 
-def right(source: Source, search: Search) -> Tokens:
+def right(source: SourceTable, search: Search) -> Tokens:
     """What every right search finds. Raises `Unclear` where they differ or where it is close."""
     found = beam(source, search)
     others: tuple[Callable[[], Tokens], ...] = (  # called one after the other, and no more once one differs
@@ -523,15 +525,20 @@ def right(source: Source, search: Search) -> Tokens:
 
 
 def _draw(
-    rng: Generator, number: int, ends: float, suits: Callable[[Source], bool], *, clear: Callable[[Source], bool]
-) -> Source:
+    rng: Generator,
+    number: int,
+    ends: float,
+    suits: Callable[[SourceTable], bool],
+    *,
+    clear: Callable[[SourceTable], bool],
+) -> SourceTable:
     """A source whose table suits. Should none of many do so, which has a probability below 1e-5, the last clear one.
 
     `clear` says that all right searches agree there, so that nobody fails by this; it, too, may raise `Unclear`.
     """
     found = None
     for turn in itertools.count():
-        source = Source(number, _table(rng, ends))
+        source = SourceTable(number, _table(rng, ends))
         try:
             if suits(source):
                 return source
@@ -543,8 +550,8 @@ def _draw(
     raise AssertionError
 
 
-def _suits(search: Search, pairs: Sequence[tuple[int, int]]) -> Callable[[Source], bool]:
-    def suits(source: Source) -> bool:
+def _suits(search: Search, pairs: Sequence[tuple[int, int]]) -> Callable[[SourceTable], bool]:
+    def suits(source: SourceTable) -> bool:
         def found(place: int) -> Tokens:
             return want if place == RIGHT else MISTAKES[place].search(source, search)
 
@@ -554,7 +561,7 @@ def _suits(search: Search, pairs: Sequence[tuple[int, int]]) -> Callable[[Source
     return suits
 
 
-def _case(sources: Sequence[Source], rng: Generator) -> dict[str, Any]:
+def _case(sources: Sequence[SourceTable], rng: Generator) -> dict[str, Any]:
     """Rows of ids (batch, m) with padding of different lengths, whose sums name the sources."""
     lengths = rng.permutation([2, 4, 5])[: len(sources)]
     ids = np.zeros((len(sources), int(lengths.max())), np.int64)
@@ -571,14 +578,14 @@ def _greedy(rng: Generator) -> Values:
     for case, most in enumerate(LENGTHS):
         ends = (0.0, 1.5, NEVER)[case]
 
-        def lasts(source: Source, most: int = most, case: int = case) -> bool:
+        def lasts(source: SourceTable, most: int = most, case: int = case) -> bool:
             length = len(greedy(source, most))
             if case == 0 and source.number == 1:  # who writes on behind this row's end writes words
                 return any(token in WORDS for token in greedy(source, most, stops=False)[length:])
             # The first row of the second case goes on for some steps, for what is done again in each to show.
             return (length == most, 2 < length < most, True)[case] if source.number == 0 else case != 1 or length < most
 
-        def clear(source: Source, most: int = most) -> bool:
+        def clear(source: SourceTable, most: int = most) -> bool:
             return bool(greedy(source, most))
 
         sources = [_draw(rng, number, ends, lasts, clear=clear) for number in range(BATCH)]
@@ -587,8 +594,8 @@ def _greedy(rng: Generator) -> Values:
     return pack(cases=cases, work={**_work(rng, long), "most": THRIFTY_MOST})
 
 
-def _work(rng: Generator, long: chain.Chain) -> dict[str, Any]:
-    named = _case([Source(number, table) for number, table in enumerate(long.tables)], rng)
+def _work(rng: Generator, long: chain.StateChain) -> dict[str, Any]:
+    named = _case([SourceTable(number, table) for number, table in enumerate(long.tables)], rng)
     return {**named, **chain.given(long)}
 
 
@@ -618,21 +625,21 @@ def _returns(given: Values) -> Specs:
     return {**parts(tokens={"cases": tokens}, work=work), "neither": flag(), "library": flag()}
 
 
-GREEDY = Ask("summarization.probes:greedy", _greedy, seconds=20.0, returns=_returns, needs=("summarization.ipynb",))
-BEAM = Ask("summarization.probes:beam", _beam, seconds=20.0, returns=_returns, needs=("summarization.ipynb",))
+GREEDY = Request("summarization.probes:greedy", _greedy, seconds=20.0, returns=_returns, needs=("summarization.ipynb",))
+BEAM = Request("summarization.probes:beam", _beam, seconds=20.0, returns=_returns, needs=("summarization.ipynb",))
 
 # ------------------------------------------------------------------------------------------- the judges
 
 
-def _sources(values: Values) -> list[Source]:
+def _sources(values: Values) -> list[SourceTable]:
     """The source of each row, in the rows' order."""
     ids, tables = (np.asarray(values[name]) for name in ("ids", "tables"))
     numbers = (np.where(ids == PAD, 0, ids - 3).sum(1) % len(tables)).tolist()
-    return [Source(number, tables[number]) for number in numbers]
+    return [SourceTable(number, tables[number]) for number in numbers]
 
 
 @dataclass(frozen=True)
-class Row:
+class DecodedRow:
     """One row that came back: its tokens up to the end, without a leading BOS, and what is wrong with its form.
 
     `first` says whether there was such a BOS.
@@ -643,16 +650,16 @@ class Row:
     first: bool = False
 
 
-def _rows(one: Trial, name: str, most: int, *, real: bool = False) -> list[Row]:
-    """The rows of the ids that came back. Raises `Reject` where these are no ids; with `real` floats are some."""
+def _rows(one: Trial, name: str, most: int, *, real: bool = False) -> list[DecodedRow]:
+    """The rows of the ids that came back. Raises `CheckFailed` where these are no ids; with `real` floats are some."""
     batch, ids = len(np.asarray(one.given["ids"])), one.got.get("ids")
     expected = f"Expected: ids of shape ({batch}, n), where n is at most max_length = {most}."
     if not isinstance(ids, np.ndarray):
-        raise Reject(f"{name} returned no tensor. {expected}")
+        raise CheckFailed(f"{name} returned no tensor. {expected}")
     if ids.ndim != 2 or len(ids) != batch or ids.shape[1] > WIDER * most:
-        raise Reject(f"{name} returned an array of shape {list(ids.shape)}. {expected}", diagnosis="shape")
+        raise CheckFailed(f"{name} returned an array of shape {list(ids.shape)}. {expected}", diagnosis="shape")
     if ids.dtype.kind not in ("iuf" if real else "iu"):
-        raise Reject(
+        raise CheckFailed(
             f"{name} returned numbers of type {ids.dtype}. Expected: integer ids, because other numbers cannot be "
             "looked up.",
             diagnosis="dtype",
@@ -660,7 +667,7 @@ def _rows(one: Trial, name: str, most: int, *, real: bool = False) -> list[Row]:
     return [_row(row, most) for row in ids.tolist()]
 
 
-def _row(row: Sequence[int], most: int) -> Row:
+def _row(row: Sequence[int], most: int) -> DecodedRow:
     first = row[:1] == [BOS]
     tokens = row[1:] if first else row
     end = tokens.index(EOS) + 1 if EOS in tokens else len(tokens)
@@ -668,17 +675,20 @@ def _row(row: Sequence[int], most: int) -> Row:
     while end and tokens[end - 1] == PAD:
         end -= 1
     fault = "behind" if behind else "long" if end > most else ""
-    return Row(tuple(tokens[:end]), fault, first)
+    return DecodedRow(tuple(tokens[:end]), fault, first)
 
 
 @lru_cache(maxsize=4)
 def _cases(trial: Trial) -> tuple[Trial, ...]:
-    """The cases with what came back for each. Raises `Reject` where a function is missing or the part has a fault."""
+    """The cases with what came back for each.
+
+    Raises `CheckFailed` where a function is missing or the part has a fault.
+    """
     return tuple(each(Trial(trial.given, section(trial, "tokens").got)))
 
 
 def _thrifty(trial: Trial) -> Trial:
-    """What came of the model that refuses; raises `Reject` as `_cases` does."""
+    """What came of the model that refuses; raises `CheckFailed` as `_cases` does."""
     return Trial(take(trial.given, "work"), section(trial, "work").got)
 
 
@@ -686,11 +696,11 @@ MISSING = "missing"
 
 
 def _there(trial: Trial, name: str) -> None:
-    """Raises `Reject` where the notebook has neither search; what that means is said once, by the first check."""
+    """Raises `CheckFailed` where the notebook has neither search; what that means is said once, by the first check."""
     if trial.got.get("neither") is not True:
         return
     if name:
-        raise Reject(
+        raise CheckFailed(
             f'The notebook does not define {name}. Expected: see the check "greedy_decode: tokens".', diagnosis=MISSING
         )
     words = (
@@ -698,7 +708,7 @@ def _there(trial: Trial, name: str) -> None:
         if trial.got.get("library") is True
         else "The notebook defines neither of them"
     )
-    raise Reject(
+    raise CheckFailed(
         f"greedy_decode and beam_search are missing. {words}. But the ten points of these four checks are for these "
         "two functions. Expected: both functions, as the template describes them. Nothing else depends on them.",
         diagnosis=MISSING,
@@ -711,15 +721,15 @@ class Slip:
 
     id: str
     sentence: str
-    tokens: Callable[[Sequence[Source], int, int], Tokens]
+    tokens: Callable[[Sequence[SourceTable], int, int], Tokens]
 
 
-def _shortest(sources: Sequence[Source], row: int, most: int) -> Tokens:
+def _shortest(sources: Sequence[SourceTable], row: int, most: int) -> Tokens:
     length = min(len(greedy(source, most)) for source in sources)
     return greedy(sources[row], most)[:length]
 
 
-def _forgetful(source: Source, most: int) -> Tokens:
+def _forgetful(source: SourceTable, most: int) -> Tokens:
     """Each step sees the newest token alone, as if it were the first."""
     tokens: Tokens = ()
     while len(tokens) < most and tokens[-1:] != (EOS,):
@@ -759,10 +769,10 @@ SLIPS = (
 )
 
 
-def _known_slip(found: Sequence[tuple[Sequence[Source], int, Sequence[Row]]]) -> Slip | None:
+def _known_slip(found: Sequence[tuple[Sequence[SourceTable], int, Sequence[DecodedRow]]]) -> Slip | None:
     """The slip that explains every row of these (sources, max_length, rows); the end may be cut, too."""
 
-    def so(slip: Slip, sources: Sequence[Source], most: int, rows: Sequence[Row]) -> bool:
+    def so(slip: Slip, sources: Sequence[SourceTable], most: int, rows: Sequence[DecodedRow]) -> bool:
         try:
             wants = [slip.tokens(sources, row, most) for row in range(len(sources))]
         except Unclear:
@@ -780,7 +790,7 @@ HALF = 0.5
 """Of the points for tokens that are right but for the first or the last one, which others can put right."""
 
 
-def _right_but_for(name: str, rows: Sequence[Row], wants: Sequence[Tokens]) -> Verdict | None:
+def _right_but_for(name: str, rows: Sequence[DecodedRow], wants: Sequence[Tokens]) -> Verdict | None:
     """The verdict where all tokens are right but for the first one that was kept, or the end that was cut, if so."""
     if not all(row.tokens in (want, _cut(want)) for row, want in zip(rows, wants, strict=True)):
         return None
@@ -804,7 +814,7 @@ def _right_but_for(name: str, rows: Sequence[Row], wants: Sequence[Tokens]) -> V
 def greedily(trial: Trial) -> Verdict:
     """The tokens of each case."""
     _there(trial, "")
-    found: list[tuple[list[Source], int, list[Row]]] = []
+    found: list[tuple[list[SourceTable], int, list[DecodedRow]]] = []
     for one in _cases(trial):
         most = whole(one.given, "most", least=1, most=100)
         rows = _rows(one, "greedy_decode", most)
@@ -820,23 +830,23 @@ def greedily(trial: Trial) -> Verdict:
         return passed("Greedy decoding finds the likeliest token at each step, up to the end of each row.")
     slip = _known_slip(found)
     told = _difference("greedy_decode", *wrong, "the likeliest token at each step")
-    raise Reject(f"{told} {slip.sentence}" if slip else told, diagnosis=slip.id if slip else "")
+    raise CheckFailed(f"{told} {slip.sentence}" if slip else told, diagnosis=slip.id if slip else "")
 
 
 MIXED = " Was a finished beam continued, or do tokens and ends come from different beams or rows?"
 
 
-def _form(name: str, rows: Sequence[Row], most: int) -> None:
+def _form(name: str, rows: Sequence[DecodedRow], most: int) -> None:
     faults = {row.fault for row in rows}
     if "behind" in faults:
-        raise Reject(
+        raise CheckFailed(
             f"{name} returned tokens after the end of a row. Expected: config.pad_token_id after "
             f"config.eos_token_id.{MIXED if name == 'beam_search' else ''}",
             diagnosis="sum_no_stop",
         )
     if "long" in faults:
         longest = max(len(row.tokens) for row in rows)
-        raise Reject(f"{name} returned {longest} tokens in a row. Expected: at most max_length = {most}.")
+        raise CheckFailed(f"{name} returned {longest} tokens in a row. Expected: at most max_length = {most}.")
 
 
 def _difference(name: str, got: Tokens, want: Tokens, what: str) -> str:
@@ -848,11 +858,11 @@ def _difference(name: str, got: Tokens, want: Tokens, what: str) -> str:
     return f"For a model that looks its logits up in a table, a row of {name} {where}. Expected: {what}."
 
 
-Found = tuple[list[Source], int, Search, Tokens, Tokens]
+Found = tuple[list[SourceTable], int, Search, Tokens, Tokens]
 """The sources of a case, a row, the search, what came back for the row, and what is right."""
 
 
-def _beamed(one: Trial, search: Search) -> tuple[list[Row], list[Found]]:
+def _beamed(one: Trial, search: Search) -> tuple[list[DecodedRow], list[Found]]:
     rows, sources = _rows(one, "beam_search", search.most), _sources(one.given)
     _form("beam_search", rows, search.most)
     found = [(sources, index, search, row.tokens, beam(sources[index], search)) for index, row in enumerate(rows)]
@@ -862,7 +872,7 @@ def _beamed(one: Trial, search: Search) -> tuple[list[Row], list[Found]]:
 def beamed(trial: Trial) -> Verdict:
     """The tokens of each search."""
     _there(trial, "beam_search")
-    rows: list[Row] = []
+    rows: list[DecodedRow] = []
     found: list[Found] = []
     cases = _cases(trial)
     for one, search in zip(cases, SEARCHES, strict=True):
@@ -881,7 +891,7 @@ def beamed(trial: Trial) -> Verdict:
     search, got, want = wrong
     told = _difference("beam_search", got, want, "the row that every correct beam search finds")
     known = _known(found, cases)
-    raise Reject(
+    raise CheckFailed(
         (
             f"{told} Settings: num_beams = {search.width}, max_length = {search.most}, length_penalty = "
             f"{search.penalty:g}. "
@@ -891,7 +901,7 @@ def beamed(trial: Trial) -> Verdict:
     )
 
 
-ALIKE = Mistake(
+ALIKE = SearchMistake(
     "sum_beams_alike",
     "It is the result of greedy decoding, because all beams started equal and stayed equal. Only one beam may count "
     "in the first step.",
@@ -899,7 +909,7 @@ ALIKE = Mistake(
 )
 
 
-def _known(found: Sequence[Found], cases: Sequence[Trial]) -> Mistake | None:
+def _known(found: Sequence[Found], cases: Sequence[Trial]) -> SearchMistake | None:
     """The mistake that explains all rows, and most of them where rounding decides nothing."""
     explaining = [(count, mistake) for mistake in MISTAKES if (count := _explained(mistake, found)) > 0]
     if not explaining:
@@ -913,7 +923,7 @@ def _known(found: Sequence[Found], cases: Sequence[Trial]) -> Mistake | None:
     return ALIKE if widest == full else known
 
 
-def _explained(mistake: Mistake, found: Sequence[Found]) -> int:
+def _explained(mistake: SearchMistake, found: Sequence[Found]) -> int:
     """In how many rows the mistake finds clearly what came back, and not what is right; 0 if not in every clear one.
 
     Not where the beam is wider than there are continuations: what else is in it then, nobody can say.
@@ -975,9 +985,9 @@ def _economical(trial: Trial, name: str, length: int) -> Verdict:
     long = chain.of(one.given)
     walk, price = _walked(long, one, rows, int(ENOUGH * length)), chain.price(long, max(len(rows), 1))
     if walk.most < int(ENOUGH * length) and not _all_end(rows, walk):
-        raise Reject(UNJUDGED.format(name))
+        raise CheckFailed(UNJUDGED.format(name))
     if trial.got_cpu > ALLOWED + STATES_ALLOWED * price:
-        raise Reject(
+        raise CheckFailed(
             f"{name} took {trial.got_cpu:.1f} s of CPU time for searches that need {2 * price * length + 0.5:.1f} "
             "s. Expected: one encoder call, then one new token for each row in each call of model.decode, with the "
             "returned caches.",
@@ -986,7 +996,7 @@ def _economical(trial: Trial, name: str, length: int) -> Verdict:
     return passed(ECONOMICAL)
 
 
-def _walked(long: chain.Chain, one: Trial, rows: Sequence[Row], enough: int) -> chain.Walk:
+def _walked(long: chain.StateChain, one: Trial, rows: Sequence[DecodedRow], enough: int) -> chain.Walk:
     """The walk along the rows from where most of their tokens are likely.
 
     To begin with another token, and to take one that is likely for another row, have cost their points elsewhere.
@@ -1007,7 +1017,7 @@ def _walked(long: chain.Chain, one: Trial, rows: Sequence[Row], enough: int) -> 
     return walk
 
 
-def _all_end(rows: Sequence[Row], walk: chain.Walk) -> bool:
+def _all_end(rows: Sequence[DecodedRow], walk: chain.Walk) -> bool:
     """Whether each row ended sooner, but where the model makes it end, and took likely tokens alone.
 
     It takes 8 tokens at least, which a chance of 0.18 each gives with a probability below 2e-6.
@@ -1046,11 +1056,11 @@ REFUSALS = {
 
 
 def _refused(one: Trial, name: str) -> None:
-    """Raises `Reject` where the thrifty model refused something."""
+    """Raises `CheckFailed` where the thrifty model refused something."""
     if "refused" not in one.got:
         return
     sentence, diagnosis = REFUSALS.get(str(one.got["refused"]), REFUSALS["again"])
-    raise Reject(sentence.format(name), diagnosis=diagnosis)
+    raise CheckFailed(sentence.format(name), diagnosis=diagnosis)
 
 
 # ------------------------------------------------------------------------------- the smallest example
@@ -1122,7 +1132,7 @@ def _tables(tiny: Tiny) -> Array:
     logits = np.tile(NEVER - 5 * (apart % 1), (len(tiny.rows), 1, 1)).astype(np.float32)
     logits[:, :, 4] = 0
     for number, tree in enumerate(tiny.rows):
-        source = Source(number, logits[number])
+        source = SourceTable(number, logits[number])
         for tokens, likely in tree.items():
             row = logits[number, source.state(tokens)]
             row[4] = NEVER - 2.5
@@ -1160,7 +1170,7 @@ def _tiny_returns(given: Values) -> Specs:
 
 def wanted(tiny: Tiny, *, beams: bool) -> list[Tokens]:
     """What each row of a tiny search should find."""
-    sources = [Source(number, table) for number, table in enumerate(_tables(tiny))]
+    sources = [SourceTable(number, table) for number, table in enumerate(_tables(tiny))]
     if not beams:
         return [greedy(source, tiny.most) for source in sources]
     return [beam(source, Search(tiny.width, tiny.most, tiny.penalty)) for source in sources]
@@ -1207,10 +1217,12 @@ def _likely(one: Tiny, beams: bool) -> str:
     return f"where {', and '.join(rows)}"
 
 
-def _smallest(probe: str, inputs: Callable[[Generator], Values], name: str) -> Smallest:
+def _smallest(probe: str, inputs: Callable[[Generator], Values], name: str) -> Counterexample:
     needs = ("summarization.ipynb",)
-    ask = Ask(f"summarization.probes:{probe}", inputs, seconds=3, fixed=True, returns=_tiny_returns, needs=needs)
-    return Smallest(ask, partial(_first_search, name=name))
+    request = Request(
+        f"summarization.probes:{probe}", inputs, seconds=3, deterministic=True, returns=_tiny_returns, needs=needs
+    )
+    return Counterexample(request, partial(_first_search, name=name))
 
 
 SMALLEST_GREEDY = _smallest("tiny_greedy", _tiny_greedy, "greedy_decode")

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import erf
 
-from autograder.core import Array, Ask, Reject, Smallest, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Counterexample, Request, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
 from autograder.hw11.summarization.transformer import Block, Sublayer, Weights, add_and_norm, normed
-from autograder.judging.judges import apart, array, contrast, fits, passed, share, shown
+from autograder.judging.judges import apart, array, got_and_expected, passed, shown, tolerance_ratio, within
 from autograder.judging.rounding import Bounded, Number, add, exact
 from autograder.sandbox.parts import each, item, items, pack, section, take
 from autograder.sandbox.returns import entries, flag, numbers, parts, text
@@ -27,7 +27,7 @@ from autograder.text import clean
 CASES = ((8, 2, 16, 3, 5, 4, False), (12, 3, 20, 2, 7, 6, True), (6, 1, 8, 1, 1, 3, True), (16, 4, 24, 2, 4, 3, True))
 """Of each case d_model, heads, d_ffn, batch, n, m, and whether float64 is tried."""
 MOST_CASES = 8
-"""Of one ask."""
+"""Of one request."""
 SINGLE, DOUBLE = 2.0**-24, 2.0**-52
 """Unit roundoffs; twice float64's own, since the judge's numbers are float64's, too."""
 CAP = 0.01
@@ -114,13 +114,13 @@ def _returns(given: Values) -> Specs:
     return parts(**{part: {"cases": cases} for part, cases in each.items()})
 
 
-ASK = Ask("summarization.probes:layer", _layer, seconds=20.0, returns=_returns, needs=("summarization.ipynb",))
+REQUEST = Request("summarization.probes:layer", _layer, seconds=20.0, returns=_returns, needs=("summarization.ipynb",))
 
 # ------------------------------------------------------------------------------------- what is expected
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class LayerCase:
     """One case in float64, and the unit roundoff in which it was answered."""
 
     values: Mapping[str, Any]
@@ -196,8 +196,8 @@ def changed(named: Mapping[str, Any], changes: Mapping[str, Any], x: Number, sig
 
 
 @lru_cache(maxsize=8)
-def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
-    """The cases, with what came back for each in one part. Raises `Reject` where the part has a fault."""
+def _cases(trial: Trial, part: str) -> tuple[tuple[LayerCase, Trial], ...]:
+    """The cases, with what came back for each in one part. Raises `CheckFailed` where the part has a fault."""
     answers = each(Trial(trial.given, section(trial, part).got))
     found = []
     for index, one in enumerate(answers):
@@ -207,10 +207,10 @@ def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
 
 
 @lru_cache(maxsize=2 * MOST_CASES)
-def _case(trial: Trial, index: int, u: float) -> Case:
+def _case(trial: Trial, index: int, u: float) -> LayerCase:
     """One for all parts that were answered in this precision."""
     values = items(trial.given, "cases")[index]
-    return Case(values, {name: weight.astype(float) for name, weight in take(values, "w").items()}, u)
+    return LayerCase(values, {name: weight.astype(float) for name, weight in take(values, "w").items()}, u)
 
 
 def _output(trial: Trial, name: str, what: str) -> Array:
@@ -218,10 +218,10 @@ def _output(trial: Trial, name: str, what: str) -> Array:
 
 
 def single(trial: Trial, name: str, shape: Sequence[int], what: str) -> Array:
-    """The output of this name. Raises `Reject` where it is float64 though what it was made of was float32."""
+    """The output of this name. Raises `CheckFailed` where it is float64 though what it was made of was float32."""
     found, raw = array(trial.got, name, shape=shape, what=what), trial.got[name]
     if trial.got.get("double") is not True and isinstance(raw, np.ndarray) and raw.dtype == np.float64:
-        raise Reject(
+        raise CheckFailed(
             f"{what} has type float64, but inputs and weights have type float32. Expected: float32, because the "
             "float32 weights of the next layer accept nothing else.",
             diagnosis="dtype",
@@ -273,7 +273,7 @@ def _gelu(x: Number) -> Number:
 
 
 @dataclass(frozen=True)
-class Mistake:
+class LayerMistake:
     """A known mistake of the layer: what it changes in an encoder's layer and in a decoder's."""
 
     id: str
@@ -282,11 +282,11 @@ class Mistake:
     decoder: Mapping[str, Any] = field(default_factory=dict)
 
 
-RIGHT = Mistake("", "")
+RIGHT = LayerMistake("", "")
 
 
-def _everywhere(id: str, sentence: str, **changes: Any) -> Mistake:
-    return Mistake(id, sentence, changes, changes)
+def _everywhere(id: str, sentence: str, **changes: Any) -> LayerMistake:
+    return LayerMistake(id, sentence, changes, changes)
 
 
 def _only(norm: str, other: Block) -> Block:
@@ -353,12 +353,12 @@ FORMS = (
     ),
     _everywhere("sum_activation", "GELU was used between fc1 and fc2. Expected: ReLU.", activation=_gelu),
     _everywhere("sum_activation", "The ReLU between fc1 and fc2 is missing.", activation=lambda x: x),
-    Mistake(
+    LayerMistake(
         "sum_padding_ignored",
         "The encoder's padding mask does not reach the cross-attention, so the cross-attention attends to padding.",
         decoder={"memory_padding": None},
     ),
-    Mistake(
+    LayerMistake(
         "sum_padding_inverted",
         "The encoder's padding mask is inverted in the cross-attention. A 1 marks a position that must not be seen.",
         decoder={"memory_padding": INVERTED},
@@ -369,28 +369,28 @@ FORMS = (
 
 PLAIN = (
     *FORMS,
-    Mistake(
+    LayerMistake(
         "sum_padding_ignored",
         "The padding mask does not reach the encoder's self-attention, so the self-attention attends to padding.",
         encoder={"padding": None},
     ),
-    Mistake(
+    LayerMistake(
         "sum_padding_inverted",
         "The padding mask is inverted in the self-attention. A 1 marks a position that must not be seen.",
         encoder={"padding": INVERTED},
         decoder={"hidden": lambda sight: np.ones_like(sight.own)},
     ),
-    Mistake(
+    LayerMistake(
         "sum_not_causal",
         "A position of the decoder sees later positions. Its self-attention must be causal.",
         decoder={"causal": False},
     ),
-    Mistake(
+    LayerMistake(
         "sum_not_causal",
         "The causal mask is reversed. A position of the decoder sees itself and later positions, not earlier ones.",
         decoder={"hidden": lambda sight: sight.visible & ~sight.own},
     ),
-    Mistake(
+    LayerMistake(
         "sum_causal_encoder",
         "A position of the encoder sees earlier positions only. Its self-attention must not be causal.",
         encoder={"causal": True},
@@ -400,19 +400,19 @@ PLAIN = (
 
 def _close(got: Array, want: Bounded, where: Any) -> bool:
     """Whether it is this known mistake's output: its rounding is bounded like that of the right one."""
-    return fits(got[where], want.value[where], 2 * want.error[where] + 1e-9)
+    return within(got[where], want.value[where], 2 * want.error[where] + 1e-9)
 
 
 # ------------------------------------------------------------------------------------------- the judges
 
 
 @lru_cache(maxsize=4)
-def _form(trial: Trial) -> Mistake | None:
+def _form(trial: Trial) -> LayerMistake | None:
     """The mistake without a cache that explains the decoder's outputs, None where they are right or unexplained."""
     try:
         cases = _cases(trial, "decoder")
         outs = [_output(one, "out", "The output") for _, one in cases]
-    except Reject:
+    except CheckFailed:
         return None
     for form in (RIGHT, *FORMS):
         if (form is RIGHT or form.decoder) and all(
@@ -424,7 +424,7 @@ def _form(trial: Trial) -> Mistake | None:
 
 def plain(trial: Trial) -> Verdict:
     """Encoder's and decoder's layer without a cache, where positions are not padding."""
-    seen: list[tuple[Case, Array, Array]] = []
+    seen: list[tuple[LayerCase, Array, Array]] = []
     used, wrong = 0.0, ""
     for part, kind in (("encoder", "an encoder"), ("decoder", "a decoder")):
         for case, one in _cases(trial, part):
@@ -432,7 +432,7 @@ def plain(trial: Trial) -> Verdict:
             padding: Array = case.values["padding"]
             where: Array = padding == 0 if part == "encoder" else padding < 2
             want = case.encoder() if part == "encoder" else case.decoder()
-            close = share(out[where], want.value[where], want.error[where])
+            close = tolerance_ratio(out[where], want.value[where], want.error[where])
             seen.append((case, out, where))
             used = max(used, close)
             if close > 1 and not wrong:
@@ -446,7 +446,7 @@ def plain(trial: Trial) -> Verdict:
                 if pairs
                 else ""
             ),
-            used=used,
+            tolerance_used=used,
         )
     for mistake in PLAIN:
         encoders = (_close(out, case.encoder(**mistake.encoder), where) for case, out, where in seen[: len(CASES)])
@@ -454,8 +454,8 @@ def plain(trial: Trial) -> Verdict:
         if all(itertools.chain(encoders, decoders)):  # one after the other, and hardly ever all of them
             break
     else:
-        mistake = Mistake("", "Compare each line of your code with the formula of its block.")
-    raise Reject(
+        mistake = LayerMistake("", "Compare each line of your code with the formula of its block.")
+    raise CheckFailed(
         f"Without a cache the output of {wrong}'s layer is wrong. Expected: self-attention, cross-attention "
         f"(decoder only) and feed-forward, each as LayerNorm(x + Dropout(change)). {mistake.sentence}",
         diagnosis=mistake.id,
@@ -474,23 +474,23 @@ def _all_but_earlier(sight: Sight) -> Array:
 
 
 IN_CACHE = (
-    Mistake(
+    LayerMistake(
         "sum_causal_in_cache",
         "The newest position sees only the first position. With a single query, a causal mask hides every key "
         "except key 0. The newest position may see the whole cache, so it needs no mask.",
         decoder={"hidden": _all_but_first},
     ),
-    Mistake(
+    LayerMistake(
         "sum_cache_lost",
         "The newest position sees only itself. Expected: keys and values from the cache and from x.",
         decoder={"hidden": lambda sight: ~sight.own},
     ),
-    Mistake(
+    LayerMistake(
         "sum_newest_left_out",
         "The newest position does not see itself. Expected: keys and values from the cache and from x.",
         decoder={"hidden": _all_but_earlier},
     ),
-    Mistake(
+    LayerMistake(
         "sum_cross_from_cache",
         "The cross-attention sees the decoder's cache. Expected: keys and values from encoder_out.",
         decoder={"memory": THE_INPUT, "memory_padding": None, "memory_hidden": lambda sight: ~sight.visible},
@@ -510,12 +510,13 @@ def step_by_step(trial: Trial) -> Verdict:
     used = min(max(float(each.max()) for each in found) for found in shares)
     if used <= 1:
         return passed(
-            ("Step by step with the cache, the layer gives the same output as for all positions at once."), used=used
+            ("Step by step with the cache, the layer gives the same output as for all positions at once."),
+            tolerance_used=used,
         )
     (_, name, _), each = next(pair for pair in zip(outs, shares[-1], strict=True) if pair[1].max() > 1)
     known = next((one for one in (*IN_CACHE, *FORMS) if all(_is(one, *out) for out in outs)), None)
     which = "of a second sequence through the same layer " if name == "y" else ""
-    raise Reject(
+    raise CheckFailed(
         (
             f"With use_cache the output {which}is wrong from step {np.argmax(each > 1) + 1} on. Expected: at step i, "
             "the output for position i when all positions are processed at once. "
@@ -525,16 +526,18 @@ def step_by_step(trial: Trial) -> Verdict:
     )
 
 
-def _shares(outs: Sequence[tuple[Case, str, Array]], form: Mistake) -> list[Array]:
+def _shares(outs: Sequence[tuple[LayerCase, str, Array]], form: LayerMistake) -> list[Array]:
     """Of each sequence and step the share of the rounding bound that is used."""
     found = []
     for case, name, out in outs:
         want = case.decoder(name, **form.decoder)
-        found.append(np.array([share(out[:, i], want.value[:, i], want.error[:, i]) for i in range(out.shape[1])]))
+        found.append(
+            np.array([tolerance_ratio(out[:, i], want.value[:, i], want.error[:, i]) for i in range(out.shape[1])])
+        )
     return found
 
 
-def _is(mistake: Mistake, case: Case, name: str, out: Array) -> bool:
+def _is(mistake: LayerMistake, case: LayerCase, name: str, out: Array) -> bool:
     """Whether the mistake is what gives this output."""
     return bool(mistake.decoder) and _close(out, case.decoder(name, **mistake.decoder), ...)
 
@@ -543,7 +546,7 @@ def cache(trial: Trial) -> Verdict:
     """What is returned as the cache, and that nothing handed in was changed."""
     for _, one in _cases(trial, "cached"):
         if one.got.get("x.kept") is not True or one.got.get("y.kept") is not True:
-            raise Reject(
+            raise CheckFailed(
                 "The call changed x, the encoder's output or an earlier cache in place. Expected: a new tensor, as "
                 "torch.cat makes one, because other beams and other calls still need the old one.",
                 diagnosis="sum_in_place",
@@ -554,7 +557,7 @@ def cache(trial: Trial) -> Verdict:
             came = take(one.got, item("x.steps", step))
             if "form" in came:
                 form = clean(str(came["form"]), limit=60, line=True)
-                raise Reject(
+                raise CheckFailed(
                     f"The new cache that was returned at step {step + 1} is {form}. Expected: a tensor (batch, i, "
                     "d_model) with the inputs of this layer so far, also at the first step.",
                     diagnosis="sum_cache_lost",
@@ -562,13 +565,13 @@ def cache(trial: Trial) -> Verdict:
             held = array(came, "cache", what=f"The cache after step {step + 1}")
             want = x[:, : step + 1].astype(float)
             if held.shape != want.shape:
-                raise Reject(
+                raise CheckFailed(
                     f"After step {step + 1} the cache has shape {list(held.shape)}. Expected: shape "
                     f"{list(want.shape)}, which is batch, positions so far, d_model.",
                     diagnosis="sum_cache_wrong_axis" if held.size == want.size else "sum_cache_lost",
                 )
             if not np.array_equal(held, want):
-                raise Reject(
+                raise CheckFailed(
                     f"After step {step + 1} the cache is wrong. Expected: the inputs of the layer so far, unchanged "
                     f"and in order. {_instead(x, one, held, step)}",
                     diagnosis="sum_cache_of_outputs" if _outputs(one, held, step) else "sum_cache_content",
@@ -580,9 +583,9 @@ def _outputs(one: Trial, held: Array, step: int) -> bool:
     """Whether the cache holds the layer's outputs; not where these have another shape than was asked for."""
     try:
         outs = _output(one, "x.out", "The output")
-    except Reject:
+    except CheckFailed:
         return False
-    return fits(held, outs[:, : step + 1], 1e-6)
+    return within(held, outs[:, : step + 1], 1e-6)
 
 
 def _instead(x: Array, one: Trial, held: Array, step: int) -> str:
@@ -598,7 +601,7 @@ def training(trial: Trial) -> Verdict:
     for case, one in _cases(trial, "training"):
         out, again = (_output(one, name, "The output") for name in ("out", "again"))
         if not np.array_equal(out, again):
-            raise Reject(
+            raise CheckFailed(
                 "In eval mode two calls with the same x gave different outputs. Is there a dropout that ignores the "
                 "mode? Expected: the same output.",
                 diagnosis="sum_dropout_in_eval",
@@ -606,21 +609,23 @@ def training(trial: Trial) -> Verdict:
         if case.values["x"].shape[1] > 1:  # of one position's few numbers dropout may happen to keep all
             noisy = [_output(one, item("noisy", turn), "The output in train mode") for turn in (0, 1)]
             if np.array_equal(noisy[0], noisy[1]):
-                raise Reject(
+                raise CheckFailed(
                     "In train mode, with p_drop = 0.5, two calls with the same x gave the same output. Expected: "
                     "dropout after each attention and after the feed-forward network.",
                     diagnosis="sum_no_dropout",
                 )
         fitting = next((each for each in (RIGHT, *PLAIN) if _close(out, case.decoder(**each.decoder), ...)), None)
         if fitting is None:
-            raise Reject(
+            raise CheckFailed(
                 "The output without a cache is wrong, so its gradients are wrong, too. Expected: the gradients of "
                 "the layer's formula."
             )
         _slopes(case, one, fitting.decoder)
         alone = case.decoder(block=_norm_alone)
-        if fitting is RIGHT and not fits(_output(one, "dropped", "The output in train mode"), alone.value, alone.error):
-            raise Reject(
+        if fitting is RIGHT and not within(
+            _output(one, "dropped", "The output in train mode"), alone.value, alone.error
+        ):
+            raise CheckFailed(
                 "In train mode, with p_drop = 1, the output is not the output of the three norms alone. Expected: "
                 "dropout applies to each attention and to the feed-forward output before x is added. With p_drop = "
                 "1 nothing of them is left.",
@@ -629,7 +634,7 @@ def training(trial: Trial) -> Verdict:
     return passed("The gradients are right, and dropout is active in train mode only.")
 
 
-def _slopes(case: Case, one: Trial, changes: Mapping[str, Any]) -> None:
+def _slopes(case: LayerCase, one: Trial, changes: Mapping[str, Any]) -> None:
     """Each gradient along one direction, against the derivative of the judge's own layer (a complex step)."""
     forward = case.decoder(**changes)
     slope: Array = case.values["slope"].astype(float)
@@ -649,7 +654,7 @@ def _slopes(case: Case, one: Trial, changes: Mapping[str, Any]) -> None:
         if not isinstance(got, np.ndarray):
             if abs(want) <= 1e-12:
                 continue  # a mistake of the output's: there nothing depends on it
-            raise Reject(
+            raise CheckFailed(
                 f"No gradient of the output reached {what}. Was a tensor detached, read through .data, or computed "
                 "under torch.no_grad()? Expected: a gradient for everything that the output depends on.",
                 diagnosis="sum_detached",
@@ -658,16 +663,16 @@ def _slopes(case: Case, one: Trial, changes: Mapping[str, Any]) -> None:
             (array(one.got, f"to.{name}", shape=place.shape, what=f"The gradient with respect to {what}") * along).sum()
         )
         size = float(np.abs(slope).sum() + np.abs(array(one.got, f"to.{name}") * along).sum())
-        if not fits(seen, want, grown * size + 1e-12):
-            raise Reject(
+        if not within(seen, want, grown * size + 1e-12):
+            raise CheckFailed(
                 f"The gradient with respect to {what} is not the derivative of the output. Along one direction the "
-                f"derivative is {contrast(seen, want)} Was a part of it detached, or changed in place?",
+                f"derivative is {got_and_expected(seen, want)} Was a part of it detached, or changed in place?",
                 diagnosis="sum_detached",
             )
 
 
 def _right_together(
-    case: Case, one: Trial, directions: Mapping[str, Array], slope: Array, grown: float, changes: Mapping[str, Any]
+    case: LayerCase, one: Trial, directions: Mapping[str, Array], slope: Array, grown: float, changes: Mapping[str, Any]
 ) -> bool:
     """Whether the sum of all gradients along their directions is right within what each of them is allowed alone.
 
@@ -677,15 +682,15 @@ def _right_together(
     """
     try:
         got = {name: array(one.got, f"to.{name}", shape=along.shape) for name, along in directions.items()}
-    except Reject:
+    except CheckFailed:
         return False
     parts = [got[name] * along for name, along in directions.items()]
     size = float(np.abs(slope).sum() + min(np.abs(part).sum() for part in parts))
     want = float((_derivative(case, directions, changes) * slope).sum())
-    return fits(sum(float(part.sum()) for part in parts), want, grown * size + 1e-12)
+    return within(sum(float(part.sum()) for part in parts), want, grown * size + 1e-12)
 
 
-def _derivative(case: Case, directions: Mapping[str, Array], changes: Mapping[str, Any]) -> Array:
+def _derivative(case: LayerCase, directions: Mapping[str, Array], changes: Mapping[str, Any]) -> Array:
     """The derivative of the output along directions of places, their names "x", "memory" and "w.NAME", together.
 
     By a complex step (Squire and Trapp 1998): exact up to rounding.
@@ -756,8 +761,8 @@ def _tiny(_rng: Generator) -> Values:
     return pack(cases=cases)
 
 
-TINY_ASK = Ask(
-    "summarization.probes:layer", _tiny, seconds=3, fixed=True, returns=_returns, needs=("summarization.ipynb",)
+TINY_ASK = Request(
+    "summarization.probes:layer", _tiny, seconds=3, deterministic=True, returns=_returns, needs=("summarization.ipynb",)
 )
 
 
@@ -771,7 +776,7 @@ def _made_of(index: int, *, decodes: bool) -> str:
 
 def unlike(out: Array, want: Bounded, where: Array) -> int | None:
     """The first of these positions (n,) at which the output is clearly not what is wanted."""
-    wrong = [not fits(out[:, i], want.value[:, i], want.error[:, i] + VISIBLE) for i in range(out.shape[1])]
+    wrong = [not within(out[:, i], want.value[:, i], want.error[:, i] + VISIBLE) for i in range(out.shape[1])]
     return next((i for i, is_wrong in enumerate(wrong) if is_wrong and where[i]), None)
 
 
@@ -828,5 +833,5 @@ def _first_cache(_failed: Trial, tiny: Trial) -> str:
 
 
 SMALLEST_PLAIN, SMALLEST_STEP, SMALLEST_CACHE = (
-    Smallest(TINY_ASK, first) for first in (_first_plain, _first_step, _first_cache)
+    Counterexample(TINY_ASK, first) for first in (_first_plain, _first_step, _first_cache)
 )

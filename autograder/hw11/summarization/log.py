@@ -15,10 +15,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Request, Specs, Trial, Values, Verdict
 from autograder.hw11.answers.declared import claims
 from autograder.hw11.summarization import transformer
-from autograder.judging.judges import apart, array, share, whole
+from autograder.judging.judges import apart, array, tolerance_ratio, whole
 from autograder.judging.stats import UNIT
 from autograder.sandbox.parts import items, take
 from autograder.sandbox.returns import count as times
@@ -65,7 +65,9 @@ def _returns(_given: Values) -> Specs:
     return specs
 
 
-LOG = Ask("log.probes:log", _nothing, seconds=60.0, fixed=True, file=FILE, returns=_returns, reads=True, needs=(FILE,))
+LOG = Request(
+    "log.probes:log", _nothing, seconds=60.0, deterministic=True, file=FILE, returns=_returns, reads=True, needs=(FILE,)
+)
 
 # ---------------------------------------------------------------------- what the notebook's tests give
 
@@ -167,7 +169,7 @@ def _text(values: Values, name: str) -> str:
 
 
 def opened(trial: Trial) -> Values:
-    """What the probe says of the file's form. Raises `Reject` where the file is no JSON object."""
+    """What the probe says of the file's form. Raises `CheckFailed` where the file is no JSON object."""
     form = take(trial.got, "file")
     kind = form.get("kind")
     if kind == "":
@@ -185,7 +187,7 @@ def opened(trial: Trial) -> Values:
         "top": f"it holds {_text(form, 'found')}, but an object (a dict) was expected.",
     }
     sentence = told.get(kind if isinstance(kind, str) else "", "its content could not be read back.")
-    raise Reject(f"{begin}{sentence} {WRITTEN}", diagnosis="sum_log_unreadable")
+    raise CheckFailed(f"{begin}{sentence} {WRITTEN}", diagnosis="sum_log_unreadable")
 
 
 def _notes(trial: Trial, name: str) -> tuple[str, ...]:
@@ -213,12 +215,12 @@ def modules(trial: Trial) -> Verdict:
         try:
             entry = named.get(name)
             if entry is None:
-                raise Reject(
+                raise CheckFailed(
                     "is missing. The notebook leaves out the output of a test in which your code raised an exception."
                 )
             used = max(used, _compared(entry, wanted[name]) if name in wanted else _plausible(name, entry))
             right += name in wanted or not ours
-        except Reject as fault:
+        except CheckFailed as fault:
             wrong.append((f"{clean(name, limit=80, line=True)} {fault}", fault.diagnosis))
     wrong += [(sentence, "sum_log_form") for sentence in _twice(form)]
     note = ENCODINGS.get(str(form.get("encoding")), "") + _beside(form)
@@ -247,7 +249,7 @@ def modules(trial: Trial) -> Verdict:
             "mean 0 and variance 1, as after a LayerNorm. Nothing else can be compared, because the weights were "
             f"random.{note}"
         )
-    return Verdict(1.0, message, used=used, notes=notes)
+    return Verdict(1.0, message, tolerance_used=used, notes=notes)
 
 
 DEFECTS = {
@@ -270,7 +272,7 @@ def _value(entry: Values) -> tuple[Array, list[int], list[int] | None]:
     defect = entry.get("defect")
     if defect:
         sentence = DEFECTS.get(str(defect), "could not be read.")
-        raise Reject(sentence.format(found=_text(entry, "found")), diagnosis="sum_log_form")
+        raise CheckFailed(sentence.format(found=_text(entry, "found")), diagnosis="sum_log_form")
     value, nested, shape = (entry.get(name) for name in ("value", "nested", "shape"))
     if (
         not isinstance(value, np.ndarray)
@@ -278,25 +280,28 @@ def _value(entry: Values) -> tuple[Array, list[int], list[int] | None]:
         or math.prod(nested.tolist()) != value.size
         or not np.isfinite(value).all()
     ):
-        raise Reject("holds a value that cannot be read. Expected: the output that the notebook wrote.")
+        raise CheckFailed("holds a value that cannot be read. Expected: the output that the notebook wrote.")
     if np.abs(value).max(initial=0.0) > 1e30:
-        raise Reject("holds values beyond 1e30.", diagnosis="sum_log_form")
+        raise CheckFailed("holds values beyond 1e30.", diagnosis="sum_log_form")
     return value, nested.tolist(), shape.tolist() if isinstance(shape, np.ndarray) else None
 
 
 def _compared(entry: Values, want: Output) -> float:
-    """The share of the tolerance that an output of our notebook's tests uses. Raises `Reject` where it is too far."""
+    """The share of the tolerance that an output of our notebook's tests uses.
+
+    Raises `CheckFailed` where it is too far.
+    """
     value, nested, shape = _value(entry)
     right = list(want.value.shape)
     if shape is not None and shape != right:
-        raise Reject(f"has the shape {shape}. Expected: {right}.", diagnosis="sum_log_shape")
+        raise CheckFailed(f"has the shape {shape}. Expected: {right}.", diagnosis="sum_log_shape")
     if nested != right and nested != [want.value.size]:
-        raise Reject(f"holds a value of shape {nested}. Expected: {right}.", diagnosis="sum_log_shape")
+        raise CheckFailed(f"holds a value of shape {nested}. Expected: {right}.", diagnosis="sum_log_shape")
     got = value.reshape(want.value.shape)[want.counts]
-    used = share(got, want.value[want.counts], want.bound + DECIMALS)
+    used = tolerance_ratio(got, want.value[want.counts], want.bound + DECIMALS)
     if used > 1:
         worst = float(np.abs(got - want.value[want.counts]).max())
-        raise Reject(
+        raise CheckFailed(
             f"differs from the output of a right solution by up to {worst:.2g}. Expected: at most "
             f"{want.bound + DECIMALS:.2g}, which allows for rounding.",
             diagnosis="sum_log_value",
@@ -316,23 +321,23 @@ def _plausible(name: str, entry: Values) -> float:
     value, nested, shape = _value(entry)
     output = name.rpartition(".")[2] in ("output", "outputs", "out")
     if output and shape is not None and len(shape) != 3:
-        raise Reject(f"has the shape {shape}. Expected: (batch, length, d_model).", diagnosis="sum_log_shape")
+        raise CheckFailed(f"has the shape {shape}. Expected: (batch, length, d_model).", diagnosis="sum_log_shape")
     if shape is None or nested == []:
         return 0.0  # a figure that sums the output up
     size = math.prod(shape)
     if nested == shape or (len(nested) == 1 and value.size == size):
         if output and shape[-1] > 1:
             rows = value.reshape(-1, shape[-1])
-            used = max(share(rows.mean(1), 0.0, MEAN), share(rows.var(1), 1.0, VARIANCE))
+            used = max(tolerance_ratio(rows.mean(1), 0.0, MEAN), tolerance_ratio(rows.var(1), 1.0, VARIANCE))
             if used > 1:
-                raise Reject(
+                raise CheckFailed(
                     "has rows whose mean is not 0 or whose variance is not 1. Expected: mean 0 and variance 1, "
                     "because the layer ends in a LayerNorm.",
                     diagnosis="sum_log_value",
                 )
             return used
     elif len(nested) > 1 or value.size > size:
-        raise Reject(f"names the shape {shape}, but its value has the shape {nested}.", diagnosis="sum_log_shape")
+        raise CheckFailed(f"names the shape {shape}, but its value has the shape {nested}.", diagnosis="sum_log_shape")
     return 0.0
 
 
@@ -363,7 +368,7 @@ KEYS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class LogReading:
     """What the log's texts give: F-measures by model and by figure (documents,), and what is wrong with the lists."""
 
     scores: Mapping[str, Mapping[str, Array]]
@@ -375,7 +380,7 @@ class Reading:
 
 
 @lru_cache(maxsize=8)
-def reading(trial: Trial) -> Reading:
+def reading(trial: Trial) -> LogReading:
     """Read once for both judges."""
     opened(trial)
     seen = take(trial.got, "rouge")
@@ -392,7 +397,7 @@ def reading(trial: Trial) -> Reading:
     following = {m: array(seen, f"{m}.next", shape=(documents,), what=f"{m} next") for m in sorted(found)}
     different = {model: whole(seen, f"different.{model}", least=1, most=documents) for model in sorted(found)}
     notes = _hints(trial, seen, documents, different)
-    return Reading(scores, following, different, tuple(filter(None, defects)), documents, notes)
+    return LogReading(scores, following, different, tuple(filter(None, defects)), documents, notes)
 
 
 def _list_defect(key: str, defect: str) -> str:
@@ -427,7 +432,7 @@ def _hints(trial: Trial, seen: Values, documents: int, different: Mapping[str, i
     return (*_notes(trial, "predictions"), *notes)
 
 
-def _without(seen: Reading, what: str) -> str:
+def _without(seen: LogReading, what: str) -> str:
     """The sentence where a model's texts are missing or unusable."""
     if len(seen.defects) == len(MODELS) + 1 and all("missing" in defect for defect in seen.defects):
         return f"{what}: {FILE} holds no summaries. {KEYS}"
@@ -462,8 +467,8 @@ def rouge(trial: Trial) -> Verdict:
                 faults.append(f"{name} in {where} is {_text(told, f'{model}.wrong.{name}')}. Expected: a number.")
                 continue
             claim, mean = claims[model][name], means[model][name]
-            if share(claim, mean, CLAIMED) <= 1:
-                right, used = right + 1, max(used, share(claim, mean, CLAIMED))
+            if tolerance_ratio(claim, mean, CLAIMED) <= 1:
+                right, used = right + 1, max(used, tolerance_ratio(claim, mean, CLAIMED))
             else:
                 said, found = apart(claim, mean)
                 faults.append(
@@ -475,7 +480,7 @@ def rouge(trial: Trial) -> Verdict:
         return Verdict(
             1.0,
             f"All six ROUGE scores were reproduced from the {seen.documents} documents in the log.{missing}",
-            used=used,
+            tolerance_used=used,
             notes=seen.notes,
             figures={BOARD: means["t5"]["rougeL"]},
         )
@@ -496,7 +501,7 @@ def _recognised(claims: Mapping[str, Mapping[str, float]], means: Mapping[str, M
         names = dict(zip(MODELS, reversed(MODELS) if swap else MODELS, strict=True))
         pairs = [(claims[m].get(n), means.get(names[m], {}).get(n)) for m in MODELS for n in ROUGE]
         bound = CLAIMED if factor == 1 else 0.6  # fractions with two decimals
-        return all(a is not None and b is not None and share(factor * a, b, bound) <= 1 for a, b in pairs)
+        return all(a is not None and b is not None and tolerance_ratio(factor * a, b, bound) <= 1 for a, b in pairs)
 
     if agree(100.0, swap=False):
         return " The scores are fractions of 1 and were read as percent.", "sum_log_fractions"
@@ -516,8 +521,8 @@ def better(trial: Trial) -> Verdict:
 
     One text for all documents scores as much as a poor model, so T5's summaries must also depend on their documents
     (`_independent`). No more is asked, so that no right log fails by the luck of its documents: how sure the
-    difference is, is told as an interval of the paired differences. Nor has the from-scratch model to beat anything:
-    in the time that it is given it may learn little.
+    difference is, is reported as an interval of the paired differences. Nor has the from-scratch model to beat
+    anything: in the time that it is given it may learn little.
     """
     seen = reading(trial)
     if len(seen.scores) < len(MODELS):
@@ -559,7 +564,7 @@ def _interval(difference: Array) -> str:
     return f" (difference {mean:+.1f}, 95 % interval {mean - half:+.1f} to {mean + half:+.1f})" if half else ""
 
 
-def _independent(seen: Reading) -> Verdict | None:
+def _independent(seen: LogReading) -> Verdict | None:
     """The verdict on a T5 whose summaries have nothing to do with their documents; None where they have.
 
     ROUGE-1 of each reference is compared with the summary of its own document and with that of the next one. What is

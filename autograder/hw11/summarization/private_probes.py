@@ -15,7 +15,7 @@ from autograder.hw11.summarization.probes import (
     P_DROP,
     Config,
     Kind,
-    Refused,
+    WorkRefused,
     cast,
     fill,
     kept,
@@ -101,7 +101,7 @@ class Layer(nn.Module):
     ) -> Any:
         to, n = x, x.shape[1]
         if Layer.thrifty and n > 1:
-            raise Refused("several")
+            raise WorkRefused("several")
         if use_cache:
             to = x if past_kv is None else torch.cat([past_kv, x], dim=1)
         hidden = torch.zeros(1, 1, n, to.shape[1], dtype=torch.bool)
@@ -281,7 +281,7 @@ def work(case: dict[str, Any], kind: Any) -> dict[str, Any]:
     newest, layers = case["other"][:, :1], sections.items(case, "layers")
     try:
         ((state, caches),) = behind(case, kind, newest)
-    except Refused as refusal:
+    except WorkRefused as refusal:
         return {"refused": refusal.kind}
     several = caches if isinstance(caches, tuple | list) else []
     most = layers[0]["past"].numel() + newest.numel() * state.shape[-1]
@@ -317,7 +317,7 @@ def long(case: Mapping[str, Any], kind: Any) -> dict[str, Any]:
     """
     try:
         return {"out": torch.cat([state for state, _ in behind(case, kind, case["ids"])], dim=1)}
-    except Refused as refusal:
+    except WorkRefused as refusal:
         return {"refused": refusal.kind}
 
 

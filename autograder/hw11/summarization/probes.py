@@ -1,6 +1,6 @@
 """Probes of question 1: the Transformer's layer, by itself and with its cache, and decoding with a model of ours.
 
-Weights, by torch's names, come with the ask. A layer's cases hold x (batch, n, d), y like x, memory (batch, m, d),
+Weights, by torch's names, come with the request. A layer's cases hold x (batch, n, d), y like x, memory (batch, m, d),
 the encoder's output, padding (batch, n) and memory_padding (batch, m) with 1 at padding, "w.NAME" the weights,
 and heads; `double` says whether float64 is tried first.
 """
@@ -461,7 +461,7 @@ def _grown(past: tuple[torch.Tensor, ...], newest: torch.Tensor) -> tuple[torch.
     return tuple(torch.cat([each, newest], dim=1) for each in past) if past else (newest, newest)
 
 
-class Chain(Automaton):
+class ChainModel(Automaton):
     """A model whose states cost work: see hw11/summarization/chain.py, whose numbers these are.
 
     The caches hold a state's KEY numbers behind each position's token and source, so that the next one can be had from
@@ -510,7 +510,7 @@ KEY, WIDTH, PRIME, ROUNDS, COSTLY = 4, 256, 2**20 - 3, 4, 200
 """As in chain.py; and how many states a call costs that nobody needs."""
 
 
-class Refused(Exception):
+class WorkRefused(Exception):
     """The thrifty model was asked for what it need not do; `kind` is a word for what."""
 
     def __init__(self, kind: str) -> None:
@@ -531,7 +531,7 @@ def thrifty(inner: Automaton, documents: int, beams: int) -> Any:
     def encode(input_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         found = {tuple(one for one in row if one) for row in input_ids.tolist()}
         if found & read:
-            raise Refused("encoded")
+            raise WorkRefused("encoded")
         read.update(found)
         return inner.encode(input_ids)
 
@@ -544,17 +544,17 @@ def thrifty(inner: Automaton, documents: int, beams: int) -> Any:
     ) -> tuple[torch.Tensor, Any]:
         ids = tensor(decoder_input_ids, "decoder_input_ids", inside=True)
         if ids.dim() == 2 and ids.shape[1] > 1:
-            raise Refused("prefix")
+            raise WorkRefused("prefix")
         found = inner.decode(ids, encoder_out, encoder_padding_mask, use_cache, past_key_values)
         depth = 0 if past_key_values is None else past_key_values[0].shape[1]
         rows_at[depth] = rows_at.get(depth, 0) + len(ids)
         if rows_at[depth] > documents * beams:
-            raise Refused("again")
+            raise WorkRefused("again")
         if depth and beams == 1:
             # Behind the first token, whichever it is.
             written = torch.cat([past_key_values[0][:, 1:, 0], ids.float()], dim=1)
             if bool((written == inner.config.eos_token_id).any(1).all()):
-                raise Refused("ended")
+                raise WorkRefused("ended")
         return found
 
     class Model:
@@ -639,10 +639,10 @@ def decoded(
 
     def work() -> dict[str, Any]:
         case = sections.take(given, "work")
-        model = thrifty(Chain(case["tables"], case["mix"]), len(case["ids"]), case.get("width", 1))
+        model = thrifty(ChainModel(case["tables"], case["mix"]), len(case["ids"]), case.get("width", 1))
         try:
             return {"ids": tensor(run(model, case), f"the return value of {name}")}
-        except Refused as refusal:
+        except WorkRefused as refusal:
             return {"refused": refusal.kind}
 
     return sections.run(fault_of(student), tokens=tokens, work=work)

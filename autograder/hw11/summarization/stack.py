@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Smallest, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Counterexample, Request, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
 from autograder.hw11.summarization.layer import (
     CAP,
@@ -30,7 +30,7 @@ from autograder.hw11.summarization.layer import (
     weights_of,
 )
 from autograder.hw11.summarization.transformer import Weights
-from autograder.judging.judges import array, fits, passed, share, shown
+from autograder.judging.judges import array, passed, shown, tolerance_ratio, within
 from autograder.judging.rounding import Bounded, add, exact, layer_norm
 from autograder.sandbox.parts import each, items, pack, section, take
 from autograder.sandbox.returns import entries, flag, numbers, parts, word
@@ -142,18 +142,20 @@ def _returns(given: Values) -> Specs:
     return parts(**cases, long={"out": entries(STEPS * LONG_D), "refused": word("several")})
 
 
-ASK = Ask("summarization.private_probes:stack", _stack, seconds=40.0, returns=_returns, needs=("summarization.ipynb",))
+REQUEST = Request(
+    "summarization.private_probes:stack", _stack, seconds=40.0, returns=_returns, needs=("summarization.ipynb",)
+)
 
 # ------------------------------------------------------------------------------------- what is expected
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class StackCase:
     """One case in float64, and the unit roundoff in which it was answered."""
 
     values: Mapping[str, Any]
     u: float
-    _states: dict[tuple[bytes, bool, Form], list[Bounded]] = field(default_factory=dict)
+    _states: dict[tuple[bytes, bool, StackVariant], list[Bounded]] = field(default_factory=dict)
 
     @cached_property
     def layers(self) -> list[Weights]:
@@ -165,7 +167,7 @@ class Case:
         """A cache for each of the layers, as it was drawn."""
         return [layer["past"] for layer in items(self.values, "layers")]
 
-    def step(self, form: Form, *, counted: bool = True) -> Bounded:
+    def step(self, form: StackVariant, *, counted: bool = True) -> Bounded:
         """The state (batch, 1, d) behind the caches that were drawn.
 
         Where the form takes the layers in another way, caches are `counted` as the layers come, or else each layer
@@ -188,7 +190,7 @@ class Case:
             state = found.capped(CAP)
         return state
 
-    def behind(self, form: Form) -> Bounded:
+    def behind(self, form: StackVariant) -> Bounded:
         """The state (1, n, d) of each of the ids behind the drawn cache of the only layer, all computed at once."""
         weights = {name: weight.astype(float) for name, weight in take(self.values, "w").items()}
         past = exact(self.pasts[0].astype(float), self.u)
@@ -208,15 +210,15 @@ class Case:
         assert isinstance(found, Bounded)
         return found.capped(CAP)
 
-    def states(self, ids: Array, *, decodes: bool, form: Form | None = None) -> list[Bounded]:
+    def states(self, ids: Array, *, decodes: bool, form: StackVariant | None = None) -> list[Bounded]:
         """What goes into each layer, and what comes out of the last: (batch, n, d) each. Kept for other judges."""
-        form = form or Form()
+        form = form or StackVariant()
         key = ids.tobytes(), decodes, form
         if key not in self._states:
             self._states[key] = self._computed(ids, form, decodes=decodes)
         return self._states[key]
 
-    def _computed(self, ids: Array, form: Form, *, decodes: bool) -> list[Bounded]:
+    def _computed(self, ids: Array, form: StackVariant, *, decodes: bool) -> list[Bounded]:
         weights = {name: weight.astype(float) for name, weight in take(self.values, "w").items()}
         memory = self.values["memory_padding"]
         named: dict[str, Any] = {"padding": ids == PAD}
@@ -249,7 +251,7 @@ def _own(layer: int, count: int) -> int | None:
 
 
 @dataclass(frozen=True)
-class Form:
+class StackVariant:
     """A way to write the stack; the right one, where nothing else is said."""
 
     id: str = ""
@@ -273,54 +275,60 @@ class Form:
 
 
 FORMS = (
-    Form("sum_positions_from_one", "The first position must be 0, not 1.", positions=lambda n: np.arange(n) + 1),
-    Form(
+    StackVariant(
+        "sum_positions_from_one", "The first position must be 0, not 1.", positions=lambda n: np.arange(n) + 1
+    ),
+    StackVariant(
         "sum_positions_lost", "All positions are treated as the first position.", positions=lambda n: np.zeros(n, int)
     ),
-    Form("sum_norm_lost", "emb_ln is missing after the sum of the embeddings.", normed=False),
-    Form("sum_layers", "The last layer was not applied.", order=lambda layers: layers[:-1]),
-    Form("sum_layers", "Only the first layer was applied.", order=lambda layers: layers[:1]),
-    Form("sum_layers", "The same layer was applied each time.", order=lambda layers: [layers[0]] * len(layers)),
-    Form("sum_layers", "The layers were applied in reverse order.", order=lambda layers: layers[::-1]),
-    Form("sum_padding_ignored", "The encoder's padding mask does not reach the layers.", memory_padding=False),
+    StackVariant("sum_norm_lost", "emb_ln is missing after the sum of the embeddings.", normed=False),
+    StackVariant("sum_layers", "The last layer was not applied.", order=lambda layers: layers[:-1]),
+    StackVariant("sum_layers", "Only the first layer was applied.", order=lambda layers: layers[:1]),
+    StackVariant("sum_layers", "The same layer was applied each time.", order=lambda layers: [layers[0]] * len(layers)),
+    StackVariant("sum_layers", "The layers were applied in reverse order.", order=lambda layers: layers[::-1]),
+    StackVariant("sum_padding_ignored", "The encoder's padding mask does not reach the layers.", memory_padding=False),
 )
 """Mistakes that have nothing to do with the cache: who makes them with and without it has made them once."""
-PLAIN = (*FORMS, Form("sum_padding_ignored", "The padding mask does not reach the layers.", padding=False))
+PLAIN = (*FORMS, StackVariant("sum_padding_ignored", "The padding mask does not reach the layers.", padding=False))
 IN_CACHE = (
-    Form(
+    StackVariant(
         "sum_positions_restart",
         "Every step uses position 0. With a cache, positions continue after the cached ones.",
         positions=lambda n: np.zeros(n, int),
     ),
-    Form(
+    StackVariant(
         "sum_positions_off_by_one",
         "From the second step on, positions are one too large. After i - 1 cached positions the next position is i "
         "- 1, counted from 0.",
         positions=lambda n: np.arange(n) + (np.arange(n) > 0),
     ),
-    Form(
+    StackVariant(
         "sum_positions_off_by_one",
         "Positions are one too large. The first position is 0, also with an empty cache.",
         positions=lambda n: np.arange(n) + 1,
     ),
-    Form(
+    StackVariant(
         "sum_positions_off_by_one",
         "From the second step on, positions are one too small.",
         positions=lambda n: np.maximum(np.arange(n) - 1, 0),
     ),
 )
 OF_CACHES = (
-    Form("sum_cache_shared", "All layers received the cache of the first layer.", cache=lambda layer, count: 0),
-    Form("sum_cache_shared", "All layers received the cache of the last layer.", cache=lambda layer, count: count - 1),
-    Form("sum_cache_reversed", "The layers received the caches in reverse order.", cache=lambda i, n: n - 1 - i),
-    Form("sum_cache_lost", "The layers received no cache.", cache=lambda layer, count: None),
+    StackVariant("sum_cache_shared", "All layers received the cache of the first layer.", cache=lambda layer, count: 0),
+    StackVariant(
+        "sum_cache_shared", "All layers received the cache of the last layer.", cache=lambda layer, count: count - 1
+    ),
+    StackVariant(
+        "sum_cache_reversed", "The layers received the caches in reverse order.", cache=lambda i, n: n - 1 - i
+    ),
+    StackVariant("sum_cache_lost", "The layers received no cache.", cache=lambda layer, count: None),
 )
 """Mistakes with the caches; known by what the stack makes of caches that are handed over."""
 
 
 @lru_cache(maxsize=8)
-def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
-    """The cases, with what came back for each in one part. Raises `Reject` where the part has a fault."""
+def _cases(trial: Trial, part: str) -> tuple[tuple[StackCase, Trial], ...]:
+    """The cases, with what came back for each in one part. Raises `CheckFailed` where the part has a fault."""
     answers = each(Trial(trial.given, section(trial, part).got))
     found = []
     for index, one in enumerate(answers):
@@ -330,44 +338,44 @@ def _cases(trial: Trial, part: str) -> tuple[tuple[Case, Trial], ...]:
 
 
 @lru_cache(maxsize=2 * MOST_CASES)
-def _case(trial: Trial, index: int, u: float) -> Case:
+def _case(trial: Trial, index: int, u: float) -> StackCase:
     """One for all parts that were answered in this precision."""
-    return Case(items(trial.given, "cases")[index], u)
+    return StackCase(items(trial.given, "cases")[index], u)
 
 
-def _output(case: Case, one: Trial, name: str) -> Array:
+def _output(case: StackCase, one: Trial, name: str) -> Array:
     return single(one, name, case.values["memory"].shape[:1] + _shape(case), "The state")
 
 
-def _shape(case: Case) -> tuple[int, int]:
+def _shape(case: StackCase) -> tuple[int, int]:
     return case.values["ids"].shape[1], case.values["memory"].shape[2]
 
 
-def _explains(case: Case, ids: Array, out: Array, form: Form, *, decodes: bool) -> bool:
+def _explains(case: StackCase, ids: Array, out: Array, form: StackVariant, *, decodes: bool) -> bool:
     want, where = case.states(ids, decodes=decodes, form=form)[-1], ids != PAD
-    return fits(out[where], want.value[where], 2 * want.error[where] + 1e-9)
+    return within(out[where], want.value[where], 2 * want.error[where] + 1e-9)
 
 
 # ------------------------------------------------------------------------------------------- the judges
 
 
 @lru_cache(maxsize=4)
-def _form(trial: Trial) -> Form:
+def _form(trial: Trial) -> StackVariant:
     """The form that explains the decoder's states without a cache; the right one where none does."""
     try:
         cases = [(case, _output(case, one, "out")) for case, one in _cases(trial, "decoder")]
-    except Reject:
-        return Form()
-    for form in (Form(), *FORMS):
+    except CheckFailed:
+        return StackVariant()
+    for form in (StackVariant(), *FORMS):
         if all(_explains(case, case.values["other"], out, form, decodes=True) for case, out in cases):
             return form
-    return Form()
+    return StackVariant()
 
 
 def plain(trial: Trial) -> Verdict:
     """Encoder and decoder without a cache: the state, the padding mask, and None for the caches."""
     used, wrong = 0.0, ""
-    seen: list[tuple[Case, Array, Array, bool]] = []
+    seen: list[tuple[StackCase, Array, Array, bool]] = []
     for part, kind in (("encoder", "an encoder"), ("decoder", "a decoder")):
         decodes = part == "decoder"
         for case, one in _cases(trial, part):
@@ -375,35 +383,35 @@ def plain(trial: Trial) -> Verdict:
             out, where = _output(case, one, "out"), ids != PAD
             _masks(one, ids)
             want = case.states(ids, decodes=decodes)[-1]
-            close = share(out[where], want.value[where], want.error[where])
+            close = tolerance_ratio(out[where], want.value[where], want.error[where])
             used = max(used, close)
             seen.append((case, ids, out, decodes))
             wrong = wrong or (kind if close > 1 else "")
     if not wrong:
         for case, one in _cases(trial, "training"):
             _trained(case, one)
-        return passed("Without a cache the state, the padding mask and the third value are right.", used=used)
+        return passed("Without a cache the state, the padding mask and the third value are right.", tolerance_used=used)
     for form in PLAIN:
         if all(_explains(case, ids, out, form, decodes=decodes) for case, ids, out, decodes in seen):
             break
     else:
-        form = Form("", "Follow the state from the embeddings through each layer.")
-    raise Reject(
+        form = StackVariant("", "Follow the state from the embeddings through each layer.")
+    raise CheckFailed(
         f"Without a cache the state of {wrong}'s stack is wrong. Expected: emb_ln(emb_word(id) + "
         f"emb_pos(position)), with positions counted from 0, and then the layers in order. {form.sentence}",
         diagnosis=form.id,
     )
 
 
-def _trained(case: Case, one: Trial) -> None:
-    """Raises `Reject` where something cannot learn, or the embeddings' dropout is there, but not used."""
+def _trained(case: StackCase, one: Trial) -> None:
+    """Raises `CheckFailed` where something cannot learn, or the embeddings' dropout is there, but not used."""
     places = ["emb_word", "emb_pos", "emb_ln", "the encoder's output"]
     places += [f"layer {index + 1}" for index in range(len(case.layers))]
     reached = array(
         one.got, "reached", shape=(len(places),), what=("The record of what the gradients of the state reach")
     )
     if not reached.all():
-        raise Reject(
+        raise CheckFailed(
             f"No gradient of the decoder's state reached {places[int(reached.argmin())]}, so it cannot be trained. "
             "Was a tensor detached, or computed under torch.no_grad()? Expected: a gradient for everything that the "
             "state depends on.",
@@ -414,7 +422,7 @@ def _trained(case: Case, one: Trial) -> None:
     dropped = _output(case, one, "dropped")
     # Of zeros every norm makes its bias, for all rows in the same way: up to rounding they are equal.
     if np.ptp(dropped, axis=(0, 1)).max() > 1e-3:
-        raise Reject(
+        raise CheckFailed(
             "In train mode, with p_drop = 1, the state still depends on the ids. Expected: emb_drop after emb_ln, "
             "so that the first layer receives zeros.",
             diagnosis="sum_no_dropout",
@@ -422,15 +430,15 @@ def _trained(case: Case, one: Trial) -> None:
 
 
 def _masks(one: Trial, ids: Array) -> None:
-    """Raises `Reject` where the second or third value is wrong."""
+    """Raises `CheckFailed` where the second or third value is wrong."""
     want = ids == PAD
     got = one.got.get("padding")
     if not isinstance(got, np.ndarray) or got.shape != want.shape:
         seen = f"has shape {list(got.shape)}" if isinstance(got, np.ndarray) else "is not a tensor"
-        raise Reject(f"The second value {seen}. Expected: the padding mask, with the shape of input_ids.")
+        raise CheckFailed(f"The second value {seen}. Expected: the padding mask, with the shape of input_ids.")
     if not np.array_equal(got.astype(float), want.astype(float)):
         inverted = np.array_equal(got.astype(float), (~want).astype(float))
-        raise Reject(
+        raise CheckFailed(
             (
                 "The second value is not the padding mask. Expected: 1 where input_ids is config.pad_token_id, and 0 "
                 "elsewhere."
@@ -439,17 +447,20 @@ def _masks(one: Trial, ids: Array) -> None:
             diagnosis="sum_padding_inverted" if inverted else "",
         )
     if one.got.get("none") is not True:
-        raise Reject("Without use_cache the third value is not None. Expected: None.", diagnosis="sum_cache_unasked")
+        raise CheckFailed(
+            "Without use_cache the third value is not None. Expected: None.", diagnosis="sum_cache_unasked"
+        )
 
 
 def step_by_step(trial: Trial) -> Verdict:
     """The states of a sequence with the cache against those of all positions at once."""
     outs = [(case, case.values["first"], _output(case, one, "out")) for case, one in _cases(trial, "cached")]
-    shares = [_shares(outs, form) for form in (Form(), _form(trial))]
+    shares = [_shares(outs, form) for form in (StackVariant(), _form(trial))]
     used = min(max(float(each.max()) for each in found) for found in shares)
     if used <= 1:
         return passed(
-            ("Step by step with the cache, the stack gives the same states as for all positions at once."), used=used
+            ("Step by step with the cache, the stack gives the same states as for all positions at once."),
+            tolerance_used=used,
         )
     each = next(each for each in shares[-1] if each.max() > 1)
     known = next(
@@ -460,19 +471,21 @@ def step_by_step(trial: Trial) -> Verdict:
         ),
         None,
     ) or _of_caches(trial)
-    raise Reject(
+    raise CheckFailed(
         f"With use_cache the state is wrong from step {np.argmax(each > 1) + 1} on. Expected: at step i, the state "
         f"for position i when all positions are processed at once. {known.sentence}",
         diagnosis=known.id,
     )
 
 
-def _shares(outs: Sequence[tuple[Case, Array, Array]], form: Form) -> list[Array]:
+def _shares(outs: Sequence[tuple[StackCase, Array, Array]], form: StackVariant) -> list[Array]:
     """Of each case and step the share of the rounding bound that is used."""
     found = []
     for case, ids, out in outs:
         want = case.states(ids, decodes=True, form=form)[-1]
-        found.append(np.array([share(out[:, i], want.value[:, i], want.error[:, i]) for i in range(out.shape[1])]))
+        found.append(
+            np.array([tolerance_ratio(out[:, i], want.value[:, i], want.error[:, i]) for i in range(out.shape[1])])
+        )
     return found
 
 
@@ -492,14 +505,14 @@ def _shared(trial: Trial) -> bool:
     )
 
 
-def _of_caches(trial: Trial) -> Form:
+def _of_caches(trial: Trial) -> StackVariant:
     """The mistake with caches that explains the states, or else a hint."""
     stepped = _stepped(trial)
     for form in OF_CACHES if stepped else ():
         if all(_steps_so(case, out, form) for case, out, _ in stepped):
             return form
     if _outputs_kept(stepped):
-        return Form(
+        return StackVariant(
             OUTPUTS,
             (
                 "The caches hold the outputs of the layers, but keys and values are computed from the inputs of the "
@@ -507,25 +520,25 @@ def _of_caches(trial: Trial) -> Form:
             ),
         )
     if _shared(trial):
-        return Form(
+        return StackVariant(
             "sum_cache_shared",
             (
                 "All layers received the same cache. Expected: each layer receives its own cache, in the order of "
                 "the layers."
             ),
         )
-    return Form("", "Check which position, which cache and which encoder mask each layer receives.")
+    return StackVariant("", "Check which position, which cache and which encoder mask each layer receives.")
 
 
 OUTPUTS = "sum_cache_of_outputs"
 
 
-def _stepped(trial: Trial) -> list[tuple[Case, Array, list[Array | None]]]:
+def _stepped(trial: Trial) -> list[tuple[StackCase, Array, list[Array | None]]]:
     """Of each case the state behind the drawn caches, and the new caches, None for what is none; [] after a fault."""
     try:
         cases = _cases(trial, "work")
         outs = [_stepped_out(case, one) for case, one in cases]
-    except Reject:
+    except CheckFailed:
         return []
     found = []
     for (case, one), out in zip(cases, outs, strict=True):
@@ -536,22 +549,22 @@ def _stepped(trial: Trial) -> list[tuple[Case, Array, list[Array | None]]]:
     return found
 
 
-def _stepped_out(case: Case, one: Trial) -> Array:
+def _stepped_out(case: StackCase, one: Trial) -> Array:
     batch, _, d = case.pasts[0].shape
     return single(one, "out", (batch, 1, d), "The state with use_cache")
 
 
-def _steps_so(case: Case, out: Array, form: Form) -> bool:
+def _steps_so(case: StackCase, out: Array, form: StackVariant) -> bool:
     wants = (case.step(form, counted=counted) for counted in (True, False))
-    return any(fits(out, want.value, 2 * want.error + 1e-9) for want in wants)
+    return any(within(out, want.value, 2 * want.error + 1e-9) for want in wants)
 
 
-def _outputs_kept(stepped: Sequence[tuple[Case, Array, list[Array | None]]]) -> bool:
+def _outputs_kept(stepped: Sequence[tuple[StackCase, Array, list[Array | None]]]) -> bool:
     """Whether the newest row of each cache is what comes out of its layer, which goes into the next one."""
 
     def so(out: Array, caches: list[Array | None]) -> bool:
         newest = [None if cache is None else cache[:, -1:] for cache in caches]
-        return newest[-1] is not None and fits(newest[-1], out, 1e-6)
+        return newest[-1] is not None and within(newest[-1], out, 1e-6)
 
     return bool(stepped) and all(so(out, caches) for _, out, caches in stepped)
 
@@ -560,18 +573,18 @@ def cache(trial: Trial) -> Verdict:
     """What is returned as past_key_values, that a sequence starts afresh, and that nothing was changed in place."""
     cases = _cases(trial, "cached")
     if any(one.got.get("kept") is not True for _, one in cases):
-        raise Reject(
+        raise CheckFailed(
             "The call changed an earlier cache or the encoder's output in place. Expected: new tensors, as "
             "torch.cat makes them, because other beams and other calls still need the old ones. (You may put the "
             "new caches into the same list.)",
             diagnosis="sum_in_place",
         )
-    forms = (Form(), _form(trial), *IN_CACHE)
+    forms = (StackVariant(), _form(trial), *IN_CACHE)
     for case, one in cases:
         _counted(case, one)
         out = _output(case, one, "out")
         states = (case.states(case.values["first"], decodes=True, form=form) for form in forms)
-        wants = next((found for found in states if fits(out, found[-1].value, found[-1].error)), None)
+        wants = next((found for found in states if within(out, found[-1].value, found[-1].error)), None)
         for layer, came in enumerate(items(one.got, "layers", len(case.layers))):
             held = array(
                 came,
@@ -580,9 +593,13 @@ def cache(trial: Trial) -> Verdict:
                 what=f"At the end the cache of layer {layer + 1}",
             )
             # Where the states are wrong in an unknown way these cannot be right, and the check of the states says so.
-            if wants is not None and layer < len(wants) - 1 and not fits(held, wants[layer].value, wants[layer].error):
+            if (
+                wants is not None
+                and layer < len(wants) - 1
+                and not within(held, wants[layer].value, wants[layer].error)
+            ):
                 words, diagnosis = _instead(held, wants, layer)
-                raise Reject(
+                raise CheckFailed(
                     f"At the end, cache {layer + 1} of {len(case.layers)} does not hold the input of layer "
                     f"{layer + 1}. {words}Expected: the caches in the order of the layers, each as its layer "
                     "returned it.",
@@ -597,22 +614,22 @@ def _instead(held: Array, wants: Sequence[Bounded], layer: int) -> tuple[str, st
     """A sentence on what a cache holds in place of its layer's inputs, with a space behind it, and the mistake's id."""
     inputs, out = wants[:-1], wants[-1]
     for index, want in enumerate(inputs):
-        if fits(held, want.value, want.error):
+        if within(held, want.value, want.error):
             reversed_order = index == len(inputs) - 1 - layer
             return f"It holds the inputs of layer {index + 1}. ", "sum_cache_reversed" if reversed_order else ""
-    if fits(held, out.value, out.error):
+    if within(held, out.value, out.error):
         return "It holds the outputs of the stack. ", OUTPUTS
     return "", ""
 
 
 def _handed_on(trial: Trial) -> None:
-    """Raises `Reject` where a new cache is not made of the old one of the same layer, or of outputs.
+    """Raises `CheckFailed` where a new cache is not made of the old one of the same layer, or of outputs.
 
     By caches that were drawn: whether the states are right, and where the caches go wrong, is no matter here.
     """
     stepped = _stepped(trial)
     if _outputs_kept(stepped):
-        raise Reject(
+        raise CheckFailed(
             "The caches hold the outputs of the layers. Expected: the inputs of the layers, which give keys and "
             "values. Each layer returns such a cache.",
             diagnosis=OUTPUTS,
@@ -625,33 +642,33 @@ def _handed_on(trial: Trial) -> None:
             olds = (case.pasts[other] for other in range(layers))
             other = next((at for at, old in enumerate(olds) if np.array_equal(held[:, :n], old)), None)
             words = "" if other is None else f" It continues cache {other + 1}."
-            raise Reject(
+            raise CheckFailed(
                 f"New cache {layer + 1} of {layers} does not begin with old cache {layer + 1}.{words} Expected: the "
                 "caches in the order of the layers, each made from the earlier cache of its own layer.",
                 diagnosis="sum_cache_reversed" if other == layers - 1 - layer else "sum_cache_shared",
             )
 
 
-def _counted(case: Case, one: Trial) -> None:
-    """Raises `Reject` where past_key_values is no tuple with one cache a layer."""
+def _counted(case: StackCase, one: Trial) -> None:
+    """Raises `CheckFailed` where past_key_values is no tuple with one cache a layer."""
     layers, ids = len(case.layers), case.values["first"]
     if "form" in one.got:
         seen = clean(str(one.got["form"]), limit=60, line=True)
         words = f"past_key_values is {seen}. Expected: a tuple with one cache for each layer."
-        raise Reject(words, diagnosis="sum_cache_lost")
+        raise CheckFailed(words, diagnosis="sum_cache_lost")
     counts = array(one.got, "counts", shape=(ids.shape[1],), what="The number of caches")
     if (counts != layers).any():
         step = int(np.argmax(counts != layers))
         seen = f"{max(counts[step], 0):g}"
-        raise Reject(
+        raise CheckFailed(
             f"After step {step + 1} past_key_values holds {seen} caches. Expected: {layers} caches, one for each "
             "layer.",
             diagnosis="sum_cache_shared" if counts[step] == 1 else "",
         )
 
 
-def _afresh(trial: Trial, forms: Sequence[Form]) -> None:
-    """Raises `Reject` where a second sequence sees the first one's cache."""
+def _afresh(trial: Trial, forms: Sequence[StackVariant]) -> None:
+    """Raises `CheckFailed` where a second sequence sees the first one's cache."""
     said = (
         "A second sequence that starts with past_key_values=None gives other states than in a new module. Does the "
         "module keep something between calls? Expected: nothing of the first sequence is left."
@@ -662,14 +679,14 @@ def _afresh(trial: Trial, forms: Sequence[Form]) -> None:
     )
     try:
         seconds = _cases(trial, "again")
-    except Reject as fault:
-        raise Reject(f"{said} It stopped with this error: {fault}", diagnosis="sum_cache_leaks") from None
+    except CheckFailed as fault:
+        raise CheckFailed(f"{said} It stopped with this error: {fault}", diagnosis="sum_cache_leaks") from None
     for (case, _), (_, one) in zip(firsts, seconds, strict=True):
         # Compared with the same sequence by itself: what is wrong in both is not this check's.
-        if not fits(
+        if not within(
             _output(case, one, "out"), alone[id(case)], 2 * case.states(case.values["first"], decodes=True)[-1].error
         ):
-            raise Reject(said, diagnosis="sum_cache_leaks")
+            raise CheckFailed(said, diagnosis="sum_cache_leaks")
 
 
 def work(trial: Trial) -> Verdict:
@@ -677,29 +694,30 @@ def work(trial: Trial) -> Verdict:
     cases = _cases(trial, "work")
     long = Trial(take(trial.given, "long"), section(trial, "long").got)
     if any("refused" in one.got for one in (*(one for _, one in cases), long)):
-        raise Reject(
+        raise CheckFailed(
             "With use_cache the stack passed several positions to a layer at once. Expected: the newest position "
             "only, because the caches stand for all others.",
             diagnosis="sum_recomputed",
         )
     outs = [(case, _stepped_out(case, one)) for case, one in cases]
     known = any(
-        all(_steps_so(case, out, form) for case, out in outs) for form in (Form(), *FORMS, *IN_CACHE, *OF_CACHES)
+        all(_steps_so(case, out, form) for case, out in outs)
+        for form in (StackVariant(), *FORMS, *IN_CACHE, *OF_CACHES)
     )
-    case, out = Case(long.given, SINGLE), single(long, "out", (1, STEPS, LONG_D), "The state after a long cache")
+    case, out = StackCase(long.given, SINGLE), single(long, "out", (1, STEPS, LONG_D), "The state after a long cache")
     begun = time.process_time()
-    right = case.behind(Form())
+    right = case.behind(StackVariant())
     own = time.process_time() - begun
     wants = itertools.chain([right], (case.behind(form) for form in FORMS))
-    known_long = any(fits(out, want.value, 2 * want.error + 1e-9) for want in wants)
+    known_long = any(within(out, want.value, 2 * want.error + 1e-9) for want in wants)
     if not (known or all(_of_a_layer(*each) for each in outs)) or not (known_long or _of_a_layer(case, out)):
-        raise Reject(
+        raise CheckFailed(
             "For given caches the stack returned a state that none of its layers returned, so this check cannot "
             'measure the work. Expected: the state that the layers return. Look at the check "TransformerStack: '
             'step by step" first.'
         )
     if trial.got_cpu > ALLOWED + OWN_ALLOWED * own:
-        raise Reject(
+        raise CheckFailed(
             f"The states of the stack took {trial.got_cpu:.1f} s of CPU time, {STEPS} of them with a cache of {LONG}"
             " positions. Expected: below 1 s. Is everything computed again in each step?",
             diagnosis="sum_recomputed",
@@ -707,7 +725,7 @@ def work(trial: Trial) -> Verdict:
     return passed("With use_cache each layer receives the newest position only.")
 
 
-def _of_a_layer(case: Case, out: Array) -> bool:
+def _of_a_layer(case: StackCase, out: Array) -> bool:
     """Whether wrong states came out of one of the layers, so that it was called: they have the form of its last norm.
 
     Without its weight and bias each state has mean 0 and variance 1, but for the norm's epsilon and rounding, which are
@@ -761,12 +779,17 @@ def _tiny(_rng: Generator) -> Values:
     return pack(cases=cases)
 
 
-TINY_ASK = Ask(
-    "summarization.private_probes:stack", _tiny, seconds=3, fixed=True, returns=_returns, needs=("summarization.ipynb",)
+TINY_ASK = Request(
+    "summarization.private_probes:stack",
+    _tiny,
+    seconds=3,
+    deterministic=True,
+    returns=_returns,
+    needs=("summarization.ipynb",),
 )
 
 
-def _made_of(case: Case, ids: Array, *, decodes: bool) -> str:
+def _made_of(case: StackCase, ids: Array, *, decodes: bool) -> str:
     layers, memory, padding = len(case.layers), case.values["memory"], case.values["memory_padding"]
     other = f", encoder_hidden_states {shown(memory)}" if decodes else ""
     padded = ", the last one padding," if decodes and padding.any() else ""
@@ -794,7 +817,7 @@ def _first_step(failed: Trial, tiny: Trial) -> str:
     form = _form(failed)
     for case, one in _cases(tiny, "cached"):
         ids, out = case.values["first"], _output(case, one, "out")
-        wants = [case.states(ids, decodes=True, form=each)[-1] for each in (Form(), form)]
+        wants = [case.states(ids, decodes=True, form=each)[-1] for each in (StackVariant(), form)]
         places = [unlike(out, want, np.ones(out.shape[1], bool)) for want in wants]
         if None not in places and places[1] is not None:
             given = _made_of(case, ids, decodes=True)
@@ -804,11 +827,11 @@ def _first_step(failed: Trial, tiny: Trial) -> str:
 
 def _first_cache(failed: Trial, tiny: Trial) -> str:
     """The sentence for the first tiny sequence at whose end a cache is not what its layer received."""
-    forms = (Form(), _form(failed), *IN_CACHE)
+    forms = (StackVariant(), _form(failed), *IN_CACHE)
     for case, one in _cases(tiny, "cached"):
         ids, out = case.values["first"], _output(case, one, "out")
         states = (case.states(ids, decodes=True, form=form) for form in forms)
-        wants = next((found for found in states if fits(out, found[-1].value, found[-1].error)), None)
+        wants = next((found for found in states if within(out, found[-1].value, found[-1].error)), None)
         if wants is None:
             return ""
         came = items(one.got, "layers", len(case.layers))
@@ -822,5 +845,5 @@ def _first_cache(failed: Trial, tiny: Trial) -> str:
 
 
 SMALLEST_PLAIN, SMALLEST_STEP, SMALLEST_CACHE = (
-    Smallest(TINY_ASK, first) for first in (_first_plain, _first_step, _first_cache)
+    Counterexample(TINY_ASK, first) for first in (_first_plain, _first_step, _first_cache)
 )

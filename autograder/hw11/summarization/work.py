@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Request, Specs, Trial, Values, Verdict
 from autograder.hw11.summarization import transformer
 from autograder.hw11.summarization.layer import (
     CAP,
@@ -21,13 +21,13 @@ from autograder.hw11.summarization.layer import (
     IN_CACHE,
     RIGHT,
     SINGLE,
-    Mistake,
+    LayerMistake,
     Sight,
     changed,
     weights_of,
 )
 from autograder.judging.batteries import square_share
-from autograder.judging.judges import array, fits, passed
+from autograder.judging.judges import array, passed, within
 from autograder.judging.rounding import Bounded, exact
 from autograder.sandbox.parts import items, pack, take
 from autograder.sandbox.returns import declared, numbers
@@ -71,8 +71,13 @@ def _returns(given: Values) -> Specs:
     )
 
 
-ASK = Ask(
-    "summarization.probes:work", _given, seconds=40.0, yardstick=True, returns=_returns, needs=("summarization.ipynb",)
+REQUEST = Request(
+    "summarization.probes:work",
+    _given,
+    seconds=40.0,
+    baseline_cpu=True,
+    returns=_returns,
+    needs=("summarization.ipynb",),
 )
 
 RECOMPUTED = "sum_recomputed"
@@ -89,7 +94,7 @@ def linear(trial: Trial) -> Verdict:
     _caches(trial)
     f = array(trial.got, "products", shape=COUNTED.shape, what="The number of multiplications")
     if square_share(f) > 0.1:
-        raise Reject(
+        raise CheckFailed(
             f"One step with a cache of {LENGTHS[0]}, {LENGTHS[1]} and {LENGTHS[2]} positions took {f[0]:,.0f}, "
             f"{f[1]:,.0f} and {f[2]:,.0f} multiplications. This grows like the square of the length. Expected: "
             "growth like the length itself. Compute the newest position only and use the cached positions as keys "
@@ -97,7 +102,7 @@ def linear(trial: Trial) -> Verdict:
             diagnosis=RECOMPUTED,
         )
     if trial.got_cpu > 4 * trial.want_cpu + 1.0:
-        raise Reject(
+        raise CheckFailed(
             f"{STEPS} steps with a cache of {LONG} positions took {trial.got_cpu:.1f} s of CPU time, and the "
             f"reference's layer took {trial.want_cpu:.1f} s. Expected: about the same time. Is everything computed "
             "again in each step?",
@@ -107,28 +112,28 @@ def linear(trial: Trial) -> Verdict:
 
 
 def _outputs(trial: Trial) -> None:
-    """Raises `Reject` where the outputs are neither right nor what one known mistake makes of all of them."""
+    """Raises `CheckFailed` where the outputs are neither right nor what one known mistake makes of all of them."""
     out = array(trial.got, "out", shape=(len(ALL), D_MODEL), what="The output with use_cache")
     for mistake in (RIGHT, *IN_CACHE, *FORMS):
         want = expected(trial.given, mistake)
-        if fits(out, want.value, want.error):
+        if within(out, want.value, want.error):
             return
-        if mistake is RIGHT and fits(out[0], want.value[0], want.error[0]):
-            short = [fits(*each) for each in zip(out, want.value, want.error, strict=True)]
-            raise Reject(
+        if mistake is RIGHT and within(out[0], want.value[0], want.error[0]):
+            short = [within(*each) for each in zip(out, want.value, want.error, strict=True)]
+            raise CheckFailed(
                 f"With a cache of {ALL[short.index(False)]} positions the output is wrong, but with a cache of "
                 f"{SHORT} positions it is right. Expected: the newest position sees the whole cache, however long "
                 "it is.",
                 diagnosis="sum_cache_lost",
             )
-    raise Reject(
+    raise CheckFailed(
         'Look first at the check "TransformerLayer: step by step". The outputs of the layer with use_cache are '
         "wrong for an unknown reason, so this check cannot measure the work. Expected: the outputs for all "
         "positions at once."
     )
 
 
-def expected(given: Values, mistake: Mistake) -> Bounded:
+def expected(given: Values, mistake: LayerMistake) -> Bounded:
     """The output (steps, d_model) of each step, all of them computed at once: queries that see other keys."""
     rows, newest = (np.asarray(given[name], float) for name in ("rows", "newest"))
     lengths = np.asarray(given["lengths"])
@@ -151,12 +156,15 @@ def expected(given: Values, mistake: Mistake) -> Bounded:
 
 
 def _caches(trial: Trial) -> None:
-    """Raises `Reject` where a long cache is wrong though the short one is right: that one has a check of its own."""
+    """Raises `CheckFailed` where a long cache is wrong though the short one is right.
+
+    That one has a check of its own.
+    """
     told = items(trial.got, "judged", len(SEEN))
     held = [_held(trial, step, one) for step, one in zip(SEEN, told, strict=True)]
     if held[0] and not all(held):
         length = ALL[SEEN[held.index(False)]]
-        raise Reject(
+        raise CheckFailed(
             f"After a step with a cache of {length} positions the new cache is wrong, but after a step with {SHORT} "
             "positions it is right. Expected: all inputs so far and the newest one, however many there are.",
             diagnosis="sum_cache_lost",

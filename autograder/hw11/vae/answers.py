@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from types import MappingProxyType
 
-from autograder.core import Check, Reject, Trial, Verdict
-from autograder.hw11.answers.reading import ASK, Number, number, opened
+from autograder.core import Check, CheckFailed, Trial, Verdict
+from autograder.hw11.answers.fields import REQUEST, WrittenNumber, number, opened
 from autograder.judging.judges import Exact, passed
 
 RANGES = MappingProxyType({"nelbo": (80, 120), "kl": (12, 36), "rec": (50, 105)})
@@ -27,12 +27,12 @@ NAMES = MappingProxyType({"nelbo": "the negative ELBO", "kl": "the KL divergence
 def numbers(trial: Trial) -> Verdict:
     """Half for nelbo = kl + rec, half for three numbers that the training reaches. A missing number costs a third."""
     values = opened(trial)
-    given: dict[str, Number] = {}
-    faults: list[Reject] = []
+    given: dict[str, WrittenNumber] = {}
+    faults: list[CheckFailed] = []
     for name in RANGES:
         try:
             given[name] = number(values, f"vae.{name}", f"{NAMES[name]} after training, in nats per image")
-        except Reject as fault:
+        except CheckFailed as fault:
             faults.append(fault)
     if faults:
         known = next((fault.diagnosis for fault in faults if fault.diagnosis != "unfilled"), "unfilled")
@@ -48,7 +48,7 @@ def numbers(trial: Trial) -> Verdict:
     )
 
 
-def _adds_up(whole: Number, *parts: Number) -> bool:
+def _adds_up(whole: WrittenNumber, *parts: WrittenNumber) -> bool:
     """Whether the first is the sum of the others, each rounded by half a unit of its last digit at most.
 
     Numbers of the same digits that were cut off, and not rounded, add up to the sum or to a unit less, which is
@@ -58,29 +58,31 @@ def _adds_up(whole: Number, *parts: Number) -> bool:
     return abs(whole.value - sum((one.value for one in parts), Decimal())) <= slack
 
 
-def _sum(given: dict[str, Number]) -> Reject | None:
+def _sum(given: dict[str, WrittenNumber]) -> CheckFailed | None:
     nelbo, kl, rec = (given[name] for name in RANGES)
     if _adds_up(nelbo, kl, rec):
         return None
     shown = f"nelbo is {nelbo}, but kl + rec is {kl.value + rec.value:.6g}."
-    if _adds_up(Number(-nelbo.value, nelbo.unit), kl, rec):
-        return Reject(f"{shown} nelbo is the ELBO itself. Expected: the negative ELBO, which is positive.",
+    if _adds_up(WrittenNumber(-nelbo.value, nelbo.unit), kl, rec):
+        return CheckFailed(f"{shown} nelbo is the ELBO itself. Expected: the negative ELBO, which is positive.",
                       diagnosis="numbers_sign")  # fmt: skip
     if _adds_up(rec, nelbo, kl) and _within(kl, "kl") and _within(rec, "rec"):
-        return Reject(f"{shown} nelbo is rec - kl. Expected: kl + rec.", diagnosis="numbers_kl_subtracted")
+        return CheckFailed(f"{shown} nelbo is rec - kl. Expected: kl + rec.", diagnosis="numbers_kl_subtracted")
     if _adds_up(kl, nelbo, rec) or _adds_up(rec, nelbo, kl):
-        return Reject(f"{shown} One of the two terms is the sum of the other two numbers. Expected: nelbo is the sum.",
-                      diagnosis="numbers_exchanged")  # fmt: skip
-    return Reject(f"{shown} Expected: nelbo = kl + rec up to rounding, with all three numbers from the same "
+        return CheckFailed(
+            f"{shown} One of the two terms is the sum of the other two numbers. Expected: nelbo is the sum.",
+            diagnosis="numbers_exchanged",
+        )
+    return CheckFailed(f"{shown} Expected: nelbo = kl + rec up to rounding, with all three numbers from the same "
                   f"evaluation.", diagnosis="numbers_sum")  # fmt: skip
 
 
-def _reached(given: dict[str, Number]) -> Reject | None:
+def _reached(given: dict[str, WrittenNumber]) -> CheckFailed | None:
     outside = [name for name in given if not _within(given[name], name)]
     if not outside:
         return None
     if {"kl", "rec"} <= given.keys() and _within(given["kl"], "rec") and _within(given["rec"], "kl"):
-        return Reject(
+        return CheckFailed(
             "kl and rec are swapped. The reconstruction of a digit costs far more nats than its code. "
             "Expected: kl "
             "is the smaller one.",
@@ -88,18 +90,18 @@ def _reached(given: dict[str, Number]) -> Reject | None:
         )
     name = outside[0]
     low, high = RANGES[name]
-    per_image = {name: Number(one.value * 784, one.unit) for name, one in given.items()}
+    per_image = {name: WrittenNumber(one.value * 784, one.unit) for name, one in given.items()}
     why = " Is it an average over the pixels?" if all(_within(one, name) for name, one in per_image.items()) else ""
-    return Reject(f"{NAMES[name].capitalize()} is {given[name]}.{why} Expected: between {low} and {high} nats per "
+    return CheckFailed(f"{NAMES[name].capitalize()} is {given[name]}.{why} Expected: between {low} and {high} nats per "
                   f"image, as "
         "after 10,000 steps.", diagnosis="numbers_range")  # fmt: skip
 
 
-def _within(one: Number, name: str) -> bool:
+def _within(one: WrittenNumber, name: str) -> bool:
     low, high = RANGES[name]
     return low <= one.value <= high
 
 
 BOARD = "VAE: negative ELBO, as handed in"
-NUMBERS = Check("vae.numbers", "answers: the bound after training", 2, ASK, Exact(numbers))
+NUMBERS = Check("vae.numbers", "answers: the bound after training", 2, REQUEST, Exact(numbers))
 CHECKS = (NUMBERS,)

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import expit
 
-from autograder.core import Array, Ask, Reject, Smallest, Spec, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Counterexample, Request, Spec, Specs, Trial, Values, Verdict
 from autograder.hw11.epsilon import ALLOWED, EPSILON, of_log_probability, of_root_slope, of_variance
 from autograder.hw11.precision import refuse_half
 from autograder.hw11.vae.following import decoder_follows, encoder_follows, followed
-from autograder.hw11.vae.reading import (
+from autograder.hw11.vae.interpretation import (
     ALONE,
     CASES,
     KL_MISTAKES,
@@ -30,8 +30,8 @@ from autograder.hw11.vae.reading import (
     STEEPEST,
     TOGETHER,
     WORDS,
-    Reading,
-    Seen,
+    BoundCase,
+    BoundReading,
     explanation,
     is_bound,
     looked_at,
@@ -40,8 +40,19 @@ from autograder.hw11.vae.reading import (
     weight,
 )
 from autograder.hw11.vae.sample import RESIDUALS, family, moments, same, unrepeated
-from autograder.judging.judges import Misconception, apart, array, contrast, fits, luck, passed, share, shown, whole
-from autograder.judging.stats import UNIT, everything, gamma, smallest
+from autograder.judging.judges import (
+    Misconception,
+    apart,
+    array,
+    at_level,
+    got_and_expected,
+    passed,
+    shown,
+    tolerance_ratio,
+    whole,
+    within,
+)
+from autograder.judging.stats import UNIT, everything, gamma, smallest_p
 from autograder.sandbox.parts import each, item, items, pack, section, take
 from autograder.sandbox.returns import count, declared, flag, numbers, parts
 
@@ -102,7 +113,7 @@ def _returns(given: Values) -> Specs:
     return parts(values=_bounds(take(given, "values")), noise=drawn, again=again)
 
 
-ASK = Ask("vae.private_probes:bound", _everything, returns=_returns, needs=("gan_vae/models/vae.py",))
+REQUEST = Request("vae.private_probes:bound", _everything, returns=_returns, needs=("gan_vae/models/vae.py",))
 
 # ------------------------------------------------------------------------------------ how it is judged
 
@@ -111,9 +122,9 @@ def _names(order: tuple[str, ...]) -> str:
     return f"({', '.join(order)})"
 
 
-def _some_right(reading: Reading) -> None:
+def _some_right(reading: BoundReading) -> None:
     if not (reading.sign("kl") or reading.sign("rec") or reading.nelbo_right()):
-        raise Reject(
+        raise CheckFailed(
             "Neither the KL term nor the reconstruction term is right yet, so this check cannot be judged. "
             "Expected: at least one of the two terms is right for a single example, up to its sign."
         )
@@ -125,26 +136,26 @@ def contract(trial: Trial) -> Verdict:
     for case, seen in zip(each(trial), reading.cases, strict=True):
         count = whole(case.got, "count", least=3, most=10_000)
         if count != 3:
-            raise Reject(
+            raise CheckFailed(
                 f"The method returned {count} values. Expected: three values, the negative ELBO, the KL term and "
                 "the reconstruction term.",
                 diagnosis="fourth_value",
             )
         for index, part in enumerate(seen.parts):
             if part.size != 1:
-                raise Reject(
+                raise CheckFailed(
                     f"Value {index + 1} of the three has shape {list(part.shape)} for a batch of {seen.batch} "
                     "examples. Expected: a scalar, the average over the batch.",
                     diagnosis="not_averaged",
                 )
             refuse_half(case.got, item("parts", index), f"Value {index + 1} of the three")
             if case.got.get(item("is_tensor", index)) is not True:
-                raise Reject(
+                raise CheckFailed(
                     f"Value {index + 1} of the three is a plain number. Expected: a scalar tensor.",
                     diagnosis="item",
                 )
     if reading.order not in ORDERS:
-        raise Reject(
+        raise CheckFailed(
             f"The three values were returned in the order {_names(reading.order)}. Expected: the negative ELBO "
             "first, because training minimises the first value.",
             diagnosis="wrong_order",
@@ -157,7 +168,7 @@ def kl(trial: Trial) -> Verdict:
     reading = read(trial)
     if reading.sign("kl") == 1:
         used = max(reading.kl_used(case) for case in ALONE)
-        return passed(f"For a single example the KL term is KL(q(z|x) || p(z)). {ALLOWED}", used=used)
+        return passed(f"For a single example the KL term is KL(q(z|x) || p(z)). {ALLOWED}", tolerance_used=used)
     return _wrong_term(asked, reading, "kl", KL_MISTAKES)
 
 
@@ -171,12 +182,12 @@ def reconstruction(trial: Trial) -> Verdict:
             "For a single example the reconstruction term is -log p(x|z) at the decoded z. You may compute it from "
             "the logits or from a sigmoid and its cross entropy. The second way is less exact for logits beyond 16. "
             f"{ALLOWED}",
-            used=used,
+            tolerance_used=used,
         )
     return _wrong_term(asked, reading, "rec", REC_MISTAKES)
 
 
-def _wrong_term(trial: Trial, reading: Reading, which: str, mistakes: tuple[Misconception, ...]) -> Verdict:
+def _wrong_term(trial: Trial, reading: BoundReading, which: str, mistakes: tuple[Misconception, ...]) -> Verdict:
     case = ALONE[1]
     seen = reading.cases[case]
     told, wanted = apart(reading.single(case, which), float(getattr(seen, which).mean()))
@@ -212,12 +223,12 @@ def _wrong_term(trial: Trial, reading: Reading, which: str, mistakes: tuple[Misc
     return Verdict(0.0, f"{begin} The three values were read as {_names(reading.order)}.")
 
 
-def _changes(trial: Trial, reading: Reading, which: str) -> bool:
+def _changes(trial: Trial, reading: BoundReading, which: str) -> bool:
     """Whether the term differs between two calls with the same x, m, v and logits."""
     key = item("parts", reading.order.index(which))
     try:
         one, other = (array(call, key) for call in items(section(trial, "again").got, "calls", 2))
-    except Reject:
+    except CheckFailed:
         return False
     return one.shape == other.shape and not np.array_equal(one, other)
 
@@ -253,17 +264,17 @@ def _first(failed: Trial, tiny: Trial, which: str) -> str:
         if part.size != 1:
             return ""
         truths = [truth for s in seen for truth in (s.kl_truths if which == "kl" else ((s.rec, s.rec_bound),))]
-        if not any(fits(part, truth.mean(), bound) for truth, bound in truths):
+        if not any(within(part, truth.mean(), bound) for truth, bound in truths):
             given = f"m = {shown(m)}, v = {shown(v)}"
             if which == "rec":
                 given = f"every logit {logit} and every pixel {pixel}"
-            told = contrast(part.reshape(()), truths[0][0].mean())
+            told = got_and_expected(part.reshape(()), truths[0][0].mean())
             return f"Smallest example: {given} gave a {WORDS[which]} of {told}"
     return ""
 
 
-_TINY_ASK = Ask("vae.private_probes:tiny", _tiny, seconds=3, fixed=True, returns=_bounds)
-SMALLEST_KL, SMALLEST_REC = (Smallest(_TINY_ASK, partial(_first, which=which)) for which in ("kl", "rec"))
+_TINY_REQUEST = Request("vae.private_probes:tiny", _tiny, seconds=3, deterministic=True, returns=_bounds)
+SMALLEST_KL, SMALLEST_REC = (Counterexample(_TINY_REQUEST, partial(_first, which=which)) for which in ("kl", "rec"))
 
 
 def closed_form(trial: Trial) -> Verdict:
@@ -272,17 +283,17 @@ def closed_form(trial: Trial) -> Verdict:
     if reading.kl_closed:
         return passed("The KL term uses the closed form.")
     if reading.sign("kl") == 1:
-        raise Reject(
+        raise CheckFailed(
             "The KL term is the estimate log q(z|x) - log p(z) at the decoded z. This estimate is unbiased but "
             "noisy. Expected: the closed form for two Gaussians, which has no noise.",
             diagnosis="kl_monte_carlo",
         )
     if reading.sign("kl") == -1:
-        raise Reject(
+        raise CheckFailed(
             "The KL term is minus an estimate of KL(q(z|x) || p(z)) at the decoded z. Expected: the closed form for "
             "two Gaussians."
         )
-    raise Reject(
+    raise CheckFailed(
         "The KL term is neither the closed form of KL(q(z|x) || p(z)) nor an estimate of it. Expected: the closed "
         "form for two Gaussians."
     )
@@ -297,7 +308,7 @@ class _Sum:
     rec: float
 
     @classmethod
-    def of(cls, reading: Reading, case: int, signs: dict[str, int]) -> _Sum:
+    def of(cls, reading: BoundReading, case: int, signs: dict[str, int]) -> _Sum:
         kl, rec = (signs[which] * reading.single(case, which) for which in ("kl", "rec"))
         return cls(reading.single(case, "nelbo"), kl, rec)
 
@@ -308,7 +319,7 @@ class _Sum:
 
     def used(self, of_kl: float, of_rec: float) -> float:
         """The share of the rounding bound by which nelbo differs from the sum with these weights."""
-        return share(self.nelbo, of_kl * self.kl + of_rec * self.rec, self.slack)
+        return tolerance_ratio(self.nelbo, of_kl * self.kl + of_rec * self.rec, self.slack)
 
 
 def _with(sign: int, value: float) -> str:
@@ -316,12 +327,12 @@ def _with(sign: int, value: float) -> str:
     return shown(value) + (" (returned with the opposite sign)" if sign < 0 else "")
 
 
-def _signs(reading: Reading) -> dict[str, int]:
+def _signs(reading: BoundReading) -> dict[str, int]:
     """-1 for a term that was returned with the wrong sign and is right otherwise, else 1."""
     return {which: -1 if reading.sign(which) == -1 else 1 for which in ("kl", "rec")}
 
 
-def _signs_right(reading: Reading) -> bool:
+def _signs_right(reading: BoundReading) -> bool:
     """Whether nelbo is the sum of the two terms with their right signs, in whichever sign these were returned."""
     signs = _signs(reading)
     return reading.nelbo_right() or all(_Sum.of(reading, case, signs).used(1, 1) <= 1 for case in ALONE)
@@ -347,7 +358,7 @@ def adds_up(trial: Trial) -> Verdict:
         return passed("The negative ELBO is the KL term plus the reconstruction term.")
     signs = _signs(reading)
     if reading.nelbo_right(sign=-1) and not signs["kl"] == signs["rec"] == -1:
-        raise Reject(
+        raise CheckFailed(
             "The first value is the ELBO itself. Expected: the negative ELBO (KL + reconstruction), because "
             "training minimises the first value.",
             diagnosis="elbo_not_negated",
@@ -355,17 +366,17 @@ def adds_up(trial: Trial) -> Verdict:
     sums = [_Sum.of(reading, case, {"kl": 1, "rec": 1}) for case in ALONE]
     used = max(one.used(1, 1) for one in sums)
     if used <= 1:
-        return passed("The negative ELBO is the sum of the two returned terms.", used=used)
+        return passed("The negative ELBO is the sum of the two returned terms.", tolerance_used=used)
     # A term that was returned with the wrong sign is an earlier check's matter: here its right sign counts.
     sums = [_Sum.of(reading, case, signs) for case in ALONE]
     used = max(one.used(1, 1) for one in sums)
     if used <= 1:
-        return passed("The negative ELBO is the sum of the two terms with the right signs.", used=used)
+        return passed("The negative ELBO is the sum of the two terms with the right signs.", tolerance_used=used)
     first = max(sums, key=lambda one: abs(one.nelbo - one.kl - one.rec))
     kl_told, rec_told = (_with(sign, value) for sign, value in zip(signs.values(), (first.kl, first.rec), strict=True))
     begin = (
         f"With a KL term of {kl_told} and a reconstruction term of {rec_told} the negative ELBO was "
-        f"{contrast(first.nelbo, first.kl + first.rec).replace('expected', 'expected their sum,')}"
+        f"{got_and_expected(first.nelbo, first.kl + first.rec).replace('expected', 'expected their sum,')}"
     )
     sentences = [
         (diagnosis, sentence)
@@ -380,7 +391,7 @@ def adds_up(trial: Trial) -> Verdict:
     ):
         factor = weight(pairs)
         if factor is not None:
-            return Verdict(0.0, f"{begin} {name} has the weight {contrast(factor, 1, 3)}", diagnosis)
+            return Verdict(0.0, f"{begin} {name} has the weight {got_and_expected(factor, 1, 3)}", diagnosis)
     extra = [one.nelbo - one.kl - one.rec for one in sums]
     if np.ptp(extra) <= 2 * max(one.slack for one in sums):
         return Verdict(
@@ -405,18 +416,18 @@ def average(trial: Trial) -> Verdict:
             used = max(used, one)
             if one > 1:
                 message = _batch(s.batch, which, got, sign * float(truths[0][0].mean()))
-                if any(fits(got, sign * truth.sum(), s.batch * bound) for truth, bound in truths):
+                if any(within(got, sign * truth.sum(), s.batch * bound) for truth, bound in truths):
                     return Verdict(0.0, f"{message} It is the sum over the batch.", "sum_not_mean")
-                if any(fits(got, sign * truth.mean() / s.batch, bound) for truth, bound in truths):
+                if any(within(got, sign * truth.mean() / s.batch, bound) for truth, bound in truths):
                     return Verdict(0.0, f"{message} It was divided by the batch size twice.", "averaged_twice")
                 return Verdict(0.0, message)
         if reading.nelbo_right() and not reading.nelbo_right((case,)):
             got, want = _scalar(reading, case, "nelbo"), float((s.kl + s.rec).mean())
             message = _batch(s.batch, "nelbo", got, want)
-            if fits(got, s.batch * want, s.batch * (s.kl_bound + s.rec_bound + gamma(4) * want)):
+            if within(got, s.batch * want, s.batch * (s.kl_bound + s.rec_bound + gamma(4) * want)):
                 return Verdict(0.0, f"{message} It is the sum over the batch.", "sum_not_mean")
             return Verdict(0.0, message)
-    return passed("For larger batches the values are averages over the examples.", used=used)
+    return passed("For larger batches the values are averages over the examples.", tolerance_used=used)
 
 
 def _batch(batch: int, which: str, got: float, want: float) -> str:
@@ -427,10 +438,10 @@ def _batch(batch: int, which: str, got: float, want: float) -> str:
     )
 
 
-def _scalar(reading: Reading, case: int, which: str) -> float:
+def _scalar(reading: BoundReading, case: int, which: str) -> float:
     part = reading.part(case, which)
     if part.size != 1:
-        raise Reject(
+        raise CheckFailed(
             f"For a batch of {reading.cases[case].batch} examples the {WORDS[which]} has shape {list(part.shape)}. "
             "Expected: a scalar, the average over the examples.",
             diagnosis="not_averaged",
@@ -438,12 +449,12 @@ def _scalar(reading: Reading, case: int, which: str) -> float:
     return float(part.reshape(()))
 
 
-def _slopes(trial: Trial, reading: Reading, case: int, name: str) -> Array:
+def _slopes(trial: Trial, reading: BoundReading, case: int, name: str) -> Array:
     shape = (PIXELS,) if name == "b" else CASES[case]
     got = each(trial)[case].got
     if f"to_{name}" not in got:
         _in_order(reading)
-        raise Reject(
+        raise CheckFailed(
             f"No gradient of the negative ELBO reached {'the decoder' if name == 'b' else f'the encoder ({name})'}. "
             "Was a tensor detached, or computed under torch.no_grad()? Expected: a gradient for the encoder and for "
             "the decoder.",
@@ -452,10 +463,10 @@ def _slopes(trial: Trial, reading: Reading, case: int, name: str) -> Array:
     return array(got, f"to_{name}", shape=shape, what="The gradient")
 
 
-def _in_order(reading: Reading) -> None:
-    """Raises `Reject` where the gradient is not right because the first value is not the negative ELBO."""
+def _in_order(reading: BoundReading) -> None:
+    """Raises `CheckFailed` where the gradient is not right because the first value is not the negative ELBO."""
     if reading.order[0] != "nelbo":
-        raise Reject(
+        raise CheckFailed(
             f"Training minimises the first value, but the first value here is the {WORDS[reading.order[0]]}. "
             "Expected: the negative ELBO first, so that its gradient trains both networks.",
             diagnosis="wrong_order",
@@ -466,7 +477,7 @@ def _in_order(reading: Reading) -> None:
 class Slopes:
     """Gradients of nelbo to m and v, (1, dim) each, that are right for one reading, and what they may err by."""
 
-    seen: Seen
+    seen: BoundCase
     through_rec: tuple[Array, Array]
     closed: tuple[Array, Array]  # the KL's own, in closed form
     sampled: tuple[Array, Array]  # the KL's own, estimated at z
@@ -478,12 +489,12 @@ class Slopes:
         want_m, want_v = (sum(both) for both in zip(*parts, strict=True))
         both = ((to_m, want_m), (to_v, want_v))
         return max(
-            share(got, want, bound, beside=tiny)
+            tolerance_ratio(got, want, bound, beside=tiny)
             for (got, want), bound, tiny in zip(both, self.bounds, self.tiny, strict=True)
         )
 
 
-def _pixel_slopes(s: Seen) -> tuple[Array, Array, Array]:
+def _pixel_slopes(s: BoundCase) -> tuple[Array, Array, Array]:
     """d term / ds of every pixel, s = z W + b, and what rounding and a tiny constant may change it by.
 
     All three are (samples, batch, 784).
@@ -496,7 +507,7 @@ def _pixel_slopes(s: Seen) -> tuple[Array, Array, Array]:
     return inner, 6 * s.doubt + 300 * UNIT * STEEPEST, np.abs(inner) * of_log_probability(s.terms)
 
 
-def _encoder_slopes(s: Seen, w: Array) -> Slopes:
+def _encoder_slopes(s: BoundCase, w: Array) -> Slopes:
     """By the chain rule through z = m + sqrt(v) n, with g = d rec / dz and dz/dv = (z - m) / (2 v).
 
     rec: g and g (z - m) / (2 v). KL in closed form: m and 1/2 (1 - 1/v). KL as log q - log p at z:
@@ -534,7 +545,7 @@ def _encoder_slopes(s: Seen, w: Array) -> Slopes:
     )
 
 
-def _judged(reading: Reading) -> list[tuple[int, float]]:
+def _judged(reading: BoundReading) -> list[tuple[int, float]]:
     """Cases whose gradients are judged, each with the weight of one example in it.
 
     Larger batches only where their values are averages, so that a sum is not punished twice.
@@ -549,7 +560,7 @@ ITS_OWN = (
 )
 
 
-def _encoder_follows(trial: Trial, reading: Reading) -> bool:
+def _encoder_follows(trial: Trial, reading: BoundReading) -> bool:
     """Whether the gradients to m and v are those of a value that is wrong in a known way."""
     if reading.nelbo_right():
         return False
@@ -565,7 +576,7 @@ def _encoder_follows(trial: Trial, reading: Reading) -> bool:
     )
 
 
-def _decoder_follows(trial: Trial, reading: Reading) -> bool:
+def _decoder_follows(trial: Trial, reading: BoundReading) -> bool:
     """The same of the gradient to the decoder's b."""
     if reading.nelbo_right():
         return False
@@ -610,40 +621,40 @@ def gradient_encoder(trial: Trial) -> Verdict:
             # Only where the term itself is right: a tiny one would look like a missing one.
             if reading.sign("rec") == 1 and any(s.used(to_m, to_v, s.closed) <= 1 for s in alike):
                 if "to_b" not in each(trial)[case].got:
-                    raise Reject(
+                    raise CheckFailed(
                         f"{message} The gradient of the reconstruction term is missing.", diagnosis="rec_detached"
                     )
                 if _from_prior(asked):
-                    raise Reject(
+                    raise CheckFailed(
                         f"{message} Only the gradient of the KL term is there. The decoded z comes from the prior, "
                         "so it does not depend on m and v.",
                         diagnosis="decodes_prior",
                     )
-                raise Reject(
+                raise CheckFailed(
                     f"{message} Only the gradient of the KL term is there, because z was detached.",
                     diagnosis="detached_sample",
                 )
             if reading.sign("kl") == 1 and any(s.used(to_m, to_v, s.through_rec) <= 1 for s in alike):
-                raise Reject(
+                raise CheckFailed(
                     f"{message} Only the gradient of the reconstruction term is there.", diagnosis="kl_detached"
                 )
-            raise Reject(message)
-    return passed("The gradients of the negative ELBO with respect to m and v are right.", used=used)
+            raise CheckFailed(message)
+    return passed("The gradients of the negative ELBO with respect to m and v are right.", tolerance_used=used)
 
 
 def _from_prior(trial: Trial) -> bool:
     """Whether the z that are decoded are noise of the prior, as the check of z says."""
     try:
         return posterior(trial, 1e-6).diagnosis == "decodes_prior"
-    except Reject:
+    except CheckFailed:
         return False
 
 
-def _decoder_used(s: Seen, to_b: Array) -> float:
+def _decoder_used(s: BoundCase, to_b: Array) -> float:
     """Share of the rounding bound; d nelbo / db_i is the mean of the pixel's slope over z and batch."""
     inner, doubt, unsure = _pixel_slopes(s)
     bound = (doubt + gamma(1000) * np.abs(inner)).mean((0, 1))
-    return share(to_b, inner.mean((0, 1)), bound, beside=unsure.mean((0, 1)))
+    return tolerance_ratio(to_b, inner.mean((0, 1)), bound, beside=unsure.mean((0, 1)))
 
 
 def gradient_decoder(trial: Trial) -> Verdict:
@@ -659,20 +670,20 @@ def gradient_decoder(trial: Trial) -> Verdict:
             if _decoder_follows(trial, reading):
                 return passed(ITS_OWN)
             if any(_decoder_used(seen, -to_b) <= 1 for seen in reading.alike[case]):
-                raise Reject(
+                raise CheckFailed(
                     "The gradient with respect to the decoder has the wrong sign, so training would make the pixels "
                     "less likely. Expected: minimising the negative ELBO raises log p(x|z).",
                     diagnosis="elbo_not_negated" if reading.nelbo_right(sign=-1) else "rec_subtracted",
                 )
-            raise Reject(
+            raise CheckFailed(
                 "The gradient of the negative ELBO with respect to the decoder is not the gradient of -log p(x|z). "
                 "Expected: sigmoid(logit) - x at every pixel, for a single example."
             )
-    return passed("The gradient of the negative ELBO with respect to the decoder is right.", used=used)
+    return passed("The gradient of the negative ELBO with respect to the decoder is right.", tolerance_used=used)
 
 
 def _made_of(asked: Trial, noise: Trial, z: Array) -> None:
-    """Raises `Reject` where the values of these calls are not made of the z (calls, rows, dim) that came with them.
+    """Raises `CheckFailed` where the values of these calls are not made of the z (calls, rows, dim) that they came with.
 
     Whose reconstruction or bound is right for single examples makes it so of any z, up to how a batch is averaged. Code
     that knows what is done with its z can show others, and a tensor's clone can be made something else; but then these
@@ -680,7 +691,7 @@ def _made_of(asked: Trial, noise: Trial, z: Array) -> None:
     """
     try:
         reading = read(section(asked, "values"))
-    except Reject:
+    except CheckFailed:
         return  # what is wrong there has cost its points
     sign = reading.sign("rec")
     which = "rec" if sign else "nelbo" if reading.nelbo_right() else ""
@@ -707,7 +718,7 @@ def _made_of(asked: Trial, noise: Trial, z: Array) -> None:
         value = float(parts[call].mean())
         factors = [factor(batch) if parts.shape[1] == 1 else 1.0 for factor in of_batch]
         if not any(_fits(value, factor, one, signed) for one in seen for factor in factors):
-            raise Reject(
+            raise CheckFailed(
                 f"In {len(z)} calls with one batch the {WORDS[which]} does not match the z that was passed to the "
                 "decoder. Expected: both terms are computed from the decoded z.",
                 diagnosis="z_exchanged",
@@ -718,10 +729,10 @@ FACTORS: tuple[Callable[[int], float], ...] = (lambda batch: 1.0, float, lambda 
 """What the average over a batch may be multiplied by: nothing, the batch in a sum, or it was divided by it twice."""
 
 
-def _fits(value: float, factor: float, seen: Seen, sign: int) -> bool:
+def _fits(value: float, factor: float, seen: BoundCase, sign: int) -> bool:
     """Whether the value is `factor` times the reconstruction term with this sign, or the bound where it is 0."""
     if sign:
-        return fits(value, factor * sign * float(seen.rec.mean()), factor * seen.rec_bound)
+        return within(value, factor * sign * float(seen.rec.mean()), factor * seen.rec_bound)
     return is_bound(value / factor, seen)
 
 
@@ -731,7 +742,9 @@ def posterior(trial: Trial, alpha: float) -> Verdict:
     calls, (batch, dim) = int(trial.given["calls"]), m.shape
     z = array(trial.got, "z", what="The decoded z")
     if z.ndim != 3 or z.shape[0] != calls or z.shape[2] != dim or z.shape[1] % batch or not z.shape[1]:
-        raise Reject(f"The z passed to the decoder has shape {list(z.shape[1:])}. Expected: shape [{batch}, {dim}].")
+        raise CheckFailed(
+            f"The z passed to the decoder has shape {list(z.shape[1:])}. Expected: shape [{batch}, {dim}]."
+        )
     _made_of(asked, trial, z)
     # Of many samples the first few of each call are enough, and keep the judge's work bounded.
     stacked = z.reshape(calls, -1, batch, dim)[:, :4].reshape(-1, batch, dim)
@@ -743,7 +756,7 @@ def posterior(trial: Trial, alpha: float) -> Verdict:
     best: Verdict | None = None
     # More readings are more chances to pass, never to fail: alpha bounds a false fail of the right one.
     for rows in readings:
-        verdict, worst = luck([*everything((rows - m) / np.sqrt(v), m, v)], alpha, right)
+        verdict, worst = at_level([*everything((rows - m) / np.sqrt(v), m, v)], alpha, right)
         if verdict:
             return verdict
         best = best or _not_posterior(rows, m, v, worst.what, worst.p)
@@ -756,10 +769,10 @@ def _not_posterior(z: Array, m: Array, v: Array, what: str, p: float) -> Verdict
     e = (z - m) / np.sqrt(v)
     if np.ptp(e) < 1e-3:
         return Verdict(0.0, f"The mean m was passed to the decoder, not a sample. {expected}", "decodes_mean", p=p)
-    if smallest([*everything(z, m, v)]).p >= 1e-6:
+    if smallest_p([*everything(z, m, v)]).p >= 1e-6:
         return Verdict(0.0, f"Noise from the prior N(0, I) was passed to the decoder. {expected}", "decodes_prior", p=p)
     for diagnosis, sentence, residual in RESIDUALS:
-        if smallest([*everything(residual(z, m, v), m, v)]).p >= 1e-6:
+        if smallest_p([*everything(residual(z, m, v), m, v)]).p >= 1e-6:
             return Verdict(0.0, f"{sentence} {expected}", diagnosis, p=p)
     if len(unrepeated(e)) < len(e):
         return Verdict(0.0, f"Every call decoded the same z. {expected}", "seeded_inside", p=p)

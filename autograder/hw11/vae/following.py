@@ -17,20 +17,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autograder.core import Array
-from autograder.hw11.vae.reading import (
+from autograder.hw11.vae.interpretation import (
     ALONE,
     KL_MISTAKES,
     PIXELS,
     REC_MISTAKES,
     STEEPEST,
-    Reading,
-    Seen,
+    BoundCase,
+    BoundReading,
     cross_entropy,
     divergence,
     is_mistake,
     log_ratio,
 )
-from autograder.judging.judges import fits
+from autograder.judging.judges import within
 
 Term = Callable[..., Array | float]
 STEP = 1e-5
@@ -54,23 +54,23 @@ class Followed:
     of_kl: float
     of_rec: float
 
-    def value(self, seen: Seen) -> float:
+    def value(self, seen: BoundCase) -> float:
         return self.of_kl * float(np.mean(self.kl(seen))) + self.of_rec * float(np.mean(self.rec(seen)))
 
 
-def _right_kl(seen: Seen) -> Array:
+def _right_kl(seen: BoundCase) -> Array:
     return seen.kl
 
 
-def _estimated_kl(seen: Seen) -> Array:
+def _estimated_kl(seen: BoundCase) -> Array:
     return seen.monte_carlo
 
 
-def _right_rec(seen: Seen) -> Array:
+def _right_rec(seen: BoundCase) -> Array:
     return seen.rec
 
 
-def _terms(reading: Reading, which: str) -> list[Term]:
+def _terms(reading: BoundReading, which: str) -> list[Term]:
     """What the returned term is in every single example: right, with either sign, or known mistakes."""
     pairs = [(reading.single(case, which), reading.cases[case]) for case in ALONE]
     mistakes = KL_MISTAKES if which == "kl" else REC_MISTAKES
@@ -97,7 +97,7 @@ def _weights(pairs: list[tuple[float, float, float]]) -> Iterator[tuple[float, f
         yield float(found[0]), float(found[1])
 
 
-def followed(reading: Reading) -> list[Followed]:
+def followed(reading: BoundReading) -> list[Followed]:
     """All that explains the negative ELBO of every single example, up to the same constant."""
     found = []
     for kl in _terms(reading, "kl"):
@@ -120,12 +120,12 @@ def followed(reading: Reading) -> list[Followed]:
                     for case, (value, a, b) in zip(ALONE, triples, strict=True)
                 ]
                 constant = float(np.median(rest))
-                if all(fits(one, constant, bound) for one, bound in zip(rest, bounds, strict=True)):
+                if all(within(one, constant, bound) for one, bound in zip(rest, bounds, strict=True)):
                     found.append(Followed(kl, rec, of_kl, of_rec))
     return found
 
 
-def moved(seen: Seen, m: Array, v: Array, w: Array, b: Array) -> Seen:
+def moved(seen: BoundCase, m: Array, v: Array, w: Array, b: Array) -> BoundCase:
     """The case with other m (batch, dim), v and b (784,), and the same noise."""
     noise = (seen.z - seen.m) / np.sqrt(seen.v)
     z = m + np.sqrt(v) * noise
@@ -137,7 +137,7 @@ def moved(seen: Seen, m: Array, v: Array, w: Array, b: Array) -> Seen:
     )  # fmt: skip
 
 
-def encoder_follows(one: Followed, seen: Seen, w: Array, b: Array, to_m: Array, to_v: Array) -> bool:
+def encoder_follows(one: Followed, seen: BoundCase, w: Array, b: Array, to_m: Array, to_v: Array) -> bool:
     """Whether the gradients to m and v, (1, dim) each, are those of the value."""
     for got, place in ((to_m, "m"), (to_v, "v")):
         want = np.empty_like(seen.m)
@@ -149,18 +149,18 @@ def encoder_follows(one: Followed, seen: Seen, w: Array, b: Array, to_m: Array, 
                 (m if place == "m" else v)[index] += sign * step
                 ends.append(one.value(moved(seen, m, v, w, b)))
             want[index] = (ends[0] - ends[1]) / (2 * step)
-        if not fits(got, want, NEAR * max(1.0, float(np.abs(want).max()))):
+        if not within(got, want, NEAR * max(1.0, float(np.abs(want).max()))):
             return False
     return True
 
 
-def decoder_follows(one: Followed, seen: Seen, w: Array, b: Array, to_b: Array) -> bool:
+def decoder_follows(one: Followed, seen: BoundCase, w: Array, b: Array, to_b: Array) -> bool:
     """Whether the gradient to b, (784,), is that of the value."""
     rng = np.random.Generator(np.random.Philox(1))
     for _ in range(DIRECTIONS):
         along = rng.standard_normal(len(b))
         ends = [one.value(moved(seen, seen.m, seen.v, w, b + sign * STEP * along)) for sign in (1, -1)]
         want = (ends[0] - ends[1]) / (2 * STEP)
-        if not fits(float(to_b @ along), want, NEAR * float(np.linalg.norm(to_b)) + 1e-9):
+        if not within(float(to_b @ along), want, NEAR * float(np.linalg.norm(to_b)) + 1e-9):
             return False
     return True

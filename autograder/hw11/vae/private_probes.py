@@ -1,7 +1,7 @@
 """Probes of `negative_elbo_bound`, with stub networks whose answers are known and a sampler that works.
 
 The student's `sample_gaussian` is replaced, so that one wrong function is not punished twice. That makes
-this module the only one that knows how to sample: it is loaded in the worker of its own asks alone,
+this module the only one that knows how to sample: it is loaded in the worker of its own requests alone,
 where the student's code is meant to be able to call it, and nowhere else.
 """
 

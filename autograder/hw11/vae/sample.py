@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import Array, Ask, Reject, Smallest, Specs, Trial, Values, Verdict
+from autograder.core import Array, CheckFailed, Counterexample, Request, Specs, Trial, Values, Verdict
 from autograder.hw11.epsilon import ALLOWED, EPSILON, of_root_slope, of_variance
 from autograder.hw11.precision import HALF, is_half
-from autograder.judging.judges import array, fits, luck, passed, share, shown
+from autograder.judging.judges import array, at_level, passed, shown, tolerance_ratio, within
 from autograder.judging.stats import (
     cells,
     dependence,
@@ -21,7 +21,7 @@ from autograder.judging.stats import (
     mean,
     parameters,
     repetition,
-    smallest,
+    smallest_p,
     tails,
     variance,
 )
@@ -75,7 +75,7 @@ def _returns(given: Values) -> Specs:
     )
 
 
-ASK = Ask("vae.probes:sample", _everything, returns=_returns, needs=("gan_vae/utils.py",))
+REQUEST = Request("vae.probes:sample", _everything, returns=_returns, needs=("gan_vae/utils.py",))
 
 # ------------------------------------------------------------------------------------ how it is judged
 
@@ -85,7 +85,9 @@ def contract(trial: Trial) -> Verdict:
         z, shape = case.got.get("z"), np.shape(case.given["m"])
         array(case.got, "z", shape=shape, what=f"For m of shape {list(shape)} the sample")
         if isinstance(z, np.ndarray) and z.dtype != np.float32:
-            raise Reject(f"For float32 m and v the sample has type {z.dtype}. Expected: float32.", diagnosis="dtype")
+            raise CheckFailed(
+                f"For float32 m and v the sample has type {z.dtype}. Expected: float32.", diagnosis="dtype"
+            )
     return passed("The sample has the shape and the type of m for every shape that was tried.")
 
 
@@ -95,7 +97,7 @@ def inputs(trial: Trial) -> Verdict:
             before = case.given[name]
             after = array(case.got, name, shape=np.shape(before), what=f"The {word} after the call")
             if not np.array_equal(after, before):
-                raise Reject(
+                raise CheckFailed(
                     f"After the call the {word} {name} that was passed in has changed. Expected: {name} is "
                     "unchanged. Operations that end in an underscore, and +=, write into their argument.",
                     diagnosis="in_place",
@@ -129,7 +131,7 @@ def _no_noise(trial: Trial, e: Array, *, name: str = "standard") -> None:
     if np.ptp(e) < CONSTANT:
         other, _, _ = _residual(trial, "varied" if name == "standard" else "standard")
         where = "With m = 0 and v = 1 every sample" if name == "standard" else "Every sample"
-        raise Reject(
+        raise CheckFailed(
             f"{where} was the same number of standard deviations away from its mean. Expected: independent random "
             "noise for every entry.",
             diagnosis="no_noise" if np.ptp(other) < CONSTANT else "",
@@ -140,9 +142,9 @@ def noise(trial: Trial, alpha: float) -> Verdict:
     trial = section(trial, "noise")
     e, _, _ = _residual(trial, "standard")
     _no_noise(trial, e)
-    verdict, worst = luck(marginal(e), alpha, "With m = 0 and v = 1 the samples are standard normal.")
+    verdict, worst = at_level(marginal(e), alpha, "With m = 0 and v = 1 the samples are standard normal.")
     if verdict and is_half(e):
-        raise Reject(
+        raise CheckFailed(
             "With m = 0 and v = 1 the samples are half-precision numbers, which have three digits and no value "
             "between 2 and 2.002. Expected: noise as fine as float32, the type of m and v.",
             diagnosis=HALF,
@@ -332,7 +334,7 @@ def _constant(z: Array, m: Array, v: Array) -> float | None:
     for size in TOO_LARGE:
         for spread in (np.sqrt(v + size), np.sqrt(v) + size):
             r = (z - m) / spread
-            if smallest([variance(r), *parameters(r, m, v)]).p >= 1e-6:
+            if smallest_p([variance(r), *parameters(r, m, v)]).p >= 1e-6:
                 return size
     return None
 
@@ -344,7 +346,7 @@ def follows(trial: Trial, alpha: float) -> Verdict:
     e = unrepeated(e)  # the same noise in several calls is another check's matter
     doubt = 1 - np.sqrt(v / (v + of_variance(v)))
     right = f"The mean of the samples follows m and their standard deviation follows sqrt(v). {ALLOWED}"
-    verdict, worst = luck(parameters(e, m, v, doubt=doubt), alpha, right)
+    verdict, worst = at_level(parameters(e, m, v, doubt=doubt), alpha, right)
     if verdict:
         return verdict
     z = _samples(trial, "varied", m.shape)
@@ -353,7 +355,7 @@ def follows(trial: Trial, alpha: float) -> Verdict:
     for diagnosis, sentence, residual in RESIDUALS:
         r = residual(z, m, v)[usable].reshape(len(z), -1)
         # Its scale too: the contrasts do not see a factor that all entries have in common.
-        if smallest([variance(r), *parameters(r, m[v > 0.1], v[v > 0.1])]).p >= 1e-6:
+        if smallest_p([variance(r), *parameters(r, m[v > 0.1], v[v > 0.1])]).p >= 1e-6:
             return Verdict(0.0, f"{sentence} Expected: z = m + sqrt(v) e with e from N(0, I).", diagnosis, p=worst.p)
     expected = "Expected: z = m + sqrt(v) e with e from N(0, I)."
     size = _constant(unrepeated(z), m, v)
@@ -405,7 +407,7 @@ def _tiny_returns(_given: Values) -> Specs:
     return declared(cases=[{"z": entries(TINY_CALLS * np.size(m))} for m, _ in TINY])
 
 
-SMALLEST = Smallest(Ask("vae.probes:tiny", _tiny, seconds=3, fixed=True, returns=_tiny_returns), _off)
+SMALLEST = Counterexample(Request("vae.probes:tiny", _tiny, seconds=3, deterministic=True, returns=_tiny_returns), _off)
 
 
 FEW = (3, 5)
@@ -421,7 +423,7 @@ def independence(trial: Trial, alpha: float) -> Verdict:
     e, _, _ = _residual(trial, "standard")
     _no_noise(trial, e)
     e = unrepeated(e)
-    verdict, worst = luck(dependence(e), alpha, "The noise of different entries is independent.")
+    verdict, worst = at_level(dependence(e), alpha, "The noise of different entries is independent.")
     if verdict:
         return verdict
     expected = "Expected: independent noise for every entry, drawn with the full shape of m."
@@ -462,7 +464,7 @@ def fresh(trial: Trial, alpha: float) -> Verdict:
     for axis in (1, 2):
         if same(e, axis):  # noise shared within a call is the previous check's matter
             e = np.take(e, [0], axis=axis)
-    verdict, worst = luck(repetition(e), alpha, "Every call draws new noise.")
+    verdict, worst = at_level(repetition(e), alpha, "Every call draws new noise.")
     # That 15 new normals come within 1e-3 of those of all 7 other calls has a probability below 1e-300.
     few = same(_samples(trial, "few", FEW), 0)
     if verdict and not few:
@@ -485,14 +487,16 @@ def gradient(trial: Trial) -> Verdict:
     # torch.normal(m, s) hands back gradients, but they are all zero.
     reached = [name for name in ("to_m", "to_v") if name in trial.got and np.any(trial.got[name])]
     if not reached:
-        raise Reject(
+        raise CheckFailed(
             "No gradient flows from the sample to m or v. Was the sample detached, computed under torch.no_grad(), "
             f"or drawn by a function that has no gradient (torch.normal(m, s), .sample())? {expected}",
             diagnosis="detached_sample",
         )
     if len(reached) == 1:
         lost = "v" if reached == ["to_m"] else "m"
-        raise Reject(f"No gradient flows from the sample to {lost}. {expected}", diagnosis=f"no_gradient_to_{lost}")
+        raise CheckFailed(
+            f"No gradient flows from the sample to {lost}. {expected}", diagnosis=f"no_gradient_to_{lost}"
+        )
     to_m, to_v = (array(trial.got, name, shape=m.shape, what="The gradient") for name in reached)
     # Rounding: z carries u |z|, so z - m errs by u (|z| + |m|); sqrt, product and quotient of the
     # backward pass add a few u each. 16 covers every way of writing it, exp(log(v) / 2) included. Noise
@@ -503,25 +507,25 @@ def gradient(trial: Trial) -> Verdict:
     rough = gamma(16) * (np.abs(slope) + np.abs(w) * (np.abs(z) + np.abs(m) + 12 * np.sqrt(v)) / (2 * v))
     tiny = np.abs(slope) * of_root_slope(v)
     bound_v = rough + tiny
-    used = max(share(to_m, w, bound_m), share(to_v, slope, rough, beside=tiny))
+    used = max(tolerance_ratio(to_m, w, bound_m), tolerance_ratio(to_v, slope, rough, beside=tiny))
     if used <= 1:
-        return passed(f"The gradients of the sample with respect to m and v are right. {ALLOWED}", used=used)
-    if fits(to_m, w, bound_m) and fits(to_v, 2 * slope, 2 * bound_v):
-        raise Reject(
+        return passed(f"The gradients of the sample with respect to m and v are right. {ALLOWED}", tolerance_used=used)
+    if within(to_m, w, bound_m) and within(to_v, 2 * slope, 2 * bound_v):
+        raise CheckFailed(
             "The gradient with respect to v is the one of noise multiplied by v. So v was used as the standard "
             f"deviation, but it is the variance. {expected}",
             diagnosis="variance_as_std",
         )
-    if fits(to_m, w, bound_m) and fits(to_v, v * slope, v * bound_v):
-        raise Reject(
+    if within(to_m, w, bound_m) and within(to_v, v * slope, v * bound_v):
+        raise CheckFailed(
             "The gradient with respect to v is the one of z = m + exp(v / 2) e, but v is the variance, not its "
             f"logarithm. {expected}",
             diagnosis="variance_as_log_variance",
         )
-    if fits(to_m, w, bound_m) and (size := _added(slope, to_v, v, rough)):
-        raise Reject(f"{_too_large(size)} {expected}", diagnosis="epsilon_too_large")
-    wrong = "m" if share(to_m, w, bound_m) > 1 else "v"
-    raise Reject(f"The gradient of the sample with respect to {wrong} is wrong. {expected}")
+    if within(to_m, w, bound_m) and (size := _added(slope, to_v, v, rough)):
+        raise CheckFailed(f"{_too_large(size)} {expected}", diagnosis="epsilon_too_large")
+    wrong = "m" if tolerance_ratio(to_m, w, bound_m) > 1 else "v"
+    raise CheckFailed(f"The gradient of the sample with respect to {wrong} is wrong. {expected}")
 
 
 def _added(slope: Array, to_v: Array, v: Array, rough: Array) -> float:

@@ -12,9 +12,9 @@ MOST_BESIDE = 1 << 20
 """Bytes of a file that a notebook runs."""
 
 
-def beside(box: Path, file: str) -> notebooks.Reader:
+def beside(workspace: Path, file: str) -> notebooks.Reader:
     """Reads the files that lie beside the notebook or below."""
-    folder = (box / file).parent
+    folder = (workspace / file).parent
 
     def read(name: str) -> bytes | None:
         path = folder / name
@@ -26,8 +26,8 @@ def beside(box: Path, file: str) -> notebooks.Reader:
     return read
 
 
-def kept(box: Path, file: str) -> notebooks.Source | None:
+def kept(workspace: Path, file: str) -> notebooks.NotebookSource | None:
     """What was read of the notebook before, None where that is not known."""
     with contextlib.suppress(Exception):
-        return notebooks.Source.unpacked((box / READ / f"{file}.json").read_text("utf-8"))
+        return notebooks.NotebookSource.unpacked((workspace / READ / f"{file}.json").read_text("utf-8"))
     return None

@@ -29,7 +29,7 @@ class Job:
     `profiled`, the worker's log tells its phases. What `reads` runs no code of the submission's.
     """
 
-    box: str
+    workspace: str
     absent: tuple[str, ...]
     probe: str
     probes: str
@@ -59,7 +59,7 @@ class Job:
                 files=256 if notebook else confine.Limits.files,
                 written=confine.SCRATCH if writable else 0,
             ),
-            readable=[Path(self.box), *([Path(self.scratch)] if self.scratch else []), *confine.python_folders()],
+            readable=[Path(self.workspace), *([Path(self.scratch)] if self.scratch else []), *confine.python_folders()],
             writable=writable,
             sockets=sockets,
             layers=self.layers,
@@ -73,12 +73,12 @@ def live(job: Job, channel: int) -> NoReturn:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         module = probe_modules.load(probe_modules.name_of(job.probes, job.probe))  # while our files can still be read
         probe: Reading = getattr(module, job.probe.partition(":")[2])
-        os.chdir(job.box)
+        os.chdir(job.workspace)
         phases.begin("confine")
         job.confined()
         phases.begin("probe")
         request = wire.read(lambda count: receive(channel, count))
-        reply = answer(request, probe, Contents(Path(job.box), job.absent))
+        reply = answer(request, probe, Contents(Path(job.workspace), job.absent))
         end(job, channel, reply, phases)
     except BaseException:  # whatever it is, this process must not go on as a second zygote
         os._exit(70)
@@ -102,7 +102,7 @@ def _fault(error: BaseException, contents: Contents) -> Fault:
         return Fault("unusable", str(error)[:400])
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     kind = "memory" if isinstance(error, MemoryError) else "raised"
-    return Fault(kind, text.replace(f"{contents.box}/", "").strip().splitlines()[0][:400])
+    return Fault(kind, text.replace(f"{contents.workspace}/", "").strip().splitlines()[0][:400])
 
 
 def receive(channel: int, count: int) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn, Protocol
 
 from autograder.sandbox import wire
 from autograder.sandbox.guest import files, jupyter, machine
-from autograder.sandbox.guest.notebooks import Cell, Run, run_all
+from autograder.sandbox.guest.notebooks import Cell, NotebookRun, run_all
 
 ARTEFACT = "get_ipython().artefact()"
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
@@ -55,7 +55,7 @@ class Kernel:
         self.ended = False
         self.expression = ARTEFACT
 
-    def run(self, cells: Sequence[Cell], *, seconds: float) -> tuple[Run, dict[str, Any]]:
+    def run(self, cells: Sequence[Cell], *, seconds: float) -> tuple[NotebookRun, dict[str, Any]]:
         """Executes the cells; how that went, and the collector's values (none where the kernel is gone)."""
         run, answer = run_all(cells, self, seconds=seconds, progress=_tell)
         return run, {name: value for name, value in _values(answer).items() if not hasattr(run, name)}

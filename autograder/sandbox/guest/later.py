@@ -59,7 +59,7 @@ class Module(types.ModuleType):
         return repr(real(self))
 
 
-class Name:
+class LazyName:
     """A name of a module, to be imported when something is first done with it. It does all that the real one does."""
 
     def __init__(self, module: str, name: str, load: Load) -> None:
@@ -119,12 +119,12 @@ def _named(module: str, name: str) -> Any:
 
 
 def _forward(name: str, does: Callable[..., Any], *, swapped: bool = False) -> None:
-    def method(self: Name, *arguments: Any) -> Any:
+    def method(self: LazyName, *arguments: Any) -> Any:
         given = (*arguments, real(self)) if swapped else (real(self), *arguments)
         return does(*given)
 
     method.__name__ = name
-    setattr(Name, name, method)
+    setattr(LazyName, name, method)
 
 
 ONE_SIDED = "eq ne lt le gt ge neg pos abs invert index contains getitem setitem delitem"
@@ -142,7 +142,7 @@ for _name, _does in (
     _forward(f"__{_name}__", _does)
 
 
-def real(one: Module | Name) -> Any:
+def real(one: Module | LazyName) -> Any:
     """What `one` stands for, imported now if it was not before; what cannot be imported is as good as absent."""
     state: dict[str, Any] = object.__getattribute__(one, "__dict__")
     if state["_real"] is None:
@@ -168,7 +168,7 @@ class Known:
     def __init__(self, load: Load) -> None:
         self.load = load
         self.modules: dict[str, Module] = {}
-        self.names: dict[tuple[str, str], Name] = {}
+        self.names: dict[tuple[str, str], LazyName] = {}
 
     def module(self, name: str, space: dict[str, Any]) -> Any:
         """The module `name`, which `space` is about to hold a name for, and its parents' attribute."""
@@ -184,7 +184,7 @@ class Known:
         if _is_module(module, name):
             return self.module(f"{module}.{name}", space)
         if (module, name) not in self.names:
-            self.names[module, name] = Name(module, name, self.load)
+            self.names[module, name] = LazyName(module, name, self.load)
         return self._at(self.names[module, name], space)
 
     @staticmethod

@@ -30,8 +30,8 @@ class Finder(importlib.abc.MetaPathFinder):
     `root` is where its imports begin; `files` are those that its notebook writes, by their path from there.
     """
 
-    def __init__(self, box: Path, faults: Faults, seconds: Callable[[], float]) -> None:
-        self.box, self.root = box, box
+    def __init__(self, workspace: Path, faults: Faults, seconds: Callable[[], float]) -> None:
+        self.workspace, self.root = workspace, workspace
         self.faults, self.seconds = faults, seconds
         self.files: Mapping[str, str] = {}
         self.executed: list[types.ModuleType] = []
@@ -51,7 +51,7 @@ class Finder(importlib.abc.MetaPathFinder):
     @cached_property
     def listed(self) -> tuple[str, ...]:
         """What the intake saw the folder of the code called."""
-        file = self.box / PACKAGES
+        file = self.workspace / PACKAGES
         return tuple(file.read_text("utf-8", "replace").split()) if file.is_file() else ()
 
     def find_spec(
@@ -87,7 +87,11 @@ class FileLoader(importlib.abc.InspectLoader):
         """How the file is called in tracebacks and to the student."""
         if self.named:
             return self.named
-        inside = self.file.relative_to(self.finder.box) if self.file.is_relative_to(self.finder.box) else self.file
+        inside = (
+            self.file.relative_to(self.finder.workspace)
+            if self.file.is_relative_to(self.finder.workspace)
+            else self.file
+        )
         return inside.as_posix()
 
     def get_source(self, fullname: str) -> str:
@@ -167,15 +171,15 @@ class _LastFinder(importlib.abc.MetaPathFinder):
         for end in (place.with_suffix(".py"), place / "__init__.py"):
             for file in self.elsewhere:
                 if file.parts[-len(end.parts) :] == end.parts:
-                    return self.finder._spec(fullname, self.finder.box / file, package=end.name == "__init__.py")
+                    return self.finder._spec(fullname, self.finder.workspace / file, package=end.name == "__init__.py")
         return None
 
     @cached_property
     def elsewhere(self) -> list[PurePosixPath]:
         """The upload's Python files, the nearest first."""
         found: list[PurePosixPath] = []
-        for path in self.finder.box.rglob("*.py"):
-            inside = PurePosixPath(path.relative_to(self.finder.box).as_posix())
+        for path in self.finder.workspace.rglob("*.py"):
+            inside = PurePosixPath(path.relative_to(self.finder.workspace).as_posix())
             if inside.parts[0] != GIVEN:
                 found.append(inside)
             if len(found) == MOST_FILES:
@@ -190,8 +194,8 @@ class _LastFinder(importlib.abc.MetaPathFinder):
         nothing of that name is installed and what is imported from it lies at the root.
         """
         names = set(self.finder.listed)
-        texts = [self.finder.box / file for file in self.elsewhere[:MOST_FILES]]
-        for path in (*texts, *self.finder.box.glob("*.ipynb")):
+        texts = [self.finder.workspace / file for file in self.elsewhere[:MOST_FILES]]
+        for path in (*texts, *self.finder.workspace.glob("*.ipynb")):
             with path.open("rb") as file:
                 names |= self._imported(file.read(MOST_BYTES).decode("utf-8", "replace"))
         return tuple(sorted(names, key=lambda name: (-name.count("."), name)))

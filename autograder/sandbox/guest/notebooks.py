@@ -45,7 +45,7 @@ MAX_MAGICS, MAX_WORK = 400, 500_000
 1.5 s, and gives up after 500."""
 
 
-class Unreadable(Exception):
+class NotebookUnreadable(Exception):
     """The file is not a notebook; the sentence says why."""
 
 
@@ -72,11 +72,11 @@ def read(data: bytes) -> tuple[Cell, ...]:
     except Exception as error:  # whatever nbformat meets in a file that is not a notebook
         anyway = _sources_anyway(data)
         if anyway is None:
-            raise Unreadable(f"it is not a valid notebook for Jupyter ({type(error).__name__})") from None
+            raise NotebookUnreadable(f"it is not a valid notebook for Jupyter ({type(error).__name__})") from None
         sources = anyway
     written = [source for source in sources if source.strip()]
     if len(written) > MAX_CELLS:
-        raise Unreadable(f"it has {len(written)} code cells, which is more than the limit of {MAX_CELLS}")
+        raise NotebookUnreadable(f"it has {len(written)} code cells, which is more than the limit of {MAX_CELLS}")
     return tuple(Cell(number, source) for number, source in enumerate(written, 1))
 
 
@@ -217,7 +217,7 @@ def parse(cell: Cell) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
+class NotebookSource:
     """All statements of a notebook in order, the pieces that are no Python, and the files that it writes.
 
     `faults` are the cells that could not be read at all, and why.
@@ -290,7 +290,7 @@ class Source:
         )
 
     @staticmethod
-    def unpacked(text: str) -> Source:
+    def unpacked(text: str) -> NotebookSource:
         """What was packed."""
         packed = json.loads(text)
         statements = (
@@ -301,13 +301,13 @@ class Source:
         )
         broken = (Unparsed(cell, line, words, frozenset(binds)) for cell, line, words, binds in packed["broken"])
         faults = {int(cell): str(words) for cell, words in packed["faults"].items()}
-        return Source(tuple(statements), tuple(broken), faults, dict(packed["files"]))
+        return NotebookSource(tuple(statements), tuple(broken), faults, dict(packed["files"]))
 
 
 class _Needed:
     """The statements that some names need: those chosen so far, and the names that they use."""
 
-    def __init__(self, source: Source, but: Collection[str]) -> None:
+    def __init__(self, source: NotebookSource, but: Collection[str]) -> None:
         self.source, self.theirs = source, frozenset(but)
         self.chosen: set[int] = set()
         self.known: set[str] = set()
@@ -391,7 +391,7 @@ Reader = Callable[[str], bytes | None]
 """What stands in a file beside the notebook, None where there is none of this name."""
 
 
-def source_of(cells: tuple[Cell, ...], beside: Reader | None = None) -> Source:
+def source_of(cells: tuple[Cell, ...], beside: Reader | None = None) -> NotebookSource:
     """What can be read of the notebook's Python; a statement with a syntax error costs only itself.
 
     `beside` reads the files that `%run` names.
@@ -402,11 +402,11 @@ def source_of(cells: tuple[Cell, ...], beside: Reader | None = None) -> Source:
 
 
 @lru_cache(maxsize=4)
-def _source_of(cells: tuple[Cell, ...]) -> Source:
+def _source_of(cells: tuple[Cell, ...]) -> NotebookSource:
     return _read_cells(cells, lambda _name: None)
 
 
-def _read_cells(cells: tuple[Cell, ...], beside: Reader) -> Source:
+def _read_cells(cells: tuple[Cell, ...], beside: Reader) -> NotebookSource:
     statements: list[Statement] = []
     broken: list[Unparsed] = []
     faults: dict[int, str] = {}
@@ -432,7 +432,7 @@ def _read_cells(cells: tuple[Cell, ...], beside: Reader) -> Source:
                     flags |= found[-1].flags_after
         except (ValueError, RecursionError, MemoryError) as fault:
             faults[cell.number] = str(fault)[:MAX_TEXT] or type(fault).__name__
-    return Source(tuple(statements), tuple(broken), faults, files)
+    return NotebookSource(tuple(statements), tuple(broken), faults, files)
 
 
 def _with_runs(cell: Cell, files: Mapping[str, str], beside: Reader) -> list[tuple[str, str]]:
@@ -458,7 +458,7 @@ def _brought(name: str, data: bytes | str, cell: int) -> list[tuple[str, str]]:
     """What `%run` runs: a Python file, or the cells of a notebook."""
     if not name.endswith(".ipynb"):
         return [(name, data if isinstance(data, str) else text_of(data))]
-    with contextlib.suppress(Unreadable):
+    with contextlib.suppress(NotebookUnreadable):
         inner = read(data.encode() if isinstance(data, str) else data)
         return [(place(name, one.number), parse(one)) for one in inner]
     return []
@@ -468,7 +468,7 @@ def _brought(name: str, data: bytes | str, cell: int) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True)
-class Run:
+class NotebookRun:
     """How a whole run went: `failed` is the number of the first failing code cell, 0 where all ran.
 
     `kind` is "raised", "deadline" or "ended" (the kernel died); `text` is the error in one line.
@@ -483,7 +483,7 @@ class Run:
 
 def run_all(
     cells: Sequence[Cell], manager: Any, *, seconds: float, progress: Callable[[int, int], None]
-) -> tuple[Run, str]:
+) -> tuple[NotebookRun, str]:
     """Executes all cells in the manager's kernel by nbclient, and evaluates `manager.artefact` at the end.
 
     Returns how it went and what the kernel answered for the artefact, "" where it is gone. Outputs are
@@ -536,4 +536,4 @@ def run_all(
             failed, kind = max(started, 1), "ended"
         answer = "" if kind in ("deadline", "ended") else manager.artefact(client, deadline - time.monotonic())
     ran = len(cells) if not failed else failed - 1
-    return Run(len(cells), ran, failed, kind, text), answer
+    return NotebookRun(len(cells), ran, failed, kind, text), answer

@@ -11,7 +11,7 @@ from types import ModuleType
 from autograder.core import PUBLIC
 from autograder.sandbox.protocol import probe_files
 
-OWN = {"canary": "autograder.sandbox.guest.canary", "reading": "autograder.sandbox.guest.reading"}
+OWN = {"canary": "autograder.sandbox.guest.canary", "notebook_cache": "autograder.sandbox.guest.notebook_cache"}
 """Probes that belong to no homework."""
 
 

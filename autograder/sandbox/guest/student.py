@@ -49,27 +49,28 @@ class ImportFault(Exception):
 
 
 class Student(Contents):
-    """The submission in `box`, whose code runs: see `Contents`.
+    """The submission in `workspace`, whose code runs: see `Contents`.
 
-    `kernel` is there where the ask is for a notebook's whole run, `seconds` the time for all of the ask. `rung` is
-    how much of a notebook is run for a name: see Source.definitions; `further` is the next rung that would run more.
+    `kernel` is there where the request is for a notebook's whole run, `seconds` the time for all of the request.
+    `rung` is how much of a notebook is run for a name: see Source.definitions; `further` is the next rung that would
+    run more.
     """
 
     def __init__(
         self,
-        box: Path,
+        workspace: Path,
         absent: Sequence[str] = (),
         *,
         kernel: Kernel | None = None,
         seconds: float = 10.0,
         rung: int = 0,
     ) -> None:
-        super().__init__(box, absent)
+        super().__init__(workspace, absent)
         self.kernel, self.seconds, self.rung = kernel, seconds, rung
         self.faults = Faults()
         self._loading_ends = time.monotonic() + seconds / 2
         self._asked: set[tuple[str, tuple[str, ...]]] = set()
-        self._finder = Finder(box, self.faults, self._loading_left)
+        self._finder = Finder(workspace, self.faults, self._loading_left)
         self.loaded: Callable[[Mapping[str, Any]], None] = lambda _space: None
         """Called with the namespace of what was just loaded, before anything of it is: it may have seeded itself."""
 
@@ -103,12 +104,12 @@ class Student(Contents):
     def _home(self, found: object) -> types.ModuleType | None:
         """The submission's module that defines it, where that is known: a notebook may only import it."""
         home = sys.modules.get(getattr(found, "__module__", None) or "")
-        return home if str(getattr(home, "__file__", None) or "").startswith(f"{self.box}/") else None
+        return home if str(getattr(home, "__file__", None) or "").startswith(f"{self.workspace}/") else None
 
     def module(self, file: str) -> types.ModuleType:
         """The module of `file`, as far as it could be loaded; its first folder, if it is in one, is the import root."""
         root, _, path = file.partition("/") if "/" in file else ("", "", file)
-        self._finder.use(self.box / root)
+        self._finder.use(self.workspace / root)
         try:
             with self.phases.within("load"), awake():
                 module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
@@ -133,7 +134,7 @@ class Student(Contents):
     def _definitions(self, file: str, names: tuple[str, ...]) -> types.ModuleType:
         source = self.source(file)
         self._asked.add((file, names))
-        root = (self.box / file).parent
+        root = (self.workspace / file).parent
         self._finder.use(root, source.files)
         module = types.ModuleType("__main__")
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": Importer(root), **IN_A_NOTEBOOK}
@@ -204,23 +205,23 @@ class Student(Contents):
     def _fault_in(self, module: str, name: str) -> BaseException | None:
         """What went wrong with a name in one of the submission's modules."""
         file = getattr(sys.modules.get(module), "__file__", None) or ""
-        if not file.startswith(f"{self.box}/"):
+        if not file.startswith(f"{self.workspace}/"):
             return None
-        inside = Path(file).relative_to(self.box).as_posix()
+        inside = Path(file).relative_to(self.workspace).as_posix()
         return self._fault_of(inside, name) or self.faults.by_file.get(inside)
 
     def _own_files(self, fault: BaseException) -> Iterator[str]:
         """The submission's files whose lines were running, the deepest first."""
         with contextlib.suppress(Exception):
             for frame in reversed(traceback.extract_tb(fault.__traceback__, limit=-200)):
-                if own(frame.filename, self.box):
+                if own(frame.filename, self.workspace):
                     yield notebooks.file_of(frame.filename)
 
     def placeholder(self, fault: BaseException) -> bool:
         """Whether the function that raised it stands as it was handed out: it raises NotImplementedError itself, or it
         only returns names that nothing binds."""
         trace = _last(fault)
-        if trace is None or not own(trace.tb_frame.f_code.co_filename, self.box):
+        if trace is None or not own(trace.tb_frame.f_code.co_filename, self.workspace):
             return False
         code = trace.tb_frame.f_code
         if isinstance(fault, NotImplementedError):  # torch raises it too, for what it does not support
@@ -253,15 +254,15 @@ class Student(Contents):
     def given(self, file: str) -> types.ModuleType:
         """The template's own version of `file`, for what a broken file of the submission fails to define."""
         module = types.ModuleType(Path(file).stem)
-        FileLoader(self.box / GIVEN / file, self._finder, named=file).exec_module(module)
+        FileLoader(self.workspace / GIVEN / file, self._finder, named=file).exec_module(module)
         return module
 
 
 class Held(Student):
     """A submission whose notebook has run: its names are those that the kernel holds."""
 
-    def __init__(self, box: Path, space: dict[str, Any], *, seconds: float) -> None:
-        super().__init__(box, seconds=seconds)
+    def __init__(self, workspace: Path, space: dict[str, Any], *, seconds: float) -> None:
+        super().__init__(workspace, seconds=seconds)
         self.space = space
 
     def definitions(self, file: str, *names: str) -> Any:
@@ -356,7 +357,7 @@ def _last(fault: BaseException) -> types.TracebackType | None:
     return trace
 
 
-def describe(fault: BaseException, box: Path) -> tuple[str, str]:
+def describe(fault: BaseException, workspace: Path) -> tuple[str, str]:
     """What went wrong, in one line, and the deepest line of the submission that was running."""
     text = _words(fault)
     where = str(getattr(fault, "imported_at", ""))
@@ -365,12 +366,12 @@ def describe(fault: BaseException, box: Path) -> tuple[str, str]:
         text = f"{type(fault).__name__}: {fault.msg}"
     else:
         with contextlib.suppress(Exception):
-            for frame in _own_calls(fault, box):
+            for frame in _own_calls(fault, workspace):
                 where = frame.place
-    return _pathless(text, box), where[:300]
+    return _pathless(text, workspace), where[:300]
 
 
-def calls_of(fault: BaseException, box: Path) -> list[Call]:
+def calls_of(fault: BaseException, workspace: Path) -> list[Call]:
     """The submission's own lines on the way to the exception, the deepest last; behind them what caused it.
 
     Of a loop of calls each line stands once. At most `MOST_CALLS`.
@@ -379,16 +380,16 @@ def calls_of(fault: BaseException, box: Path) -> list[Call]:
         if isinstance(fault, SyntaxError) and fault.filename and fault.lineno:
             return [Call(f"{fault.filename}, line {fault.lineno}", (fault.text or "").strip())]
         cause = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
-        behind = _own_calls(cause, box)[-1:] if cause is not None else []
-        first = [replace(frame, error=_pathless(_words(cause), box)) for frame in behind if cause is not None]
-        return [*_own_calls(fault, box)[len(first) - MOST_CALLS :], *first]
+        behind = _own_calls(cause, workspace)[-1:] if cause is not None else []
+        first = [replace(frame, error=_pathless(_words(cause), workspace)) for frame in behind if cause is not None]
+        return [*_own_calls(fault, workspace)[len(first) - MOST_CALLS :], *first]
     return []
 
 
-def _own_calls(fault: BaseException, box: Path) -> list[Call]:
+def _own_calls(fault: BaseException, workspace: Path) -> list[Call]:
     found: dict[str, Call] = {}
     for frame in traceback.extract_tb(fault.__traceback__, limit=-200):
-        if own(frame.filename, box):
+        if own(frame.filename, workspace):
             place = f"{frame.filename}, line {frame.lineno} (in {frame.name})".replace(" (in <module>)", "")
             found.pop(place, None)  # the deepest call of a recursion counts
             found[place] = Call(place, (frame.line or "").strip().partition("\n")[0])
@@ -402,13 +403,13 @@ def _words(fault: BaseException) -> str:
         return type(fault).__name__
 
 
-def _pathless(text: str, box: Path) -> str:
+def _pathless(text: str, workspace: Path) -> str:
     """The first line, without a path of ours."""
-    for place in (f"{box}/", f"{sys.prefix}/"):
+    for place in (f"{workspace}/", f"{sys.prefix}/"):
         text = text.replace(place, "")
     return text.strip().splitlines()[0][:400]
 
 
-def own(filename: str, box: Path) -> bool:
+def own(filename: str, workspace: Path) -> bool:
     """Whether a frame's file is one of the submission's, or a cell of its notebook."""
-    return not Path(filename).is_absolute() and (box / notebooks.file_of(filename)).is_file()
+    return not Path(filename).is_absolute() and (workspace / notebooks.file_of(filename)).is_file()

@@ -36,7 +36,7 @@ def live(job: Job, channel: int) -> NoReturn:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         module = load_probe(job.probes, job.probe.partition(":")[0])  # while our files can still be read
-        os.chdir(job.box)
+        os.chdir(job.workspace)
         running = _start_kernel(job, module) if job.scratch else None
         phases.begin("confine")
         job.confined(sockets="connect" if running else "none")
@@ -44,7 +44,7 @@ def live(job: Job, channel: int) -> NoReturn:
         files.install(disk_first=False)
         machine.furnish()
         request = wire.read(lambda count: receive(channel, count))
-        student = Student(Path(job.box), job.absent, kernel=running, seconds=job.seconds, rung=job.rung)
+        student = Student(Path(job.workspace), job.absent, kernel=running, seconds=job.seconds, rung=job.rung)
         student.phases = phases
         phases.begin("probe")
         if job.rung == WHOLE:
@@ -64,7 +64,7 @@ def _start_kernel(job: Job, module: ModuleType) -> kernel.Kernel:
         header, body = wire.lengths(data[: wire.PREFIX.size])
         cut = wire.PREFIX.size + header
         request = wire.decode(data[wire.PREFIX.size : cut], data[cut : cut + body])
-        held = Held(Path(job.box), space, seconds=job.seconds)
+        held = Held(Path(job.workspace), space, seconds=job.seconds)
         Absent.forgiving = False  # what is answered now is judged
         machine.settle()
         return answer(request, module, job.probe.partition(":")[2], held, arrays=job.arrays)
@@ -93,7 +93,7 @@ def load_probe(package: str, name: str) -> ModuleType:
 
 
 def answer(request: wire.Frame, module: ModuleType, function: str, student: Student, *, arrays: str = "torch") -> bytes:
-    """The reply to one request, as bytes. `arrays` says what the probe gets (see core.Ask)."""
+    """The reply to one request, as bytes. `arrays` says what the probe gets (see core.Request)."""
     inputs = dict(request.values)
     seed = inputs.pop("seed")
     assert isinstance(seed, int)
@@ -156,8 +156,8 @@ def fault(error: BaseException, student: Student) -> Fault:
             cause, kind = first, "import"
         elif unfilled:
             kind = "unfilled"
-    text, where = describe(cause, student.box)
-    trace = "" if kind == "unfilled" else traced(calls_of(cause, student.box))
+    text, where = describe(cause, student.workspace)
+    trace = "" if kind == "unfilled" else traced(calls_of(cause, student.workspace))
     if kind == "unfilled":
         text = UNFILLED[isinstance(cause, NotImplementedError)]
     elif isinstance(cause, MemoryError) or "can't allocate memory" in text or "DefaultCPUAllocator" in text:

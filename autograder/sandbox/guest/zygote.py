@@ -1,4 +1,6 @@
-"""The process that imports torch once, if it is needed, and forks a worker for every ask. It never runs students' code.
+"""The process that imports torch once, if it is needed, and forks a worker for every request.
+
+It never runs students' code.
 
 It is started by exec with a clean environment, speaks JSON lines with the judge over one socket, and
 does two things: `spawn` (fork a worker; its channel and its log pipe come along as descriptors) and
@@ -38,7 +40,7 @@ def warm_to_read() -> None:
     from autograder.sandbox import confine
 
     confine.preload()
-    for name in ("job", "reading", "canary"):
+    for name in ("job", "notebook_cache", "canary"):
         importlib.import_module(f"autograder.sandbox.guest.{name}")
 
 
@@ -68,7 +70,9 @@ def warm(probes: str) -> None:
 
 @functools.cache
 def warm_torch() -> None:
-    """The same for torch, where no probe has imported it: an ask hands it arrays as tensors, or an upload imports it.
+    """The same for torch, where no probe has imported it.
+
+    A request hands it arrays as tensors, or an upload imports it.
 
     Nothing is done where it cannot be imported: each worker finds out for itself.
     """
@@ -139,8 +143,8 @@ MOST_FILES, MOST_TEXT = 200, 4 << 20
 
 
 @functools.cache
-def used(box: str) -> tuple[str, ...]:
-    """The slow packages that loading the box's files takes: each of its workers would import them for itself.
+def used(workspace: str) -> tuple[str, ...]:
+    """The slow packages that loading the workspace's files takes: each of its workers would import them for itself.
 
     Their text is searched, no more; a package that is imported in vain costs a second of CPU once.
     """
@@ -148,7 +152,7 @@ def used(box: str) -> tuple[str, ...]:
 
     found = []
     for name, patterns, uses in SLOW:
-        every = ([path for path in sorted(Path(box).rglob(one)) if GIVEN not in path.parts] for one in patterns)
+        every = ([path for path in sorted(Path(workspace).rglob(one)) if GIVEN not in path.parts] for one in patterns)
         files = [path for some in every for path in some[:MOST_FILES]]
         with contextlib.suppress(OSError):
             if any(uses.search(path.read_bytes()[:MOST_TEXT]) for path in files if path.is_file()):
@@ -230,14 +234,14 @@ class Zygote:
 
         channel, log = descriptors
         job = Job(**{**request["spawn"], "absent": tuple(request["spawn"]["absent"])})
-        if any(Path(job.box).glob("*.ipynb")):
+        if any(Path(job.workspace).glob("*.ipynb")):
             warm_for_notebooks()
         if not job.reads:
             warm(job.probes)
             live = importlib.import_module("autograder.sandbox.guest.worker").live
             if job.arrays == "torch":
                 warm_torch()
-            for package in used(job.box):
+            for package in used(job.workspace):
                 warm_torch() if package == "torch" else warm_for_package(package)
         warm_for_probe(probe_modules.name_of(job.probes, job.probe), reads=job.reads)
         if job.uid is not None:

@@ -1,4 +1,4 @@
-"""A worker that tries to escape, so that what is printed about the wall is what happened.
+"""A worker that tries to escape, so that what is printed about the sandbox is what happened.
 
 The probe in guest/canary.py tries each thing that a hostile submission would try and returns what it managed to do.
 `inspect` plants what there is to steal, asks, and looks at the planted things itself: a worker's word counts
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder.core import Ask, Submission
-from autograder.sandbox.host.wall import Pool
+from autograder.core import Request, Submission
+from autograder.sandbox.host.sandbox import Sandbox
 
 ASPECTS = ("files", "results", "network", "processes", "judge", "memory")
 CANARY = ".canary-"
@@ -63,7 +63,7 @@ class Report:
         return f"isolation: {' · '.join(words)} -> {'STRONG' if self.strong else 'WEAK'}"
 
 
-def inspect(pool: Pool, *, beside: Path, results: Path) -> Report:
+def inspect(sandbox: Sandbox, *, beside: Path, results: Path) -> Report:
     """Plants a secret file in `beside`, listens on a port, asks the canary, and looks for itself.
 
     The folder `beside` is the one that holds the reference; where it is read-only the secret is planted
@@ -85,8 +85,8 @@ def inspect(pool: Pool, *, beside: Path, results: Path) -> Report:
                 "port": listener.getsockname()[1],
                 "judge": os.getpid(),
             }
-            ask = Ask("canary:attempt", lambda _rng: {}, reads=True)
-            seen = pool.ask(Submission(Path(empty), ""), ask, given, seed=0, seconds=20)
+            request = Request("canary:attempt", lambda _rng: {}, reads=True)
+            seen = sandbox.ask(Submission(Path(empty), ""), request, given, seed=0, seconds=20)
         if seen.cause == "grader" or seen.values is None:
             raise RuntimeError(f"the canary could not run: {seen.error}")
         leaks = {aspect: str(seen.values.get(aspect, "no report")) for aspect in ASPECTS}

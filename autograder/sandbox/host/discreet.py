@@ -1,6 +1,6 @@
 """Says what a private probe's worker reports without handing on words of its own choice.
 
-The worker of a private ask (`Ask.private`) holds something right, such as a sampler, and the submission's code that
+The worker of a private ask (`Request.private`) holds something right, such as a sampler, and the submission's code that
 runs there could read it and spell it out: in an exception's text, in the name of an exception's class, of a file or of
 a value. So a student sees of such a fault the type of the exception, if Python or a library has one of that name, and
 the submission's own file and line; no other line and no source, which the worker could have made up. Sentences of our
@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from autograder.core import Ask, Observation, Submission, Value
-from autograder.sandbox.faults import Fault, told
+from autograder.core import Observation, Request, Submission, Value
+from autograder.sandbox.faults import Fault, observation_of
 from autograder.sandbox.protocol import probe_files
 from autograder.text import clean
 
@@ -42,23 +42,25 @@ INSTEAD: Mapping[str, str] = {
 }
 
 
-def observed(fault: Fault, ask: Ask, submission: Submission, probes: str) -> Observation:
+def observed(fault: Fault, request: Request, submission: Submission, probes: str) -> Observation:
     """What a worker's fault says, and in the log what it said itself where that is not handed on."""
-    if not ask.private or submission.ours:
-        return told(fault)
-    return replace(told(discreet(fault, submission.box, probes)), log=_for_the_staff(fault))
+    if not request.private or submission.ours:
+        return observation_of(fault)
+    return replace(observation_of(discreet(fault, submission.workspace, probes)), log=_for_the_staff(fault))
 
 
-def parts(values: Mapping[str, Value], ask: Ask, submission: Submission, probes: str) -> tuple[dict[str, Value], str]:
+def parts(
+    values: Mapping[str, Value], request: Request, submission: Submission, probes: str
+) -> tuple[dict[str, Value], str]:
     """The values with the same done to the faults of their parts; and the words that are for the staff."""
     kept = dict(values)
     said = []
-    if ask.private and not submission.ours:
+    if request.private and not submission.ours:
         for name in [name for name in values if name.endswith(".fault.kind")]:
             part = name.removesuffix("kind")
             words = [kept.get(f"{part}{word}", "") for word in ("kind", "text", "where", "trace")]
             fault = Fault(*(word if isinstance(word, str) else "" for word in words))
-            shown = discreet(fault, submission.box, probes)
+            shown = discreet(fault, submission.workspace, probes)
             kept |= {f"{part}{word}": told for word, told in vars(shown).items()}
             said.append(_for_the_staff(fault))
     return kept, "\n".join(dict.fromkeys(said))
@@ -68,10 +70,10 @@ def _for_the_staff(fault: Fault) -> str:
     return clean(f"{fault.kind}: {fault.text} ({fault.where})", limit=600)
 
 
-def discreet(fault: Fault, box: Path, probes: str) -> Fault:
+def discreet(fault: Fault, workspace: Path, probes: str) -> Fault:
     """The fault with no words but ours, names of types, and the submission's own lines."""
     kind = fault.kind if fault.kind in (*INSTEAD, "import", "memory") else "raised"
-    where = _place(fault.where, box)
+    where = _place(fault.where, workspace)
     if kind not in INSTEAD:
         name = fault.text.partition(":")[0]
         return Fault(kind, name if name in TYPES else "an exception", where)
@@ -81,9 +83,14 @@ def discreet(fault: Fault, box: Path, probes: str) -> Fault:
     return Fault(kind, INSTEAD[kind], where)
 
 
-def _place(where: str, box: Path) -> str:
+def _place(where: str, workspace: Path) -> str:
     found = PLACE.fullmatch(where)
-    if found is None or ".." in found["file"] or found["file"].startswith("/") or not (box / found["file"]).is_file():
+    if (
+        found is None
+        or ".." in found["file"]
+        or found["file"].startswith("/")
+        or not (workspace / found["file"]).is_file()
+    ):
         return ""
     return f"{found['file']}{found['cell'] or ''}, line {found['line']}"
 

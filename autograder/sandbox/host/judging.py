@@ -1,9 +1,9 @@
 """Judges values in a process of its own, under limits of CPU time, memory and time that hold whatever a judge does.
 
 Values that come back can make a judge compute for hours or allocate gigabytes, and no signal handler of Python's
-interrupts C code. So the process that grades does not judge: it forks one that does, which stays for all asks, keeps
-its caches warm and is ended where a judgement passes a limit. Values go there as frames of the wire, rulings come back
-as JSON.
+interrupts C code. So the process that grades does not judge: it forks one that does, which stays for all requests,
+keeps its caches warm and is ended where a judgement passes a limit. Values go there as frames of the wire, rulings
+come back as JSON.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from autograder.core import Check, Reject, Trial, Values, Verdict
+from autograder.core import Check, CheckFailed, Trial, Values, Verdict
 from autograder.message import Call
 from autograder.sandbox import confine, wire
 
 LENGTH = struct.Struct("<Q")
 HELD = 4
-"""Trials that are kept on the other side: the checks of one ask judge the same, and share a reading of it."""
+"""Trials that are kept on the other side: the checks of one request judge the same, and share a reading of it."""
 MOST_SAID = 1 << 20
 """Bytes of a ruling."""
 
@@ -47,7 +47,7 @@ class Ruling:
 
 
 @dataclass(frozen=True)
-class Limits:
+class JudgementLimits:
     """Of one judgement: CPU seconds, bytes beyond what the process had, and seconds in which it must be done.
 
     Chosen, not derived: the costliest judgement that `audit --part values` has met took 0.4 CPU seconds (a picture),
@@ -67,7 +67,7 @@ class Judging(Protocol):
         ...
 
     def describe(self, check: Check, failed: Trial, tiny: Trial, seconds: float) -> Ruling:
-        """The sentence of the check's `smallest`, as a verdict's message."""
+        """The sentence of the check's `counterexample`, as a verdict's message."""
         ...
 
 
@@ -82,23 +82,23 @@ class Inside:
 
 
 def ruled(check: Check, rule: Callable[[], Verdict]) -> Ruling:
-    """The verdict of `rule`; a `Reject` is one, too. What else it raises, or a score that is none, broke it."""
+    """The verdict of `rule`; a `CheckFailed` is one, too. What else it raises, or a score that is none, broke it."""
     try:
         verdict = rule()
         if not 0.0 <= verdict.score <= 1.0:
             return Ruling(broke=f"a score of {verdict.score} from the judge of {check.id}")
         return Ruling(verdict)
-    except Reject as fault:
+    except CheckFailed as fault:
         return Ruling(Verdict(0.0, str(fault), fault.diagnosis, calls=fault.calls))
     except Exception as error:
         return Ruling(broke=f"{type(error).__name__} in the judge of {check.id}, {deepest(error)}")
 
 
 def _searched(check: Check, failed: Trial, tiny: Trial) -> Ruling:
-    assert check.smallest is not None
+    assert check.counterexample is not None
     try:
-        return Ruling(Verdict(0.0, check.smallest.describe(failed, tiny)))
-    except Reject:  # what came back cannot be read, which the verdict says already
+        return Ruling(Verdict(0.0, check.counterexample.describe(failed, tiny)))
+    except CheckFailed:  # what came back cannot be read, which the verdict says already
         return Ruling(Verdict(0.0, ""))
     except Exception as error:
         return Ruling(broke=f"{type(error).__name__} in the counterexample of {check.id}")
@@ -121,7 +121,7 @@ class Guarded:
     It knows `checks` as they were when it was forked: others than these start it anew. One after the other alone.
     """
 
-    def __init__(self, checks: Sequence[Check] = (), limits: Limits = Limits()) -> None:
+    def __init__(self, checks: Sequence[Check] = (), limits: JudgementLimits = JudgementLimits()) -> None:
         self.limits = limits
         self._known: dict[object, tuple[int, Check]] = {}
         self._end: Callable[[], object] | None = None
@@ -214,7 +214,7 @@ class Guarded:
 
 def _judge_of(check: Check) -> object:
     """What tells two checks apart for one who judges: not how they are asked."""
-    return check.id, id(check.judge), id(check.smallest)
+    return check.id, id(check.judge), id(check.counterexample)
 
 
 def _ended(channel: socket.socket, pid: int, parent: int) -> None:
@@ -275,7 +275,7 @@ def _wait(channel: socket.socket, event: int, until: float) -> None:
 # --------------------------------------------------------------------------------- the side that judges
 
 
-def _serve(channel: socket.socket, known: Sequence[Check], limits: Limits, parent: int) -> NoReturn:
+def _serve(channel: socket.socket, known: Sequence[Check], limits: JudgementLimits, parent: int) -> NoReturn:
     """The life of the process that judges: a message, its rulings, the next message, until nobody is there."""
     gc.freeze()  # the collector's marks would copy every page that is shared
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGXCPU):
@@ -324,7 +324,7 @@ def _number(value: Any) -> Any:
     return found if isinstance(found, int | float) else math.nan
 
 
-def _limit(limits: Limits) -> None:
+def _limit(limits: JudgementLimits) -> None:
     """The next judgement's CPU seconds and memory, on top of what this process has used so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     wanted = {resource.RLIMIT_CPU: math.ceil(used.ru_utime + used.ru_stime) + limits.cpu}

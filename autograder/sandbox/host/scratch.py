@@ -29,11 +29,11 @@ PREFIX, HELD = "autograder-", ".held"
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """The folder; inside of it an empty `box`. What graders that were killed left goes, too."""
+    """The folder; inside of it an empty `workspace`. What graders that were killed left goes, too."""
     # As root not below $TMPDIR, which may be inside a home that the worker's user cannot enter.
     with held(Path("/tmp" if os.geteuid() == 0 else tempfile.gettempdir())) as folder:
         folder.chmod(0o711)
-        (folder / "box").mkdir()
+        (folder / "workspace").mkdir()
         yield folder
 
 

@@ -45,8 +45,8 @@ def values(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:
     """Calls once for each of the `cases`: logits (N, C), action (N,), reward (N,).
 
     Returns for each the loss, whether it is a tensor, its gradient to the logits (N, C) where one arrives, and what
-    the call left of logprob, action and reward. A loop's loss has no arguments; `used` (N,) are the actions that it
-    took, which can be others than those given.
+    the call left of logprob, action and reward. A loop's loss has no arguments; `tolerance_used` (N,) are the actions
+    that it took, which can be others than those given.
     """
     seen: list[dict[str, Any]] = []
     for case in given["cases"]:
@@ -71,7 +71,7 @@ def values(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:
 def sampled(given: Mapping[str, Any], own: Loss) -> dict[str, Any]:
     """One call for each row of actions (calls, N) and rewards (calls, N): the gradients (calls, N, C).
 
-    `used` (calls, N) are the actions that a loop took, which `table` (N, C) rewards.
+    `tolerance_used` (calls, N) are the actions that a loop took, which `table` (N, C) rewards.
     """
     pairs = zip(given["actions"], given["rewards"], strict=True)
     return _gradients(gradient(own, given["logits"], *each, table=given["table"]) for each in pairs)
@@ -226,6 +226,6 @@ def notebook(_given: Mapping[str, Any], student: Student) -> dict[str, Any]:
     """Runs all cells; how that went, the network that they trained, its test points, and what answers.toml holds."""
     cells = student.cells(NOTEBOOK)
     assert student.kernel is not None
-    run, trained = student.kernel.run(cells, seconds=student.seconds - 5)  # we say which cell, the wall cannot
+    run, trained = student.kernel.run(cells, seconds=student.seconds - 5)  # we say which cell, the sandbox cannot
     told = {name: getattr(run, name) for name in ("cells", "ran", "failed", "kind", "text")}
     return {**told, **trained, **answers.held(student)}

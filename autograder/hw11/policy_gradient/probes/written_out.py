@@ -213,7 +213,7 @@ class Stage:
                 self.space[name] = functools.partial(std.trange if name == "trange" else std.tqdm, disable=True)
 
     def _some(self, items: Any, most: int) -> Iterator[Any]:
-        """The first of the items; but on through rows that each ask for a gradient of one and the same step."""
+        """The first of the items; but on through rows that each request for a gradient of one and the same step."""
         for place, item in enumerate(items):
             before = len(self.batch.losses)
             yield item
@@ -342,7 +342,9 @@ def _tell(fault: BaseException, batch: Batch, statement: Statement, faults: Mapp
 
 
 class Inline:
-    """The loss as a function of logprob, predicted and reward; `used` are the actions that were rewarded last.
+    """The loss as a function of logprob, predicted and reward.
+
+    `tolerance_used` are the actions that were rewarded last.
 
     A loop that takes the likeliest actions, or has a sampler of its own, keeps its choice.
     """
@@ -426,7 +428,7 @@ def _trains(node: ast.AST, trainers: frozenset[str]) -> bool:
 
 
 def _trainers(statements: Sequence[Statement]) -> frozenset[str]:
-    """The names of all functions and methods that ask for a gradient, themselves or by another."""
+    """The names of all functions and methods that request for a gradient, themselves or by another."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     functions = [one for each in statements for one in ast.walk(each.node) if isinstance(one, kinds)]
     found: frozenset[str] = frozenset()

@@ -1,4 +1,6 @@
-"""The probe that reads a submission's notebooks once for all of its workers (host/reading.py); it runs nothing of them.
+"""The probe that reads a submission's notebooks once for all of its workers (host/notebook_cache.py).
+
+It runs nothing of them.
 
 The same worker takes the fingerprints by which a class's code is compared.
 """
@@ -24,14 +26,17 @@ def of_files(given: Mapping[str, Any], student: Contents) -> dict[str, Any]:
     `notebookN.name` and `notebookN.source`, the UTF-8 bytes (n,) of a packed Source; `fileN.name` and `fileN.hashes`.
     """
     told: dict[str, Any] = {}
-    for index, path in enumerate(sorted(student.box.glob("*.ipynb"))[:MOST_READ]):
+    for index, path in enumerate(sorted(student.workspace.glob("*.ipynb"))[:MOST_READ]):
         with contextlib.suppress(Exception):  # whoever needs this one meets it again, and says so
             packed = student.source(path.name).packed().encode()
             told |= {f"notebook{index}.name": path.name, f"notebook{index}.source": np.frombuffer(packed, np.uint8)}
     compared = [file for file in given["compared"].split("\n") if file and file not in student.absent]
     code = [file for file in compared if file.endswith((".py", ".ipynb"))]
     for index, file in enumerate(code[: fingerprints.MAX_FILES]):
-        told |= {f"file{index}.name": file, f"file{index}.hashes": fingerprints.of_texts(_texts(student.box / file))}
+        told |= {
+            f"file{index}.name": file,
+            f"file{index}.hashes": fingerprints.of_texts(_texts(student.workspace / file)),
+        }
     return told
 
 
@@ -39,6 +44,6 @@ def _texts(path: Path) -> list[str]:
     """A module's text or a notebook's cells; nothing where it cannot be read."""
     if path.suffix != ".ipynb":
         return [path.read_text("utf-8", "replace")]
-    with contextlib.suppress(notebooks.Unreadable):
+    with contextlib.suppress(notebooks.NotebookUnreadable):
         return [cell.source for cell in notebooks.read(path.read_bytes())]
     return []

@@ -1,4 +1,4 @@
-"""The judge's side of the wall: puts one ask to a submission and says what came back.
+"""The judge's side of the sandbox: puts one request to a submission and says what came back.
 
 The judge never imports, runs or unpickles anything of a student's. It starts one zygote, has it fork a
 worker per ask, sends one frame, reads one frame before a deadline, and has the worker killed. All that
@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 
 from autograder import homeworks
-from autograder.core import WHOLE, Ask, Observation, Submission, Values
+from autograder.core import WHOLE, Observation, Request, Submission, Values
 from autograder.sandbox import confine, phases, wire
 from autograder.sandbox.host.discreet import observed
-from autograder.sandbox.host.reading import READING, keep
+from autograder.sandbox.host.notebook_cache import READING, keep
 from autograder.sandbox.host.scratch import FIRST_UID, SECOND_UID, held
 from autograder.sandbox.protocol import ENVIRONMENT, MAX_MESSAGE
 from autograder.sandbox.returns import largest
@@ -44,8 +44,8 @@ START_SECONDS = 120.0
 
 PROGRESS = b"\x1e"
 """What a line of a worker's log begins with that is meant for whoever waits at the terminal."""
-PING = Ask("canary:ping", lambda _rng: {}, reads=True)
-"""The ask that touches nothing of the submission: whether the wall works at all."""
+PING = Request("canary:ping", lambda _rng: {}, reads=True)
+"""The request that touches nothing of the submission: whether the sandbox works at all."""
 
 
 GLANCE = 0.25
@@ -53,12 +53,12 @@ GLANCE = 0.25
 SCRATCH_BYTES, SCRATCH_FILES = 128 * 1024**2, 1000
 
 
-class WallError(Exception):
-    """The wall itself failed: our fault, never the student's."""
+class SandboxError(Exception):
+    """The sandbox itself failed: our fault, never the student's."""
 
 
 @dataclass(frozen=True)
-class Wall:
+class SandboxConfig:
     """Whose `probes` are put, and how workers are confined: `layers` of confine.LAYERS, `memory` beyond the zygote's.
 
     `probes` is a homework as homeworks.canonical names it, or the package of its probes.
@@ -69,19 +69,19 @@ class Wall:
     memory: int = confine.Limits.memory
 
 
-class Pool:
+class Sandbox:
     """A zygote, and the workers forked from it one after the other. A context manager.
 
     Where nothing is known that `runs`, torch is imported when the first worker needs it, and never if none does.
-    `tell`, if set, is called with a short line for whoever waits while a notebook runs; `profile` with an ask, its
+    `tell`, if set, is called with a short line for whoever waits while a notebook runs; `profile` with a request, its
     worker's CPU seconds and page faults, and how they fall on its phases.
     """
 
-    def __init__(self, wall: Wall, *, runs: bool = True) -> None:
-        self.wall, self.runs = wall, runs
-        self._probes, self._above = homeworks.place(wall.probes)
+    def __init__(self, config: SandboxConfig, *, runs: bool = True) -> None:
+        self.config, self.runs = config, runs
+        self._probes, self._above = homeworks.place(config.probes)
         self.uid, self._second = (
-            confine.worker_uid(first + os.getpid()) if "user" in wall.layers else None
+            confine.worker_uid(first + os.getpid()) if "user" in config.layers else None
             for first in (FIRST_UID, SECOND_UID)
         )
         self.memory = 0  # the largest peak of a worker, in bytes
@@ -91,9 +91,9 @@ class Pool:
         self._ready = False
         self._turn = threading.Lock()  # for the zygote, which answers one message before it reads the next
         self.tell: Callable[[str], None] | None = None
-        self.profile: Callable[[Ask, float, int, Mapping[str, tuple[float, int]]], None] | None = None
+        self.profile: Callable[[Request, float, int, Mapping[str, tuple[float, int]]], None] | None = None
 
-    def __enter__(self) -> Pool:
+    def __enter__(self) -> Sandbox:
         self.start()
         return self
 
@@ -148,17 +148,17 @@ class Pool:
                 self._zygote.wait()
             self._zygote = None
 
-    def ask(self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float) -> Observation:
+    def ask(self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float) -> Observation:
         """Puts `ask` with the drawn inputs `given` to the submission, in a worker of its own.
 
         Never raises for anything that the student's code does. A fault of ours comes back as an
         observation whose cause is "grader", after the zygote was started anew.
         """
-        seen = self._try(submission, ask, given, seed, seconds)
+        seen = self._try(submission, request, given, seed, seconds)
         if seen.cause == "grader":
-            seen = self._try(submission, ask, given, seed, seconds)
+            seen = self._try(submission, request, given, seed, seconds)
         if seen.cause == "grader" and self._try(submission, PING, {}, 0, START_SECONDS).cause == "student":
-            # The wall stands for everything but this code: where the sandbox is weak, code can end the
+            # The sandbox stands for everything but this code: where the sandbox is weak, code can end the
             # process that forked it. Were that the grader's error it would be worth full points.
             seen = Observation(error="The code stopped the process that runs it twice.", diagnosis="crashed")
         return seen
@@ -169,7 +169,7 @@ class Pool:
         return self.uid is None or self.uid != self._second
 
     def begin(
-        self, submission: Submission, ask: Ask, given: Values, *, seed: int, seconds: float
+        self, submission: Submission, request: Request, given: Values, *, seed: int, seconds: float
     ) -> Callable[[], Observation | None]:
         """Puts `ask` beside those that are put meanwhile; what is returned waits for the answer, None where none came.
 
@@ -180,7 +180,7 @@ class Pool:
 
         def converse() -> None:
             with contextlib.suppress(Exception):  # whoever waits for it asks once more
-                found.append(self._converse(submission, ask, given, seed, seconds, self._second))
+                found.append(self._converse(submission, request, given, seed, seconds, self._second))
 
         thread = threading.Thread(target=converse, daemon=True)
         thread.start()
@@ -196,18 +196,18 @@ class Pool:
 
         Returns the fingerprints of the files `compared`, as reading.of_files names them.
         """
-        if not compared and not any(submission.box.glob("*.ipynb")):
+        if not compared and not any(submission.workspace.glob("*.ipynb")):
             return {}
         seen = self._try(submission, READING, {"compared": "\n".join(compared)}, 0, READING.seconds)
         values = seen.values or {}
         with contextlib.suppress(OSError):  # a full disk
-            keep(values, submission.box, self.uid)
+            keep(values, submission.workspace, self.uid)
         return values
 
-    def _try(self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float) -> Observation:
+    def _try(self, submission: Submission, request: Request, given: Values, seed: int, seconds: float) -> Observation:
         try:
-            return self._converse(submission, ask, given, seed, seconds, self.uid)
-        except (OSError, WallError, json.JSONDecodeError) as error:
+            return self._converse(submission, request, given, seed, seconds, self.uid)
+        except (OSError, SandboxError, json.JSONDecodeError) as error:
             self.close()
             with contextlib.suppress(OSError):
                 self.start()
@@ -216,55 +216,55 @@ class Pool:
     # --------------------------------------------------------------------------------------------------
 
     def _converse(
-        self, submission: Submission, ask: Ask, given: Values, seed: int, seconds: float, uid: int | None
+        self, submission: Submission, request: Request, given: Values, seed: int, seconds: float, uid: int | None
     ) -> Observation:
-        with _scratch(submission, ask, uid) as scratch:
-            return self._converse_in(scratch, submission, ask, given, seed, seconds, uid)
+        with _scratch(submission, request, uid) as scratch:
+            return self._converse_in(scratch, submission, request, given, seed, seconds, uid)
 
     def _converse_in(
         self,
         scratch: Path | None,
         submission: Submission,
-        ask: Ask,
+        request: Request,
         given: Values,
         seed: int,
         seconds: float,
         uid: int | None,
     ) -> Observation:
         identity = secrets.token_hex(16)
-        request = wire.encode(wire.Frame(identity, values={**given, "seed": seed}))
+        sent = wire.encode(wire.Frame(identity, values={**given, "seed": seed}))
         self._wait_until_ready()
         ours, theirs = socket.socketpair()
         log_out, log_in = os.pipe()
         with ours, theirs:
             try:
                 job = {
-                    "box": str(submission.box),
+                    "workspace": str(submission.workspace),
                     "absent": list(submission.absent),
-                    "probe": ask.probe,
+                    "probe": request.probe,
                     "probes": self._probes,
                     "uid": None if submission.ours else uid,
                     "group": None if submission.ours else self.uid,
                     "seconds": seconds,
-                    "memory": self.wall.memory,
-                    "layers": list(self.wall.layers),
-                    "collector": ask.collector,
-                    "rung": ask.rung,
-                    "file": ask.file,
+                    "memory": self.config.memory,
+                    "layers": list(self.config.layers),
+                    "collector": request.collector,
+                    "rung": request.rung,
+                    "file": request.file,
                     "seed": seed,
                     "scratch": str(scratch or ""),
                     "profiled": self.profile is not None,
-                    "reads": ask.reads,
-                    "arrays": ask.arrays if any(isinstance(one, np.ndarray) for one in given.values()) else "numpy",
+                    "reads": request.reads,
+                    "arrays": request.arrays if any(isinstance(one, np.ndarray) for one in given.values()) else "numpy",
                 }
                 zygote = self._zygote
                 pid = self._command({"spawn": job}, [theirs.fileno(), log_in], zygote)["pid"]
                 theirs.close()
                 os.close(log_in)
                 log_in = -1
-                most = largest(ask, given)
+                most = largest(request, given)
                 deadline = time.monotonic() + seconds
-                conversation = _Conversation(ours, log_out, request, deadline, scratch, self.tell, most=most)
+                conversation = _Conversation(ours, log_out, sent, deadline, scratch, self.tell, most=most)
                 try:
                     ended = conversation.run()
                     took = seconds - (deadline - time.monotonic())
@@ -278,10 +278,10 @@ class Pool:
         self.memory = max(self.memory, usage["memory"])
         self.cpu += usage["cpu"]
         if self.profile is not None:
-            self.profile(ask, usage["cpu"], usage["faults"], phases.told(bytes(conversation.log)))
+            self.profile(request, usage["cpu"], usage["faults"], phases.from_log(bytes(conversation.log)))
         frame = conversation.frame
         if ended == "answered" and frame is not None and frame.id == identity and frame.fault is not None:
-            seen = replace(observed(frame.fault, ask, submission, self._probes), further=frame.further)
+            seen = replace(observed(frame.fault, request, submission, self._probes), further=frame.further)
         else:
             seen = _judge_end(ended, conversation, identity, usage, seconds)
         log = "\n".join(filter(None, (seen.log, conversation.log.decode("utf-8", "replace"))))
@@ -301,7 +301,7 @@ class Pool:
         """The answer to a message. Raises `WallError` where this zygote is gone: another knows none of its workers."""
         with self._turn:
             if self._control is None or self._zygote is not zygote:
-                raise WallError("the process that starts the workers was stopped")
+                raise SandboxError("the process that starts the workers was stopped")
             socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
             return self._receive()
 
@@ -309,20 +309,20 @@ class Pool:
         assert self._control is not None
         message = self._control.recv(MAX_MESSAGE)
         if not message:
-            raise WallError("the process that starts the workers stopped unexpectedly")
+            raise SandboxError("the process that starts the workers stopped unexpectedly")
         reply: dict[str, Any] = json.loads(message)
         return reply
 
 
 @contextlib.contextmanager
-def _scratch(submission: Submission, ask: Ask, uid: int | None) -> Iterator[Path | None]:
+def _scratch(submission: Submission, request: Request, uid: int | None) -> Iterator[Path | None]:
     """A folder for a notebook's kernel, where it finds the submission's files and may write a little."""
-    if not ask.collector and ask.rung < WHOLE:
+    if not request.collector and request.rung < WHOLE:
         yield None
         return
     # A UNIX socket's path may have 107 characters, which a TMPDIR may exceed.
     with held(Path("/tmp")) as folder:
-        for path in submission.box.iterdir():
+        for path in submission.workspace.iterdir():
             (folder / path.name).symlink_to(path)
         if uid is not None and not submission.ours:
             os.chown(folder, uid, uid)
@@ -358,7 +358,7 @@ class _Conversation:
         self,
         channel: socket.socket,
         log: int,
-        request: bytes,
+        sent: bytes,
         deadline: float,
         scratch: Path | None = None,
         tell: Callable[[str], None] | None = None,
@@ -367,7 +367,7 @@ class _Conversation:
     ) -> None:
         self.channel, self.log_pipe, self.deadline = channel, log, deadline
         self.scratch, self.tell, self.most = scratch, tell, most
-        self.unsent = memoryview(request)
+        self.unsent = memoryview(sent)
         self.reply = bytearray()
         self.needed = wire.PREFIX.size
         self.frame: wire.Frame | None = None

@@ -15,9 +15,9 @@ from functools import lru_cache, partial
 import numpy as np
 from scipy.special import expit, logsumexp
 
-from autograder.core import Array, Reject, Trial
+from autograder.core import Array, CheckFailed, Trial
 from autograder.hw11.epsilon import EPSILON, of_log_probability, of_variance
-from autograder.judging.judges import Misconception, array, fits, parts_of, share
+from autograder.judging.judges import Misconception, array, parts_of, tolerance_ratio, within
 from autograder.judging.stats import UNIT, gamma
 from autograder.sandbox.parts import each, item
 
@@ -32,7 +32,7 @@ TOGETHER = tuple(case for case, (batch, _) in enumerate(CASES) if batch > 1)
 
 
 @dataclass(frozen=True)
-class Seen:
+class BoundCase:
     """One case of the bound, read: what was given, what was returned, and what is right given the z.
 
     `kl` and `rec` are per example, (batch,); `rec` is the mean over the z that were decoded for it.
@@ -64,7 +64,7 @@ class Seen:
             "mc": (self.monte_carlo, self.mc_bound),
         }
         return min(
-            share(got, sign * truth.mean(), bound - self.tiny[name], beside=self.tiny[name])
+            tolerance_ratio(got, sign * truth.mean(), bound - self.tiny[name], beside=self.tiny[name])
             for name, (truth, bound) in truths.items()
             if (name == "rec") == (which == "rec")
         )
@@ -99,7 +99,7 @@ def _softplus(logits: Array) -> Array:
     return result
 
 
-def readings(case: Trial, batch: int, dim: int) -> Iterator[Seen]:
+def readings(case: Trial, batch: int, dim: int) -> Iterator[BoundCase]:
     """All readings of one case: which decoded z count, and how their rows belong to the `batch` examples.
 
     One reading is the usual answer; decoding several samples per example, in a loop or stacked in
@@ -107,28 +107,28 @@ def readings(case: Trial, batch: int, dim: int) -> Iterator[Seen]:
     """
     given, got = case.given, case.got
     if got.get("other_x") is not False:
-        raise Reject(
+        raise CheckFailed(
             "Something other than x was passed to the encoder. Expected: self.enc.encode(x).", diagnosis="encodes_other"
         )
     x, m, v, w, b = (array(given, name) for name in "xmvwb")
     z = array(got, "z", what="The decoded z")
     rows = parts_of(got, "rows", total=len(z) if z.ndim else 0)
     if z.ndim != 2 or z.shape[1] != dim or len(z) % batch or not len(z) or rows is None:
-        raise Reject(
+        raise CheckFailed(
             f"The z passed to the decoder has shape {list(z.shape)} in all, for a batch of {batch} examples and "
             f"{dim} latent dimensions. Expected: shape [{batch}, {dim}], or a multiple of it.",
             diagnosis="shape",
         )
     raw = tuple(array(got, item("parts", i), what=f"Value {i + 1} of the three") for i in range(3))
     if len(z) > MOST_SAMPLES * batch:
-        raise Reject(
+        raise CheckFailed(
             f"The decoder received {len(z)} z for a batch of {batch} examples. Expected: one z for each example. At "
             f"most {MOST_SAMPLES} z for each example can be judged."
         )
     spread = np.abs(z.reshape(-1, batch, dim) - m) / np.sqrt(v)
     if np.minimum(spread, np.abs(z.reshape(batch, -1, dim) - m[:, None]).swapaxes(0, 1) / np.sqrt(v)).max() > FURTHEST:
         # The rounding bounds below grow with z: a z that is chosen large would make them meaningless.
-        raise Reject(
+        raise CheckFailed(
             f"A decoded z lies more than {FURTHEST} standard deviations from the mean m. Expected: a draw from "
             "q(z|x) = N(m, diag v).",
             diagnosis="far_z",
@@ -146,7 +146,7 @@ def readings(case: Trial, batch: int, dim: int) -> Iterator[Seen]:
 def _reading(
     batch: int, dim: int, x: Array, m: Array, v: Array, w: Array, b: Array, z: Array,
     parts: tuple[Array, Array, Array],
-) -> Seen:  # fmt: skip
+) -> BoundCase:  # fmt: skip
     logits = STEEPEST * np.tanh(z @ w + b)
     normalizer = _softplus(logits)
     terms = normalizer - logits * x  # their cross-entropy
@@ -182,7 +182,7 @@ def _reading(
     mc_bound = several * float(size.mean() + size_mc.mean()) + float(tiny_mc.mean())
     monte_carlo = log_ratio(z, m, v)
     closed = divergence(m, v)
-    return Seen(
+    return BoundCase(
         batch, dim, m, v, x, logits, terms, doubt, z, parts, closed, monte_carlo, rec, rec_bound, kl_bound, mc_bound,
         {"rec": float(unsure.sum(-1).mean()), "kl": float(tiny.mean()), "mc": float(tiny_mc.mean())},
     )  # fmt: skip
@@ -195,15 +195,15 @@ def _log_density(z: Array, m: Array, v: Array, *, constant: bool = True) -> Arra
     return result
 
 
-def _log_q(s: Seen, *, constant: bool = True) -> Array:
+def _log_q(s: BoundCase, *, constant: bool = True) -> Array:
     return _log_density(s.z, s.m, s.v, constant=constant)
 
 
-def _log_p(s: Seen, *, constant: bool = True) -> Array:
+def _log_p(s: BoundCase, *, constant: bool = True) -> Array:
     return _log_density(s.z, np.zeros_like(s.m), np.ones_like(s.v), constant=constant)
 
 
-def _entropy(s: Seen) -> Array:
+def _entropy(s: BoundCase) -> Array:
     """That of q, (batch,): minus what log q(z|x) is on average."""
     result: Array = 0.5 * (1 + np.log(2 * np.pi * s.v)).sum(-1)
     return result
@@ -270,7 +270,7 @@ KL_MISTAKES = (
 )  # fmt: skip
 
 
-def _gaussian(s: Seen, *, sigmoid: bool) -> Array:
+def _gaussian(s: BoundCase, *, sigmoid: bool) -> Array:
     """-log N(x; mean, 1) with the decoder's probabilities or logits for the mean, (batch,)."""
     mean = expit(s.logits) if sigmoid else s.logits
     result: Array = 0.5 * ((mean - s.x) ** 2 + np.log(2 * np.pi)).sum(-1).mean(0)
@@ -409,7 +409,7 @@ WRONG_ORDERS: tuple[Order, ...] = (
 
 
 @dataclass(frozen=True)
-class Reading:
+class BoundReading:
     """The whole answer, read in the order and with the decoded z that fit it best.
 
     `alike` holds for each case every reading that explains the three values as well as the one in `cases`:
@@ -417,8 +417,8 @@ class Reading:
     to hold for any of them.
     """
 
-    cases: tuple[Seen, ...]
-    alike: tuple[tuple[Seen, ...], ...]
+    cases: tuple[BoundCase, ...]
+    alike: tuple[tuple[BoundCase, ...], ...]
     order: Order
 
     def part(self, case: int, which: str) -> Array:
@@ -428,7 +428,7 @@ class Reading:
         """The value for a batch of one, whether it came as a scalar or as (1,)."""
         part = self.part(case, which)
         if part.size != 1:
-            raise Reject(
+            raise CheckFailed(
                 f"For a batch of one example the {WORDS[which]} has shape {list(part.shape)}. Expected: a single "
                 "number.",
                 diagnosis="shape",
@@ -451,7 +451,7 @@ class Reading:
     def kl_closed(self) -> bool:
         """Whether the KL term is the closed form for every single example; its sign is judged elsewhere."""
         seen = ((case, self.cases[case]) for case in ALONE)
-        return all(fits(abs(self.single(case, "kl")), s.kl.mean(), s.kl_bound) for case, s in seen)
+        return all(within(abs(self.single(case, "kl")), s.kl.mean(), s.kl_bound) for case, s in seen)
 
     def nelbo_right(self, cases: tuple[int, ...] = ALONE, *, sign: int = 1) -> bool:
         """Whether nelbo is the bound itself at the decoded z, whatever the returned parts are."""
@@ -462,16 +462,16 @@ class Reading:
         return True
 
 
-def is_bound(value: float, s: Seen) -> bool:
+def is_bound(value: float, s: BoundCase) -> bool:
     """Whether the value is the negative bound at the z that was decoded, with either KL."""
     rec = float(s.rec.mean())
     return any(
-        fits(value, rec + float(kl.mean()), s.rec_bound + bound + gamma(4) * (abs(rec) + abs(float(kl.mean()))))
+        within(value, rec + float(kl.mean()), s.rec_bound + bound + gamma(4) * (abs(rec) + abs(float(kl.mean()))))
         for kl, bound in s.kl_truths
     )
 
 
-def is_mistake(value: float, known: Misconception, s: Seen) -> bool:
+def is_mistake(value: float, known: Misconception, s: BoundCase) -> bool:
     """Whether the value is what this misconception gives. The bound follows the size of what it gives.
 
     That of a KL allows for a small constant beside v in any of the formulas: none has a slope in v of more than
@@ -483,7 +483,7 @@ def is_mistake(value: float, known: Misconception, s: Seen) -> bool:
     else:
         slope = s.v + np.exp(s.v) + (1 + s.m**2) / s.v**2
         scale = s.kl_bound + s.mc_bound + float((of_variance(s.v) * slope).sum(-1).mean())
-    return fits(value, given, scale + gamma(100) * abs(given) + 1e-6)
+    return within(value, given, scale + gamma(100) * abs(given) + 1e-6)
 
 
 def weight(pairs: Sequence[tuple[float, float, float]]) -> float | None:
@@ -492,14 +492,14 @@ def weight(pairs: Sequence[tuple[float, float, float]]) -> float | None:
     if abs(term) <= bound:
         return None
     factor = value / term
-    same = all(fits(value, factor * term, (1 + abs(factor)) * 2 * bound) for value, term, bound in pairs)
+    same = all(within(value, factor * term, (1 + abs(factor)) * 2 * bound) for value, term, bound in pairs)
     return factor if same else None
 
 
 RIGHT = 4
 
 
-def _score(s: Seen, place: int, which: str) -> int:
+def _score(s: BoundCase, place: int, which: str) -> int:
     """4 where the value at this place is right for the term, 1 where it is a known mistake, else 0.
 
     Mistakes are looked for in single examples alone: these tell what the terms are, and the work stays bounded.
@@ -510,13 +510,13 @@ def _score(s: Seen, place: int, which: str) -> int:
     if which == "nelbo":
         return RIGHT if is_bound(value, s) else int(is_bound(-value, s))
     truths, mistakes = (s.kl_truths, KL_MISTAKES) if which == "kl" else (((s.rec, s.rec_bound),), REC_MISTAKES)
-    if any(fits(value, truth.mean(), bound) for truth, bound in truths):
+    if any(within(value, truth.mean(), bound) for truth, bound in truths):
         return RIGHT
     return int(s.batch == 1 and any(is_mistake(value, known, s) for known in mistakes))
 
 
 @lru_cache(maxsize=2)
-def read(trial: Trial) -> Reading:
+def read(trial: Trial) -> BoundReading:
     """The best reading of all cases: one order of the three values, and for each case the z that count.
 
     A wrong order is believed only where it explains more than both right ones, and does so in every single example.
@@ -524,7 +524,7 @@ def read(trial: Trial) -> Reading:
     found = [list(readings(case, *shape)) for case, shape in zip(each(trial), CASES, strict=True)]
     scores: dict[tuple[int, int, str], int] = {}
 
-    def score(s: Seen, place: int, which: str) -> int:
+    def score(s: BoundCase, place: int, which: str) -> int:
         key = (id(s), place, which)
         if key not in scores:
             scores[key] = _score(s, place, which)
@@ -542,7 +542,7 @@ def read(trial: Trial) -> Reading:
                 for ones, each in zip(found, quality, strict=True)
             )
             place = order.index("rec")
-            return Reading(tuple(min(ones, key=lambda seen: _far(seen, place)) for ones in alike), alike, order)
+            return BoundReading(tuple(min(ones, key=lambda seen: _far(seen, place)) for ones in alike), alike, order)
 
     def explained(order: Order, kind: int) -> tuple[int, int]:
         """How well the order and one choice of z explain each value in every single example; and all of it, summed.
@@ -562,7 +562,7 @@ def read(trial: Trial) -> Reading:
         tuple(seen for seen, points in zip(ones, each, strict=True) if points == each[min(kind, len(ones) - 1)])
         for ones, each in zip(found, qualities(best), strict=True)
     )
-    return Reading(cases, alike, best)
+    return BoundReading(cases, alike, best)
 
 
 def looked_at(z: Array, batch: int) -> list[int]:
@@ -577,7 +577,7 @@ def looked_at(z: Array, batch: int) -> list[int]:
     return [int(call) for call in chosen]
 
 
-def explanation(mistakes: Sequence[Misconception], pairs: Sequence[tuple[float, Seen]]) -> Misconception | None:
+def explanation(mistakes: Sequence[Misconception], pairs: Sequence[tuple[float, BoundCase]]) -> Misconception | None:
     """The mistake that explains the value of every (value, case); None where none does, or several that differ do."""
     found = [known for known in mistakes if all(is_mistake(value, known, seen) for value, seen in pairs)]
     for other in found[1:]:
@@ -587,6 +587,10 @@ def explanation(mistakes: Sequence[Misconception], pairs: Sequence[tuple[float, 
     return found[0] if found else None
 
 
-def _far(s: Seen, place: int) -> float:
+def _far(s: BoundCase, place: int) -> float:
     """How far the value at this place is from the reconstruction term, as a share of the rounding bound."""
-    return share(float(s.parts[place].reshape(())), s.rec.mean(), s.rec_bound) if s.parts[place].size == 1 else 0.0
+    return (
+        tolerance_ratio(float(s.parts[place].reshape(())), s.rec.mean(), s.rec_bound)
+        if s.parts[place].size == 1
+        else 0.0
+    )

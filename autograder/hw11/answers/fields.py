@@ -13,7 +13,7 @@ from decimal import Decimal
 import numpy as np
 from numpy.random import Generator
 
-from autograder.core import LEFT_EMPTY, Ask, Reject, Trial, Values, Verdict
+from autograder.core import LEFT_EMPTY, CheckFailed, Request, Trial, Values, Verdict
 from autograder.hw11.answers.declared import returns
 from autograder.judging.judges import whole
 from autograder.text import clean
@@ -27,17 +27,19 @@ def _nothing(_rng: Generator) -> Values:
     return {}
 
 
-ASK = Ask("answers.probes:answers", _nothing, fixed=True, file=FILE, returns=returns, reads=True, needs=(FILE,))
+REQUEST = Request(
+    "answers.probes:answers", _nothing, deterministic=True, file=FILE, returns=returns, reads=True, needs=(FILE,)
+)
 
 
 def opened(trial: Trial) -> Values:
-    """What the file holds. Raises `Reject` where it could not be read."""
+    """What the file holds. Raises `CheckFailed` where it could not be read."""
     kind = trial.got.get("file.kind")
     kind = kind if isinstance(kind, str) else "unknown"
     if not kind:
         return trial.got
     if kind == "absent":
-        raise Reject(f"{FILE} is not in the upload. Expected: the file with your answers filled in.",
+        raise CheckFailed(f"{FILE} is not in the upload. Expected: the file with your answers filled in.",
                      diagnosis="missing")  # fmt: skip
     line = ""
     if kind == "syntax":
@@ -50,19 +52,24 @@ def opened(trial: Trial) -> Values:
         "deep": "its tables or lists are nested too deeply.",
     }
     sentence = told.get(kind, "its content could not be read back.")
-    raise Reject(f"{FILE} could not be read: {sentence} Expected: the file with your answers filled in.",
+    raise CheckFailed(f"{FILE} could not be read: {sentence} Expected: the file with your answers filled in.",
                  diagnosis="answers_unreadable")  # fmt: skip
 
 
 def text(values: Values, field: str) -> str:
-    """The field ("vae.kl") as it was written, "" where nothing was. Raises `Reject` where it is no text or number."""
+    """The field ("vae.kl") as it was written, "" where nothing was.
+
+    Raises `CheckFailed` where it is no text or number.
+    """
     odd = values.get(f"{field}.odd")
     if isinstance(odd, str) and (line := LINE.fullmatch(clean(odd, limit=80, line=True))):
-        raise Reject(f"{named(field)} could not be read, because line {line[1]} of {FILE} is not valid TOML: {line[2]} "
+        raise CheckFailed(
+            f"{named(field)} could not be read, because line {line[1]} of {FILE} is not valid TOML: {line[2]} "
             "Expected: a number with nothing after it, or a text in quotation marks.",
-                     diagnosis="answers_line")  # fmt: skip
+            diagnosis="answers_line",
+        )
     if isinstance(odd, str):
-        raise Reject(f"{named(field)} is {clean(odd, limit=SHOWN, line=True)}. Expected: a text or a number.",
+        raise CheckFailed(f"{named(field)} is {clean(odd, limit=SHOWN, line=True)}. Expected: a text or a number.",
                      diagnosis="answers_type")  # fmt: skip
     value = values.get(field)
     if not isinstance(value, np.ndarray) or value.dtype != np.uint8:
@@ -87,7 +94,7 @@ def named(field: str) -> str:
 
 
 @dataclass(frozen=True)
-class Number:
+class WrittenNumber:
     """A number as it was given: `unit` is one of its last digit, `percent` says that a percent sign stood behind it."""
 
     value: Decimal
@@ -111,7 +118,7 @@ FIGURE = re.compile(
 """A number that stands by itself, and not the 1 of ROUGE-1; a comma may stand for the decimal point."""
 
 
-def figures(written: str) -> list[Number]:
+def figures(written: str) -> list[WrittenNumber]:
     """The numbers in a text, in its order. Thousands are not grouped in them."""
     plain = re.sub(r"([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)", lambda raised: f"^{raised[1].translate(RAISED)}", written)
     plain = POWER.sub(lambda power: f"{power[1] or 1}e{power[2]}", plain.replace("\u2212", "-").replace("_", ""))
@@ -122,7 +129,7 @@ def figures(written: str) -> list[Number]:
         value = Decimal(match[0].replace(",", "."))
         exponent = value.as_tuple().exponent
         assert isinstance(exponent, int)  # it is a letter in a NaN alone
-        found.append(Number(value, Decimal(1).scaleb(exponent), plain[match.end() :].lstrip().startswith("%")))
+        found.append(WrittenNumber(value, Decimal(1).scaleb(exponent), plain[match.end() :].lstrip().startswith("%")))
     return found
 
 
@@ -141,24 +148,24 @@ RESULT = re.compile(r"=|≈|→|->|\b(?:so|thus|hence|therefore|i\.e\.|that is|g
 """What the outcome of a calculation stands behind."""
 
 
-def outcome(written: str) -> list[Number]:
+def outcome(written: str) -> list[WrittenNumber]:
     """The numbers behind the last word or sign that an outcome stands behind, all of the text's where none does."""
     ends = [match.end() for match in RESULT.finditer(written)]
     return next((found for end in reversed(ends) if (found := figures(written[end:]))), figures(written))
 
 
-def number(values: Values, field: str, wanted: str) -> Number:
+def number(values: Values, field: str, wanted: str) -> WrittenNumber:
     """The number of a field: the first of those that it ends in.
 
-    Raises `Reject` where there is none; `wanted` ends the sentence.
+    Raises `CheckFailed` where there is none; `wanted` ends the sentence.
     """
     written = text(values, field)
     if not written:
-        raise Reject(f"{named(field)} is not filled in yet. Expected: {wanted}.", diagnosis="unfilled")
+        raise CheckFailed(f"{named(field)} is not filled in yet. Expected: {wanted}.", diagnosis="unfilled")
     found = outcome(written)
     if not found:
         told = clean(written, limit=SHOWN, line=True)
-        raise Reject(f'{named(field)} is "{told}". Expected: {wanted}.', diagnosis="answers_type")
+        raise CheckFailed(f'{named(field)} is "{told}". Expected: {wanted}.', diagnosis="answers_type")
     return found[0]
 
 
@@ -186,7 +193,7 @@ class Passed:
         field = f"{self.section}.{name}"
         try:
             written = clean(text(values, field))
-        except Reject as fault:
+        except CheckFailed as fault:
             return f"{title}: {fault}"
         if not written:
             return f"{title}{NOTHING}"

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from autograder.core import Array, Reject, Trial
+from autograder.core import Array, CheckFailed, Trial
 from autograder.hw11.epsilon import EPSILON
-from autograder.judging.judges import Misconception, array, parts_of, share, whole
+from autograder.judging.judges import Misconception, array, parts_of, tolerance_ratio, whole
 from autograder.judging.stats import UNIT, gamma
 from autograder.sandbox.parts import each, items
 
@@ -61,7 +61,7 @@ class Fakes(Images):
 
 
 @dataclass(frozen=True)
-class Seen:
+class LossCase:
     """One case, read: what was given, what was returned, every batch of fakes that may have counted."""
 
     batch: int
@@ -89,7 +89,7 @@ class Match:
 
     fakes: tuple[Fakes, ...]
     how: str
-    used: float
+    tolerance_used: float
 
 
 def _mean(values: Array) -> float:
@@ -397,10 +397,10 @@ AGGREGATED = {
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class LossReading:
     """The whole answer: the cases, which of the two values is which, and how each loss fits (None: not)."""
 
-    cases: tuple[Seen, ...]
+    cases: tuple[LossCase, ...]
     order: tuple[str, str]
     found: dict[str, tuple[Match, ...] | None]
     _known: dict[str, tuple[Misconception, tuple[Match, ...]] | None] = field(default_factory=dict)
@@ -472,7 +472,7 @@ def returned(trial: Trial, case: int) -> list[dict[str, Any]]:
     return items(each(trial)[case].got, "losses", 2)
 
 
-def _read(trial: Trial, batch: int, dim: int) -> Seen:
+def _read(trial: Trial, batch: int, dim: int) -> LossCase:
     """One case, read."""
     given, got = trial.given, trial.got
     x, a, b, w = (array(given, name) for name in "xabw")
@@ -480,13 +480,13 @@ def _read(trial: Trial, batch: int, dim: int) -> Seen:
     z = array(got, "z", what="The z passed to the generator")
     rows = parts_of(got, "rows", total=len(z) if z.ndim else 0)
     if z.ndim != 2 or z.shape[1] != dim or not len(z) or rows is None:
-        raise Reject(
+        raise CheckFailed(
             f"The generator received z of shape {list(z.shape)}. Expected: shape [{batch}, {dim}] for a batch of "
             f"{batch} images and z_dim {dim}.",
             diagnosis="wrong_shape",
         )
     if len(z) > 64 * batch or np.abs(z).max() > 50:
-        raise Reject(
+        raise CheckFailed(
             f"The generator received {len(z)} z for a batch of {batch} images, with values of up to "
             f"{np.abs(z).max():.0f} standard deviations, so the losses cannot be judged. Expected: one draw from "
             "N(0, I) for each image."
@@ -498,7 +498,7 @@ def _read(trial: Trial, batch: int, dim: int) -> Seen:
         return seen
     try:
         others = array(got, "other", what="The images passed to the discriminator")
-    except Reject:  # it is of use for words alone, and may have been for display
+    except CheckFailed:  # it is of use for words alone, and may have been for display
         return seen
     return replace(seen, others=tuple(images_of(each, w, c) for each in others if each.shape == x.shape))
 
@@ -510,7 +510,7 @@ def images_of(x: Array, w: Array, c: float) -> Images:
 
 def seen_of(
     x: Array, a: Array, b: Array, w: Array, c: float, z: Array, rows: Sequence[int], losses: tuple[Array, Array]
-) -> Seen:
+) -> LossCase:
     """The case of a batch x, the two networks' weights, the z (rows, dim) of all calls, and what was returned."""
     fakes = _fakes(z, rows, len(x), a, b, w, c)
     # A logit 3.5 tanh(s), s = x w + c, errs by 3.5 times what s does: SEEN products, and pixels that err by
@@ -519,7 +519,7 @@ def seen_of(
     largest = np.max([np.abs(x).max(0), *(np.abs(fake.x).max(0) for fake in fakes)], axis=0)
     slack = STEEPEST * (float(pixels @ np.abs(w)) + gamma(SEEN + 8) * (float(largest @ np.abs(w)) + abs(c)))
     real = STEEPEST * np.tanh(x @ w + c)
-    return Seen(len(x), x, w, c, real, fakes, losses, pixels, slack)
+    return LossCase(len(x), x, w, c, real, fakes, losses, pixels, slack)
 
 
 def factors(batch: int) -> dict[str, float]:
@@ -527,7 +527,7 @@ def factors(batch: int) -> dict[str, float]:
     return {"": 1.0, "sum_not_mean": float(batch), "averaged_twice": 1 / batch}
 
 
-def match(cases: tuple[Seen, ...], place: int, known: Misconception) -> tuple[Match, ...] | None:
+def match(cases: tuple[LossCase, ...], place: int, known: Misconception) -> tuple[Match, ...] | None:
     """How the value at this place fits the formula in every case, aggregated in one and the same way; or None."""
     for how in AGGREGATED:
         matches = []
@@ -542,7 +542,7 @@ def match(cases: tuple[Seen, ...], place: int, known: Misconception) -> tuple[Ma
             for fakes in seen.fakes:
                 want = factor * seen.terms(known, fakes)
                 size = _mean(np.abs(seen.h)) + _mean(np.abs(fakes.h)) + 2
-                one = share(got, want, factor * (2 * seen.slack + 2 * UNEVEN + gamma(100) * size))
+                one = tolerance_ratio(got, want, factor * (2 * seen.slack + 2 * UNEVEN + gamma(100) * size))
                 best = min(best, one)
                 if one <= 1:
                     fitting.append(fakes)
@@ -561,7 +561,7 @@ than one that does."""
 
 
 @lru_cache(maxsize=2)
-def read(trial: Trial) -> Reading:
+def read(trial: Trial) -> LossReading:
     """The best reading of all cases. The other order is believed only where it explains more than the right one."""
     cases = tuple(_read(case, *shape) for case, shape in zip(each(trial), CASES, strict=True))
     usual = _ordered(cases, (D, G))
@@ -571,12 +571,12 @@ def read(trial: Trial) -> Reading:
     return other if _explained(other) > _explained(usual) else usual
 
 
-def _ordered(cases: tuple[Seen, ...], order: tuple[str, str]) -> Reading:
+def _ordered(cases: tuple[LossCase, ...], order: tuple[str, str]) -> LossReading:
     found = {which: match(cases, order.index(which), RIGHT[which]) for which in (D, G)}
-    return Reading(cases, order, found)
+    return LossReading(cases, order, found)
 
 
-def _explained(reading: Reading) -> int:
+def _explained(reading: LossReading) -> int:
     """How well an order explains the two values."""
     points = 0
     for which in (D, G):
