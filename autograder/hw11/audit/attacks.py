@@ -190,7 +190,8 @@ FORGE = [
     _attack("exit-zero", "forge", body('import os\nos._exit(0)'), says="ended before"),
     _attack("grader-error", "forge", (
         'import dataclasses\nfrom autograder.core import CheckFailed, Verdict\n'
-        + body('raise CheckFailed("grader error")')), targets=("autograder.core:CheckFailed", "autograder.core:Verdict")),
+        + body('raise CheckFailed("grader error")')),
+           targets=("autograder.core:CheckFailed", "autograder.core:Verdict")),
     _attack("thread-second-reply", "forge", WRONG + FORGED_FRAME + (
         'import threading\nright = sample_gaussian\n' + body(
             'r = _request()\n'
@@ -622,7 +623,8 @@ MORE_FORGE = [
         '        raise ImportError("PW")\n'
         'sys.meta_path.insert(0, _Hook())\nsys.path_importer_cache.clear()\n'), sample="wrong", bound="any"),
     _attack("judges-exceptions", "forge", (
-        'from autograder.core import Verdict\n' + body('raise type("CheckFailed", (Exception,), {"score": 1.0})("full")')),
+        'from autograder.core import Verdict\n'
+        + body('raise type("CheckFailed", (Exception,), {"score": 1.0})("full")')),
            targets=("autograder.core:Verdict", "autograder.core:CheckFailed")),
     _attack("forked-second-reply", "forge", WRONG + FORGED_FRAME + "wrong = sample_gaussian\n" + body(
         f'r = _request()\nif os.fork() == 0:\n    os.write(3, _frame(r.id, {NOISE}))\n    os._exit(0)\n'

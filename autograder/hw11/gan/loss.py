@@ -511,7 +511,7 @@ def _of_some_labels(seen: LossCase, which: str, loss: Array) -> bool:
 
 
 def _made_of(trial: Trial, noise: Trial, z: Array, rows: Sequence[int]) -> tuple[str, ...]:
-    """Raises `CheckFailed` where the losses of these calls are not made of the z (calls, rows, dim) that they came with.
+    """Raises `CheckFailed` where these losses are not made of the z (calls, rows, dim) that came with them.
 
     Whose losses are right, or wrong in a known way, makes them so of any z. Code that knows what is done with its z
     can show others, and a tensor's clone can be made something else; but then the losses do not fit. Labels that are

@@ -683,7 +683,7 @@ def gradient_decoder(trial: Trial) -> Verdict:
 
 
 def _made_of(asked: Trial, noise: Trial, z: Array) -> None:
-    """Raises `CheckFailed` where the values of these calls are not made of the z (calls, rows, dim) that they came with.
+    """Raises `CheckFailed` where these values are not made of the z (calls, rows, dim) that came with them.
 
     Whose reconstruction or bound is right for single examples makes it so of any z, up to how a batch is averaged. Code
     that knows what is done with its z can show others, and a tensor's clone can be made something else; but then these
