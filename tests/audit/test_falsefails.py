@@ -155,7 +155,7 @@ def test_a_grader_that_keeps_its_promises() -> None:
     ("found", "broken"),
     [
         (replace(GOOD, checks=((replace(CHECK, judge=replace(CHECK.judge, alpha=1e-8)), GOOD.checks[0][1]),)), 0),  # type: ignore[type-var]
-        (replace(GOOD, checks=((CHECK, None),)), 1),
+        (replace(GOOD, checks=(*GOOD.checks, (CHECK, None))), 1),
         (replace(GOOD, right=(replace(TALLY, failed=1),)), 2),
         (replace(GOOD, right=(replace(TALLY, second=1),)), 3),
         (replace(GOOD, right=(replace(TALLY, below={"gan.noise": (97, 11, 20)}),)), 4),
@@ -165,6 +165,12 @@ def test_a_grader_that_keeps_its_promises() -> None:
 def test_each_broken_promise_is_told(found: Found, broken: int) -> None:
     kept = [promise.holds for promise in falsefails.section(found).promises]
     assert kept == [at != broken for at in range(len(kept))]
+
+
+def test_a_homework_without_proofs_promises_none() -> None:
+    texts = [promise.what for promise in falsefails.section(replace(GOOD, checks=((CHECK, None),))).promises]
+    assert len(texts) == len(falsefails.section(GOOD).promises) - 1
+    assert "every alpha is a proved bound" not in texts
 
 
 def test_a_wrong_solution_in_place_of_a_right_one_would_be_counted() -> None:

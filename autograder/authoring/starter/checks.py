@@ -43,7 +43,7 @@ def contract(trial: Trial) -> Verdict:
 
 # --------------------------------------------------------------------------------- the statistical check
 
-ALPHA = 1e-9
+ALPHA = 1e-10
 """A right answer fails this check with a smaller probability, and a fail needs two attempts."""
 TESTS = len(standard_normal(np.random.default_rng(0).standard_normal((CALLS, BATCH, DIM))))
 DETECTS = (
