@@ -617,6 +617,43 @@ COLUMN = """(table, column) => [...document.querySelectorAll("table.sortable")[t
     (row) => row.cells[column].textContent)"""
 
 
+@pytest.mark.slow
+@pytest.mark.browser
+def test_of_many_submissions_the_first_are_shown(browser: Browser, book: sqlite3.Connection, tmp_path: Path) -> None:
+    """200 of 203 in the order that is chosen; the others are found, printed, and shown on request."""
+    content = document(0)
+    for number in range(203):
+        hand_in(book, number, content, f"Student {number:03}")
+    written(book, tmp_path)
+    browser.open(tmp_path / "report.html")
+    shown = "[...document.querySelectorAll('table.found tbody tr')].filter((row) => row.offsetHeight).length"
+    says = "document.querySelector('form.finder output').textContent"
+    last = "document.querySelector('table.found tbody tr:last-child').offsetHeight > 0"
+    assert browser.value(shown) == 200
+    assert browser.value(says) == "203 of 203 submissions, the first 200 are shown"
+    assert not browser.value(last)
+    name = "document.querySelector('table.found thead th:nth-child(2) button')"
+    browser.value(f"{name}.click()")
+    browser.value(f"{name}.click()")  # the other way round: whoever was last is first
+    assert browser.value("document.querySelector('table.found tbody tr').textContent").count("Student 202") == 1
+    assert browser.value(shown) == 200
+    typed = "const text = document.querySelector('form.finder').elements.text; text.value = 'student submission_1202';"
+    browser.value(f"(() => {{ {typed} text.dispatchEvent(new Event('input', {{bubbles: true}})); }})()")
+    assert browser.value(shown) == 1
+    assert browser.value(says) == "1 of 203 submissions"
+    browser.value("document.querySelector('form.finder').reset()")
+    browser.value("new Promise((done) => setTimeout(done, 50))")
+    assert browser.value(shown) == 200
+    browser.value("document.querySelector('form.finder button.more').click()")
+    assert browser.value(shown) == 203
+    assert browser.value("document.querySelector('form.finder button.more').hidden")
+    browser.open(tmp_path / "report.html")
+    browser.ask("Emulation.setEmulatedMedia", media="print")
+    assert browser.value(shown) == 203
+    browser.ask("Emulation.setEmulatedMedia", media="")
+    assert browser.complaints() == []
+
+
 @pytest.mark.browser
 def test_the_report_opens_quietly_and_sorts(browser: Browser, book: sqlite3.Connection, tmp_path: Path) -> None:
     contents = [document(number) for number in range(30)] + [refused(30)]

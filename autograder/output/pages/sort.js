@@ -22,7 +22,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const keyed = [...body.rows].map((row) => [key(row, column), row]).sort(order);
       heads.forEach((each) => each.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", after);
-      body.append(...keyed.map(([, row]) => row));
+      body.replaceChildren(...keyed.map(([, row]) => row));
+      table.dispatchEvent(new Event("sorted"));
     });
   });
 }
