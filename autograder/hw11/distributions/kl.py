@@ -372,7 +372,7 @@ def _closed(mp: Array, sp: Array, mq: Array, sq: Array) -> Array:
     return value
 
 
-FORMULA = "Expected: log(s_q / s_p) + (s_p^2 + (m_p - m_q)^2) / (2 s_q^2) - 1/2."
+FORMULA = "Expected: `log(s_q / s_p) + (s_p^2 + (m_p - m_q)^2) / (2 s_q^2) - 1/2`."
 GAUSSIANS = (
     Misconception("kl_swapped", "It is D(q || p).", lambda mp, sp, mq, sq: _closed(mq, sq, mp, sp)),
     Misconception("kl_sign", "It has the wrong sign.", lambda *each: -_closed(*each)),

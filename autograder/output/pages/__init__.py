@@ -44,7 +44,7 @@ def html(message: Message) -> Markup:
     blocks = [Markup('<p class="said">{}</p>').format(_html(message.seen))]
     if message.calls:
         lines = Markup("\n").join(call.line for call in message.calls)
-        blocks.append(Markup('<pre class="calls" tabindex="0">{}</pre>').format(lines))
+        blocks.append(Markup('<pre class="calls">{}</pre>').format(lines))
     for label, part in message.labelled:
         before = Markup("<strong>{}</strong> ").format(label.strip()) if label else Markup()
         blocks.append(Markup('<p class="said">{}{}</p>').format(before, _html(part)))
