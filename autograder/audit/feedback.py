@@ -125,10 +125,14 @@ def told_by(solution: Solution, assignment: Assignment) -> list[SeenMessage]:
 
 @dataclass(frozen=True)
 class Facts:
-    """What rules need to know of the homework: each question's words, and the lines of its solutions."""
+    """What is needed of the homework: each question's words, the lines of its solutions, its `exact` checks by id.
+
+    Exact are those that draw inputs and count no probabilities: each fails only for a fault that it sees.
+    """
 
     words: Mapping[str, frozenset[str]]
     solutions: frozenset[str]
+    exact: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -352,7 +356,9 @@ def facts_of(assignment: Assignment) -> Facts:
         text = " ".join([question.title, *(check.name for check in question.checks), *heads]).lower()
         words[question.id] = frozenset(word.removesuffix("s") for word in re.findall(r"[a-z_0-9]+", text)) - COMMON
         solutions |= {line for line in _solved(lines) if len(line) > 20}
-    return Facts(words, frozenset(solutions))
+    checks = [check for question in assignment.questions for check in question.checks]
+    exact = {check.id for check in checks if not check.judge.alpha and not check.request.deterministic}
+    return Facts(words, frozenset(solutions), frozenset(exact))
 
 
 # -------------------------------------------------------------------------------------------- result
@@ -369,11 +375,15 @@ class RuleBreach:
 
 @dataclass(frozen=True)
 class Feedback:
-    """All messages of the wrong solutions, what breaks a rule, and which misconceptions were recognised."""
+    """All messages of the wrong solutions, what breaks a rule, and which misconceptions were recognised.
+
+    `beside` are messages of exact checks that the bank does not name for the solution: one mistake is charged twice.
+    """
 
     told: tuple[SeenMessage, ...]
     breaches: tuple[RuleBreach, ...]
     recognised: tuple[Recognised, ...]
+    beside: tuple[SeenMessage, ...] = ()
 
     def others(self) -> Counter[tuple[str, str]]:
         """Messages that name another misconception than the solution stands for, by the two.
@@ -402,7 +412,9 @@ def judged(told: Sequence[SeenMessage], solutions: Sequence[Solution], facts: Fa
         )
         for solution in solutions
     ]
-    return Feedback(tuple(told), tuple(breaches), tuple(recognised))
+    named = {solution.id: {*solution.fails, *solution.sometimes} for solution in solutions}
+    beside = [one for one in told if one.check in facts.exact - named[one.solution]]
+    return Feedback(tuple(told), tuple(breaches), tuple(recognised), tuple(beside))
 
 
 def lacks(assignment: Assignment) -> str:
@@ -464,6 +476,11 @@ FORM = SectionForm[Feedback](
             lambda found: f"{found.kinds()['wrong']} of {_named(found)}",
             lambda found: not found.kinds()["wrong"],
         ),
+        Claim[Feedback](
+            "a wrong solution fails no exact check beside those that the bank names for it",
+            lambda found: f"{len(found.beside)} of {len(found.told):,} messages",
+            lambda found: not found.beside,
+        ),
     ),
     (
         TableForm[Feedback](
@@ -496,6 +513,15 @@ FORM = SectionForm[Feedback](
                 "rule": lambda one: one.rule,
                 "why": lambda one: one.reason,
                 "message": lambda one: one.told.message,
+            },
+        ),
+        TableForm[Feedback](
+            "Failed beside what the bank names",
+            lambda found: found.beside,
+            {
+                "solution": lambda one: one.solution,
+                "check": lambda one: one.check,
+                "message": lambda one: one.message,
             },
         ),
         TableForm[Feedback](

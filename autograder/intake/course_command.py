@@ -48,7 +48,7 @@ def run(path: Path | None, homework: str, *, example: bool) -> int:
 
 def shadowed(place: Path | str, unread: Sequence[Path]) -> list[str]:
     """A sentence for each file of settings that does not count, since `place` does."""
-    return [f"{one} is not read, since {place} counts before it." for one in unread]
+    return [f"{one} is not read, because {place} takes precedence." for one in unread]
 
 
 def _bare(key: str) -> str:

@@ -139,6 +139,17 @@ def test_what_was_recognised(wanted: str, named: tuple[str, ...], kind: str) -> 
     assert Recognised("v", wanted, named).kind == kind
 
 
+def test_an_exact_check_that_the_bank_does_not_name_is_found() -> None:
+    wrong = Solution("v", "a mistake", "file.py", "pass", fails=("q.a",), sometimes=("q.b",))
+    told = [replace(GOOD, check=check) for check in ("q.a", "q.b", "q.c", "q.drawn")]
+    found = feedback.judged(told, [wrong], replace(FACTS, exact=frozenset({"q.a", "q.b", "q.c"})))
+    assert [one.check for one in found.beside] == ["q.c"]
+    assert [promise.holds for promise in feedback.section(found).promises][-1] is False
+    assert feedback.section(replace(found, beside=())).promises[-1].holds
+    exact = feedback.facts_of(ASSIGNMENT).exact
+    assert "vae.bound.kl" in exact and not exact & {"vae.sample.noise", "policy_gradient.training"}
+
+
 @pytest.mark.slow
 def test_the_bank_keeps_the_rules_and_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slice of all questions' wrong solutions; the audit takes all of them."""

@@ -55,7 +55,7 @@ def test_right_solutions_get_full_marks_with_room_to_spare(solution: Solution) -
 
 @pytest.mark.parametrize(("place", "solution"), enumerate(WRONG), ids=lambda x: getattr(x, "id", ""))
 def test_wrong_solutions_fail_the_checks_that_they_name(place: int, solution: Solution) -> None:
-    """Every twelfth is put all asks of its question, the others those that it must fail (`bench --question`: all)."""
+    """Every twelfth is put all requests of its question; the audit's feedback part does so with all."""
     outcome = graded(solution, terse=True, whole=place % 12 == 0)  # the smallest examples are audited with the feedback
     expected = set(solution.fails)
     assert expected <= outcome.failed

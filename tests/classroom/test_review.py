@@ -710,7 +710,7 @@ def test_a_conflict_is_shown_and_decided(browser: Browser, out: Path) -> None:
             browser.press("4")
             browser.until("!document.querySelector('.conflict').hidden")
             told = browser.value("document.querySelector('.conflict').innerText")
-            assert "Ada changed this meanwhile: 1 point, \u201cBo\u2019s <b>word</b>\u201d" in told
+            assert "Ada has changed this in the meantime: 1 point, \u201cBo\u2019s <b>word</b>\u201d" in told
             assert saved(out)["submission_0"][WRITTEN.id].points == 1, "nothing was written over"
             if decide != "Take theirs":
                 browser.press("Tab")

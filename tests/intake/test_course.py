@@ -544,7 +544,7 @@ def test_one_file_is_in_force_and_those_behind_it_are_named(own: Path, tmp_path:
     asked.write_text("total = 50")
     assert force(asked) == (50, ["beside", "own"])
     lines = terminal.in_force(chosen.chosen(str(own), root=beside))
-    assert lines[-1] == f"  note: {own / 'course.toml'} is not read, since course.toml counts before it."
+    assert lines[-1] == f"  note: {own / 'course.toml'} is not read, because course.toml takes precedence."
     status, said, _ = call("course", "--homework", own)
     assert (status, "total = 30.0" in said, "mind" in said) == (0, True, False)
     (own / "course.toml").unlink()

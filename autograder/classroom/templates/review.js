@@ -72,7 +72,7 @@ class Mark {
   }
   choose(theirs) {
     const text = document.createElement("p");
-    text.textContent = `${theirs.author} changed this meanwhile: ${worded(theirs.points)}${theirs.comment ? `, “${theirs.comment}”` : ", no comment"}. Yours is not saved yet.`;
+    text.textContent = `${theirs.author} has changed this in the meantime: ${worded(theirs.points)}${theirs.comment ? `, “${theirs.comment}”` : ", no comment"}. Yours is not saved yet.`;
     const button = (label, act) => {
       const made = document.createElement("button");
       made.type = "button"; made.className = "button"; made.textContent = label;
