@@ -591,7 +591,7 @@ MISTAKES = (
     ),
 )
 SIZES = (
-    ("sum_not_mean", float, "It is the sum over the batch. Expected: the average."),
+    ("sum_not_mean", float, "It is the sum over the batch. Expected: the average over the batch."),
     (
         "averaged_twice",
         lambda rows: 1 / rows,
@@ -851,7 +851,8 @@ def average(trial: Trial) -> Verdict:
         f"{apart(abs(size), 1, 3)[0]} times for {n} rows" for size, n in zip(reading.sizes, rows, strict=True)
     )
     name, sentence = known or ("scaled", f"Its gradient has the wrong size, compared with the expected one: {seen}.")
-    raise CheckFailed(f"The loss is not the average over the batch. {sentence} Expected: the average.", diagnosis=name)
+    expected = "" if "Expected:" in sentence else " Expected: the average."
+    raise CheckFailed(f"The loss is not the average over the batch. {sentence}{expected}", diagnosis=name)
 
 
 def _are_ones(reading: PolicyLossReading, factors: Sequence[float]) -> bool:
