@@ -162,7 +162,8 @@ def _apart(sentences: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
         return list(sentences), [], []
     expected = [sentences[place].removeprefix(EXPECTED.strip()).strip() for place in marked]
     if len(marked) > 1:  # several faults, each with its own
-        return [one for place, one in enumerate(sentences) if place not in marked], expected, []
+        one_sentence = "; ".join(one.removesuffix(".") for one in expected) + "."
+        return [one for place, one in enumerate(sentences) if place not in marked], [one_sentence], []
     return list(sentences[: marked[0]]), expected, list(sentences[marked[0] + 1 :])
 
 

@@ -16,8 +16,10 @@ from autograder.text import clean
 
 _QUOTED = re.compile(r"`([^`]+)`")
 _GROUP = r"\((?:[^()]|\([^()]*\))*\)|\[[^][]*\]"
-_NUMBERS = r"\[(?:[-+\d.,e\s]|inf|nan|\[(?:[-+\d.,e\s]|inf|nan)*\])+\]"
-_WORD = re.compile(rf"[\w./\\:@$=~%?&#^*+-]+(?:{_GROUP})*|{_NUMBERS}")
+_NUMBER = r"[-+\d.,e\s]|inf|nan"
+_ROWS = rf"\[(?:{_NUMBER}|\[(?:{_NUMBER})*\])*\]"
+_NUMBERS = rf"\[(?:{_NUMBER}|{_ROWS})+\]"
+_WORD = re.compile(rf"[\w./\\:@$=~%?&#^*+-]+(?:(?:{_GROUP})(?:\.\w+)*)*|{_NUMBERS}")
 _ODD = re.compile(r"_|://|@|\$|==|\\|\bwww\.|[^\W\d_]\.\w*[^\W\d_]", re.IGNORECASE)
 """What makes a word code: names with underscores, files, addresses, and what some renderers read as formulas."""
 _LATIN = re.compile(r"(?:e\.g|i\.e)\.?,?", re.IGNORECASE)

@@ -53,7 +53,7 @@ PARTS = {
     ),
     "several faults": (
         ("A is 1. Expected: 2. B is 3. Expected: 4.", "both"),
-        Message("A is 1.", "B is 3.", "2. 4."),
+        Message("A is 1.", "B is 3.", "2; 4."),
     ),
     "an example": (
         (
