@@ -151,7 +151,12 @@ def _apart(sentences: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     marked = [place for place, one in enumerate(sentences) if one.startswith(EXPECTED.strip())]
     clause = _CLAUSE.search(sentences[0])
     if clause is not None:  # "The loss was 1; expected 2."
-        return [f"{sentences[0][: clause.start()]}."], [sentences[0][clause.end() :]], list(sentences[1:])
+        behind = [one for place, one in enumerate(sentences) if place not in (0, *marked)]
+        expected = [
+            sentences[0][clause.end() :],
+            *(sentences[place].removeprefix(EXPECTED.strip()) for place in marked),
+        ]
+        return [f"{sentences[0][: clause.start()]}."], [_joined(expected)], behind
     if not marked:
         one, but = _ONE.search(sentences[0]), _BUT.search(sentences[0])
         if one is not None:  # "The state is not the expected one: one layer after the other."
@@ -162,9 +167,15 @@ def _apart(sentences: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
         return list(sentences), [], []
     expected = [sentences[place].removeprefix(EXPECTED.strip()).strip() for place in marked]
     if len(marked) > 1:  # several faults, each with its own
-        one_sentence = "; ".join(one.removesuffix(".") for one in expected) + "."
-        return [one for place, one in enumerate(sentences) if place not in marked], [one_sentence], []
+        return [one for place, one in enumerate(sentences) if place not in marked], [_joined(expected)], []
     return list(sentences[: marked[0]]), expected, list(sentences[marked[0] + 1 :])
+
+
+def _joined(expected: Sequence[str]) -> str:
+    """One sentence of several that say what was expected, without those that another one holds."""
+    parts = [one.strip().removesuffix(".") for one in expected]
+    kept = [one for place, one in enumerate(parts) if not any(one in other for other in parts[:place])]
+    return "; ".join(kept) + "."
 
 
 def _sentence(text: str) -> str:

@@ -55,6 +55,14 @@ PARTS = {
         ("A is 1. Expected: 2. B is 3. Expected: 4.", "both"),
         Message("A is 1.", "B is 3.", "2; 4."),
     ),
+    "a number and what it should be made of": (
+        ("The loss was 1.1; expected 1.02. The labels are 0.9. Expected: labels of 1.", "smoothed"),
+        Message("The loss was 1.1.", "The labels are 0.9.", "1.02; labels of 1."),
+    ),
+    "what is expected said twice": (
+        ("The loss was -1; expected 1, the average of -log D. It is log D. Expected: -log D.", "sign"),
+        Message("The loss was -1.", "It is log D.", "1, the average of -log D."),
+    ),
     "an example": (
         (
             "D is not right. It is D(q || p). Expected: the sum. Smallest example: p = [1] gave 2; expected 1.",
