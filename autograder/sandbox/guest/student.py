@@ -98,7 +98,7 @@ class Student(Contents):
         if isinstance(found, Absent):
             raise ImportFault(file, fault_of(found))
         if not callable(found):
-            raise Missing(f"{name} in {file} is a {type(found).__name__}, but a function or class was expected")
+            raise Missing(f"{name} in {file} has the type {type(found).__name__}, but a function or class was expected")
         return found  # type: ignore[no-any-return]
 
     def _home(self, found: object) -> types.ModuleType | None:
