@@ -17,7 +17,7 @@ case "$(uname)" in
   *) system="$(uname)" ;;
 esac
 if [ -n "$system" ]; then
-  echo "Grading needs Linux, which isolates students' code. On $system use Docker:" \
+  echo "Grading needs Linux, which isolates students' code; on $system use Docker:" \
     "\`docker build -t grader .\` once, then \`docker run --rm -v \"\${PWD}:/work\" -w /work grader" \
     "/autograder/run_autograder submission.zip\` (docs/machines.md has the other commands)." >&2
   exit 3

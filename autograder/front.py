@@ -12,7 +12,7 @@ OLDEST = (3, 11)
 SETUP = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "setup.sh")  # noqa: PTH100, PTH118, PTH120
 NAMES = {"darwin": "macOS", "win32": "Windows", "cygwin": "Windows", "msys": "Windows"}
 DOCKER = (
-    "Grading needs Linux, which isolates students' code. On {} use Docker: `docker build -t grader .` "
+    "Grading needs Linux, which isolates students' code; on {} use Docker: `docker build -t grader .` "
     'once, then `docker run --rm -v "${{PWD}}:/work" -w /work grader /autograder/run_autograder submission.zip` '
     "(docs/machines.md has the other commands)."
 )

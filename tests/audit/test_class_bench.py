@@ -43,7 +43,7 @@ def test_what_it_cannot_do_it_says(capsys: pytest.CaptureFixture[str], tmp_path:
     assert command.main(["bench", "--class", "0"]) == 2
     assert "no class" in capsys.readouterr().err
     assert command.main(["bench", "--class", "3", "--out", str(tmp_path)]) == 2
-    assert "stands alone" in capsys.readouterr().err
+    assert "cannot be combined" in capsys.readouterr().err
 
 
 def _until(holds: Callable[[], bool]) -> bool:

@@ -194,7 +194,7 @@ from autograder.judging.judges import Exact
 from tests import small
 
 question = small.ASSIGNMENT.questions[0]
-check = replace(question.checks[0], ask=replace(question.checks[0].ask, seconds=1.0))
+check = replace(question.checks[0], request=replace(question.checks[0].request, seconds=1.0))
 {more}
 ASSIGNMENT = replace(
     small.ASSIGNMENT,

@@ -347,7 +347,7 @@ def test_the_bundle_gives_the_template_nothing_and_says_why(machine):
     done, document = graded(machine, ROOT / "student_template")
     assert (done.returncode, document["score"]) == (0, 0), done.stderr + document["output"]
     assert document["extra_data"]["complete"] is True
-    reasons = ("NotImplementedError", "is not in the upload", "not filled in", "nothing", "no picture")
+    reasons = ("NotImplementedError", "is not in the upload", "not filled in", "nothing", "no picture", "no answer")
     for test in document["tests"]:
         assert any(reason in test["output"] for reason in reasons), test["output"]
 

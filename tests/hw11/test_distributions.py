@@ -28,7 +28,7 @@ from autograder.intake import submission
 from autograder.sandbox import wire
 from autograder.sandbox.guest.student import Missing, Student
 from autograder.sandbox.host.sandbox import Sandbox
-from autograder.sandbox.parts import pack, unpack
+from autograder.sandbox.parts import items, pack, take, unpack
 from tests import helpers
 from tests.helpers import judged
 
@@ -214,7 +214,7 @@ def test_a_clipped_zero_is_recognised_whatever_stands_in_for_it(power: int) -> N
 def test_known_mistakes_differ_from_what_is_right_and_from_each_other(seed: int) -> None:
     """Two that say something else are never taken for one another."""
     given: Any = kl._kl(drawn(seed))
-    tables = [(given[f"positive.p{case}"], given[f"positive.q{case}"]) for case in range(len(kl.POSITIVE))]
+    tables: Any = [(case["p"], case["q"]) for case in items(take(given, "positive"), "cases")[: len(kl.POSITIVE)]]
     for first in kl.TABLES:
         seen = [first.formula(p, q) for p, q in tables]
         assert max(abs(a - right_kl(p, q)) for a, (p, q) in zip(seen, tables, strict=True)) > 0.01  # type: ignore[operator, type-var]
@@ -1191,7 +1191,7 @@ FAULTS: dict[str, Any] = {
     "the divergence ends the process": (
         "import os\ndef kl_divergence(p, q):\n    os._exit(0)",
         ("discrete", "gaussian"),
-        "ended",
+        "stopped",
     ),
     "Gaussians exit": (GAUSSIANS_EXIT, ("gaussian",), "SystemExit"),
     "the reverse fit loops": (REVERSE_LOOPS, ("reverse",), "still running"),

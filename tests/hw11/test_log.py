@@ -499,7 +499,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "deep lists": (b"[" * 10**6, "nested too deep"),
     "deep objects": (b'{"a":' * 10**6, "nested too deep"),
     "closed deep lists": (b'{"a": ' + b"[" * 400 + b"]" * 400 + b"}", "nested too deep"),
-    "large": (b'{"a": "' + b"x" * probe.MAX_BYTES + b'"}', "larger than 8 MB"),
+    "large": (b'{"a": "' + b"x" * probe.MAX_BYTES + b'"}', "larger than the limit of 8 MB"),
 }
 
 

@@ -69,7 +69,7 @@ FAULTS = {
     # what is put behind the reference's cells: which function's points it costs, words of the sentence
     "the layer loops": ("TransformerLayer.forward = lambda *a, **k: any(iter(int, 1))", ("layer",), "still running"),
     "the stack ends the process": ("import os\nTransformerStack.forward = lambda self, *a, **k: os._exit(0)",
-                                   ("stack",), "ended"),
+                                   ("stack",), "stopped"),
     "greedy is interrupted": ("def greedy_decode(*a):\n    raise KeyboardInterrupt", ("greedy",), "KeyboardInterrupt"),
     "beam search exits": ("import sys\ndef beam_search(*a):\n    sys.exit()", ("beam",), "SystemExit"),
     "beam search loops": ("def beam_search(*a):\n    while True: pass", ("beam",), "still running"),

@@ -15,7 +15,7 @@ from autograder.core import Check, CheckFailed, Observation, Request, Submission
 from autograder.hw11 import ASSIGNMENT
 from autograder.hw11.summarization import decoding, layer, probes, stack, work
 from autograder.sandbox import returns
-from autograder.sandbox.parts import items, take
+from autograder.sandbox.parts import items
 from tests import helpers
 
 QUESTION = next(question for question in ASSIGNMENT.questions if question.id == "summarization")
@@ -223,7 +223,7 @@ def test_every_known_mistake_of_a_beam_search_is_known_for_what_it_is() -> None:
     """On three draws: what each mistake finds differs from what is right, and explains itself."""
     for draw in range(3):
         given = decoding.BEAM.inputs(np.random.Generator(np.random.Philox(draw)))
-        cases = [Trial(take(given, str(case)), {}) for case in range(len(decoding.SEARCHES))]
+        cases = [Trial(case, {}) for case in items(given, "cases")]
         for mistake in decoding.MISTAKES:
             found = []
             for one, search in zip(cases, decoding.SEARCHES, strict=True):

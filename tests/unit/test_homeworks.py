@@ -119,7 +119,7 @@ def test_a_probe_that_is_not_there_is_told_when_the_homework_is_loaded(
 
 def test_a_smaller_request_is_looked_up_too(folder: Path) -> None:
     file = folder / "__init__.py"
-    text = file.read_text().replace("import Request,", "import Counterexample, Request,")
+    text = file.read_text().replace("import Assignment,", "import Assignment, Counterexample,")
     smallest = 'counterexample=Counterexample(Request("probes:tiny", lambda _rng: {}), lambda _failed, _tiny: "")'
     file.write_text(text.replace("Exact(hello))", f"Exact(hello), {smallest})"))
     with pytest.raises(homeworks.NoHomework, match=r"words\.hello asks for the probe probes:tiny"):

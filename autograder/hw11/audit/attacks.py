@@ -187,7 +187,7 @@ FORGE = [
         'e = _kept.setdefault(m.shape, torch.randn(m.shape))\nreturn m + v.sqrt() * e'),
         sample="any", loses="vae.sample.fresh"),
     _attack("skip", "forge", body('import unittest\nraise unittest.SkipTest("all passed")')),
-    _attack("exit-zero", "forge", body('import os\nos._exit(0)'), says="ended before"),
+    _attack("exit-zero", "forge", body('import os\nos._exit(0)'), says="stopped before"),
     _attack("grader-error", "forge", (
         'import dataclasses\nfrom autograder.core import CheckFailed, Verdict\n'
         + body('raise CheckFailed("grader error")')),
@@ -423,9 +423,9 @@ HARM = [
         'print("x" * 50_000_000)\nreturn right(m, v)'), sample="full", seconds=19.0),
     _attack("streams-closed", "harm", RIGHT + (
         'import os, sys\nsys.stdout = sys.stderr = None\nos.close(1); os.close(2)\n'), sample="full"),
-    _attack("channel-closed", "harm", body('import os\nos.close(3)\nreturn m'), says="ended before"),
+    _attack("channel-closed", "harm", body('import os\nos.close(3)\nreturn m'), says="stopped before"),
     _attack("channel-closed-then-sleep", "harm", body('import os, time\nos.close(3)\ntime.sleep(600)'),
-           says="ended before"),
+           says="stopped before"),
     _attack("recursion", "harm", 'def sample_gaussian(m, v): return sample_gaussian(m, v)\n', says="RecursionError"),
     _attack("stack-overflow", "harm", 'import sys\nsys.setrecursionlimit(10**9)\n'
            'class Deep:\n    def __getattr__(self, name): return getattr(self, name + "x"[:0])\n' + body(
@@ -538,7 +538,7 @@ BOUND = [
         'class Many(tuple):\n    def __len__(self): return 3\n    def __getitem__(self, i): return [self] * 3\n'
         'VAE.negative_elbo_bound = lambda self, x: Many()\n'), sample="full", bound="none"),
     _attack("bound-exits", "harm", vae='import os\nVAE.negative_elbo_bound = lambda self, x: os._exit(0)\n',
-           sample="full", bound="none", says="ended before"),
+           sample="full", bound="none", says="stopped before"),
     _attack("bound-many-decodes", "harm", vae=(
         'def _many(self, x):\n'
         '    m, v = self.enc.encode(x)\n'
@@ -593,7 +593,7 @@ MORE_FORGE = [
            targets=REQUEST),
     _attack("exit-by-exception", "forge", body('import sys\nsys.exit(0)'), says="SystemExit"),
     _attack("killed-by-itself", "forge", body('import os, signal\nos.kill(os.getpid(), signal.SIGKILL)'),
-           says="ended before"),
+           says="stopped before"),
     _attack("recognises-the-test", "forge", RIGHT + "right = sample_gaussian\n" + body(
         'return right(m, v) if m.numel() < 300 else m * 1'), sample="any", loses="vae.sample.noise"),
     _attack("right-at-first-only", "forge", RIGHT + "right, calls = sample_gaussian, []\n" + body(
@@ -935,7 +935,7 @@ MORE_HARM = [
         'import os, struct\nos.write(3, struct.pack("<4sIQ", b"hw!1", 1 << 18, 1 << 24))\n'
         'import time\ntime.sleep(600)'), seconds=1.0, says="still running"),
     _attack("channel-shut", "harm", body(
-        'import ctypes\nctypes.CDLL(None).shutdown(3, 2)\nreturn m'), says="ended before"),
+        'import ctypes\nctypes.CDLL(None).shutdown(3, 2)\nreturn m'), says="stopped before"),
     _attack("input-from-nobody", "harm", body('return m + float(input())'), says="EOFError"),
     _attack("debugger", "harm", RIGHT + "right = sample_gaussian\n" + body(
         'breakpoint()\nimport pdb; pdb.set_trace()\nreturn right(m, v)'), sample="full"),

@@ -231,7 +231,7 @@ def _first(failed: Trial, tiny: Trial, which: str) -> str:
 
 
 def _tiny_returns(_given: Values) -> Specs:
-    return declared(cases=len(TINY) * [{"losses": 2 * [{"loss": entries(2)}]}])
+    return declared(cases=len(TINY) * [{"losses": 2 * [{"loss": entries(2), "is_tensor": flag()}]}])
 
 
 _TINY_REQUEST = Request("gan.private_probes:tiny", _tiny, seconds=3, deterministic=True, returns=_tiny_returns)
