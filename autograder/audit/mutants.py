@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, ignore_patterns
 from textwrap import indent
 from typing import Any
 
@@ -113,7 +113,7 @@ def submitted(sandbox: Sandbox, assignment: Assignment, mutant: Mutant | None) -
     """The mutant, or the reference itself, as a received submission, in a folder that is removed afterwards."""
     with scratch() as folder:
         upload = folder / "upload"
-        copytree(assignment.reference, upload)
+        copytree(assignment.reference, upload, ignore=ignore_patterns("__pycache__", ".*"))
         if mutant is not None:
             (upload / mutant.file).write_text(mutant.text)
         yield submission.receive(upload, assignment, folder / "workspace", group=sandbox.uid)

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, ignore_patterns
 from typing import Literal
 
 
@@ -189,7 +189,8 @@ def _definitions(tree: ast.AST) -> list[Definition]:
 
 def write(solution: Solution, reference: Path, folder: Path) -> Path:
     """Makes `folder` a submission: a copy of the reference with the solution applied."""
-    copytree(reference, folder, dirs_exist_ok=True)
+    # No file of a canary that tries its luck in the reference at this moment.
+    copytree(reference, folder, dirs_exist_ok=True, ignore=ignore_patterns("__pycache__", ".*"))
     target = folder / solution.file
     target.write_bytes(applied(solution, (reference / solution.file).read_text()).encode())
     return folder
