@@ -182,3 +182,27 @@ def test_memory_is_what_is_free_here_and_in_the_group(files: dict[str, str], fre
 
 def test_what_cannot_be_told_is_no_room(tmp_path: Path) -> None:
     assert not room.for_two(tmp_path, tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("own", "inner"),
+    [("0::/a/b", "a/b"), ("0::/a/b/c", "a/b"), ("4:cpu:/x\n5:memory:/a/b", "memory/a/b"), ("0::/../../z", ".")],
+)
+def test_the_groups_that_a_process_is_in_limit_it(own: str, inner: str, tmp_path: Path) -> None:
+    """Those above its own too; a path that leads out of a container means the container's own group."""
+    (tmp_path / "meminfo").write_text("MemAvailable: 8000000 kB\n")
+    (tmp_path / "own").write_text(own + "\n")
+    folder = tmp_path / inner
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if "memory:" in own else ("memory.max", "memory.current")
+    for name, value in zip(names, ("600000000", "100000000"), strict=True):
+        (folder / name).write_text(value)
+    assert room.available(tmp_path, tmp_path / "meminfo", tmp_path / "own") == 500_000_000
+    assert not room.for_two(tmp_path, tmp_path / "meminfo", tmp_path / "own")
+
+
+def test_a_quota_above_counts(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "cpu.max").write_text("50000 100000")
+    (tmp_path / "own").write_text("0::/a/b\n")
+    assert room.cores(tmp_path, tmp_path / "own") == 0.5
