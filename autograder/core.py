@@ -258,9 +258,8 @@ class Question:
         The main files are those of the checks that have no file of their own: of a notebook's question the notebook.
         Without them the question is told in one line, and its checks on files that are there are graded.
         """
-        main = {file for check in self.checks if not check.request.file for file in self.needs(check)} or set(
-            self.files
-        )
+        own = [check for check in self.checks if not check.request.file]
+        main = {file for check in own for file in self.needs(check)} or set(self.files)
         if not main <= set(absent):
             return ()
         return tuple(check for check in self.checks if set(self.needs(check)) <= set(absent))

@@ -268,9 +268,8 @@ class Grading:
         smallest, (_, failed) = check.counterexample, self._observe(check.request, 0)
         if smallest is None or failed is None or self.left() < SPARE * smallest.request.seconds:
             return verdict
-        _, tiny = self._observe(
-            replace(smallest.request, rung=check.request.rung % WHOLE), 0
-        )  # a whole run costs too much
+        rung = check.request.rung % WHOLE  # a whole run costs too much
+        _, tiny = self._observe(replace(smallest.request, rung=rung), 0)
         if tiny is None:
             return verdict
         ruling = self.judging.describe(check, failed, tiny, self.left())

@@ -33,7 +33,7 @@ SECONDS = re.compile(r"\b\d+(\.\d+)? (s|seconds|minutes?)\b")
 
 
 @dataclass(frozen=True)
-class Message:
+class ListedMessage:
     """What one check says to one solution; `solution` is `REFERENCE` for the reference's."""
 
     check: str
@@ -45,7 +45,7 @@ class Message:
 # ------------------------------------------------------------------------------------ what is said
 
 
-def to_reference(assignment: Assignment) -> list[Message]:
+def to_reference(assignment: Assignment) -> list[ListedMessage]:
     """What every check says to the reference, whole runs of notebooks included."""
     same = Submission(assignment.reference, "messages", ours=True)
     with Sandbox(SandboxConfig(assignment.probes)) as sandbox:
@@ -53,7 +53,7 @@ def to_reference(assignment: Assignment) -> list[Message]:
         return [_message(REFERENCE, result) for result in grading.results()]
 
 
-def to_solution(solution: Solution, assignment: Assignment) -> list[Message]:
+def to_solution(solution: Solution, assignment: Assignment) -> list[ListedMessage]:
     """What the checks that the solution names say to it, where they fail it. Only their requests are asked."""
     own = bank.only(bank.of(assignment, solution), {*solution.fails, *solution.sometimes})
     with bank.submitted(solution, own) as received:
@@ -62,20 +62,22 @@ def to_solution(solution: Solution, assignment: Assignment) -> list[Message]:
     return [_message(solution.id, result) for result in results if result.verdict.score < 1]
 
 
-def _message(solution: str, result: Result) -> Message:
+def _message(solution: str, result: Result) -> ListedMessage:
     verdict = result.verdict
     text = SECONDS.sub(r"# \2", verdict.message) if result.check.request.collector else verdict.message
-    return Message(result.check.id, solution, verdict.diagnosis, " ".join(text.split()))
+    return ListedMessage(result.check.id, solution, verdict.diagnosis, " ".join(text.split()))
 
 
-def collected(package: str, out: Path, *, jobs: int = 1, tell: Tell = nobody) -> list[Message]:
+def collected(package: str, out: Path, *, jobs: int = 1, tell: Tell = nobody) -> list[ListedMessage]:
     """All messages; goes on from the journal in `out`, where a new grader or a changed solution begins anew."""
     assignment = homework.load(package)
     every = casefiles.bank_of(assignment)
     grader, journal = version.of(assignment), Journal(out / "messages.jsonl")
     work: dict[Key, tuple[Any, ...]] = {("", grader): (package, None)}
     work |= {(one.id, one.code, grader): (package, one) for one in every.wrong + every.half_right}
-    return [Message(*one) for row in parallel.kept(journal, _collected, work, jobs, tell) for one in row["messages"]]
+    return [
+        ListedMessage(*one) for row in parallel.kept(journal, _collected, work, jobs, tell) for one in row["messages"]
+    ]
 
 
 def _collected(package: str, solution: Solution | None) -> dict[str, Any]:
@@ -93,7 +95,9 @@ SAME = "(the same)"
 NEW = "(none)"
 
 
-def document(assignment: Assignment, messages: Sequence[Message], before: Sequence[Message] | None = None) -> str:
+def document(
+    assignment: Assignment, messages: Sequence[ListedMessage], before: Sequence[ListedMessage] | None = None
+) -> str:
     """The document, in the order of the checks. With `before` each message has the older one beside it."""
     older = {(one.check, one.solution): one.text for one in before or ()}
     lines = [
@@ -102,8 +106,7 @@ def document(assignment: Assignment, messages: Sequence[Message], before: Sequen
         "`python3 -m autograder audit --out DIR --messages FILE` writes this document. Do not edit it.",
         "",
         f"Each table is one check. Its first row is what {REFERENCE} is told, the others are what the wrong and "
-        f"half-right "
-        "solutions of the bank are told. Solutions with the same message share a row.",
+        "half-right solutions of the bank are told. Solutions with the same message share a row.",
     ]
     for question in assignment.questions:
         lines += ["", f"## {question.number}. {question.title}"]
@@ -114,7 +117,7 @@ def document(assignment: Assignment, messages: Sequence[Message], before: Sequen
     return "\n".join(lines) + "\n"
 
 
-def _table(own: Sequence[Message], older: Mapping[tuple[str, str], str] | None) -> str:
+def _table(own: Sequence[ListedMessage], older: Mapping[tuple[str, str], str] | None) -> str:
     """One check's messages; equal ones share a row."""
     rows: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
     for one in own:
@@ -130,7 +133,7 @@ def _table(own: Sequence[Message], older: Mapping[tuple[str, str], str] | None) 
 CHECK_LINE = re.compile(r"`([^`]+)`")
 
 
-def read(path: Path) -> list[Message]:
+def read(path: Path) -> list[ListedMessage]:
     """The messages of a document that `document` made, without those from before. Raises CheckFailed if it is none."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -142,14 +145,14 @@ def read(path: Path) -> list[Message]:
     return found
 
 
-def _read(lines: Iterable[str]) -> Iterator[Message]:
+def _read(lines: Iterable[str]) -> Iterator[ListedMessage]:
     check = ""
     for line in lines:
         if named := CHECK_LINE.fullmatch(line):
             check = named[1]
         cells = documents.cells(line)
         if check and len(cells) >= len(HEAD) and cells[0] not in (HEAD[0], "---"):
-            yield from (Message(check, name, cells[1], cells[2]) for name in cells[0].split(", "))
+            yield from (ListedMessage(check, name, cells[1], cells[2]) for name in cells[0].split(", "))
 
 
 # ------------------------------------------------------------------------------------- the command

@@ -277,8 +277,7 @@ def _run(options: ClassOptions, own: Chosen, uploads: list[Upload], scope: Scope
     if odd:
         print(
             f"{many(odd, 'submission')} returned values that could not be judged. There are no points for them yet, "
-            f"and a "
-            "person must look at them."
+            "and a person must look at them."
         )
     if faults:
         print(f"{many(faults, 'submission')} met a grader error. They lose no points for it. See the report.")

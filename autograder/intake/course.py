@@ -48,8 +48,7 @@ class OptionalQuestions(_Table):
         default="beside",
         title='"beside", "capped" or "no"',
         description="beside: their points are added, and the score may exceed the total. capped: their points are "
-        "added, "
-        "but the score never exceeds the total. no: their points are shown but not added.",
+        "added, but the score never exceeds the total. no: their points are shown but not added.",
     )
     most: Points | None = Field(
         default=None,
@@ -87,16 +86,15 @@ class Late(_Table):
         ge=0,
         le=100,
         title="a number from 0 to 100",
-        description=("The deduction never exceeds this percentage."),
+        description="The deduction never exceeds this percentage.",
     )
     last_days: float | None = Field(
         default=None,
         ge=0,
         le=late.MAX_DAYS,
         title="a number of days from 0 to 366",
-        description="A submission gets points until this many days after the due date. If it is not set, the limit "
-        "is the "
-        "late due date, if there is one.",
+        description="A submission gets points until this many days after the due date. If it is not set, the limit is "
+        "the late due date, if there is one.",
     )
     due: AwareDatetime | None = Field(
         default=None,
@@ -115,8 +113,7 @@ class Late(_Table):
         default=None,
         title="the name of a CSV file beside course.toml",
         description="Students with a later due date: a CSV file with the columns email and due (a time with its "
-        "offset), or "
-        "email and days. For a group the longest extension counts.",
+        "offset), or email and days. For a group the longest extension counts.",
     )
 
 
@@ -173,7 +170,7 @@ class Words(_Table):
     top: Annotated[str, Field(max_length=1000)] = Field(
         default="",
         title="a text of at most 1000 characters",
-        description=("This text appears at the top of every result."),
+        description="This text appears at the top of every result.",
     )
 
 
@@ -195,24 +192,21 @@ class Course(_Table):
         default=None,
         title="a number above 0, at most 10000",
         description="All points are rescaled so that the points of the required questions add up to this number. "
-        "Checks "
-        "have hundredths of a point, as Gradescope shows them, and add up exactly.",
+        "Checks have hundredths of a point, as Gradescope shows them, and add up exactly.",
     )
     points: Annotated[dict[str, Points], BeforeValidator(_flat)] = Field(
         default={},
         title="a number of points from 0 to 10000",
         description="The points of a question, a group or a check, before rescaling. The points of a group are "
-        "divided in "
-        "proportion to the homework's points for its checks. An entry for a smaller part overrides one for a "
-        "larger part.",
+        "divided in proportion to the homework's points for its checks. An entry for a smaller part overrides one "
+        "for a larger part.",
     )
     optional: OptionalQuestions = Field(default=OptionalQuestions(), title="a table")
     visibility: Annotated[dict[str, Visibility], BeforeValidator(_flat)] = Field(
         default={},
         title=" or ".join(f'"{one}"' for one in get_args(Visibility)),
         description="When students see a check, in Gradescope's words. If several lines name a check, the last one "
-        "counts. "
-        "While one check is hidden from students, Gradescope hides the total, too.",
+        "counts. While one check is hidden from students, Gradescope hides the total, too.",
     )
     late: Late | None = Field(default=None, title="a table")
     limits: SubmissionLimits = Field(default=SubmissionLimits(), title="a table")

@@ -12,17 +12,17 @@ import pytest
 
 from autograder.__main__ import main
 from autograder.audit import casefiles, documents, messages
-from autograder.audit.messages import Message
+from autograder.audit.messages import ListedMessage
 from autograder.audit.solutions import Solution
 from autograder.core import CheckFailed
 from tests import small
 from tests.solutions import WRONG
 
 OWN = [
-    Message("numbers.twice", messages.REFERENCE, "", "Twice x was returned."),
-    Message("numbers.twice", "thrice", "not_twice", "It was 3 | 4 <b>; expected 2."),
-    Message("numbers.twice", "five", "not_twice", "It was 3 | 4 <b>; expected 2."),
-    Message("words.hello", messages.REFERENCE, "", "hello() was called; expected: the text hello."),
+    ListedMessage("numbers.twice", messages.REFERENCE, "", "Twice x was returned."),
+    ListedMessage("numbers.twice", "thrice", "not_twice", "It was 3 | 4 <b>; expected 2."),
+    ListedMessage("numbers.twice", "five", "not_twice", "It was 3 | 4 <b>; expected 2."),
+    ListedMessage("words.hello", messages.REFERENCE, "", "hello() was called; expected: the text hello."),
 ]
 
 

@@ -47,8 +47,7 @@ def opened(trial: Trial) -> Values:
     told = {
         "large": f"it is larger than the limit of {trial.got.get('file.limit')} KB.",
         "syntax": f"it is not valid TOML{line}. Put texts in quotation marks and numbers without them, and use every "
-        f"name "
-        "once.",
+        "name once.",
         "deep": "its tables or lists are nested too deeply.",
     }
     sentence = told.get(kind, "its content could not be read back.")

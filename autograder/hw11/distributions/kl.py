@@ -284,7 +284,7 @@ def _recognised(cases: Sequence[TableCase]) -> Verdict:
     if len(worst.p) == 1:
         told = (
             f"For tables of a single outcome the divergence is {worst.got:.3g}. Two such tables are equal, so the "
-            f"right value is 0."
+            "right value is 0."
         )
     return Verdict(0.0, f"The divergence of two tables is wrong. {told} {EXPECTED}")
 

@@ -99,7 +99,7 @@ def _rate(name: str, rate: float) -> CheckFailed:
     begin = f"The peak learning rate of {PHASES[name]} is {rate:.4g}."
     if rate in USUAL:
         return CheckFailed(f"{begin} Fine-tuning guides recommend this value with Adam. Expected: the value in the T5 "
-                      f"paper.", diagnosis="t5_usual_rate")  # fmt: skip
+                      "paper.", diagnosis="t5_usual_rate")  # fmt: skip
     if name == "t5_peak_lr_pretraining":
         return CheckFailed(
             f"{begin} Expected: the largest value of the paper's inverse square root schedule, which it has "
@@ -167,9 +167,8 @@ def _why(trial: Trial) -> str:
 def _differs(name: str, given: WrittenNumber, percent: float) -> CheckFailed:
     logged = apart(float(given.value), percent)[1]  # with as many digits as tell the two apart
     return CheckFailed(
-        f"{name} is {given}, but submission_log.json says {logged} percent. Expected: the score of the run "
-        f"whose "
-        "log is uploaded.",
+        f"{name} is {given}, but submission_log.json says {logged} percent. Expected: the score of the run whose log "
+        "is uploaded.",
         diagnosis="rouge_value",
     )
 

@@ -408,7 +408,7 @@ def _trained(case: StackCase, one: Trial) -> None:
     places = ["emb_word", "emb_pos", "emb_ln", "the encoder's output"]
     places += [f"layer {index + 1}" for index in range(len(case.layers))]
     reached = array(
-        one.got, "reached", shape=(len(places),), what=("The record of what the gradients of the state reach")
+        one.got, "reached", shape=(len(places),), what="The record of what the gradients of the state reach"
     )
     if not reached.all():
         raise CheckFailed(

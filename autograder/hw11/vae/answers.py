@@ -74,7 +74,7 @@ def _sum(given: dict[str, WrittenNumber]) -> CheckFailed | None:
             diagnosis="numbers_exchanged",
         )
     return CheckFailed(f"{shown} Expected: nelbo = kl + rec up to rounding, with all three numbers from the same "
-                  f"evaluation.", diagnosis="numbers_sum")  # fmt: skip
+                  "evaluation.", diagnosis="numbers_sum")  # fmt: skip
 
 
 def _reached(given: dict[str, WrittenNumber]) -> CheckFailed | None:
@@ -83,8 +83,7 @@ def _reached(given: dict[str, WrittenNumber]) -> CheckFailed | None:
         return None
     if {"kl", "rec"} <= given.keys() and _within(given["kl"], "rec") and _within(given["rec"], "kl"):
         return CheckFailed(
-            "kl and rec are swapped. The reconstruction of a digit costs far more nats than its code. "
-            "Expected: kl "
+            "kl and rec are swapped. The reconstruction of a digit costs far more nats than its code. Expected: kl "
             "is the smaller one.",
             diagnosis="numbers_exchanged",
         )
